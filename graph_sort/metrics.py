@@ -1,0 +1,195 @@
+"""What an order of documents, and the contexts cut from it, are worth: cosines, leakage, and bookkeeping.
+
+All vectors are unit vectors [n, d], float16 or float32, document ids their rows; they are read block by
+block. A document that stands in a context as several pieces counts there once, where it first appears. A mean
+over nothing (of pairs, where every context holds one document) is NaN. Sums are float64, in a fixed order.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from graph_sort.graph import Graph
+from graph_sort.packing import Contexts, context_documents
+from graph_sort.vectors import Vectors, dot, rows_as_float32
+
+NEAR_DUPLICATE = 0.95
+SHUFFLES = 32
+_BLOCK = 16_384  # rows of vectors in memory at a time; a longer context is a block of its own
+
+
+class Coherence(NamedTuple):
+    """How alike the documents d_1 … d_m of a context are; c is the cosine of two."""
+
+    adjacency: float  # mean of c(d_i, d_i+1), over all consecutive pairs
+    best_previous: float  # mean of max over j < i of c(d_j, d_i), over all documents but the first of a context
+    pairwise: float  # mean of c(d_i, d_j), over all pairs of all contexts
+    near_duplicate_rate: float  # share of documents with an earlier one of their context at the threshold or above
+
+
+class Leakage(NamedTuple):
+    """How alike contexts are that are read one after the other; at chance where `neighboring` ≈ `chance`."""
+
+    neighboring: float  # mean cosine of documents of one context with documents of the next
+    chance: float  # the same for shuffled contexts: the mean over the shuffles
+    chance_error: float  # and its standard deviation: the standard error of `neighboring` were it at chance
+
+
+class Placement(NamedTuple):
+    """What became of the tokens."""
+
+    truncation: float  # share of the placed documents that stand in more than one context
+    padding: float  # share of contexts × context_length that holds no token
+    repeats: int  # documents of which a token is placed twice: always 0
+
+
+def coherence(contexts: Contexts, vectors: Vectors, near_duplicate: float = NEAR_DUPLICATE) -> Coherence:
+    """Coherence of the documents within contexts. O(Σ m²d), m documents in a context of any length."""
+    offsets, documents = context_documents(contexts)
+    sums = np.zeros(3, np.float64)
+    pairs = near_duplicates = 0
+    for first, last in _blocks(offsets):
+        rows = rows_as_float32(vectors, documents[offsets[first] : offsets[last]])
+        here = offsets[first : last + 1] - offsets[first]
+        block_sums, block_pairs, block_near = _sum_cosines(here, rows, near_duplicate)
+        sums += block_sums
+        pairs += block_pairs
+        near_duplicates += block_near
+    followers = documents.size - (offsets.size - 1)
+    return Coherence(
+        adjacency=_mean(sums[0], followers),
+        best_previous=_mean(sums[1], followers),
+        pairwise=_mean(sums[2], pairs),
+        near_duplicate_rate=_mean(near_duplicates, documents.size),
+    )
+
+
+def leakage(
+    contexts: Contexts,
+    vectors: Vectors,
+    reading_order: NDArray[np.int64],
+    seed: int,
+    shuffles: int = SHUFFLES,
+) -> Leakage:
+    """Mean cosine between contexts that `reading_order` (int64[c], context indices) puts side by side.
+
+    The mean over all cross pairs of two contexts is the dot product of their mean vectors.
+    O(n·d + c·d·shuffles) time, 4·c·d bytes.
+    """
+    offsets, documents = context_documents(contexts)
+    means = np.empty((offsets.size - 1, vectors.shape[1]), np.float32)
+    for first, last in _blocks(offsets):
+        rows = rows_as_float32(vectors, documents[offsets[first] : offsets[last]])
+        sums = np.add.reduceat(rows, offsets[first:last] - offsets[first], axis=0, dtype=np.float64)
+        means[first:last] = sums / np.diff(offsets[first : last + 1])[:, None]
+    rng = np.random.Generator(np.random.PCG64(seed))
+    by_chance = [_mean_of(consecutive_cosines(means, rng.permutation(reading_order))) for _ in range(shuffles)]
+    return Leakage(
+        neighboring=_mean_of(consecutive_cosines(means, reading_order)),
+        chance=float(np.mean(by_chance)),
+        chance_error=float(np.std(by_chance, ddof=1)),
+    )
+
+
+def placement(contexts: Contexts, context_length: int) -> Placement:
+    """Truncation, padding and repeats. O(p log p), p pieces."""
+    by_start = np.lexsort((contexts.start, contexts.document))
+    document, start = contexts.document[by_start], contexts.start[by_start]
+    end = start + contexts.length[by_start]
+    overlaps = (document[1:] == document[:-1]) & (start[1:] < end[:-1])
+    placed, in_contexts = np.unique(context_documents(contexts)[1], return_counts=True)
+    room = (contexts.offsets.size - 1) * context_length
+    return Placement(
+        truncation=_mean(np.count_nonzero(in_contexts > 1), placed.size),
+        padding=_mean(room - int(contexts.length.sum()), room),
+        repeats=int(np.unique(document[1:][overlaps]).size),
+    )
+
+
+def same_group_share(contexts: Contexts, group: NDArray[np.int64]) -> float:
+    """Share of consecutive pairs that are of one group (int64[n]; −1 is unknown, its pairs are ignored)."""
+    offsets, documents = context_documents(contexts)
+    codes = group[documents]
+    known = (codes[1:] >= 0) & (codes[:-1] >= 0)
+    known[offsets[1:-1] - 1] = False  # a pair across two contexts
+    return _mean(np.count_nonzero(known & (codes[1:] == codes[:-1])), np.count_nonzero(known))
+
+
+def bound(graph: Graph) -> float:
+    """Σ over documents of (best + second-best edge)/2, over n − 1: no path of graph edges averages more.
+
+    Each document has at most two edges of a path. A missing or negative edge counts 0: it may be left out.
+    """
+    n = graph.offsets.size - 1
+    total = 0.0
+    for rank in range(2):
+        edge = graph.offsets[:-1][np.diff(graph.offsets) > rank] + rank
+        total += float(np.maximum(graph.weight[edge], 0).sum(dtype=np.float64))
+    return _mean(total / 2, n - 1)
+
+
+def path_weight_share(graph: Graph, vectors: Vectors, permutation: NDArray[np.int64]) -> float:
+    """Mean cosine of consecutive documents of the permutation, as a share of `bound(graph)`."""
+    return _mean(_mean_of(consecutive_cosines(vectors, permutation)), bound(graph))
+
+
+def consecutive_cosines(vectors: Vectors, permutation: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Cosine of permutation[i] and permutation[i + 1]: float32[n − 1] ([0] where n = 0)."""
+    cosines = np.empty(max(permutation.size - 1, 0), np.float32)
+    for begin in range(0, cosines.size, _BLOCK):
+        rows = rows_as_float32(vectors, permutation[begin : begin + _BLOCK + 1])
+        cosines[begin : begin + _BLOCK] = _dot_next(rows)
+    return cosines
+
+
+def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Runs [first, last) of contexts of at most _BLOCK documents together, or of one context."""
+    first = 0
+    while first < offsets.size - 1:
+        last = int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1
+        last = max(last, first + 1)
+        yield first, last
+        first = last
+
+
+def _mean(total: float | np.integer, count: float | np.integer) -> float:
+    return float(total / count) if count > 0 else float("nan")
+
+
+def _mean_of(values: NDArray[np.float32]) -> float:
+    return _mean(values.sum(dtype=np.float64), values.size)
+
+
+@njit(cache=True, nogil=True)
+def _sum_cosines(
+    offsets: NDArray[np.int64], rows: NDArray[np.float32], near_duplicate: float
+) -> tuple[NDArray[np.float64], int, int]:
+    """Sums of consecutive, best previous and all cosines; counts of pairs and of near-duplicates."""
+    sums = np.zeros(3, np.float64)
+    pairs = 0
+    near = 0
+    for context in range(offsets.size - 1):
+        begin = offsets[context]
+        for i in range(begin + 1, offsets[context + 1]):
+            best = -np.inf
+            cosine = 0.0
+            for j in range(begin, i):
+                cosine = dot(rows[j], rows[i])
+                best = max(best, cosine)
+                sums[2] += cosine
+            sums[0] += cosine  # that of i − 1, the last
+            sums[1] += best
+            pairs += i - begin
+            near += best >= near_duplicate
+    return sums, pairs, near
+
+
+@njit(cache=True, nogil=True)
+def _dot_next(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    cosines = np.empty(rows.shape[0] - 1, np.float32)
+    for i in range(cosines.size):
+        cosines[i] = dot(rows[i], rows[i + 1])
+    return cosines

@@ -1,0 +1,279 @@
+"""Artifacts: directories of Arrow parts with a manifest whose presence means completion.
+
+    documents/part-00000-0000.arrow …    one record batch each, written whole or not at all
+    documents/_building.json             fingerprint of the artifact that is being built; gone when it is done
+    documents/_parts/<part>.json         rows, bytes and checksum of each part written so far; gone when it is done
+    documents/_manifest.json             written last
+
+A part is named by the input split it came from and its place there, so that names sort in reading order whatever the
+number of workers. A builder that starts again keeps the parts of its own fingerprint and clears those of any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow as pa
+import xxhash
+
+from pipeline.errors import CorruptPart, MissingArtifact
+from pipeline.storage import Directory
+
+SCHEMA_VERSION = 1
+MANIFEST = "_manifest.json"
+BUILDING = "_building.json"
+PARTS = "_parts"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of an artifact. `checksum` is the xxh3-128 of its bytes, in hex."""
+
+    name: str
+    rows: int
+    bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a finished artifact holds and what it was made from. Holds no clock: equal content, equal bytes."""
+
+    artifact: str
+    fingerprint: str
+    parameters: Mapping[str, Any]
+    parents: Mapping[str, str]
+    parts: tuple[Part, ...]
+    statistics: Mapping[str, Any]
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def rows(self) -> int:
+        return sum(part.rows for part in self.parts)
+
+    @property
+    def bytes(self) -> int:
+        return sum(part.bytes for part in self.parts)
+
+    @property
+    def names(self) -> list[str]:
+        return [part.name for part in self.parts]
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "rows": self.rows, "bytes": self.bytes}
+
+
+def fingerprint(stage: str, version: int, parameters: Mapping[str, Any], parents: Mapping[str, str]) -> str:
+    """sha256 over a stage's name and version, its parameters and its parents' fingerprints, in hex."""
+    content = json.dumps([stage, version, parameters, parents], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def digest(content: Any) -> str:
+    """xxh3-128 of some bytes, in hex: what checksums of parts and arrays are."""
+    return xxhash.xxh3_128_hexdigest(memoryview(content).cast("B"))
+
+
+def read_manifest(directory: Directory) -> Manifest | None:
+    """The manifest of a finished artifact, None where there is none.
+
+    Raises:
+        CorruptPart: the file is not a manifest.
+    """
+    if directory.size(MANIFEST) is None:
+        return None
+    content = directory.read_json(MANIFEST)
+    try:
+        if content["schema_version"] != SCHEMA_VERSION:
+            raise CorruptPart(
+                f"{directory.path(MANIFEST)}: schema version {content['schema_version']}, this is a reader of "
+                f"{SCHEMA_VERSION}; use the version that wrote it, or another output directory"
+            )
+        return Manifest(
+            artifact=content["artifact"],
+            fingerprint=content["fingerprint"],
+            parameters=content["parameters"],
+            parents=content["parents"],
+            parts=tuple(Part(**{key: part[key] for key in Part.__dataclass_fields__}) for part in content["parts"]),
+            statistics=content["statistics"],
+        )
+    except (KeyError, TypeError) as error:
+        raise CorruptPart(
+            f"{directory.path(MANIFEST)}: not a manifest of this program; delete it and run again to rebuild it"
+        ) from error
+
+
+def require_manifest(directory: Directory) -> Manifest:
+    """The manifest of an artifact that must be there.
+
+    Raises:
+        MissingArtifact: it is not.
+    """
+    manifest = read_manifest(directory)
+    if manifest is None:
+        raise MissingArtifact(f"{directory.path()}: not finished; run the stage that makes it first")
+    return manifest
+
+
+def is_whole(directory: Directory, manifest: Manifest) -> bool:
+    """Whether every part is there. A part of another size is no reason to rebuild in silence.
+
+    Raises:
+        CorruptPart: a part does not have the size that was written.
+    """
+    sizes = {part.name: directory.size(part.name) for part in manifest.parts}
+    for part in manifest.parts:
+        if sizes[part.name] not in (None, part.bytes):
+            raise CorruptPart(_damage(directory, part, f"{sizes[part.name]} bytes where {part.bytes} were written"))
+    return None not in sizes.values()
+
+
+def begin(directory: Directory, mark: str) -> None:
+    """Makes a directory ready to be built into the artifact with fingerprint `mark`.
+
+    Parts that an interrupted build of the same artifact finished stay; whatever belongs to another is cleared.
+    """
+    directory.make()
+    manifest = read_manifest(directory)
+    building = directory.read_json(BUILDING) if directory.exists(BUILDING) else {}
+    if manifest is not None and manifest.fingerprint == mark:
+        # Finished once, but a part has gone: keep the others.
+        (directory / PARTS).make()
+        for part in manifest.parts:
+            if directory.size(part.name) == part.bytes:
+                record_part(directory, part)
+    elif building.get("fingerprint") != mark:
+        directory.remove(MANIFEST)
+        for name in directory.names():
+            directory.remove(name)
+    directory.write_json(BUILDING, {"fingerprint": mark})
+    directory.remove(MANIFEST)
+    directory.remove_temporaries()
+
+
+def read_building(directory: Directory) -> str:
+    """The fingerprint of the artifact that is being built in a directory."""
+    return str(directory.read_json(BUILDING)["fingerprint"])
+
+
+def write_part(directory: Directory, name: str, batch: pa.RecordBatch, *, compress: bool) -> Part:
+    """Writes one part: an Arrow IPC file of one record batch, zstd-compressed where it holds text."""
+    options = pa.ipc.IpcWriteOptions(compression="zstd" if compress else None)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_file(sink, batch.schema, options=options) as writer:
+        writer.write_batch(batch)
+    content = memoryview(sink.getvalue())
+    with directory.writing(name) as file:
+        file.write(content)
+    part = Part(name, batch.num_rows, content.nbytes, digest(content))
+    record_part(directory, part)
+    return part
+
+
+def record_part(directory: Directory, part: Part) -> None:
+    """Notes that a part is whole. Comes after the part itself, so a note without its part cannot be."""
+    (directory / PARTS).write_json(f"{part.name.replace('/', '--')}.json", asdict(part))
+
+
+def written_parts(directory: Directory) -> list[Part]:
+    """The parts that are whole so far, in order of their names."""
+    notes = directory / PARTS
+    parts = [Part(**notes.read_json(name)) for name in notes.names() if name.endswith(".json")]
+    return [part for part in parts if directory.size(part.name) == part.bytes]
+
+
+def finish(
+    directory: Directory,
+    mark: str,
+    parameters: Mapping[str, Any],
+    parents: Mapping[str, str],
+    statistics: Mapping[str, Any],
+) -> Manifest:
+    """Writes the manifest over all parts written. From here on the artifact is complete."""
+    name = directory.url.rstrip("/").rsplit("/", 1)[-1]
+    manifest = Manifest(name, mark, parameters, parents, tuple(written_parts(directory)), statistics)
+    directory.write_json(MANIFEST, manifest.to_json())
+    directory.remove(PARTS)
+    directory.remove(BUILDING)
+    return manifest
+
+
+def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+    """Reads one part, checks its bytes against the manifest, and returns its (chosen) columns.
+
+    Raises:
+        CorruptPart: the file is missing, or not what was written.
+    """
+    if directory.size(part.name) is None:
+        raise MissingArtifact(f"{directory.path(part.name)}: missing; run again to rebuild it")
+    buffer = directory.buffer(part.name)
+    if buffer.size != part.bytes or digest(buffer) != part.checksum:
+        raise CorruptPart(_damage(directory, part, "its checksum differs from the manifest's"))
+    return _open(directory, part, buffer, columns)
+
+
+def map_part(directory: Directory, part: Part, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+    """As `read_part`, but checks the size alone: for memory-mapped arrays of which only a few rows are touched."""
+    buffer = directory.buffer(part.name)
+    if buffer.size != part.bytes:
+        raise CorruptPart(_damage(directory, part, f"{buffer.size} bytes where {part.bytes} were written"))
+    return _open(directory, part, buffer, columns)
+
+
+def _open(directory: Directory, part: Part, buffer: pa.Buffer, columns: Sequence[str] | None) -> pa.RecordBatch:
+    try:
+        options = pa.ipc.IpcReadOptions()
+        if columns is not None:
+            schema = pa.ipc.open_file(buffer).schema
+            options = pa.ipc.IpcReadOptions(included_fields=sorted(schema.get_field_index(name) for name in columns))
+        batch = pa.ipc.open_file(buffer, options=options).get_batch(0)
+    except (pa.ArrowInvalid, OSError, IndexError) as error:
+        raise CorruptPart(_damage(directory, part, "it is not the Arrow file that was written")) from error
+    return batch if columns is None else batch.select(list(columns))
+
+
+def part_metadata(directory: Directory, part: Part) -> dict[str, str]:
+    """The key-value metadata in a part's schema."""
+    try:
+        metadata = pa.ipc.open_file(directory.buffer(part.name)).schema.metadata or {}
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptPart(_damage(directory, part, "it is not the Arrow file that was written")) from error
+    return {key.decode(): value.decode() for key, value in metadata.items()}
+
+
+def read_columns(directory: Directory, columns: Sequence[str]) -> pa.Table:
+    """The named columns of all parts, in order. Memory: those columns, decompressed."""
+    manifest = require_manifest(directory)
+    return pa.Table.from_batches([read_part(directory, part, columns) for part in manifest.parts])
+
+
+def damaged_parts(directory: Directory, manifest: Manifest) -> Iterable[str]:
+    """One line for each part that is missing or not what was written."""
+    for part in manifest.parts:
+        if directory.size(part.name) is None:
+            yield _damage(directory, part, "it is missing")
+            continue
+        buffer = directory.buffer(part.name)
+        if buffer.size != part.bytes or digest(buffer) != part.checksum:
+            yield _damage(directory, part, "its checksum differs from the manifest's")
+
+
+def _damage(directory: Directory, part: Part, what: str) -> str:
+    return f"{directory.path(part.name)}: damaged ({what}); delete it and run again to rebuild it"
+
+
+def schema_problems(directory: Directory, schema: pa.Schema) -> Iterable[str]:
+    """One line for each part whose columns are not those of `schema`, or that holds nulls where none may be."""
+    for part in require_manifest(directory).parts:
+        batch = read_part(directory, part)
+        if not batch.schema.equals(schema):
+            wanted = ", ".join(schema.names)
+            yield f"{directory.path(part.name)}: has other columns than {wanted}; delete it and run again"
+            continue
+        for field, column in zip(schema, batch.columns, strict=True):
+            if not field.nullable and column.null_count:
+                yield f"{directory.path(part.name)}: column {field.name} holds nulls; delete it and run again"

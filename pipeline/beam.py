@@ -1,0 +1,240 @@
+"""Beam plumbing: record batches as elements, parts as the source and the sink, and how a job is run.
+
+Every map-only stage has the same shape, and only primitives that all runners have:
+
+    Create(part names) | Reshuffle | ParDo(ReadPart) | ParDo(the stage) | ParDo(WritePart)
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shlex
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam import coders
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.transforms import environments
+
+from pipeline import artifacts, errors
+from pipeline.artifacts import Part
+from pipeline.storage import Directory
+
+Rows = tuple[str, pa.RecordBatch]  # a part's name and its rows
+
+
+class ArrowBatchCoder(coders.Coder):
+    """A record batch as an Arrow IPC stream: no pickle, deterministic, and a slice ships only its own rows."""
+
+    def encode(self, value: pa.RecordBatch) -> bytes:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, value.schema) as writer:
+            writer.write_batch(value)
+        return sink.getvalue().to_pybytes()
+
+    def decode(self, encoded: bytes) -> pa.RecordBatch:
+        return pa.ipc.open_stream(encoded).read_next_batch()
+
+    def is_deterministic(self) -> bool:
+        return True
+
+    def to_type_hint(self) -> type:
+        return pa.RecordBatch
+
+
+class ReadPart(beam.DoFn):
+    """A part's name → its name and the chosen columns of row-aligned artifacts, side by side in one batch."""
+
+    def __init__(self, columns: Mapping[Directory, Sequence[str]]) -> None:
+        self._columns = columns
+
+    def setup(self) -> None:
+        self._parts = {
+            directory: {part.name: part for part in artifacts.require_manifest(directory).parts}
+            for directory in self._columns
+        }
+
+    def process(self, name: str) -> Iterator[Rows]:
+        batches = [
+            artifacts.read_part(directory, self._parts[directory][name], columns)
+            for directory, columns in self._columns.items()
+        ]
+        yield name, side_by_side(batches)
+
+
+class WritePart(beam.DoFn):
+    """A part's name and rows → the part on storage, whole or not at all; yields its entry for the manifest."""
+
+    def __init__(self, directory: Directory, *, compress: bool) -> None:
+        self._directory = directory
+        self._compress = compress
+
+    def process(self, rows: Rows) -> Iterator[Part]:
+        name, batch = rows
+        yield artifacts.write_part(self._directory, name, batch, compress=self._compress)
+
+
+def side_by_side(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
+    """The columns of several batches of equal length as one batch."""
+    columns = [(field, column) for batch in batches for field, column in zip(batch.schema, batch.columns, strict=True)]
+    return pa.record_batch([column for _, column in columns], schema=pa.schema([field for field, _ in columns]))
+
+
+@beam.typehints.with_input_types(str)
+@beam.typehints.with_output_types(Rows)
+class Source(beam.PTransform):
+    """Names of parts → rows, spread over the workers."""
+
+    def __init__(self, columns: Mapping[Directory, Sequence[str]]) -> None:
+        super().__init__()
+        self._columns = columns
+
+    def expand(self, names: beam.PCollection) -> beam.PCollection:
+        return names | "Spread" >> beam.Reshuffle() | "Read" >> beam.ParDo(ReadPart(self._columns))
+
+
+class Runner:
+    """How Beam jobs are run: in this process or in worker processes on this machine, or by the runner in the options.
+
+    Args:
+        workers: processes for local jobs.
+        options: Beam options; with `--runner` among them the job goes there instead.
+    """
+
+    def __init__(self, workers: int = 1, options: Sequence[str] = ()) -> None:
+        self.workers = workers
+        self._options = tuple(options)
+
+    @property
+    def is_local(self) -> bool:
+        return not any(option.split("=")[0] == "--runner" for option in self._options)
+
+    def processes(self, elements: int) -> int:
+        """Worker processes for a job of so many elements: never more than there is work for."""
+        return max(1, min(self.workers, elements)) if self.is_local else 1
+
+    def run(self, build: Callable[[beam.Pipeline], object], elements: int) -> None:
+        """Builds a pipeline and runs it to its end.
+
+        Args:
+            build: applies the transforms to the pipeline.
+            elements: how many elements the source creates, which bounds the processes worth starting.
+
+        Raises:
+            SequiturError: what a worker raised, by its own class.
+            StageFailed: anything else, with the traceback in the log.
+        """
+        coders.registry.register_coder(pa.RecordBatch, ArrowBatchCoder)
+        processes = self.processes(elements)
+        try:
+            if not self.is_local:
+                self._run(build, None, [])
+            elif processes == 1:
+                self._run(build, FnApiRunner(), ["--direct_num_workers=1"])
+            else:
+                self._run_in_processes(build, processes)
+        except errors.SequiturError as error:
+            raise (errors.from_worker(error) or error) from None
+        except Exception as error:
+            raise (errors.from_worker(error) or _failure(error)) from error
+
+    def _run(self, build: Callable[[beam.Pipeline], object], runner: FnApiRunner | None, more: list[str]) -> None:
+        options = PipelineOptions([*self._options, *more])
+        if runner is None and options.view_as(StandardOptions).runner in (
+            None,
+            "DirectRunner",
+            "PrismRunner",
+        ):
+            raise errors.ConfigError(
+                "--runner: DirectRunner and PrismRunner differ by machine; leave it out to run here"
+            )
+        pipeline = beam.Pipeline(runner=runner, options=options)
+        build(pipeline)
+        pipeline.run().wait_until_finish()
+
+    def _run_in_processes(self, build: Callable[[beam.Pipeline], object], processes: int) -> None:
+        """Runs in a thread of its own, because Beam waits for ever for a worker process that was killed."""
+        with tempfile.TemporaryDirectory(prefix="sequitur-workers-") as workers, _watch_workers() as died:
+            worker = str(Path(__file__).with_name("worker.py"))
+            command = f"exec {shlex.join([sys.executable, worker, workers])} 2>>{shlex.quote(workers + '/stderr')}"
+            runner = FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(command))
+            raised: list[BaseException] = []
+
+            def job() -> None:
+                try:
+                    self._run(
+                        build,
+                        runner,
+                        [f"--direct_num_workers={processes}", "--direct_running_mode=in_memory"],
+                    )
+                except BaseException as error:  # handed to the caller's thread, below
+                    raised.append(error)
+
+            thread = threading.Thread(target=job, name="beam-job", daemon=True)
+            thread.start()
+            try:
+                while thread.is_alive() and not died:
+                    thread.join(0.1)
+            finally:
+                if thread.is_alive():
+                    _end(Path(workers))
+            if died and thread.is_alive():
+                thread.join(1)
+            if died and not raised:
+                raise errors.StageFailed(
+                    f"a worker process died ({died[0]}); if the machine ran out of memory use fewer --workers or a "
+                    "smaller ingest.part_bytes; the same command goes on where it stopped"
+                )
+            if raised:
+                raise raised[0]
+
+
+def _end(workers: Path) -> None:
+    for file in workers.iterdir():
+        if file.name.isdecimal():
+            with suppress(ProcessLookupError):
+                os.kill(int(file.name), signal.SIGKILL)
+
+
+@contextmanager
+def _watch_workers() -> Iterator[list[str]]:
+    """Collects how worker processes died, which Beam reports only as an exception in a thread of its own."""
+    died: list[str] = []
+    previous = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        name = args.thread.name if args.thread else ""
+        if name == "run_worker":
+            died.append(str(args.exc_value).removeprefix("Worker subprocess exited with "))
+        elif not died and not name.startswith(("beam_control", "read_grpc")):
+            previous(args)
+
+    threading.excepthook = hook
+    try:
+        yield died
+    finally:
+        threading.excepthook = previous
+
+
+def _failure(error: BaseException) -> errors.StageFailed:
+    handle, log = tempfile.mkstemp(prefix="sequitur-", suffix=".log")
+    with os.fdopen(handle, "w") as file:
+        file.write("".join(traceback.format_exception(error)))
+    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+    return errors.StageFailed(f"{lines[-1] if lines else type(error).__name__}; the traceback is in {log}")
+
+
+def quieten() -> None:
+    """Keeps Beam's log lines off the terminal; errors reach the user as exceptions."""
+    logging.basicConfig(level=logging.CRITICAL)
+    logging.getLogger().setLevel(logging.CRITICAL)

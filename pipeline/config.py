@@ -1,0 +1,358 @@
+"""The configuration of a run: the sole home of every default.
+
+One YAML file, read safely, validated here, overridden by `--set section.key=value`. Each field's description is what
+`sequitur init` writes as a comment and what `docs/configuration.md` is generated from.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from pipeline.errors import ConfigError
+
+MIB = 2**20
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _one_or_more(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+class Section(BaseModel):
+    """Frozen, closed to unknown keys, and strict about numbers that are really text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Ingest(Section):
+    """Reading raw files into `documents`. Records that cannot be read go to `rejects`."""
+
+    inputs: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
+        min_length=1,
+        description="Files, globs or directories, local or by any fsspec URL. Read in this order; each sorted by name.",
+    )
+    format: Literal["auto", "jsonl", "parquet", "arrow", "csv", "text"] = Field(
+        "auto", description="auto goes by the file name's ending; text makes one document of each file."
+    )
+    text_field: str = Field("text", description="Field of a record that holds its text.")
+    id_field: str = Field("id", description="Field with the record's id; records without it are named by file and row.")
+    source_field: str = Field("source", description="Field with the record's source; the file's name where absent.")
+    url_field: str = Field("url", description="Field with the record's URL, if any.")
+    timestamp_field: str = Field(
+        "timestamp", description="Field with the record's time (ISO 8601, or seconds since 1970), if any."
+    )
+    max_record_bytes: ByteSize = Field(
+        ByteSize(64 * MIB), gt=0, lt=2**31, description="A larger record is rejected, not read."
+    )
+    max_decompressed_bytes: ByteSize = Field(
+        ByteSize(2**40),
+        gt=0,
+        description="A file that unpacks to more ends the run: it may be a decompression bomb.",
+    )
+    max_reject_share: Share = Field(0.05, description="The run fails if a larger share of the records is rejected.")
+    part_bytes: ByteSize = Field(
+        ByteSize(8 * MIB),
+        gt=0,
+        lt=2**30,
+        description="Text bytes in one part: the unit of work, memory and resumption.",
+    )
+    split_bytes: ByteSize = Field(
+        ByteSize(64 * MIB),
+        gt=0,
+        description="Larger uncompressed JSONL and Parquet files are split over workers.",
+    )
+
+
+class Annotate(Section):
+    """Computing `signals` from the text: word statistics, a content hash, a MinHash signature."""
+
+    shingle_words: int = Field(5, ge=1, le=64, description="Words in a shingle, for fuzzy duplicates.")
+    permutations: int = Field(128, ge=16, le=1024, description="Length of the MinHash signature.")
+
+
+class Select(Section):
+    """Deciding by the stored signals which documents are kept. Every drop is named by its rule."""
+
+    rules: Literal["gopher_quality", "none"] = Field(
+        "gopher_quality", description="Preset of quality rules (Rae et al. 2021, A1.1)."
+    )
+    thresholds: dict[str, float | None] = Field(
+        default_factory=dict,
+        description="Other bounds for single rules of the preset, by rule name; null switches a rule off.",
+    )
+    exact_duplicates: bool = Field(True, description="Drop documents whose normalised text another one has.")
+    fuzzy_duplicates: bool = Field(True, description="Drop documents whose shingles nearly are another one's.")
+    jaccard: float = Field(
+        0.8,
+        ge=0.3,
+        le=1,
+        description="True Jaccard similarity of shingle sets from which on two documents are one.",
+    )
+
+
+class Tokenize(Section):
+    """Turning kept text into token ids, with an end-of-document token after each document."""
+
+    tokenizer: str = Field(
+        "train",
+        description="train (a byte-level BPE on this corpus), bytes, the path of a tokenizer.json, or a hub name.",
+    )
+    vocabulary: int = Field(32768, ge=258, le=2**24, description="Largest vocabulary of a trained tokenizer.")
+    sample_bytes: ByteSize = Field(
+        ByteSize(16 * MIB), gt=0, description="Text, drawn by seed, on which a tokenizer is trained."
+    )
+    end_of_document: str | None = Field(
+        None, description="The end-of-document token of a given tokenizer; null finds its usual name."
+    )
+
+
+class Embed(Section):
+    """Placing each kept document as a unit vector."""
+
+    model: str = Field(
+        "fitted",
+        description="fitted (a static model, on this corpus), or any sentence-transformers model by path or name.",
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps, …")
+    batch_size: int = Field(32, ge=1, description="Documents the model takes at a time.")
+    max_characters: int = Field(
+        8192,
+        ge=1,
+        description="Characters from the start of a document that a given model sees; it may cut earlier.",
+    )
+    sample_documents: int = Field(20000, ge=2, description="Documents, drawn by seed, on which a model is fitted.")
+    trust_remote_code: bool = Field(False, description="Run code that a hub model brings. Only for models you trust.")
+
+
+class Neighbors(Section):
+    """Finding each document's nearest others, and the near-duplicates among them."""
+
+    k: int = Field(20, ge=1, le=1000, description="Neighbours kept for each document.")
+    duplicate_cosine: float = Field(
+        0.95,
+        gt=0,
+        le=1.01,
+        description="Of two documents this close the later one is dropped; above 1 switches it off.",
+    )
+
+
+class Order(Section):
+    """Arranging the documents so that related ones follow each other."""
+
+    strategy: Literal["path", "iclm", "random"] = Field(
+        "path",
+        description="path (greedy edges, stitched), iclm (Algorithm 1 of In-Context Pretraining), or random.",
+    )
+
+
+class Pack(Section):
+    """Cutting the order into contexts and writing them, globally permuted, as shards."""
+
+    context_length: int = Field(8192, ge=2, le=2**24, description="Tokens in a context.")
+    policy: Literal["whole", "stream"] = Field(
+        "whole", description="whole keeps documents unsplit where it can; stream concatenates and cuts."
+    )
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of the tokens set apart as a validation split, by whole paths of the order."
+    )
+    shard_bytes: ByteSize = Field(ByteSize(512 * MIB), gt=0, description="Largest size of a shard, about.")
+
+
+class Config(Section):
+    """A run: what is read, what is kept, how it is ordered and packed."""
+
+    name: str = Field(
+        "corpus",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        description="Name of the dataset. Part of every document's id.",
+    )
+    output: str = Field(description="Run directory, local or by any fsspec URL. It holds one corpus.")
+    seed: int = Field(0, ge=0, lt=2**63, description="Every random choice is derived from it.")
+    ingest: Ingest
+    annotate: Annotate = Annotate()
+    select: Select = Select()
+    tokenize: Tokenize = Tokenize()
+    embed: Embed = Embed()
+    neighbors: Neighbors = Neighbors()
+    order: Order = Order()
+    pack: Pack = Pack()
+
+    def to_yaml(self) -> str:
+        """The resolved configuration as YAML; reading it back gives an equal one."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Reads and validates a configuration file; `overrides` are `section.key=value` with YAML values.
+
+    Raises:
+        ConfigError: the file cannot be read, is not a YAML mapping, or a key or value is wrong.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"{path}: {reason}; `sequitur init {path}` writes a configuration to start from") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{path}: not valid YAML{_yaml_place(error)}; mend the syntax there") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: holds no `key: value` pairs; `sequitur init` shows what belongs there")
+    for override in overrides:
+        _apply(content, override)
+    return validate(content, str(path))
+
+
+def validate(content: dict[str, Any], origin: str) -> Config:
+    """A mapping as a configuration; `origin` names it in errors.
+
+    Raises:
+        ConfigError: naming the first wrong key, and the nearest valid one.
+    """
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{origin}: {_explain(error)}") from error
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {override}: write it as section.key=value")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from error
+    *sections, last = key.strip().split(".")
+    place = content
+    for section in sections:
+        if place.get(section) is None:
+            place[section] = {}
+        place = place[section]
+        if not isinstance(place, dict):
+            raise ConfigError(f"--set {override}: {section} is a value, not a section")
+    place[last] = value
+
+
+def _yaml_place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None)
+    where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{where}{f' ({problem})' if problem else ''}"
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    keys = [str(part) for part in first["loc"] if isinstance(part, str)]
+    name = ".".join(keys)
+    if first["type"] == "extra_forbidden":
+        near = _nearest(name)
+        return f"unknown key {name}" + (
+            f"; did you mean {near}?" if near else "; `sequitur config` lists the valid ones"
+        )
+    if first["type"] == "missing":
+        return f"{name} is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message[:1].lower()}{message[1:]}, not {_shorten(first['input'])}; see docs/configuration.md"
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "…"
+
+
+def _nearest(name: str) -> str | None:
+    known = [key for key, _ in fields()]
+    last = name.rsplit(".", 1)[-1]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if near:
+        return near[0]
+    by_last = {key.rsplit(".", 1)[-1]: key for key in known}
+    near = difflib.get_close_matches(last, list(by_last), n=1, cutoff=0.6)
+    return by_last[near[0]] if near else None
+
+
+def fields(section: type[Section] = Config, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Every field by its dotted name, in the order of the file; sections come before their fields."""
+    for key, field in section.model_fields.items():
+        yield prefix + key, field
+        if (inner := _section(field)) is not None:
+            yield from fields(inner, f"{prefix}{key}.")
+
+
+def _section(field: FieldInfo) -> type[Section] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, Section) else None
+
+
+STARTER = {"ingest.inputs": ["data/*.jsonl.zst"], "output": "runs/corpus"}
+
+
+def starter_yaml() -> str:
+    """A configuration file with every key, its default, and its description as a comment."""
+    lines = [
+        "# Sequitur: raw documents to in-context pretraining shards.",
+        "# Every key with its default; delete what you keep.",
+        "",
+    ]
+    for name, field in fields():
+        depth = name.count(".")
+        key = name.rsplit(".", 1)[-1]
+        indent = "  " * depth
+        if (inner := _section(field)) is not None:
+            lines += ["", f"{indent}# {(inner.__doc__ or '').strip().splitlines()[0]}", f"{indent}{key}:"]
+            continue
+        value = STARTER.get(name, default_of(field))
+        lines += [f"{indent}# {field.description}", f"{indent}{key}: {_yaml_value(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def default_of(field: FieldInfo) -> object:
+    """The default of a field as it would be written; None where there is none."""
+    value = field.get_default(call_default_factory=True) if not field.is_required() else None
+    return value.human_readable(separator=" ").replace(".0 ", " ") if isinstance(value, ByteSize) else value
+
+
+def _yaml_value(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000).replace("\n...", "").strip()
+
+
+def reference_markdown() -> str:
+    """The configuration reference, one table per section."""
+    lines = [
+        "# Configuration",
+        "",
+        "Generated from `pipeline/config.py` by `make docs`; a test fails when it drifts.",
+        "Sizes may be written as `8 MiB`. Any key can be given on the command line: `--set order.strategy=iclm`.",
+        "",
+        *_table_head("General", "Keys at the top of the file."),
+    ]
+    for name, field in fields():
+        if (inner := _section(field)) is not None:
+            lines += ["", *_table_head(f"`{name}`", (inner.__doc__ or "").strip())]
+            continue
+        default = "required" if field.is_required() else f"`{_yaml_value(default_of(field))}`"
+        lines.append(f"| `{name}` | {_kind(field)} | {default} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _table_head(title: str, text: str) -> list[str]:
+    return [f"## {title}", "", text, "", "| key | type | default | meaning |", "|---|---|---|---|"]
+
+
+def _kind(field: FieldInfo) -> str:
+    kind = field.annotation
+    if kind is ByteSize:
+        return "size"
+    options = [str(option) for option in get_args(kind) if isinstance(option, str)]
+    if options:
+        return " or ".join(f"`{option}`" for option in options)
+    return str(kind if get_args(kind) else getattr(kind, "__name__", kind)).replace("|", "or")

@@ -1,0 +1,92 @@
+"""Named errors. Each message is one line that says what is wrong, where, and what to do about it.
+
+The command line prints the message alone and exits with a code that is not 0; a traceback is for our mistakes only.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+
+
+class SequiturError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class ConfigError(SequiturError):
+    """The configuration cannot be read, or a key or value in it is wrong."""
+
+
+class InputError(SequiturError):
+    """An input file is missing, empty, truncated or of an unknown format."""
+
+
+class TooManyRejects(SequiturError):
+    """More records could not be read than `ingest.max_reject_share` allows."""
+
+
+class NothingKept(SequiturError):
+    """Every document was dropped, so there is nothing to order or to pack."""
+
+
+class CorruptPart(SequiturError):
+    """A part file does not hold the bytes that were written to it."""
+
+
+class MissingArtifact(SequiturError):
+    """A stage needs an artifact that is absent or stale."""
+
+
+class ForeignDirectory(SequiturError):
+    """The output directory holds another run, or something that is no run at all."""
+
+
+class RunLocked(SequiturError):
+    """Another process is writing the same run directory."""
+
+
+class StorageFull(SequiturError):
+    """The disk is full, or will be before the stage is done."""
+
+
+class StorageError(SequiturError):
+    """The file system refused to read or write."""
+
+
+class OverMemory(SequiturError):
+    """A stage needs more memory than the machine has."""
+
+
+class ModelError(SequiturError):
+    """A tokenizer or an embedding model cannot be loaded."""
+
+
+class LedgerImbalance(SequiturError):
+    """Documents or tokens were lost or counted twice: a defect, never to be ignored."""
+
+
+class StageFailed(SequiturError):
+    """A worker failed in a way that no named error describes; the log has its traceback."""
+
+
+_BY_NAME = {cls.__name__: cls for cls in SequiturError.__subclasses__()}
+_WORKER_ERROR = re.compile(r"^(?:pipeline\.errors\.)?(\w+): (.+?)(?: \[while running .*)?$", re.MULTILINE)
+
+
+def from_storage(error: OSError, path: str) -> SequiturError:
+    """The named error for an `OSError` met while reading or writing `path`."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageFull(f"{path}: the disk is full; free some space and run the same command again")
+    return StorageError(f"{path}: {error.strerror or error}; mend that and run the same command again")
+
+
+def from_worker(error: BaseException) -> SequiturError | None:
+    """The named error behind what Beam raised, or None where there is none.
+
+    In-process runs raise the original class with ` [while running …]` appended; worker processes send the
+    traceback as text, whose last line of the form `module.Class: message` is the error.
+    """
+    for name, message in reversed(_WORKER_ERROR.findall(f"{type(error).__name__}: {error}")):
+        if name in _BY_NAME:
+            return _BY_NAME[name](message)
+    return None

@@ -1,0 +1,94 @@
+"""The ledger: the proof that nothing was lost and nothing counted twice, per source and in all.
+
+records read = rejected + dropped by each rule + duplicates of each kind + placed in contexts
+tokens of the placed documents = tokens in shards + tokens dropped by the packing policy
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.errors import LedgerImbalance
+
+
+@dataclass
+class Ledger:
+    """Counts of records and tokens. `dropped` counts by source, then by reason."""
+
+    read: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
+    dropped: dict[str, Counter[str]] = field(default_factory=dict)
+    placed: Counter[str] = field(default_factory=Counter)
+    tokens_of_placed: int = 0
+    tokens_in_shards: int = 0
+    tokens_dropped: int = 0
+
+    def drop(self, source: str, reason: str, count: int) -> None:
+        if count:
+            self.dropped.setdefault(source, Counter())[reason] += count
+
+    @property
+    def sources(self) -> list[str]:
+        return sorted({*self.read, *self.rejected, *self.dropped, *self.placed})
+
+    @property
+    def reasons(self) -> Counter[str]:
+        """Drops by reason over all sources."""
+        total: Counter[str] = Counter()
+        for counts in self.dropped.values():
+            total.update(counts)
+        return total
+
+    def problems(self) -> list[str]:
+        """One line for each equation that does not hold."""
+        found = []
+        for source in self.sources:
+            lost = self.dropped.get(source, Counter()).total()
+            accounted = self.rejected[source] + lost + self.placed[source]
+            if self.read[source] != accounted:
+                found.append(
+                    f"source {source}: {self.read[source]:,} records read, {accounted:,} accounted for "
+                    f"({self.rejected[source]:,} rejected, {lost:,} dropped, {self.placed[source]:,} placed)"
+                )
+        if self.tokens_of_placed != self.tokens_in_shards + self.tokens_dropped:
+            found.append(
+                f"{self.tokens_of_placed:,} tokens of placed documents, {self.tokens_in_shards:,} in shards and "
+                f"{self.tokens_dropped:,} dropped"
+            )
+        return found
+
+    def check(self) -> None:
+        """
+        Raises:
+            LedgerImbalance: an equation does not hold.
+        """
+        if problems := self.problems():
+            raise LedgerImbalance(f"the ledger does not balance: {'; '.join(problems)}")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "balances": not self.problems(),
+            "records": {
+                "read": self.read.total(),
+                "rejected": self.rejected.total(),
+                "dropped": dict(sorted(self.reasons.items())),
+                "placed": self.placed.total(),
+            },
+            "tokens": {
+                "of_placed_documents": self.tokens_of_placed,
+                "in_shards": self.tokens_in_shards,
+                "dropped_by_packing": self.tokens_dropped,
+            },
+            "sources": {source: self._of(source) for source in self.sources},
+        }
+
+    def _of(self, source: str) -> Mapping[str, Any]:
+        return {
+            "read": self.read[source],
+            "rejected": self.rejected[source],
+            "dropped": dict(sorted(self.dropped.get(source, Counter()).items())),
+            "placed": self.placed[source],
+        }

@@ -1,0 +1,197 @@
+"""A run directory as a whole: bringing it up to date, saying how it stands, proving that it is sound.
+
+RUN/config.yaml      the resolved configuration of the last run
+RUN/_lock            held while a process writes here
+RUN/_state/…         of each stage: since when it runs, or how long it took; never part of any content
+RUN/<artifact>/…     what the stages made
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from pipeline import artifacts, lock
+from pipeline.config import Config, validate
+from pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, InputError, MissingArtifact, SequiturError
+from pipeline.stage import STATE, Run, Stage, expected, is_done
+from pipeline.stage import execute as execute_stage
+from pipeline.storage import Directory
+
+CONFIG = "config.yaml"
+
+
+def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: str | None = None) -> None:
+    """Brings the stages from `first` to `last` up to date; those that are done are skipped.
+
+    Raises:
+        SequiturError: a setting is wrong, the directory is another run's or locked, a parent is missing, or a stage
+            failed. Whatever was finished stays.
+    """
+    chosen = _chosen(recipe, first, last)
+    check_place(run)
+    marks = expected(recipe, run)
+    check_corpus(run, marks)
+    with lock.exclusive(run.root):
+        for stage in recipe[: recipe.index(chosen[0])]:
+            if any(stage.artifact in later.parents for later in chosen) and not is_done(
+                stage, run, marks[stage.artifact]
+            ):
+                raise MissingArtifact(
+                    f"{run.root.url}: {chosen[0].name} needs {stage.artifact}, which is absent or out of date; "
+                    f"run --from {stage.name}"
+                )
+        run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
+        for stage in chosen:
+            execute_stage(stage, run, marks)
+
+
+def _chosen(recipe: Sequence[Stage], first: str | None, last: str | None) -> Sequence[Stage]:
+    names = [stage.name for stage in recipe]
+    for name in (first, last):
+        if name is not None and name not in names:
+            raise ConfigError(f"no stage {name}; the stages are {', '.join(names)}")
+    begin = names.index(first) if first else 0
+    end = names.index(last) + 1 if last else len(names)
+    if begin >= end:
+        raise ConfigError(f"no stage lies from {first} until {last}; their order is {', '.join(names)}")
+    return recipe[begin:end]
+
+
+def check_place(run: Run) -> None:
+    """
+    Raises:
+        ForeignDirectory: the output is a file, or a directory with something else in it.
+    """
+    names = run.root.names()
+    if run.root.exists() and not names and run.root.size("") is not None:
+        raise ForeignDirectory(f"{run.config.output}: is a file; choose another output")
+    if names and not {CONFIG, lock.LOCK, STATE} & set(names):
+        raise ForeignDirectory(
+            f"{run.config.output}: holds {names[0]} and no run; choose another output or empty the directory"
+        )
+
+
+def check_corpus(run: Run, marks: Mapping[str, str]) -> None:
+    """
+    Raises:
+        ForeignDirectory: the directory's documents are finished, and are not those of this configuration.
+    """
+    manifest = artifacts.read_manifest(run.artifact("documents"))
+    if manifest is None or manifest.fingerprint == marks["documents"]:
+        return
+    raise ForeignDirectory(
+        f"{run.config.output}: holds the documents of another configuration ({_difference(run, manifest)}); choose "
+        "another output, or delete that directory to start anew"
+    )
+
+
+def _difference(run: Run, manifest: artifacts.Manifest) -> str:
+    """Which setting of ingest differs from the stored one."""
+    try:
+        stored = validate(yaml.safe_load(run.root.read_bytes(CONFIG)), CONFIG)
+    except (SequiturError, yaml.YAMLError):
+        return "its config.yaml cannot be read"
+    if stored.name != run.config.name:
+        return f"name was {stored.name}"
+    before, now = stored.ingest.model_dump(mode="json"), run.config.ingest.model_dump(mode="json")
+    for key in now:
+        if before[key] != now[key] and key != "max_reject_share":
+            return f"ingest.{key} was {before[key]}"
+    return "the input files have changed since"
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """How one stage of a run stands."""
+
+    name: str
+    artifact: str
+    state: str  # done, stale, running, interrupted or absent
+    parts: int
+    rows: int
+    bytes: int
+    seconds: float | None
+
+
+def read_config(root: Directory) -> Config:
+    """The configuration stored with a run, its output being where it lies now.
+
+    Raises:
+        ForeignDirectory: there is no run.
+    """
+    if not root.exists(CONFIG):
+        raise ForeignDirectory(f"{root.url}: no run is there; give the `output` of a configuration that was run")
+    try:
+        content = yaml.safe_load(root.read_bytes(CONFIG))
+    except yaml.YAMLError as error:
+        raise CorruptPart(f"{root.path(CONFIG)}: not valid YAML; run again with your configuration") from error
+    return validate({**content, "output": root.url}, root.path(CONFIG))
+
+
+def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
+    """Each stage in turn. Stale means made with other settings, inputs or parents than the stored configuration's."""
+    try:
+        marks = expected(recipe, run)
+    except InputError:
+        marks = {}  # the inputs are gone: what is there counts as it is
+    held = lock.is_held(run.root)
+    for stage in recipe:
+        directory = run.artifact(stage.artifact)
+        noted = _state_of(run, stage)
+        manifest = artifacts.read_manifest(directory)
+        parts = manifest.parts if manifest else artifacts.written_parts(directory)
+        if manifest is not None:
+            state = "done" if marks.get(stage.artifact, manifest.fingerprint) == manifest.fingerprint else "stale"
+            if any(directory.size(part.name) != part.bytes for part in manifest.parts):
+                state = "damaged"
+        elif noted.get("state") == "running" and directory.exists(artifacts.BUILDING):
+            state = "running" if held else "interrupted"
+        else:
+            state = "absent"
+        yield StageStatus(
+            stage.name,
+            stage.artifact,
+            state,
+            len(parts),
+            sum(part.rows for part in parts),
+            sum(part.bytes for part in parts),
+            noted.get("seconds") if manifest else None,
+        )
+
+
+def _state_of(run: Run, stage: Stage) -> Mapping[str, Any]:
+    directory, name = run.root / STATE, f"{stage.name}.json"
+    return directory.read_json(name) if directory.exists(name) else {}
+
+
+def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
+    """One line for each thing that is wrong with a run: bytes, lineage, and what each stage knows of its artifact.
+
+    A stage looks at the content of its artifact only if the bytes of all artifacts up to it are sound.
+    """
+    marks: dict[str, str] = {}
+    sound = True
+    for stage in recipe:
+        found = list(_of_bytes(stage, run, marks))
+        sound = sound and not found
+        yield from found
+        if sound:
+            run.progress.step(f"verify: {stage.artifact}")
+            yield from stage.verify(run)
+
+
+def _of_bytes(stage: Stage, run: Run, marks: dict[str, str]) -> Iterator[str]:
+    directory = run.artifact(stage.artifact)
+    manifest = artifacts.read_manifest(directory)
+    if manifest is None:
+        yield f"{directory.path()}: absent or unfinished; run the command again to make it"
+        return
+    marks[stage.artifact] = manifest.fingerprint
+    for parent in stage.parents:
+        if marks.get(parent) != manifest.parents.get(parent):
+            yield f"{directory.path()}: made from another {parent} than is there; run again to bring it up to date"
+    yield from artifacts.damaged_parts(directory, manifest)

@@ -1,0 +1,95 @@
+"""The columns of every artifact: the contract between stages.
+
+`documents`, `signals` and `selection` are row-aligned, part by part. Everything after `selection` speaks of ordinals.
+The columns of `signals` beyond the fixed ones are named by `text_core.signals`; those of `shards` by `shards.format`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+ID = pa.binary(16)
+NAME = pa.dictionary(pa.int32(), pa.string())
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+DOCUMENTS = pa.schema(
+    [
+        _required("doc_id", ID),  # xxh3-128 of dataset name and record id, or of dataset name, file and row
+        pa.field("record_id", pa.string()),
+        _required("text", pa.large_string()),
+        _required("source", NAME),
+        pa.field("url", pa.string()),
+        pa.field("timestamp", pa.timestamp("us", tz="UTC")),
+        _required("source_file", NAME),
+        _required("source_row", pa.int64()),  # records before it in its file, counted from 0
+        _required("metadata", pa.string()),  # JSON object of the remaining fields
+    ]
+)
+
+REJECTS = pa.schema(
+    [
+        _required("source", NAME),
+        _required("source_file", NAME),
+        _required("source_row", pa.int64()),
+        _required("reason", NAME),
+        _required("detail", pa.string()),
+    ]
+)
+
+SELECTION = pa.schema(
+    [
+        _required("kept", pa.bool_()),
+        pa.field("reason", NAME),  # the rule, or the kind of duplicate; null for kept documents
+        pa.field("duplicate_of", ID),  # the document that stays in its place
+        pa.field("evidence", ID),  # the document whose comparison with this one caused the removal
+        pa.field("similarity", pa.float32()),  # true Jaccard similarity of that pair; 1 for exact duplicates
+        pa.field("ordinal", pa.int64()),  # rank of a kept document by part and row
+    ]
+)
+
+TOKENS = pa.schema([_required("ordinal", pa.int64()), _required("input_ids", pa.large_list(pa.uint32()))])
+
+DUPLICATES = pa.schema(
+    [
+        _required("ordinal", pa.int64()),
+        _required("duplicate_of", pa.int64()),
+        _required("cosine", pa.float32()),
+    ]
+)
+
+ORDER = pa.schema(
+    [
+        _required("ordinal", pa.int64()),
+        _required("path", pa.int64()),  # fragment of the order, counted from 0 in reading order
+        pa.field("cosine_to_previous", pa.float32()),  # null for the first document
+    ]
+)
+
+
+def vectors(dimensions: int) -> pa.Schema:
+    """`vector` has unit length, or is all zero where the model found nothing to go by."""
+    return pa.schema([_required("ordinal", pa.int64()), _required("vector", pa.list_(pa.float16(), dimensions))])
+
+
+def neighbors(k: int) -> pa.Schema:
+    """Best first, −1 for none, never the document itself; only documents that stay."""
+    return pa.schema(
+        [
+            _required("ordinal", pa.int64()),
+            _required("neighbor", pa.list_(pa.int64(), k)),
+            _required("cosine", pa.list_(pa.float32(), k)),
+        ]
+    )
+
+
+def list_matrix(array: pa.FixedSizeListArray) -> np.ndarray:
+    """A fixed-size-list column as a numpy array of shape [rows, size], without a copy."""
+    size = array.type.list_size
+    values = array.values.to_numpy(zero_copy_only=True)
+    rows: np.ndarray = values[array.offset * size : (array.offset + len(array)) * size].reshape(len(array), size)
+    return rows

@@ -1,0 +1,246 @@
+"""What a stage is, and how one is run: skipped when done, resumed when interrupted, announced before it starts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+
+from pipeline import artifacts
+from pipeline.artifacts import Manifest
+from pipeline.beam import Runner, Source, WritePart
+from pipeline.config import Config
+from pipeline.errors import OverMemory, StorageFull
+from pipeline.progress import Progress
+from pipeline.storage import Directory
+
+STATE = "_state"
+BASE_BYTES = 700 * 2**20  # a Python process with Beam, Arrow, numba and torch loaded, measured
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Bytes a stage will take: memory in the main process, memory in each worker process, and disk."""
+
+    memory: int
+    disk: int
+    each_worker: int = 0
+
+
+@dataclass(frozen=True)
+class Run:
+    """A configuration, where its artifacts lie, and how its jobs are run."""
+
+    config: Config
+    runner: Runner = field(default_factory=Runner)
+    progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+
+    @property
+    def root(self) -> Directory:
+        return Directory(self.config.output)
+
+    def artifact(self, name: str) -> Directory:
+        return self.root / name
+
+    def manifest(self, name: str) -> Manifest:
+        """The manifest of a finished artifact.
+
+        Raises:
+            MissingArtifact: it is not finished.
+        """
+        return artifacts.require_manifest(self.artifact(name))
+
+    def seed(self, *names: str) -> int:
+        """A 63-bit seed derived by hash from the configured one and what it is for."""
+        digest = hashlib.sha256("\0".join([str(self.config.seed), *names]).encode()).digest()
+        return int.from_bytes(digest[:8], "little") >> 1
+
+    def map_parts(
+        self,
+        source: Mapping[str, Sequence[str]],
+        transform: beam.DoFn,
+        target: str,
+        *,
+        compress: bool = False,
+        step: str | None = None,
+    ) -> None:
+        """Runs `transform` over the row-aligned parts of some artifacts, part by part, into the artifact `target`.
+
+        Args:
+            source: columns to read, by artifact. The first artifact names the parts.
+            transform: takes and yields `Rows`.
+            target: artifact to write; parts that it already has are left alone.
+            compress: whether the parts hold text.
+            step: what the progress line says; the target's name if not given.
+        """
+        columns = {self.artifact(name): tuple(names) for name, names in source.items()}
+        done = {part.name for part in artifacts.written_parts(self.artifact(target))}
+        every = self.manifest(next(iter(source))).names
+        left = [name for name in every if name not in done]
+        if not left:
+            return
+
+        def build(pipeline: beam.Pipeline) -> None:
+            _ = (
+                pipeline
+                | "Parts" >> beam.Create(left)
+                | "Source" >> Source(columns)
+                | "Compute" >> beam.ParDo(transform)
+                | "Write" >> beam.ParDo(WritePart(self.artifact(target), compress=compress))
+            )
+
+        with self.watching(target, len(every), step or target):
+            self.runner.run(build, len(left))
+
+    @contextmanager
+    def watching(self, target: str, total: int, step: str, unit: str = "parts") -> Iterator[None]:
+        """Shows progress by the parts that appear in an artifact, which works on every runner."""
+        notes = self.artifact(target) / artifacts.PARTS
+        stop = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(0.5):
+                self.progress.update(len(notes.names()))
+
+        self.progress.step(step, total, unit)
+        thread = threading.Thread(target=watch, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the recipe.
+
+    Attributes:
+        name: the verb on the command line.
+        artifact: the noun it makes: a directory in the run.
+        version: raised when the same parameters give other content.
+        parents: artifacts it reads.
+        parameters: the settings that its content depends on. Raises ConfigError for wrong ones, before anything runs.
+        estimate: memory and disk it will take, from the manifests of its parents.
+        work: makes the parts; returns the statistics for the manifest.
+        verify: one line for each thing that is wrong with the content of the finished artifact.
+    """
+
+    name: str
+    artifact: str
+    version: int
+    parents: tuple[str, ...]
+    parameters: Callable[[Run], Mapping[str, Any]]
+    estimate: Callable[[Run], Estimate]
+    work: Callable[[Run], Mapping[str, Any]]
+    verify: Callable[[Run], Iterable[str]] = lambda run: ()
+
+
+def expected(recipe: Sequence[Stage], run: Run) -> dict[str, str]:
+    """The fingerprint that each artifact has when it is up to date, by artifact."""
+    marks: dict[str, str] = {}
+    for stage in recipe:
+        parents = {parent: marks[parent] for parent in stage.parents}
+        marks[stage.artifact] = artifacts.fingerprint(stage.name, stage.version, stage.parameters(run), parents)
+    return marks
+
+
+def is_done(stage: Stage, run: Run, mark: str) -> bool:
+    """Whether the stage's artifact is there, whole, and of this fingerprint."""
+    directory = run.artifact(stage.artifact)
+    manifest = artifacts.read_manifest(directory)
+    return manifest is not None and manifest.fingerprint == mark and artifacts.is_whole(directory, manifest)
+
+
+def execute(stage: Stage, run: Run, marks: Mapping[str, str]) -> None:
+    """Brings the stage's artifact up to date. The caller holds the run's lock and has seen to the parents."""
+    mark = marks[stage.artifact]
+    directory = run.artifact(stage.artifact)
+    if is_done(stage, run, mark):
+        run.progress.say(f"{stage.name:<10} done before")
+        return
+    estimate = stage.estimate(run)
+    announced = announce(stage, run, estimate)
+    state = {"stage": stage.name, "fingerprint": mark, "state": "running", "announced_bytes": announced}
+    (run.root / STATE).write_json(f"{stage.name}.json", state)
+    started = time.monotonic()
+    artifacts.begin(directory, mark)
+    with run.progress.stage(stage.name):
+        statistics = stage.work(run)
+        parents = {parent: marks[parent] for parent in stage.parents}
+        manifest = artifacts.finish(directory, mark, stage.parameters(run), parents, statistics)
+    seconds = time.monotonic() - started
+    state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
+    (run.root / STATE).write_json(f"{stage.name}.json", state)
+    run.progress.say(f"{stage.name:<10} {manifest.rows:>12,} rows  {human(manifest.bytes):>10}  {seconds:7.1f} s")
+
+
+def announce(stage: Stage, run: Run, estimate: Estimate) -> int:
+    """Says what the stage will take, and refuses what the machine does not have. Returns the memory in bytes.
+
+    Raises:
+        StorageFull: less disk is free than the stage will write.
+        OverMemory: the machine has less memory than the stage will take.
+    """
+    workers = run.runner.workers
+    memory = (
+        BASE_BYTES + estimate.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * estimate.each_worker
+    )
+    free = run.root.free_bytes()
+    run.progress.say(
+        f"{stage.name:<10} will take up to {human(memory)} of memory and {human(estimate.disk)} of disk"
+        + (f" ({human(free)} free)" if free is not None else "")
+    )
+    if free is not None and estimate.disk > free:
+        raise StorageFull(
+            f"{run.root.url}: {stage.name} will write about {human(estimate.disk)} and {human(free)} are free; "
+            "free some space or choose another output"
+        )
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if run.runner.is_local and memory > total:
+        raise OverMemory(
+            f"{stage.name} will take about {human(memory)} of memory and this machine has {human(total)}; use fewer "
+            "--workers, smaller parts, or a larger machine"
+        )
+    return memory
+
+
+def aligned(run: Run, artifact: str) -> Iterator[str]:
+    """A line for each part of an artifact that has not the rows of its part of `documents`."""
+    for part, document in zip(run.manifest(artifact).parts, run.manifest("documents").parts, strict=True):
+        if (part.name, part.rows) != (document.name, document.rows):
+            yield f"{run.artifact(artifact).path(part.name)}: not aligned with documents; delete it and run again"
+
+
+def every_ordinal(run: Run, artifact: str) -> Iterator[str]:
+    """A line if the rows of an artifact are not those of the ordinals 0 … n−1."""
+    ordinals = artifacts.read_columns(run.artifact(artifact), ["ordinal"])["ordinal"].to_numpy()
+    if not np.array_equal(ordinals, np.arange(run.manifest("selection").statistics["kept"])):
+        yield f"{run.artifact(artifact).path()}: its rows are not those of the kept documents; delete it and run again"
+
+
+def peak_bytes() -> int:
+    """Largest resident size so far of this process, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def human(size: int) -> str:
+    """A size in bytes as a person would say it: `1.5 GiB`."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

@@ -1,0 +1,216 @@
+"""Directories on any file system that fsspec can reach, with atomic writes.
+
+A file appears under its final name whole or not at all: it is written under a temporary name on the same file system,
+flushed to disk, and renamed. Object stores have no rename; there fsspec copies to the final key, which appears at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import fsspec
+import pyarrow as pa
+
+from pipeline.errors import CorruptPart, StorageError, from_storage
+
+TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory by its URL or path. Cheap to make and to send to workers; touches nothing until asked."""
+
+    url: str
+
+    def __truediv__(self, name: str) -> Directory:
+        return Directory(f"{self.url.rstrip('/')}/{name}")
+
+    @property
+    def _located(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        return fsspec.core.url_to_fs(self.url)
+
+    @property
+    def is_local(self) -> bool:
+        return "file" in _protocols(self._located[0])
+
+    def path(self, name: str = "") -> str:
+        """The path of a file here, as its file system spells it."""
+        root = self._located[1].rstrip("/")
+        return f"{root}/{name}" if name else root
+
+    def exists(self, name: str = "") -> bool:
+        return bool(self._located[0].exists(self.path(name)))
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, None where it is absent."""
+        try:
+            return int(self._located[0].size(self.path(name)))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def names(self) -> list[str]:
+        """The names in this directory, sorted; empty where it is absent."""
+        fs, root = self._located
+        fs.invalidate_cache(root)
+        try:
+            entries = fs.ls(root, detail=False)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
+
+    def make(self) -> None:
+        try:
+            self._located[0].makedirs(self.path(), exist_ok=True)
+        except OSError as error:
+            raise from_storage(error, self.url) from error
+
+    def remove(self, name: str) -> None:
+        """Removes a file or a whole subdirectory; nothing happens where it is absent."""
+        fs, _ = self._located
+        if self.exists(name):
+            fs.rm(self.path(name), recursive=True)
+
+    def remove_temporaries(self) -> None:
+        """Clears what an interrupted writer left. Only for the holder of the run's lock."""
+        for name in self.names():
+            if name.startswith(TEMPORARY):
+                self.remove(name)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[BinaryIO]:
+        """A binary file that becomes `name` when the block ends without an error, and vanishes otherwise."""
+        self.make()
+        fs, _ = self._located
+        local = Path(self.path()) if self.is_local else Path(tempfile.gettempdir())
+        try:
+            handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=local)
+        except OSError as error:
+            raise from_storage(error, str(local)) from error
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if self.is_local:
+                Path(temporary).chmod(0o644)
+                Path(temporary).replace(self.path(name))
+                _sync_directory(local)
+            else:
+                fs.put_file(temporary, self.path(TEMPORARY + name))
+                fs.mv(self.path(TEMPORARY + name), self.path(name))
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        with self.writing(name) as file:
+            file.write(content)
+
+    def write_json(self, name: str, value: Any) -> None:
+        self.write_bytes(name, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
+
+    def read_bytes(self, name: str) -> bytes:
+        try:
+            return bytes(self._located[0].cat_file(self.path(name)))
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
+
+    def read_json(self, name: str) -> Any:
+        """The value in a JSON file of ours.
+
+        Raises:
+            CorruptPart: it is not JSON, so it is not what was written.
+        """
+        try:
+            return json.loads(self.read_bytes(name))
+        except ValueError as error:
+            raise CorruptPart(f"{self.path(name)}: not valid JSON; delete it and run again to rebuild it") from error
+
+    def buffer(self, name: str) -> pa.Buffer:
+        """A file's bytes: memory-mapped where it is local, fetched where it is not."""
+        try:
+            if self.is_local:
+                return pa.memory_map(self.path(name)).read_buffer()
+            return pa.py_buffer(self.read_bytes(name))
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
+
+    def local_copy(self, name: str, into: Path) -> Path:
+        """A path by which libraries that know only local files can read a file or directory: itself, or a copy."""
+        if self.is_local:
+            return Path(self.path(name))
+        target = into / name
+        if not target.exists():
+            try:
+                self._located[0].get(self.path(name), str(target), recursive=True)
+            except OSError as error:
+                raise from_storage(error, self.path(name)) from error
+        return target
+
+    def put_directory(self, source: Path, name: str) -> None:
+        """Copies a local directory here under `name`, replacing what is there."""
+        self.make()
+        self.remove(name)
+        if self.is_local:
+            shutil.copytree(source, self.path(name))
+        else:
+            self._located[0].put(str(source), self.path(name), recursive=True)
+
+    def free_bytes(self) -> int | None:
+        """Free bytes on the local disk that holds (or will hold) this directory; None for remote storage."""
+        if not self.is_local:
+            return None
+        place = Path(self.path()).absolute()
+        while not place.exists():
+            place = place.parent
+        return shutil.disk_usage(place).free
+
+
+def _protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:
+    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
+
+
+def _sync_directory(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def expand(pattern: str) -> list[str]:
+    """The files that an input names, sorted: itself, those of a directory (hidden ones apart), those of a glob.
+
+    Raises:
+        StorageError: the file system cannot be reached.
+    """
+    try:
+        fs, path = fsspec.core.url_to_fs(pattern)
+        prefix = pattern[: len(pattern) - len(path)] if pattern.endswith(path) else ""
+        if fs.isdir(path):
+            found = [name for name in fs.find(path) if not _hidden(name, path)]
+        elif any(character in path for character in "*?["):
+            found = [name for name in fs.glob(path) if not fs.isdir(name)]
+        else:
+            found = [path] if fs.exists(path) else []
+    except (OSError, ImportError, ValueError) as error:
+        raise StorageError(f"{pattern}: {error}; check the path and its file system") from error
+    if "file" in _protocols(fs) and "://" not in pattern and not pattern.startswith("/"):
+        # A relative input keeps its relative name, so that document ids do not depend on where the data lies.
+        return sorted(os.path.relpath(name) for name in found)
+    return sorted(
+        prefix + name if prefix else str(fs.unstrip_protocol(name)) if "://" in pattern else name for name in found
+    )
+
+
+def _hidden(name: str, root: str) -> bool:
+    return any(part.startswith(".") for part in name[len(root) :].split("/"))

@@ -1,0 +1,35 @@
+"""A Beam worker process: Beam's own, made quiet, single-threaded in its libraries, and mortal with its parent.
+
+Started by `pipeline.beam` as `python worker.py DIRECTORY`; leaves a file named by its process id in DIRECTORY, so that
+the parent can end it.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
+
+
+def main() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it ends its workers itself
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
+        os.environ[name] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+    Path(sys.argv[1], str(os.getpid())).touch()
+    root = str(Path(__file__).resolve().parent.parent)
+    sys.path[:] = [root] + [path for path in sys.path if Path(path).resolve() != Path(__file__).resolve().parent]
+    logging.getLogger().setLevel(logging.CRITICAL)
+
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(["worker"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Reading pieces of a shard file, each checked against the manifest and named when it is not as it says."""
+
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from shards.contexts import Contexts, batch_contexts
+from shards.errors import (
+    SchemaMismatch,
+    ShardCorrupt,
+    ShardError,
+    ShardMisplaced,
+    ShardMissing,
+    ShardTruncated,
+)
+from shards.format import context_columns
+from shards.manifest import BatchEntry, ShardEntry
+
+_HEAD_BYTES = 1 << 16  # more than any schema
+
+
+class Place(NamedTuple):
+    """Which shard a file must say that it is: `shard` as in "3/64"."""
+
+    split: str
+    shard: str
+    run_id: str
+
+    def __str__(self) -> str:
+        return f"shard {self.shard} of {self.split!r}, run {self.run_id!r}"
+
+
+def check_size(root: Path, path: str, size: int) -> None:
+    """Raise ShardMissing, ShardTruncated or, if it is too long, ShardCorrupt, unless the file has `size`
+    bytes."""
+    try:
+        found = (root / path).stat().st_size
+    except FileNotFoundError as error:
+        raise ShardMissing("is listed in the manifest but not there: copy it again", shard=path) from error
+    if found < size:
+        raise ShardTruncated(f"{found} bytes instead of {size}: copy it again", shard=path, offset=found)
+    if found > size:
+        raise ShardCorrupt(f"{found} bytes instead of {size}: copy it again", shard=path, offset=size)
+
+
+def check_shard_size(root: Path, shard: ShardEntry, seq_len: int, place: Place) -> None:
+    """As `check_size`, but ShardMisplaced if the file's own schema says that it is another shard."""
+    try:
+        check_size(root, shard.path, shard.bytes)
+    except (ShardTruncated, ShardCorrupt):
+        with (root / shard.path).open("rb") as file, suppress(ShardCorrupt):
+            read_schema(file.read(_HEAD_BYTES), shard.path, seq_len, place)
+        raise
+
+
+def map_shard(root: Path, shard: ShardEntry, seq_len: int, place: Place) -> pa.Buffer:
+    """A read-only memory map of a shard of the right size. Holds no file descriptor."""
+    check_shard_size(root, shard, seq_len, place)  # a slice beyond the end of a map would kill the process
+    with pa.memory_map(str(root / shard.path)) as file:
+        return file.read_buffer()
+
+
+def read_range(root: Path, path: str, offset: int, size: int) -> bytes:
+    """`size` bytes at `offset` of a file."""
+    try:
+        with (root / path).open("rb", buffering=0) as file:
+            file.seek(offset)
+            content = file.read(size)
+    except FileNotFoundError as error:
+        raise ShardMissing("is listed in the manifest but not there: copy it again", shard=path) from error
+    if content is None or len(content) < size:
+        raise ShardTruncated(f"ends before byte {offset + size}: copy it again", shard=path, offset=offset)
+    return content
+
+
+def read_schema(head: pa.Buffer | bytes, path: str, seq_len: int, place: Place) -> pa.Schema:
+    """The schema from a shard's first bytes. Raises ShardCorrupt, SchemaMismatch, or ShardMisplaced if it
+    belongs to another place than `place`."""
+    try:
+        schema = pa.ipc.read_schema(pa.py_buffer(head))
+    except (pa.ArrowException, OSError) as error:
+        raise ShardCorrupt(f"its schema is unreadable ({error}): copy it again", shard=path, offset=0) from error
+    if not schema.equals(context_columns(seq_len)):
+        raise SchemaMismatch(f"its columns are not those of contexts of {seq_len} tokens", shard=path, offset=0)
+    metadata = schema.metadata or {}
+    keys = (b"sequitur.split", b"sequitur.shard", b"sequitur.run_id")
+    found = tuple(metadata.get(key, b"").decode("utf-8", "replace") for key in keys)
+    if found != place:
+        raise ShardMisplaced(f"says that it is {Place(*found)}, not {place}: rename or copy it", shard=path)
+    return schema
+
+
+def check_crc(message: pa.Buffer | bytes, shard: ShardEntry, batch: int) -> None:
+    """Raise ShardCorrupt unless the CRC-32 of a batch's message is the manifest's. About 4 GB/s."""
+    found, expected = zlib.crc32(message), shard.batches[batch].crc32
+    if found != expected:
+        raise _corrupt(f"its CRC-32 is {found:08x}, not {expected:08x}: copy the shard again", shard, batch)
+
+
+def parse_batch(message: pa.Buffer, schema: pa.Schema, shard: ShardEntry, batch: int) -> Contexts:
+    """The arrays of a record batch, views of its message. Raises ShardCorrupt, or RowsInvalid for nulls."""
+    try:
+        record_batch = pa.ipc.read_record_batch(message, schema)
+        record_batch.validate()
+    except (pa.ArrowException, OSError) as error:
+        raise _corrupt(f"unreadable ({error}): copy the shard again", shard, batch) from error
+    expected = shard.batches[batch].rows
+    if record_batch.num_rows != expected:
+        raise _corrupt(f"{record_batch.num_rows} rows, not {expected}: copy the shard again", shard, batch)
+    try:
+        return batch_contexts(record_batch)
+    except ShardError as error:
+        offset = shard.batches[batch].offset
+        raise type(error)(str(error), shard=shard.path, batch=batch, offset=offset) from error
+
+
+def read_sparse_message(root: Path, path: str, entry: BatchEntry, seq_len: int) -> tuple[pa.Buffer, int]:
+    """A batch's message with zeros for its token ids, and the offset of those in the file.
+
+    An encapsulated IPC message is FF FF FF FF, the metadata's length as int32, the metadata, then the body.
+    The body starts with the values of the first column, `input_ids`; columns without nulls have no validity
+    buffer. The zeros are pages never touched: they take address space, not memory.
+    """
+    prefix = read_range(root, path, entry.offset, 8)
+    body = 8 + int.from_bytes(prefix[4:], "little")
+    tail = body + -(-entry.rows * seq_len * 4 // 8) * 8  # buffers are padded to 8 bytes
+    if not 8 < body < tail <= entry.bytes:
+        raise ShardCorrupt("its message does not hold its rows: copy it again", shard=path, offset=entry.offset)
+    message = np.zeros(entry.bytes, dtype=np.uint8)
+    message[:body] = np.frombuffer(read_range(root, path, entry.offset, body), dtype=np.uint8)
+    message[tail:] = np.frombuffer(read_range(root, path, entry.offset + tail, entry.bytes - tail), dtype=np.uint8)
+    return pa.py_buffer(message), entry.offset + body
+
+
+def _corrupt(fault: str, shard: ShardEntry, batch: int) -> ShardCorrupt:
+    return ShardCorrupt(fault, shard=shard.path, batch=batch, offset=shard.batches[batch].offset)

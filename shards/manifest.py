@@ -1,0 +1,298 @@
+"""manifest.json: what a dataset holds, where each record batch lies, and the fingerprint of it all.
+
+It is written last, so its presence means that the dataset is whole. The dataclasses are its only schema:
+they are what is read, checked and written.
+"""
+
+import hashlib
+import json
+import re
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
+from os import PathLike
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from shards.digest import add_digests
+from shards.errors import (
+    FingerprintMismatch,
+    FormatUnsupported,
+    ManifestInvalid,
+    ManifestMissing,
+    PathEscape,
+    SplitUnknown,
+)
+from shards.format import (
+    CONTAINER,
+    FORMAT,
+    FORMAT_VERSION,
+    INPUT_IDS_DTYPE,
+    MANIFEST_NAME,
+    Header,
+    canonical_json,
+)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class BatchEntry:
+    """One record batch: its IPC message lies at `offset` bytes into the shard. `crc32` is zlib's, of the
+    message."""
+
+    offset: int
+    bytes: int
+    rows: int
+    crc32: int
+
+
+@dataclass(frozen=True)
+class ShardEntry:
+    """One shard file; `path` is from the root, with forward slashes."""
+
+    path: str
+    bytes: int
+    rows: int
+    tokens: int
+    sha256: str
+    row_digest: str
+    batches: tuple[BatchEntry, ...]
+
+
+@dataclass(frozen=True)
+class SplitEntry:
+    """One split; `docs` counts the documents with a piece in it."""
+
+    rows: int
+    tokens: int
+    docs: int
+    row_digest: str
+    shards: tuple[ShardEntry, ...]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of the documents table."""
+
+    path: str
+    bytes: int
+    rows: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How documents became rows, over all splits. `dropped_tokens` are of documents in the documents table,
+    but in no row."""
+
+    policy: str
+    dropped_tokens: int
+    padded_tokens: int
+    split_docs: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """In what order the rows lie, and how often neighbours share a group, beside what chance would give."""
+
+    kind: str
+    algo: str
+    seed: int
+    adjacent_same_group: float
+    expected_by_chance: float
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All of manifest.json; in the file, the keys of `header` stand at the top level."""
+
+    header: Header
+    packing: Packing
+    order: Order
+    splits: dict[str, SplitEntry]
+    docs_table: tuple[FileEntry, ...]
+    fingerprint: str
+
+    def split(self, name: str) -> SplitEntry:
+        """The split of that name; SplitUnknown, naming those there are."""
+        if name not in self.splits:
+            raise SplitUnknown(f"no split {name!r} in {MANIFEST_NAME}; it has {', '.join(self.splits)}")
+        return self.splits[name]
+
+
+def split_entry(shards: Sequence[ShardEntry], docs: int) -> SplitEntry:
+    """The entry of a split from those of its shards, in order, and its count of documents."""
+    return SplitEntry(
+        rows=sum(shard.rows for shard in shards),
+        tokens=sum(shard.tokens for shard in shards),
+        docs=docs,
+        row_digest=add_digests(shard.row_digest for shard in shards),
+        shards=tuple(shards),
+    )
+
+
+def build_manifest(
+    header: Header,
+    packing: Packing,
+    order: Order,
+    splits: dict[str, SplitEntry],
+    docs_table: Sequence[FileEntry],
+) -> Manifest:
+    """The manifest of a finished dataset, fingerprinted and checked by the rules that readers apply."""
+    manifest = Manifest(header, packing, order, splits, tuple(docs_table), fingerprint(header, splits))
+    _check(manifest)
+    return manifest
+
+
+def fingerprint(header: Header, splits: dict[str, SplitEntry]) -> str:
+    """SHA-256, in hex, over what a trainer sees: the format keys and the hashes of all shards in their order.
+
+    The hashed text is canonical JSON of {"header": the header without created_by, run_id and config_sha256,
+    "splits": {name: [sha256 of each shard]}}.
+    """
+    format_keys = asdict(header)
+    for origin in ("created_by", "run_id", "config_sha256"):
+        del format_keys[origin]
+    hashes = {name: [shard.sha256 for shard in split.shards] for name, split in splits.items()}
+    return hashlib.sha256(canonical_json({"header": format_keys, "splits": hashes}).encode()).hexdigest()
+
+
+def manifest_json(manifest: Manifest) -> str:
+    """The text of manifest.json: sorted keys, one-space indent; equal manifests give equal text."""
+    content = asdict(manifest)
+    content.update(content.pop("header"))
+    return json.dumps(content, sort_keys=True, indent=1) + "\n"
+
+
+def read_manifest(root: str | PathLike[str]) -> Manifest:
+    """The manifest of the dataset in `root`, fully checked.
+
+    Raises ManifestMissing, ManifestInvalid, FormatUnsupported, PathEscape or FingerprintMismatch.
+    """
+    path = Path(root) / MANIFEST_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ManifestMissing(f"{path} is missing: not a dataset's root, or its writing never finished") from error
+    except UnicodeDecodeError as error:
+        raise ManifestInvalid(f"{path} is not UTF-8: {error}") from error
+    return parse_manifest(text)
+
+
+def parse_manifest(text: str) -> Manifest:
+    """The manifest in the text of a manifest.json. Raises as `read_manifest` does."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ManifestInvalid(f"{MANIFEST_NAME} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ManifestInvalid(f"{MANIFEST_NAME} is not a JSON object")
+    _check_supported(content)
+    manifest: Manifest = _decode(Manifest, {**content, "header": content}, MANIFEST_NAME)
+    _check(manifest)
+    return manifest
+
+
+def from_json(type_: type[T], value: Any) -> T:
+    """An entry (`ShardEntry`, `FileEntry`, …) from parsed JSON; the opposite of `dataclasses.asdict`.
+
+    Unknown keys are ignored: an addition that old readers may overlook does not change the version. Raises
+    ManifestInvalid, naming the place.
+    """
+    decoded: T = _decode(type_, value, type_.__name__)
+    return decoded
+
+
+def _check_supported(content: dict[str, Any]) -> None:
+    for key, known in (
+        ("format", FORMAT),
+        ("format_version", FORMAT_VERSION),
+        ("container", CONTAINER),
+        ("token_dtype", INPUT_IDS_DTYPE),
+    ):
+        if key not in content:
+            raise ManifestInvalid(f"{MANIFEST_NAME} has no {key!r}")
+        if content[key] != known or isinstance(content[key], bool):
+            raise FormatUnsupported(
+                f"{key} is {content[key]!r} and this code reads {known!r}: use the version of Sequitur that wrote it"
+            )
+
+
+def _decode(type_: Any, value: Any, place: str) -> Any:
+    """`value` as `type_`: a dataclass, dict[str, …], tuple[…, ...], … | None, or int (not negative), float,
+    str, bool."""
+    origin, arguments = typing.get_origin(type_), typing.get_args(type_)
+    if origin is types.UnionType:
+        return None if value is None else _decode(arguments[0], value, place)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_decode(arguments[0], item, f"{place}[{i}]") for i, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {key: _decode(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
+    if is_dataclass(type_) and isinstance(value, dict):
+        return _decode_fields(type_, value, place)
+    if type_ is float and type(value) is int:
+        return float(value)
+    if type(value) is not type_:
+        name = getattr(type_, "__name__", str(type_)) if origin is None else origin.__name__
+        raise ManifestInvalid(f"{place} should be {name}, found {type(value).__name__}")
+    if type_ is int and not 0 <= value < 1 << 64:
+        raise ManifestInvalid(f"{place} should be 0 … 2^64-1, found {value}")
+    return value
+
+
+def _decode_fields(type_: Any, value: dict[str, Any], place: str) -> Any:
+    decoded = {}
+    for name, hint in _field_types(type_).items():
+        if name not in value:
+            raise ManifestInvalid(f"{place} has no {name!r}")
+        decoded[name] = _decode(hint, value[name], f"{place}.{name}")
+    return type_(**decoded)
+
+
+@cache
+def _field_types(type_: type) -> dict[str, Any]:
+    return typing.get_type_hints(type_)
+
+
+def _check(manifest: Manifest) -> None:
+    if not 1 <= manifest.header.seq_len <= 1 << 20:
+        raise ManifestInvalid(f"seq_len is {manifest.header.seq_len}; it must be 1 … 2^20")
+    for name, split in manifest.splits.items():
+        for shard in split.shards:
+            _check_path(shard.path)
+            if PurePosixPath(shard.path).parent != PurePosixPath(name):
+                raise PathEscape(f"lies outside the folder of its split, {name!r}", shard=shard.path)
+            _check_batches(shard)
+        if split != split_entry(split.shards, split.docs):
+            raise ManifestInvalid(f"split {name!r}: rows, tokens or row_digest is not the sum over its shards")
+    for file in manifest.docs_table:
+        _check_path(file.path)
+    if manifest.fingerprint != fingerprint(manifest.header, manifest.splits):
+        raise FingerprintMismatch(
+            f"the fingerprint in {MANIFEST_NAME} is not that of its contents: restore the file from the original"
+        )
+
+
+def _check_path(path: str) -> None:
+    """Lexically: the Hugging Face hub's cache holds links out of the folder, which are not the manifest's
+    doing."""
+    parts = path.split("/")
+    if any(part in ("", ".", "..") for part in parts) or any(char in path for char in "\\:\0"):
+        raise PathEscape(f"{MANIFEST_NAME} names {path!r}, which is not a plain path below the root")
+
+
+def _check_batches(shard: ShardEntry) -> None:
+    if not re.fullmatch("[0-9a-f]{32}", shard.row_digest):
+        raise ManifestInvalid("its row_digest is not 32 hex digits", shard=shard.path)
+    if not shard.batches:
+        raise ManifestInvalid("holds no batch", shard=shard.path)
+    end = 0
+    for number, batch in enumerate(shard.batches):
+        if batch.offset < end or batch.rows == 0 or batch.bytes == 0:
+            raise ManifestInvalid("is empty, or overlaps the one before it", shard=shard.path, batch=number)
+        end = batch.offset + batch.bytes
+    if end > shard.bytes or sum(batch.rows for batch in shard.batches) != shard.rows:
+        raise ManifestInvalid("its batches do not add up to its bytes and rows", shard=shard.path)

@@ -1,0 +1,152 @@
+"""Where the tokens of each document lie: the check that none is lost, none repeated, and none in two
+splits."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from shards.contexts import Contexts
+from shards.errors import (
+    DocsInvalid,
+    DocumentIncomplete,
+    DocumentRepeated,
+    DocumentUnknown,
+    RowsInvalid,
+    ShardError,
+    SplitLeak,
+    TotalsMismatch,
+)
+from shards.format import docs_schema
+from shards.manifest import Manifest, ShardEntry
+
+
+class Docs(NamedTuple):
+    """The columns of the documents table that the check needs, over all its files."""
+
+    key: NDArray[np.uint64]
+    n_tokens: NDArray[np.int64]
+    split: NDArray[np.int64]  # index into the names of the splits, −1 for none of them
+
+
+class Pieces(NamedTuple):
+    """Every piece of every context. Memory: 36 bytes per piece, and as much again while they are checked."""
+
+    key: NDArray[np.uint64]
+    start: NDArray[np.int64]
+    length: NDArray[np.int64]
+    split: NDArray[np.int32]  # index into the names of the splits
+    batch: NDArray[np.int64]  # index into `Placement.batches`
+
+
+@dataclass
+class Placement:
+    """Collects the pieces of one batch after another."""
+
+    batches: list[tuple[str, ShardEntry, int]] = field(default_factory=list)
+    parts: list[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
+
+    def add(self, split: str, shard: ShardEntry, batch: int, contexts: Contexts) -> None:
+        """Take the pieces of batch number `batch` of `shard`."""
+        self.batches.append((split, shard, batch))
+        start, length = contexts.doc_starts.astype(np.int64), contexts.doc_lens.astype(np.int64)
+        self.parts.append((contexts.doc_ids.copy(), start, length))
+
+    def pieces(self, split_names: Sequence[str]) -> Pieces:
+        """All pieces taken so far."""
+        counts = [len(key) for key, _, _ in self.parts]
+        split_of_batch = np.array([split_names.index(split) for split, _, _ in self.batches], dtype=np.int32)
+        batch = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+        return Pieces(
+            key=_concatenate([part[0] for part in self.parts], np.uint64),
+            start=_concatenate([part[1] for part in self.parts], np.int64),
+            length=_concatenate([part[2] for part in self.parts], np.int64),
+            split=split_of_batch[batch],
+            batch=batch,
+        )
+
+
+def placement_problems(root: str | PathLike[str], manifest: Manifest, placement: Placement) -> Iterator[ShardError]:
+    """What is wrong with where the documents lie, given the pieces of all shards: one problem of each kind,
+    with its first instance and its count. The files of docs/ must be intact."""
+    names = list(manifest.splits)
+    docs = _read_docs(Path(root), manifest, names)
+    if (docs.key[1:] <= docs.key[:-1]).any():
+        yield DocsInvalid("doc_key does not rise strictly over the files of docs/: write them sorted")
+        return
+    pieces = placement.pieces(names)
+    doc = np.searchsorted(docs.key, pieces.key)
+    known = doc < len(docs.key)
+    known[known] = docs.key[doc[known]] == pieces.key[known]
+    if not known.all():
+        wrong = np.flatnonzero(~known)
+        yield _problem(DocumentUnknown, "a document that docs/ lacks", wrong, pieces, placement)
+        return
+    found = [
+        (SplitLeak, "docs/ has the document in another split", docs.split[doc] != pieces.split),
+        (RowsInvalid, "a piece past its document's end", pieces.start + pieces.length > docs.n_tokens[doc]),
+        (DocumentRepeated, "tokens that are also in another piece", _repeated(doc, pieces)),
+    ]
+    for kind, fault, wrong in found:
+        if wrong.any():
+            yield _problem(kind, fault, np.flatnonzero(wrong), pieces, placement)
+    yield from _missing(docs, doc, pieces, manifest.packing.dropped_tokens)
+    for i, name in enumerate(names):
+        placed, said = len(np.unique(doc[pieces.split == i])), manifest.splits[name].docs
+        if placed != said:
+            yield TotalsMismatch(f"split {name!r} holds {placed} documents, the manifest says {said}")
+
+
+def _repeated(doc: NDArray[np.int64], pieces: Pieces) -> NDArray[np.bool_]:
+    """Whether a piece begins before the one before it in its document ends."""
+    order = np.lexsort((pieces.start, doc))
+    ends = (pieces.start + pieces.length)[order]
+    same = doc[order][1:] == doc[order][:-1]
+    repeated = np.zeros(len(order), dtype=np.bool_)
+    repeated[order[1:]] = same & (pieces.start[order][1:] < ends[:-1])
+    return repeated
+
+
+def _missing(docs: Docs, doc: NDArray[np.int64], pieces: Pieces, dropped: int) -> Iterator[ShardError]:
+    """Pieces that neither overlap nor run past an end, and add up, cover every document exactly."""
+    missing = int(docs.n_tokens.sum() - pieces.length.sum())
+    if missing == dropped:
+        return
+    placed = np.zeros(len(docs.key), dtype=np.int64)
+    np.add.at(placed, doc, pieces.length)
+    example = docs.key[placed < docs.n_tokens][:1].tolist()
+    yield DocumentIncomplete(
+        f"{missing} tokens of documents are in no context, but the packing dropped {dropped}; doc_key {example}"
+    )
+
+
+def _problem(
+    kind: type[ShardError], fault: str, wrong: NDArray[np.int64], pieces: Pieces, placement: Placement
+) -> ShardError:
+    piece = wrong[0]
+    _, shard, batch = placement.batches[pieces.batch[piece]]
+    detail = f"{fault}: doc_key {pieces.key[piece]}, tokens from {pieces.start[piece]} ({len(wrong)} such pieces)"
+    return kind(detail, shard=shard.path, batch=batch, offset=shard.batches[batch].offset)
+
+
+def _read_docs(root: Path, manifest: Manifest, split_names: list[str]) -> Docs:
+    columns = ["doc_key", "n_tokens", "split"]
+    tables = [pq.read_table(root / file.path, columns=columns) for file in manifest.docs_table]
+    docs = pa.concat_tables([pa.schema([docs_schema().field(name) for name in columns]).empty_table(), *tables])
+    split = pc.index_in(docs.column("split"), value_set=pa.array(split_names, pa.string()))
+    return Docs(
+        key=docs.column("doc_key").to_numpy(),
+        n_tokens=docs.column("n_tokens").to_numpy(),
+        split=pc.fill_null(split, -1).to_numpy().astype(np.int64),
+    )
+
+
+def _concatenate(parts: list[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
+    return np.concatenate([np.empty(0, dtype=dtype), *parts])

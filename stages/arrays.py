@@ -1,0 +1,46 @@
+"""Columns of an artifact as one numpy array each, over all its parts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from graph_sort.graph import Graph, from_neighbors
+from pipeline import artifacts, schemas
+from pipeline.stage import Run
+
+
+def all_vectors(run: Run) -> np.ndarray:
+    """The vectors of all kept documents, float16 [n, d], row = ordinal. Memory: 2·n·d bytes."""
+    directory, manifest = run.artifact("vectors"), run.manifest("vectors")
+    dimensions = manifest.statistics["dimensions"]
+    vectors = np.empty((manifest.rows, dimensions), dtype=np.float16)
+    start = 0
+    for part in manifest.parts:
+        rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
+        vectors[start : start + part.rows] = rows
+        start += part.rows
+    return vectors
+
+
+def all_values(run: Run, artifact: str, column: str) -> np.ndarray:
+    """A column of numbers without nulls over all parts."""
+    table = artifacts.read_columns(run.artifact(artifact), [column])
+    return np.asarray(table[column].to_numpy())
+
+
+def read_graph(run: Run) -> tuple[np.ndarray, Graph]:
+    """The documents that stay, int64 ordinals ascending, and their graph, whose nodes are positions among them."""
+    ordinals = all_values(run, "neighbors", "ordinal")
+    directory = run.artifact("neighbors")
+    k = run.config.neighbors.k
+    neighbor = np.empty((len(ordinals), k), dtype=np.int64)
+    cosine = np.empty((len(ordinals), k), dtype=np.float32)
+    start = 0
+    for part in run.manifest("neighbors").parts:
+        batch = artifacts.read_part(directory, part)
+        rows = slice(start, start + part.rows)
+        ids = schemas.list_matrix(batch.column("neighbor"))
+        neighbor[rows] = np.where(ids >= 0, np.searchsorted(ordinals, ids), -1)
+        cosine[rows] = schemas.list_matrix(batch.column("cosine"))
+        start += part.rows
+    return ordinals, from_neighbors(neighbor, cosine)

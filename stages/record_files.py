@@ -1,0 +1,299 @@
+"""Records out of files: JSONL, Parquet, Arrow IPC, CSV and plain text, none of them trusted.
+
+Every reader yields `(row, record)` in file order, where `record` is a mapping of field names to values or a `Bad` that
+says why there is none. A record never takes more memory than the limit, a compressed file never unpacks to more than
+its limit, and a stream that ends early is an error, not a shorter file.
+"""
+
+from __future__ import annotations
+
+import bz2
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, BinaryIO
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+import zstandard
+
+from pipeline.errors import InputError
+
+COMPRESSIONS = (".gz", ".zst", ".bz2")
+FORMATS = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".csv": "csv",
+    ".txt": "text",
+    ".text": "text",
+    ".md": "text",
+    ".rst": "text",
+}
+# A zstd block of 4 bytes can stand for 128 KiB, so this much input unpacks to at most 64 MiB at a time.
+ZSTD_STEP = 2048
+
+
+@dataclass(frozen=True)
+class Bad:
+    """Why a record could not be read."""
+
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bytes that one record may have, and that one file may unpack to."""
+
+    record: int
+    decompressed: int
+
+
+Records = Iterator[tuple[int, Mapping[str, Any] | Bad]]
+
+
+def compression_of(path: str) -> str | None:
+    suffix = PurePosixPath(path).suffix.lower()
+    return suffix if suffix in COMPRESSIONS else None
+
+
+def format_of(path: str) -> str | None:
+    """The format that a file's name tells, None where it tells none."""
+    name = PurePosixPath(path)
+    if compression_of(path):
+        name = name.with_suffix("")
+    return FORMATS.get(name.suffix.lower())
+
+
+class _ZstdFile(io.RawIOBase):
+    """Unpacks any number of zstd frames, and notices when the last one is cut short."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._begun = False
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            data = self._frame.unused_data if self._frame.eof else b""
+            data = data or self._source.read(ZSTD_STEP)
+            if self._frame.eof:
+                self._frame, self._begun = zstandard.ZstdDecompressor().decompressobj(), False
+            if not data:
+                if self._begun:
+                    raise EOFError
+                return 0
+            self._begun = True
+            self._ready = self._frame.decompress(data)
+        taken = self._ready[: len(buffer)]
+        buffer[: len(taken)] = taken
+        self._ready = self._ready[len(taken) :]
+        return len(taken)
+
+
+class _Bounded(io.RawIOBase):
+    """Passes bytes on until there are more than a limit."""
+
+    def __init__(self, source: BinaryIO, path: str, limit: int) -> None:
+        self._source, self._path, self._left, self._limit = source, path, limit, limit
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._source.read(len(buffer))
+        self._left -= len(data)
+        if self._left < 0:
+            raise InputError(
+                f"{self._path}: unpacks to more than {self._limit:,} bytes; if that is no decompression bomb raise "
+                "ingest.max_decompressed_bytes"
+            )
+        buffer[: len(data)] = data
+        return len(data)
+
+
+_UNPACK: dict[str, Callable[[Any], Any]] = {
+    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
+    ".zst": _ZstdFile,
+    ".bz2": bz2.BZ2File,
+}
+
+
+@contextmanager
+def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
+    """An open file, unpacked by its ending.
+
+    Raises:
+        InputError: it is missing or unreadable, its compressed stream is damaged or ends early, or it unpacks to more
+            than the limit.
+    """
+    kind = compression_of(path)
+    try:
+        with fsspec.open(path, "rb") as raw:
+            if kind is None:
+                yield raw
+            else:
+                yield io.BufferedReader(_Bounded(_UNPACK[kind](raw), path, limits.decompressed), 2**18)
+    except EOFError as error:
+        raise InputError(f"{path}: the {kind} stream ends early; the file is truncated, fetch it again") from error
+    except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+        raise InputError(f"{path}: the {kind} stream is damaged ({error}); fetch the file again") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+
+
+def lines(file: BinaryIO, limits: Limits) -> Iterator[tuple[int, bytes | Bad]]:
+    """Lines with their index, without the line end. A line above the record limit is passed over, not held."""
+    index = 0
+    while line := file.readline(limits.record + 2):
+        if len(line.rstrip(b"\r\n")) > limits.record:
+            while not line.endswith(b"\n") and (line := file.readline(2**16)):
+                pass
+            yield index, Bad("too_large", f"more than {limits.record:,} bytes")
+        else:
+            yield index, line.rstrip(b"\r\n")
+        index += 1
+
+
+def parse_json(line: bytes) -> Mapping[str, Any] | Bad:
+    """A line of JSONL as a record."""
+    try:
+        record = json.loads(line.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return Bad("bad_utf8", f"byte {error.start} of the record is not UTF-8")
+    except (ValueError, RecursionError) as error:
+        return Bad("bad_json", str(error)[:200])
+    if not isinstance(record, dict):
+        return Bad("bad_json", f"a JSON {type(record).__name__} where an object belongs")
+    return record
+
+
+def jsonl_records(file: BinaryIO, limits: Limits) -> Records:
+    for index, line in lines(file, limits):
+        if isinstance(line, Bad):
+            yield index, line
+        elif line and not line.isspace():
+            yield index, parse_json(line.removeprefix(b"\xef\xbb\xbf") if index == 0 else line)
+
+
+def csv_records(file: BinaryIO, limits: Limits) -> Records:
+    """Records of a CSV file with a header line, counted from 0 after the header."""
+    large: list[Bad] = []
+
+    def text_lines() -> Iterator[str]:
+        for index, line in lines(file, limits):
+            if isinstance(line, Bad):
+                large.append(line)
+            else:
+                text = line.decode("utf-8", "surrogateescape")
+                yield (text.removeprefix("\ufeff") if index == 0 else text) + "\n"
+
+    csv.field_size_limit(limits.record)
+    reader = csv.reader(text_lines(), strict=True)
+    header: list[str] | None = None
+    row = 0
+    while True:
+        problem: Bad | None = None
+        try:
+            values = next(reader, None)
+        except csv.Error as error:
+            values, problem = [], Bad("bad_csv", str(error)[:200])
+        while large:
+            yield row, large.pop()
+            row += 1
+        if values is None:
+            return
+        if header is None:
+            header = values
+            continue
+        if problem is None and not values:
+            continue
+        if problem is None and len(values) != len(header):
+            problem = Bad("bad_csv", f"{len(values)} fields where the header has {len(header)}")
+        yield row, problem or dict(zip(header, values, strict=True))
+        row += 1
+
+
+def table_records(batches: Iterator[pa.RecordBatch], first_row: int) -> Records:
+    """The rows of Arrow record batches, converted a thousand at a time."""
+    row = first_row
+    for batch in batches:
+        for start in range(0, batch.num_rows, 1000):
+            for record in batch.slice(start, 1000).to_pylist():
+                yield row, record
+                row += 1
+
+
+def parquet_records(path: str, groups: range, first_row: int, limits: Limits) -> Records:
+    """The rows of some row groups of a Parquet file."""
+    try:
+        with fsspec.open(path, "rb") as raw, pq.ParquetFile(raw) as file:
+            size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
+            if size > limits.decompressed:
+                raise InputError(f"{path}: unpacks to {size:,} bytes; raise ingest.max_decompressed_bytes to read it")
+            yield from table_records(file.iter_batches(batch_size=1000, row_groups=list(groups)), first_row)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({_first_line(error)}); fetch it again") from error
+
+
+def arrow_records(path: str, limits: Limits) -> Records:
+    """The rows of an Arrow IPC file or stream."""
+    with reading(path, limits) as file:
+        try:
+            magic = file.read(6)
+            if magic == b"ARROW1":
+                source = pa.ipc.open_file(pa.py_buffer(magic + file.read()))
+                batches = (source.get_batch(index) for index in range(source.num_record_batches))
+            else:
+                batches = iter(pa.ipc.open_stream(_Rejoined(magic, file)))
+            yield from table_records(batches, 0)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise InputError(f"{path}: not a readable Arrow file ({_first_line(error)}); fetch it again") from error
+
+
+class _Rejoined(io.RawIOBase):
+    """A stream whose first bytes have been read already."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head, self._rest = head, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] or self._rest.read(len(buffer))
+        self._head = self._head[len(buffer) :] if self._head else b""
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def text_record(path: str, limits: Limits, text_field: str) -> Mapping[str, Any] | Bad:
+    """A whole file as one record."""
+    with reading(path, limits) as file:
+        content = file.read(limits.record + 1)
+    if len(content) > limits.record:
+        return Bad("too_large", f"more than {limits.record:,} bytes")
+    try:
+        return {text_field: content.removeprefix(b"\xef\xbb\xbf").decode("utf-8")}
+    except UnicodeDecodeError as error:
+        return Bad("bad_utf8", f"byte {error.start} of the file is not UTF-8")
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n", 1)[0][:200]

@@ -1,0 +1,50 @@
+"""A seeded sample of the kept documents' text, to train a tokenizer or to fit a model on.
+
+It is drawn evenly from parts spread over the whole corpus, so that sources that lie together are all seen, and takes
+memory for the sample alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline import artifacts
+from pipeline.stage import Run
+
+MAX_PARTS = 256
+MAX_DOCUMENT = 2**16  # characters of one document: a single long one is no sample
+
+
+def sample_texts(run: Run, purpose: str, max_bytes: int, max_documents: int | None = None) -> list[str]:
+    """Texts of kept documents, at most so many characters and documents, in an order that the seed decides.
+
+    Memory: `max_bytes`, and the text of one part.
+    """
+    documents, selection = run.artifact("documents"), run.artifact("selection")
+    parts = list(zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True))
+    parts = [pair for pair in parts if pair[0].rows]
+    generator = np.random.Generator(np.random.PCG64(run.seed(purpose)))
+    chosen = generator.permutation(len(parts))[:MAX_PARTS]
+    # Each part gives by its share of the rows, so that large parts do not count less than small ones.
+    rows = sum(parts[index][0].rows for index in chosen)
+    texts: list[str] = []
+    for done, index in enumerate(chosen):
+        document_part, selection_part = parts[index]
+        share = document_part.rows / rows
+        run.progress.step(f"{purpose}: sampling", len(chosen))
+        run.progress.update(done)
+        kept = artifacts.read_part(selection, selection_part, ["kept"]).column("kept")
+        text = artifacts.read_part(documents, document_part, ["text"]).column("text").filter(kept)
+        texts += _some(text, generator, max_bytes * share, None if max_documents is None else max_documents * share)
+    return texts
+
+
+def _some(text: pa.Array, generator: np.random.Generator, max_characters: float, max_count: float | None) -> list[str]:
+    some: list[str] = []
+    for row in generator.permutation(len(text)):
+        if max_characters <= 0 or (max_count is not None and len(some) >= max_count):
+            break
+        some.append(text[int(row)].as_py()[:MAX_DOCUMENT])
+        max_characters -= len(some[-1])
+    return some

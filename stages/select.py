@@ -1,0 +1,433 @@
+"""select: `signals` → `selection`: which documents are kept, and of every other one, why not.
+
+    input    the stored signals; the text again only of documents that may be fuzzy duplicates
+    output   one row per document: kept, or the reason; of duplicates the document that stays, and the pair compared
+    dropped  in this order: repeated ids, rules on signals, exact duplicates, fuzzy duplicates; a document that one step
+             drops does not reach the next
+    cost     about 90 bytes of memory per document here; MinHash band keys are shuffled as packed arrays, 16 bytes each
+
+Fuzzy duplicates are found by LSH over MinHash signatures, and each candidate pair is verified by the true Jaccard
+similarity of its shingle sets before it links two documents. Of each group that links connect, the longest document
+stays; ties are broken by `doc_id`. The kept documents are then numbered densely, in the order of parts and rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import artifacts, schemas
+from pipeline.beam import Rows, Source, WritePart
+from pipeline.errors import ConfigError, NothingKept
+from pipeline.stage import Estimate, Run, Stage, aligned
+from pipeline.storage import Directory
+from text_core import components, lsh
+from text_core.rules import GOPHER_QUALITY, Rule, first_failed
+from text_core.shingles import ShingleSets, jaccard, shingle_sets
+from text_core.strings import from_arrow
+from text_core.words import word_table
+
+PRESETS: dict[str, tuple[Rule, ...]] = {"gopher_quality": GOPHER_QUALITY, "none": ()}
+REPEATED_ID, EXACT, FUZZY = "repeated_id", "exact_duplicate", "fuzzy_duplicate"
+KEPT = -1
+RECORD = np.dtype([("key", "<u8"), ("row", "<i8")])
+GROUP_BYTES = 64 * 2**20
+# The working parts of this stage; gone when it is done.
+BANDED, CANDIDATES, SHINGLES = "selection/_banded", "selection/_candidates", "selection/_shingles"
+
+
+class Verdicts(NamedTuple):
+    """What is decided of each document, by its row in all parts together."""
+
+    reason: np.ndarray  # int16, index into the reasons; KEPT for those that stay
+    duplicate_of: np.ndarray  # int64 row of the survivor; −1 for none
+    evidence: np.ndarray  # int64 row of the other document of the deciding pair; −1 for none
+    similarity: np.ndarray  # float32 Jaccard similarity of that pair; NaN for none
+
+
+class Documents(NamedTuple):
+    """What is held of every document, in the order of parts and rows."""
+
+    doc_id: np.ndarray  # 16 bytes each, dtype V16
+    length: np.ndarray  # int64 bytes of text
+    content_hash: np.ndarray  # 16 bytes each, dtype V16
+    failed_rule: np.ndarray  # int16, −1 for none
+
+
+def rules_of(run: Run) -> tuple[Rule, ...]:
+    """The preset's rules with the configured thresholds.
+
+    Raises:
+        ConfigError: a threshold is for no rule of the preset.
+    """
+    settings = run.config.select
+    rules = {rule.name: rule for rule in PRESETS[settings.rules]}
+    for name, bound in settings.thresholds.items():
+        if name not in rules:
+            valid = ", ".join(rules) or "none: select.rules is none"
+            raise ConfigError(f"select.thresholds.{name}: no such rule; valid are {valid}")
+        rule = rules[name]
+        if bound is None:
+            del rules[name]
+        elif rule.minimum is not None:
+            rules[name] = rule._replace(minimum=bound)
+        else:
+            rules[name] = rule._replace(maximum=bound)
+    return tuple(rules.values())
+
+
+def reasons_of(rules: tuple[Rule, ...]) -> list[str]:
+    """Every reason for a drop, in the order in which they are tried after repeated ids."""
+    return [*(rule.name for rule in rules), REPEATED_ID, EXACT, FUZZY]
+
+
+def judge(run: Run, rules: tuple[Rule, ...]) -> Documents:
+    """Reads ids and signals, and applies the rules."""
+    signals, documents = run.artifact("signals"), run.artifact("documents")
+    columns = sorted({rule.signal for rule in rules} | {"byte_count"})
+    ids, lengths, hashes, failed = [], [], [], []
+    for part, document_part in zip(run.manifest("signals").parts, run.manifest("documents").parts, strict=True):
+        batch = artifacts.read_part(signals, part, [*columns, "content_hash"])
+        values = {name: batch.column(name).to_numpy() for name in columns}
+        failed.append(first_failed(rules, values))
+        lengths.append(values["byte_count"].astype(np.int64))
+        hashes.append(_bytes16(batch.column("content_hash")))
+        ids.append(_bytes16(artifacts.read_part(documents, document_part, ["doc_id"]).column("doc_id")))
+    return Documents(*(np.concatenate(column) for column in (ids, lengths, hashes, failed)))
+
+
+def _bytes16(column: pa.FixedSizeBinaryArray) -> np.ndarray:
+    data = np.frombuffer(column.buffers()[1], dtype="V16")
+    return data[column.offset : column.offset + len(column)].copy()
+
+
+def groups_of_equals(keys: np.ndarray, rows: np.ndarray, *preferences: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that share a key with a preferred one, and that preferred row.
+
+    Args:
+        keys: one 16-byte key for each of `rows`.
+        rows: int64 rows.
+        preferences: arrays over `rows`; the first of each group in their lexicographic order is preferred.
+
+    Returns:
+        (other rows, their preferred rows), both int64, ordered by key and preference.
+    """
+    parts = keys.view("<u8").reshape(-1, 2)
+    order = np.lexsort((*reversed(preferences), parts[:, 1], parts[:, 0]))
+    ordered = parts[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    leader = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    return rows[order[~first]], rows[order[leader[~first]]]
+
+
+def id_rank(doc_id: np.ndarray) -> np.ndarray:
+    """int64 rank of each 16-byte id in the order of the ids' bytes, to break ties by."""
+    halves = doc_id.view(">u8").reshape(-1, 2)
+    rank = np.empty(len(doc_id), dtype=np.int64)
+    rank[np.lexsort((halves[:, 1], halves[:, 0]))] = np.arange(len(doc_id))
+    return rank
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(tuple[int, bytes])
+class BandKeys(beam.DoFn):
+    """Signatures of a part → (group, packed band keys and rows): one element per part and group, not per document."""
+
+    def __init__(self, bands: int, rows_per_band: int, groups: int) -> None:
+        self._bands, self._rows_per_band, self._groups = bands, rows_per_band, groups
+
+    def process(self, part: Rows) -> Iterator[tuple[int, bytes]]:
+        _, batch = part
+        row = batch.column("row").to_numpy()
+        chosen = np.flatnonzero(row >= 0)
+        minhash = schemas.list_matrix(batch.column("minhash"))[chosen]
+        keys = lsh.band_keys(minhash, self._bands, self._rows_per_band)
+        records = np.empty(keys.size, dtype=RECORD)
+        records["key"] = keys.reshape(-1)
+        records["row"] = np.repeat(row[chosen], self._bands)
+        group = (records["key"] % np.uint64(self._groups)).astype(np.int64)
+        order = np.argsort(group, kind="stable")
+        ends = np.searchsorted(group[order], np.arange(self._groups + 1))
+        for index in range(self._groups):
+            packed = records[order[ends[index] : ends[index + 1]]]
+            if len(packed):
+                yield index, packed.tobytes()
+
+
+@beam.typehints.with_input_types(tuple[int, Iterable[bytes]])
+@beam.typehints.with_output_types(Rows)
+class CandidatePairs(beam.DoFn):
+    """All band keys of a group → the pairs of documents that share one."""
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Rows]:
+        index, packed = group
+        records = np.frombuffer(b"".join(packed), dtype=RECORD)
+        pairs = lsh.candidate_pairs(np.ascontiguousarray(records["key"]), np.ascontiguousarray(records["row"]))
+        yield f"part-{index:05}-0000.arrow", pa.record_batch({"a": pairs[:, 0].copy(), "b": pairs[:, 1].copy()})
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(Rows)
+class ComputeShingles(beam.DoFn):
+    """Text of candidate documents → their shingle sets."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def process(self, part: Rows) -> Iterator[Rows]:
+        name, batch = part
+        chosen = batch.filter(pc.greater_equal(batch.column("row"), 0))
+        sets = shingle_sets(word_table(from_arrow(chosen.column("text"))), self._size)
+        hashes = pa.LargeListArray.from_arrays(pa.array(sets.offsets), pa.array(sets.hashes))
+        yield name, pa.record_batch({"row": chosen.column("row"), "shingles": hashes})
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    settings, rules = run.config.select, rules_of(run)
+    reasons = reasons_of(rules)
+    run.progress.step("select: rules and exact duplicates")
+    documents = judge(run, rules)
+    count = len(documents.doc_id)
+    verdicts = Verdicts(
+        documents.failed_rule.copy(),
+        np.full(count, -1, dtype=np.int64),
+        np.full(count, -1, dtype=np.int64),
+        np.full(count, np.nan, dtype=np.float32),
+    )
+    everyone = np.arange(count, dtype=np.int64)
+    repeated, first = groups_of_equals(documents.doc_id, everyone, everyone)
+    _drop(verdicts, repeated, reasons.index(REPEATED_ID), first, first)
+    rank = id_rank(documents.doc_id)
+    if settings.exact_duplicates:
+        rows = np.flatnonzero(verdicts.reason == KEPT)
+        preferences = (-documents.length[rows], rank[rows])
+        others, survivors = groups_of_equals(documents.content_hash[rows], rows, *preferences)
+        _drop(verdicts, others, reasons.index(EXACT), survivors, survivors, 1.0)
+    statistics: dict[str, Any] = {}
+    if settings.fuzzy_duplicates:
+        statistics = _fuzzy(run, documents, rank, verdicts, reasons.index(FUZZY))
+    kept = verdicts.reason == KEPT
+    if not kept.any():
+        counts = np.bincount(verdicts.reason, minlength=len(reasons))
+        raise NothingKept(
+            f"{run.config.output}: none of {count:,} documents is kept, {counts.max():,} of them fell to "
+            f"{reasons[int(counts.argmax())]}; loosen select.rules or select.thresholds"
+        )
+    _write(run, documents, verdicts, reasons)
+    for directory in (BANDED, CANDIDATES, SHINGLES):
+        run.root.remove(directory)
+    return {"kept": int(kept.sum()), "documents": count, **statistics}
+
+
+def _drop(
+    verdicts: Verdicts,
+    rows: np.ndarray,
+    reason: int,
+    survivors: np.ndarray,
+    evidence: np.ndarray,
+    similarity: float | np.ndarray = np.nan,
+) -> None:
+    verdicts.reason[rows] = reason
+    verdicts.duplicate_of[rows] = survivors
+    verdicts.evidence[rows] = evidence
+    verdicts.similarity[rows] = similarity
+
+
+def _fuzzy(run: Run, documents: Documents, rank: np.ndarray, verdicts: Verdicts, reason: int) -> dict[str, Any]:
+    """Finds and drops fuzzy duplicates among the documents that are still kept."""
+    settings = run.config.select
+    alive = verdicts.reason == KEPT
+    bands, rows_per_band = lsh.choose_bands(settings.jaccard, run.config.annotate.permutations)
+    _write_rows(run, BANDED, alive)
+    groups = max(1, -(-int(alive.sum()) * bands * RECORD.itemsize // GROUP_BYTES))
+    _find_candidates(run, BandKeys(bands, rows_per_band, groups), groups)
+    pairs = _read_pairs(run.artifact(CANDIDATES))
+    statistics = {"bands": bands, "rows_per_band": rows_per_band, "candidate_pairs": len(pairs)}
+    if len(pairs) == 0:
+        return {**statistics, "verified_pairs": 0}
+    involved = np.zeros(len(alive), dtype=bool)
+    involved[pairs.reshape(-1)] = True
+    _write_rows(run, SHINGLES + "_rows", involved)
+    artifacts.begin(run.artifact(SHINGLES), run.manifest(SHINGLES + "_rows").fingerprint)
+    run.map_parts(
+        {"documents": ["text"], SHINGLES + "_rows": ["row"]},
+        ComputeShingles(run.config.annotate.shingle_words),
+        SHINGLES,
+        step="select: shingles of candidates",
+    )
+    similarity = _verify(run, pairs)
+    linked = similarity >= settings.jaccard
+    links, weights = pairs[linked], similarity[linked]
+    run.root.remove(SHINGLES + "_rows")
+    _drop_components(documents, rank, verdicts, links, weights, reason)
+    return {**statistics, "verified_pairs": len(links)}
+
+
+def _drop_components(
+    documents: Documents,
+    rank: np.ndarray,
+    verdicts: Verdicts,
+    links: np.ndarray,
+    weights: np.ndarray,
+    reason: int,
+) -> None:
+    """Of each connected component of links keeps the longest document, ties by id."""
+    involved = np.unique(links)
+    edges = np.searchsorted(involved, links)
+    labels = components.connected_components(edges, len(involved))
+    order = np.lexsort((rank[involved], -documents.length[involved], labels))
+    survivor_of_label = np.empty(len(involved), dtype=np.int64)
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = labels[order[1:]] != labels[order[:-1]]
+    survivor_of_label[labels[order[first]]] = order[first]
+    survivors = survivor_of_label[labels]
+    deciding = components.evidence(edges, survivors)
+    lost = np.flatnonzero(survivors != np.arange(len(involved)))
+    chosen = deciding[lost]
+    partner = edges[chosen].sum(axis=1) - lost
+    _drop(verdicts, involved[lost], reason, involved[survivors[lost]], involved[partner], weights[chosen])
+
+
+def _write_rows(run: Run, target: str, chosen: np.ndarray) -> None:
+    """Writes, row-aligned with `documents`, the row number of each chosen document and −1 for the others."""
+    directory = run.artifact(target)
+    rows = np.where(chosen, np.arange(len(chosen), dtype=np.int64), -1)
+    mark = artifacts.fingerprint(target, 1, {"rows": artifacts.digest(rows)}, {})
+    artifacts.begin(directory, mark)
+    start = 0
+    for part in run.manifest("signals").parts:
+        batch = pa.record_batch({"row": rows[start : start + part.rows]})
+        artifacts.write_part(directory, part.name, batch, compress=False)
+        start += part.rows
+    artifacts.finish(directory, mark, {}, {}, {})
+
+
+def _find_candidates(run: Run, band_keys: BandKeys, groups: int) -> None:
+    directory = run.artifact(CANDIDATES)
+    mark = run.manifest(BANDED).fingerprint
+    manifest = artifacts.read_manifest(directory)
+    if manifest is not None and manifest.fingerprint == mark and artifacts.is_whole(directory, manifest):
+        return
+    artifacts.begin(directory, mark)
+    names = run.manifest("signals").names
+    source = Source({run.artifact("signals"): ("minhash",), run.artifact(BANDED): ("row",)})
+
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = (
+            pipeline
+            | "Parts" >> beam.Create(names)
+            | "Source" >> source
+            | "BandKeys" >> beam.ParDo(band_keys)
+            | "ByGroup" >> beam.GroupByKey()
+            | "CandidatePairs" >> beam.ParDo(CandidatePairs())
+            | "Write" >> beam.ParDo(WritePart(directory, compress=False))
+        )
+
+    with run.watching(CANDIDATES, groups, "select: candidate pairs", "groups"):
+        run.runner.run(build, len(names))
+    artifacts.finish(directory, mark, {}, {}, {})
+
+
+def _read_pairs(directory: Directory) -> np.ndarray:
+    """All candidate pairs, int64 [pairs, 2], sorted, each once."""
+    table = artifacts.read_columns(directory, ["a", "b"]) if artifacts.require_manifest(directory).parts else None
+    if table is None:
+        return np.empty((0, 2), dtype=np.int64)
+    return np.unique(np.column_stack([table["a"].to_numpy(), table["b"].to_numpy()]), axis=0)
+
+
+def _verify(run: Run, pairs: np.ndarray) -> np.ndarray:
+    """The true Jaccard similarity of each pair, float64, block by block of the parts that the pairs lie in."""
+    directory = run.artifact(SHINGLES)
+    parts = artifacts.written_parts(directory)
+    starts = np.cumsum([0, *(part.rows for part in run.manifest("signals").parts)])
+    block = np.searchsorted(starts, pairs, side="right") - 1
+    order = np.lexsort((block[:, 1], block[:, 0]))
+    edges = np.flatnonzero((np.diff(block[order], axis=0) != 0).any(axis=1)) + 1
+    similarity = np.empty(len(pairs), dtype=np.float64)
+    run.progress.step("select: verifying pairs", len(pairs), "pairs")
+    open_parts: dict[int, tuple[np.ndarray, ShingleSets]] = {}
+
+    def sets(index: int) -> tuple[np.ndarray, ShingleSets]:
+        if index not in open_parts:
+            batch = artifacts.map_part(directory, parts[index])
+            column = batch.column("shingles")
+            loaded = ShingleSets(column.values.to_numpy(), column.offsets.to_numpy())
+            open_parts[index] = batch.column("row").to_numpy(), loaded
+        return open_parts[index]
+
+    done = 0
+    for chosen in np.split(order, edges):
+        (rows_a, sets_a), (rows_b, sets_b) = (sets(int(index)) for index in block[chosen[0]])
+        local = np.column_stack([np.searchsorted(rows_a, pairs[chosen, 0]), np.searchsorted(rows_b, pairs[chosen, 1])])
+        similarity[chosen] = jaccard(sets_a, sets_b, local)
+        done += len(chosen)
+        run.progress.update(done)
+    return similarity
+
+
+def _write(run: Run, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
+    directory = run.artifact("selection")
+    kept = verdicts.reason == KEPT
+    ordinals = np.cumsum(kept, dtype=np.int64) - 1
+    start = 0
+    for part in run.manifest("signals").parts:
+        rows = slice(start, start + part.rows)
+        here = kept[rows]
+        columns = [
+            pa.array(here),
+            pa.DictionaryArray.from_arrays(
+                pa.array(verdicts.reason[rows].astype(np.int32), mask=here), pa.array(reasons, pa.string())
+            ),
+            _ids(documents.doc_id, verdicts.duplicate_of[rows]),
+            _ids(documents.doc_id, verdicts.evidence[rows]),
+            pa.array(verdicts.similarity[rows], mask=np.isnan(verdicts.similarity[rows])),
+            pa.array(ordinals[rows], mask=~here),
+        ]
+        batch = pa.record_batch(columns, schema=schemas.SELECTION)
+        artifacts.write_part(directory, part.name, batch, compress=False)
+        start += part.rows
+
+
+def _ids(doc_id: np.ndarray, rows: np.ndarray) -> pa.Array:
+    """The ids of some rows, null where the row is −1."""
+    chosen = np.ascontiguousarray(doc_id[np.maximum(rows, 0)])
+    valid = pa.array(rows >= 0).buffers()[1]
+    return pa.FixedSizeBinaryArray.from_buffers(schemas.ID, len(rows), [valid, pa.py_buffer(chosen.tobytes())])
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    settings = run.config.select
+    return {
+        "rules": [list(rule) for rule in rules_of(run)],
+        **settings.model_dump(mode="json", exclude={"rules", "thresholds"}),
+    }
+
+
+def estimate(run: Run) -> Estimate:
+    rows = run.manifest("signals").rows
+    bands, _ = lsh.choose_bands(run.config.select.jaccard, run.config.annotate.permutations)
+    shuffled = rows * bands * RECORD.itemsize if run.config.select.fuzzy_duplicates else 0
+    # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays.
+    memory = rows * 90 + 3 * shuffled
+    text = run.manifest("documents").statistics["text_bytes"]
+    each = 16 * int(run.config.ingest.part_bytes) + 4 * min(shuffled, GROUP_BYTES)
+    return Estimate(memory=memory, disk=rows * 100 + shuffled + 2 * text, each_worker=each)
+
+
+def verify(run: Run) -> Iterable[str]:
+    directory = run.artifact("selection")
+    yield from artifacts.schema_problems(directory, schemas.SELECTION)
+    yield from aligned(run, "selection")
+    ordinals = artifacts.read_columns(directory, ["ordinal"])["ordinal"].drop_null().to_numpy()
+    if not np.array_equal(ordinals, np.arange(len(ordinals))):
+        yield f"{directory.path()}: ordinals are not 0 … n-1 in order; delete it and run again"
+
+
+STAGE = Stage("select", "selection", 1, ("documents", "signals"), parameters, estimate, work, verify)

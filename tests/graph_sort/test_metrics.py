@@ -1,0 +1,132 @@
+"""Each measure against its definition, written out over a matrix of all cosines.
+
+Run: python -m pytest tests/graph_sort/test_metrics.py
+"""
+
+from itertools import combinations, pairwise
+
+import numpy as np
+import pytest
+
+from graph_sort import metrics
+from graph_sort.graph import Graph
+from graph_sort.orders import ORDERS
+from graph_sort.packing import Contexts, context_documents, stream
+
+N = 200
+LENGTHS = np.random.default_rng(0).integers(1, 9, N)
+
+
+def contexts_of(*contexts):
+    """Contexts of whole documents, each of 5 tokens."""
+    document = np.array([d for context in contexts for d in context], np.int64)
+    offsets = np.cumsum([0, *(len(context) for context in contexts)])
+    return Contexts(offsets, document, np.zeros_like(document), np.full_like(document, 5))
+
+
+def as_lists(contexts):
+    offsets, documents = context_documents(contexts)
+    return [part.tolist() for part in np.split(documents, offsets[1:-1])]
+
+
+@pytest.fixture(params=[np.float32, np.float16])
+def vectors(request, unit_vectors):
+    return unit_vectors(N).astype(request.param)
+
+
+@pytest.fixture(params=[16_384, 10], ids=["one block", "many blocks"])
+def block(request, monkeypatch):
+    monkeypatch.setattr(metrics, "_BLOCK", request.param)
+
+
+@pytest.mark.usefixtures("block")
+def test_coherence(vectors):
+    contexts = stream(LENGTHS, np.random.default_rng(1).permutation(N), 30)
+    cosine = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    members = as_lists(contexts)
+    best = [[max(cosine[j, d] for j in context[:i]) for i, d in enumerate(context) if i] for context in members]
+    best = np.concatenate(best)
+
+    measured = metrics.coherence(contexts, vectors, near_duplicate=0.8)
+
+    consecutive = [cosine[a, b] for context in members for a, b in pairwise(context)]
+    assert measured.adjacency == pytest.approx(np.mean(consecutive))
+    assert measured.best_previous == pytest.approx(best.mean())
+    assert measured.pairwise == pytest.approx(
+        np.mean([cosine[a, b] for context in members for a, b in combinations(context, 2)])
+    )
+    assert measured.near_duplicate_rate == pytest.approx((best >= 0.8).sum() / sum(map(len, members)))
+
+
+def test_pairwise_has_a_closed_form(unit_vectors):
+    vectors = unit_vectors(N)
+    members = [3, 14, 15, 92, 65]
+    squared = np.square(vectors[members].astype(np.float64).sum(axis=0)).sum()
+    measured = metrics.coherence(contexts_of(members), vectors)
+    assert measured.pairwise == pytest.approx((squared - 5) / (5 * 4), abs=1e-6)
+
+
+@pytest.mark.usefixtures("block")
+def test_leakage_is_the_mean_of_cross_pairs(vectors):
+    contexts = stream(LENGTHS, np.arange(N), 30)
+    cosine = vectors.astype(np.float64) @ vectors.astype(np.float64).T
+    members = as_lists(contexts)
+    reading = np.random.default_rng(2).permutation(len(members))
+    expected = np.mean([cosine[np.ix_(members[a], members[b])].mean() for a, b in pairwise(reading)])
+    assert metrics.leakage(contexts, vectors, reading, seed=0).neighboring == pytest.approx(expected, abs=1e-6)
+
+
+def test_leakage_tells_a_path_from_a_shuffle(unit_vectors, knn_graph):
+    vectors = unit_vectors(2000)
+    order = ORDERS["path"](knn_graph(vectors, 10), vectors, 0)
+    contexts = stream(np.full(2000, 5), order.permutation, 20)
+    as_written = np.arange(len(contexts.offsets) - 1)
+    in_order = metrics.leakage(contexts, vectors, as_written, seed=0)
+    shuffled = metrics.leakage(contexts, vectors, np.random.default_rng(3).permutation(as_written), seed=0)
+    assert in_order.neighboring > in_order.chance + 10 * in_order.chance_error
+    assert abs(shuffled.neighboring - shuffled.chance) < 4 * shuffled.chance_error
+
+
+def test_placement_of_a_stream():
+    # 4 + 5 + 3 tokens in contexts of 6: the second document is cut, nothing is padded.
+    contexts = stream(np.array([4, 5, 3]), np.arange(3), 6)
+    assert metrics.placement(contexts, 6) == metrics.Placement(truncation=1 / 3, padding=0.0, repeats=0)
+    assert metrics.placement(contexts, 8).padding == 0.25
+
+
+def test_a_token_placed_twice_is_a_repeat():
+    assert metrics.placement(contexts_of([0, 1], [2, 1], [1]), 10).repeats == 1
+
+
+def test_same_group_share():
+    contexts = contexts_of([0, 1, 2, 3], [4, 5])
+    # 0–1 agree, 1–2 differ, 2–3 is unknown, 3–4 is not within a context, 4–5 agree.
+    assert metrics.same_group_share(contexts, np.array([8, 8, 9, -1, 7, 7])) == pytest.approx(2 / 3)
+
+
+def test_no_path_exceeds_the_bound(unit_vectors, knn_graph):
+    vectors = unit_vectors(N)
+    graph = knn_graph(vectors, 10)
+    for order in ORDERS.values():
+        share = metrics.path_weight_share(graph, vectors, order(graph, vectors, 0).permutation)
+        assert share <= 1
+    assert share > 0.85  # the last is the path
+
+
+def test_bound_by_hand():
+    # Rows of weights: 0 has 0.9 and 0.5, 1 has 0.9, 2 has 0.5, 3 has none.
+    offsets = np.array([0, 2, 3, 4, 4])
+    graph = Graph(offsets, np.array([1, 2, 0, 0]), np.array([0.9, 0.5, 0.9, 0.5], np.float32))
+    assert metrics.bound(graph) == pytest.approx((0.9 + 0.5 + 0.9 + 0.5) / 2 / 3)
+
+
+def test_nothing_to_measure_is_nan(unit_vectors):
+    vectors = unit_vectors(N)
+    alone = contexts_of([0], [1])
+    assert np.isnan(metrics.coherence(alone, vectors).adjacency)
+    assert np.isnan(metrics.same_group_share(alone, np.zeros(N, np.int64)))
+    empty = stream(np.empty(0, np.int64), np.empty(0, np.int64), 8)
+    assert np.isnan(metrics.coherence(empty, vectors[:0]).pairwise)
+    assert np.isnan(metrics.leakage(empty, vectors[:0], np.empty(0, np.int64), seed=0).neighboring)
+    assert np.isnan(metrics.placement(empty, 8).padding)
+    assert metrics.consecutive_cosines(vectors, np.empty(0, np.int64)).shape == (0,)

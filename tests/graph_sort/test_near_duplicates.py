@@ -1,0 +1,71 @@
+"""Near-duplicates against the rule in plain Python. Run: python -m pytest tests/graph_sort/test_near_duplicates.py"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph_sort.near_duplicates import Pairs, keep_first, pairs_above
+from graph_sort.neighbors import Neighbors
+
+
+def pairs(edges, cosine=None):
+    edges = np.array(edges, np.int64).reshape(-1, 2)
+    return Pairs(edges, np.ones(len(edges), np.float32) if cosine is None else np.array(cosine, np.float32))
+
+
+def in_plain_python(found, n, priority):
+    cosine = {}
+    for (a, b), c in zip(found.edges.tolist(), found.cosine.tolist(), strict=True):
+        if a != b:
+            for pair in ((a, b), (b, a)):
+                cosine[pair] = max(c, cosine.get(pair, -1.0))
+    kept = set()
+    for i in sorted(range(n), key=lambda i: (priority[i], i)):
+        if not any((i, j) in cosine for j in kept):
+            kept.add(i)
+    return [-1 if i in kept else min((-cosine[i, j], j) for j in kept if (i, j) in cosine)[1] for i in range(n)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data())
+def test_greedy_by_priority(data):
+    n = data.draw(st.integers(1, 12))
+    node = st.integers(0, n - 1)
+    listed = data.draw(st.lists(st.tuples(node, node, st.sampled_from([0.9, 0.95, 1.0])), max_size=30))
+    found = pairs([edge[:2] for edge in listed], [edge[2] for edge in listed])
+    priority = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
+    assert keep_first(found, n, np.array(priority, np.int64)).tolist() == in_plain_python(found, n, priority)
+
+
+def test_a_chain_is_not_merged():
+    assert keep_first(pairs([[0, 1], [1, 2], [2, 3]]), 4).tolist() == [-1, 0, -1, 2]
+
+
+def test_priority_chooses_the_survivor():
+    assert keep_first(pairs([[0, 1]]), 2, np.array([5, 1], np.int64)).tolist() == [1, -1]
+
+
+def test_no_pairs_no_documents():
+    assert keep_first(pairs([]), 3).tolist() == [-1, -1, -1]
+    assert keep_first(pairs([]), 0).tolist() == []
+
+
+def test_an_unknown_document_is_named():
+    with pytest.raises(ValueError, match=r"0 … 2"):
+        keep_first(pairs([[0, 3]]), 3)
+
+
+def test_a_priority_for_each_document():
+    with pytest.raises(ValueError, match=r"priority must be \[3\]"):
+        keep_first(pairs([[0, 1]]), 3, np.zeros(2, np.int64))
+
+
+def test_pairs_above_the_threshold():
+    neighbors = Neighbors(
+        np.array([[1, 2], [0, -1], [0, 1]], np.int64),
+        np.array([[0.97, 0.95], [0.97, -np.inf], [0.95, 0.2]], np.float32),
+    )
+    found = pairs_above(neighbors, 0.95)
+    assert found.edges.tolist() == [[0, 1], [0, 2], [1, 0], [2, 0]]
+    assert keep_first(found, 3).tolist() == [-1, 0, 0]
