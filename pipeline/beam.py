@@ -8,6 +8,7 @@ Every map-only stage has the same shape, and only primitives that all runners ha
 from __future__ import annotations
 
 import logging
+import math
 import os
 import shlex
 import signal
@@ -30,6 +31,7 @@ from pipeline import artifacts, errors
 from pipeline.artifacts import Part
 from pipeline.storage import Directory
 
+START_SECONDS = 5  # of a worker process, until it computes; measured, most of it is importing Beam
 Rows = tuple[str, pa.RecordBatch]  # a part's name and its rows
 
 
@@ -119,23 +121,29 @@ class Runner:
     def is_local(self) -> bool:
         return not any(option.split("=")[0] == "--runner" for option in self._options)
 
-    def processes(self, elements: int) -> int:
-        """Worker processes for a job of so many elements: never more than there is work for."""
-        return max(1, min(self.workers, elements)) if self.is_local else 1
+    def processes(self, elements: int, seconds: float = math.inf) -> int:
+        """Worker processes for a job: never more than there are elements, nor more than earn their start.
 
-    def run(self, build: Callable[[beam.Pipeline], object], elements: int) -> None:
+        Args:
+            elements: what the source creates.
+            seconds: about what the job takes on one core.
+        """
+        return max(1, min(self.workers, elements, math.ceil(seconds / START_SECONDS))) if self.is_local else 1
+
+    def run(self, build: Callable[[beam.Pipeline], object], elements: int, seconds: float = math.inf) -> None:
         """Builds a pipeline and runs it to its end.
 
         Args:
             build: applies the transforms to the pipeline.
-            elements: how many elements the source creates, which bounds the processes worth starting.
+            elements: how many elements the source creates.
+            seconds: about what the job takes on one core; with `elements` it bounds the processes worth starting.
 
         Raises:
             SequiturError: what a worker raised, by its own class.
             StageFailed: anything else, with the traceback in the log.
         """
         coders.registry.register_coder(pa.RecordBatch, ArrowBatchCoder)
-        processes = self.processes(elements)
+        processes = self.processes(elements, seconds)
         try:
             if not self.is_local:
                 self._run(build, None, [])

@@ -156,6 +156,7 @@ def python_docs(
     from pipeline.python_docs import write_python_docs
 
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         count = write_python_docs(path, max_documents)
     except OSError as error:
         fail(f"{path}: {error.strerror or error}; choose another place")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import resource
 import sys
@@ -73,6 +74,7 @@ class Run:
         *,
         compress: bool = False,
         step: str | None = None,
+        seconds: float = math.inf,
     ) -> None:
         """Runs `transform` over the row-aligned parts of some artifacts, part by part, into the artifact `target`.
 
@@ -82,6 +84,7 @@ class Run:
             target: artifact to write; parts that it already has are left alone.
             compress: whether the parts hold text.
             step: what the progress line says; the target's name if not given.
+            seconds: about what all parts take on one core, which says how many processes are worth starting.
         """
         columns = {self.artifact(name): tuple(names) for name, names in source.items()}
         done = {part.name for part in artifacts.written_parts(self.artifact(target))}
@@ -100,7 +103,7 @@ class Run:
             )
 
         with self.watching(target, len(every), step or target):
-            self.runner.run(build, len(left))
+            self.runner.run(build, len(left), seconds * len(left) / len(every))
 
     @contextmanager
     def watching(self, target: str, total: int, step: str, unit: str = "parts") -> Iterator[None]:

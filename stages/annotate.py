@@ -28,6 +28,7 @@ from text_core.words import word_table
 
 # Not the run's seed: signatures of different runs are compared with each other.
 MINHASH_SEED = 1
+BYTES_PER_SECOND = 40e6  # all signals on one core, measured
 
 
 @beam.typehints.with_input_types(Rows)
@@ -70,7 +71,8 @@ def estimate(run: Run) -> Estimate:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    run.map_parts({"documents": ["text"]}, ComputeSignals(run.config.annotate), "signals")
+    seconds = run.manifest("documents").statistics["text_bytes"] / BYTES_PER_SECOND
+    run.map_parts({"documents": ["text"]}, ComputeSignals(run.config.annotate), "signals", seconds=seconds)
     return {}
 
 

@@ -32,6 +32,8 @@ from stages.samples import sample_texts
 FITTED = "fitted"
 MODEL = "model"
 SAMPLE_BYTES = 64 * 2**20
+FITTED_PER_SECOND = 3000  # documents on one core, measured
+MODEL_PER_SECOND = 30  # documents through a small transformer on one core, measured
 
 
 def load(settings: Embed, model: str) -> Any:
@@ -104,7 +106,11 @@ def work(run: Run) -> Mapping[str, Any]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if settings.model == FITTED and not directory.exists(MODEL + "/modules.json"):
         _fit(run, directory)
-    run.map_parts({"documents": ["text"], "selection": ["kept", "ordinal"]}, EmbedText(settings, directory), "vectors")
+    seconds = run.manifest("selection").statistics["kept"] / (
+        FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND
+    )
+    columns = {"documents": ["text"], "selection": ["kept", "ordinal"]}
+    run.map_parts(columns, EmbedText(settings, directory), "vectors", seconds=seconds)
     empty, dimensions = 0, 0
     for part in artifacts.written_parts(directory):
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))

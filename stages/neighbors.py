@@ -34,6 +34,7 @@ from stages.arrays import all_values, all_vectors
 DUPLICATES = "neighbors/duplicates"
 # The working files of this stage; gone when it is done.
 SEARCH, ROUND = "neighbors/_search", "neighbors/_round-{}"
+MULTIPLICATIONS_PER_SECOND = 2e10  # of exact search on one core, measured; an upper bound for IVF
 INDEX, VECTORS, MEMBERS = "index.faiss", "vectors.npy", "members.npy"
 
 
@@ -135,9 +136,11 @@ def _search(
             with search.writing(name) as file:
                 np.save(file, array, allow_pickle=False)
         search.write_json("_of.json", mark)
-    processes = run.runner.processes(len(run.manifest("vectors").parts))
+    seconds = len(members) ** 2 * vectors.shape[1] / MULTIPLICATIONS_PER_SECOND
+    processes = run.runner.processes(len(run.manifest("vectors").parts), seconds)
     threads = max(1, run.runner.workers // processes)
-    run.map_parts(source, SearchPart(search, run.config.neighbors.k, threads), target, step="neighbors: searching")
+    search_part = SearchPart(search, run.config.neighbors.k, threads)
+    run.map_parts(source, search_part, target, step="neighbors: searching", seconds=seconds)
     method = "exact" if len(members) <= knn.EXACT_UP_TO else "ivf_flat"
     artifacts.finish(directory, mark, {}, {}, {"method": method})
     return method

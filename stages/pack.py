@@ -64,6 +64,7 @@ from stages.context_rows import SplitPlan, TokenStore, pieces_of
 
 PLAN = "shards/_plan"
 ENTRIES = "shards/_entries"
+WRITTEN_PER_SECOND = 100e6  # bytes of shards on one core, measured
 PLAN_COLUMNS = ("offsets", "document", "start", "length", "group", "reading_order")
 
 
@@ -267,7 +268,8 @@ def _write_shards(run: Run, split: str, plan: SplitPlan, header: Header) -> list
             _ = numbers | "Write" >> beam.ParDo(write)
 
         with run.watching("shards", len(names), f"pack: {split}", "shards"):
-            run.runner.run(build, len(left))
+            seconds = 4 * rows * header.seq_len / WRITTEN_PER_SECOND
+            run.runner.run(build, len(left), seconds)
     notes = run.root / ENTRIES
     return [from_json(ShardEntry, notes.read_json(f"{name.replace('/', '--')}.json")) for name in names]
 

@@ -37,6 +37,7 @@ REPEATED_ID, EXACT, FUZZY = "repeated_id", "exact_duplicate", "fuzzy_duplicate"
 KEPT = -1
 RECORD = np.dtype([("key", "<u8"), ("row", "<i8")])
 GROUP_BYTES = 64 * 2**20
+KEYED_PER_SECOND = 100_000  # documents whose band keys are computed, shuffled and paired on one core, measured
 # The working parts of this stage; gone when it is done.
 BANDED, CANDIDATES, SHINGLES = "selection/_banded", "selection/_candidates", "selection/_shingles"
 
@@ -260,6 +261,7 @@ def _fuzzy(run: Run, documents: Documents, rank: np.ndarray, verdicts: Verdicts,
         ComputeShingles(run.config.annotate.shingle_words),
         SHINGLES,
         step="select: shingles of candidates",
+        seconds=run.manifest("documents").statistics["text_bytes"] / 60e6,
     )
     similarity = _verify(run, pairs)
     linked = similarity >= settings.jaccard
@@ -330,7 +332,7 @@ def _find_candidates(run: Run, band_keys: BandKeys, groups: int) -> None:
         )
 
     with run.watching(CANDIDATES, groups, "select: candidate pairs", "groups"):
-        run.runner.run(build, len(names))
+        run.runner.run(build, len(names), run.manifest("signals").rows / KEYED_PER_SECOND)
     artifacts.finish(directory, mark, {}, {}, {})
 
 
