@@ -66,9 +66,9 @@ def check_place(run: Run) -> None:
     Raises:
         ForeignDirectory: the output is a file, or a directory with something else in it.
     """
-    names = run.root.names()
-    if run.root.exists() and not names and run.root.size("") is not None:
+    if run.root.is_file():
         raise ForeignDirectory(f"{run.config.output}: is a file; choose another output")
+    names = run.root.names()
     if names and not {CONFIG, lock.LOCK, STATE} & set(names):
         raise ForeignDirectory(
             f"{run.config.output}: holds {names[0]} and no run; choose another output or empty the directory"

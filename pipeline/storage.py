@@ -49,6 +49,9 @@ class Directory:
     def exists(self, name: str = "") -> bool:
         return bool(self._located[0].exists(self.path(name)))
 
+    def is_file(self, name: str = "") -> bool:
+        return bool(self._located[0].isfile(self.path(name)))
+
     def size(self, name: str) -> int | None:
         """Bytes of a file, None where it is absent."""
         try:

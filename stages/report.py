@@ -225,7 +225,8 @@ def verify(run: Run) -> Iterable[str]:
     ledger = make_ledger(run, {name: read_split(run, name) for name in splits_of(run)})
     yield from (f"{run.config.output}: the ledger does not balance: {problem}" for problem in ledger.problems())
     if run.artifact("report").read_json(METRICS)["ledger"] != ledger.to_json():
-        yield f"{run.artifact('report').path(METRICS)}: tells another ledger than the artifacts; delete it and run again"
+        path = run.artifact("report").path(METRICS)
+        yield f"{path}: tells another ledger than the artifacts; delete it and run again"
 
 
 STAGE = Stage(
