@@ -21,7 +21,7 @@ import pyarrow as pa
 import xxhash
 
 from pipeline.errors import CorruptPart, MissingArtifact
-from pipeline.storage import Directory
+from pipeline.storage import TEMPORARY, Directory
 
 SCHEMA_VERSION = 1
 MANIFEST = "_manifest.json"
@@ -96,15 +96,23 @@ def read_manifest(directory: Directory) -> Manifest | None:
         return Manifest(
             artifact=content["artifact"],
             fingerprint=content["fingerprint"],
-            parameters=content["parameters"],
-            parents=content["parents"],
-            parts=tuple(Part(**{key: part[key] for key in Part.__dataclass_fields__}) for part in content["parts"]),
-            statistics=content["statistics"],
+            parameters=dict(content["parameters"]),
+            parents=dict(content["parents"]),
+            parts=tuple(_part(part) for part in content["parts"]),
+            statistics=dict(content["statistics"]),
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CorruptPart(
             f"{directory.path(MANIFEST)}: not a manifest of this program; delete it and run again to rebuild it"
         ) from error
+
+
+def _part(entry: Mapping[str, Any]) -> Part:
+    """An entry of a manifest, refused with a ValueError where its name leads out of the artifact's directory."""
+    part = Part(str(entry["name"]), int(entry["rows"]), int(entry["bytes"]), str(entry["checksum"]))
+    if "\\" in part.name or {"", ".", ".."} & set(part.name.split("/")):
+        raise ValueError(f"{part.name} lies outside the artifact")
+    return part
 
 
 def require_manifest(directory: Directory) -> Manifest:
@@ -139,14 +147,13 @@ def begin(directory: Directory, mark: str) -> None:
     """
     directory.make()
     manifest = read_manifest(directory)
-    building = directory.read_json(BUILDING) if directory.exists(BUILDING) else {}
     if manifest is not None and manifest.fingerprint == mark:
         # Finished once, but a part has gone: keep the others.
         (directory / PARTS).make()
         for part in manifest.parts:
             if directory.size(part.name) == part.bytes:
                 record_part(directory, part)
-    elif building.get("fingerprint") != mark:
+    elif not directory.exists(BUILDING) or read_building(directory) != mark:
         directory.remove(MANIFEST)
         for name in directory.names():
             directory.remove(name)
@@ -156,8 +163,15 @@ def begin(directory: Directory, mark: str) -> None:
 
 
 def read_building(directory: Directory) -> str:
-    """The fingerprint of the artifact that is being built in a directory."""
-    return str(directory.read_json(BUILDING)["fingerprint"])
+    """The fingerprint of the artifact that is being built in a directory.
+
+    Raises:
+        CorruptPart: the note of it is not what was written.
+    """
+    try:
+        return str(directory.read_json(BUILDING)["fingerprint"])
+    except (KeyError, TypeError) as error:
+        raise CorruptPart(f"{directory.path(BUILDING)}: not a note of this program; delete it and run again") from error
 
 
 def write_part(directory: Directory, name: str, batch: pa.RecordBatch, *, compress: bool) -> Part:
@@ -182,7 +196,8 @@ def record_part(directory: Directory, part: Part) -> None:
 def written_parts(directory: Directory) -> list[Part]:
     """The parts that are whole so far, in order of their names."""
     notes = directory / PARTS
-    parts = [Part(**notes.read_json(name)) for name in notes.names() if name.endswith(".json")]
+    names = [name for name in notes.names() if not name.startswith(TEMPORARY)]
+    parts = [_part(notes.read_json(name)) for name in names]
     return [part for part in parts if directory.size(part.name) == part.bytes]
 
 
@@ -206,7 +221,8 @@ def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = 
     """Reads one part, checks its bytes against the manifest, and returns its (chosen) columns.
 
     Raises:
-        CorruptPart: the file is missing, or not what was written.
+        MissingArtifact: the file is missing.
+        CorruptPart: it is not what was written.
     """
     if directory.size(part.name) is None:
         raise MissingArtifact(f"{directory.path(part.name)}: missing; run again to rebuild it")

@@ -128,7 +128,7 @@ class Runner:
             elements: what the source creates.
             seconds: about what the job takes on one core.
         """
-        return max(1, min(self.workers, elements, math.ceil(seconds / START_SECONDS))) if self.is_local else 1
+        return max(1, math.ceil(min(self.workers, elements, seconds / START_SECONDS))) if self.is_local else 1
 
     def run(self, build: Callable[[beam.Pipeline], object], elements: int, seconds: float = math.inf) -> None:
         """Builds a pipeline and runs it to its end.
@@ -158,11 +158,8 @@ class Runner:
 
     def _run(self, build: Callable[[beam.Pipeline], object], runner: FnApiRunner | None, more: list[str]) -> None:
         options = PipelineOptions([*self._options, *more])
-        if runner is None and options.view_as(StandardOptions).runner in (
-            None,
-            "DirectRunner",
-            "PrismRunner",
-        ):
+        name = str(options.view_as(StandardOptions).runner).lower().rsplit(".", 1)[-1].removesuffix("runner")
+        if runner is None and name in ("none", "direct", "switchingdirect", "prism"):
             raise errors.ConfigError(
                 "--runner: DirectRunner and PrismRunner differ by machine; leave it out to run here"
             )

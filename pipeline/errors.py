@@ -77,7 +77,8 @@ def from_storage(error: OSError, path: str) -> SequiturError:
     """The named error for an `OSError` met while reading or writing `path`."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StorageFull(f"{path}: the disk is full; free some space and run the same command again")
-    return StorageError(f"{path}: {error.strerror or error}; mend that and run the same command again")
+    reason = "does not exist" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
+    return StorageError(f"{path}: {reason}; mend that and run the same command again")
 
 
 def from_worker(error: BaseException) -> SequiturError | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -31,11 +32,15 @@ class Directory:
     url: str
 
     def __truediv__(self, name: str) -> Directory:
-        return Directory(f"{self.url.rstrip('/')}/{name}")
+        return Directory(f"{self.url}{'' if self.url.endswith('/') else '/'}{name}")
 
     @property
     def _located(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        return fsspec.core.url_to_fs(self.url)
+        try:
+            located: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:
+            raise StorageError(f"{self.url}: {error}; check the path and its file system") from error
+        return located
 
     @property
     def is_local(self) -> bool:
@@ -67,6 +72,8 @@ class Directory:
             entries = fs.ls(root, detail=False)
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise from_storage(error, root) from error
         return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
     def make(self) -> None:
@@ -77,15 +84,18 @@ class Directory:
 
     def remove(self, name: str) -> None:
         """Removes a file or a whole subdirectory; nothing happens where it is absent."""
-        fs, _ = self._located
-        if self.exists(name):
-            fs.rm(self.path(name), recursive=True)
+        try:
+            if self.exists(name):
+                self._located[0].rm(self.path(name), recursive=True)
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
 
     def remove_temporaries(self) -> None:
-        """Clears what an interrupted writer left. Only for the holder of the run's lock."""
-        for name in self.names():
-            if name.startswith(TEMPORARY):
-                self.remove(name)
+        """Clears what an interrupted writer left, here and below. Only for the holder of the run's lock."""
+        root = self.path()
+        for path in self._located[0].find(root):
+            if path.rsplit("/", 1)[-1].startswith(TEMPORARY):
+                self.remove(path.removeprefix(f"{root}/"))
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
@@ -135,7 +145,7 @@ class Directory:
         """
         try:
             return json.loads(self.read_bytes(name))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise CorruptPart(f"{self.path(name)}: not valid JSON; delete it and run again to rebuild it") from error
 
     def buffer(self, name: str) -> pa.Buffer:
@@ -163,10 +173,13 @@ class Directory:
         """Copies a local directory here under `name`, replacing what is there."""
         self.make()
         self.remove(name)
-        if self.is_local:
-            shutil.copytree(source, self.path(name))
-        else:
-            self._located[0].put(str(source), self.path(name), recursive=True)
+        try:
+            if self.is_local:
+                shutil.copytree(source, self.path(name))
+            else:
+                self._located[0].put(str(source), self.path(name), recursive=True)
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
 
     def free_bytes(self) -> int | None:
         """Free bytes on the local disk that holds (or will hold) this directory; None for remote storage."""
@@ -191,28 +204,42 @@ def _sync_directory(path: Path) -> None:
 
 
 def expand(pattern: str) -> list[str]:
-    """The files that an input names, sorted: itself, those of a directory (hidden ones apart), those of a glob.
+    """The files that an input names, sorted: itself, those of a directory, those of a glob.
+
+    Hidden files are passed over unless the pattern itself spells out a leading dot, as in a shell. Names are spelled
+    as the pattern is (a relative one gives relative names), so that document ids do not depend on where data lies.
 
     Raises:
         StorageError: the file system cannot be reached.
     """
     try:
         fs, path = fsspec.core.url_to_fs(pattern)
-        prefix = pattern[: len(pattern) - len(path)] if pattern.endswith(path) else ""
         if fs.isdir(path):
             found = [name for name in fs.find(path) if not _hidden(name, path)]
-        elif any(character in path for character in "*?["):
-            found = [name for name in fs.glob(path) if not fs.isdir(name)]
+        elif fs.isfile(path):
+            found = [path]
         else:
-            found = [path] if fs.exists(path) else []
+            found = _matches(fs, path)
     except (OSError, ImportError, ValueError) as error:
         raise StorageError(f"{pattern}: {error}; check the path and its file system") from error
-    if "file" in _protocols(fs) and "://" not in pattern and not pattern.startswith("/"):
-        # A relative input keeps its relative name, so that document ids do not depend on where the data lies.
+    if "file" in _protocols(fs) and "://" not in pattern and not pattern.startswith(("/", "~")):
         return sorted(os.path.relpath(name) for name in found)
-    return sorted(
-        prefix + name if prefix else str(fs.unstrip_protocol(name)) if "://" in pattern else name for name in found
-    )
+    if "://" not in pattern:
+        return sorted(found)
+    spelled = pattern.rstrip("/")
+    if not spelled.endswith(path):
+        return sorted(str(fs.unstrip_protocol(name)) for name in found)
+    return sorted(spelled.removesuffix(path) + name for name in found)
+
+
+def _matches(fs: fsspec.AbstractFileSystem, path: str) -> list[str]:
+    """The files that match a glob; none where it has no wildcard."""
+    wildcard = re.search(r"[*?\[]", path)
+    if wildcard is None:
+        return []
+    root = path[: wildcard.start()].rpartition("/")[0]
+    files = [name for name, info in fs.glob(path, detail=True).items() if info["type"] != "directory"]
+    return files if "/." in path[len(root) :] else [name for name in files if not _hidden(name, root)]
 
 
 def _hidden(name: str, root: str) -> bool:

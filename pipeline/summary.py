@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 MAX_SOURCES = 12
+DUPLICATES = ("_duplicate", "repeated_id")  # how reasons end that name another document
 METRICS = {
     "adjacency": "cosine of consecutive documents",
     "best_previous": "highest cosine to an earlier document",
@@ -18,6 +19,7 @@ METRICS = {
     "same_source_share": "consecutive documents of one source",
     "same_section_share": "consecutive documents of one section",
     "leakage_neighboring": "cosine of contexts read in a row",
+    "leakage_chance": "cosine of contexts drawn at random",
     "truncation": "documents split over contexts",
     "padding": "padding",
 }
@@ -33,40 +35,49 @@ def render(report: Mapping[str, Any]) -> RenderableType:
         f"{contexts:,} contexts of {report['packing']['context_length']:,} tokens; "
         f"{tokens['in_shards']:,} tokens of {ledger['records']['placed']:,} documents; the ledger {balance}"
     )
-    return Group(_waterfall(ledger), Text(), _order(report["order"]), Text(), lines)
+    return Group(_waterfall(ledger), Text(), _sources(ledger), Text(), _order(report["order"]), Text(), lines)
 
 
 def _waterfall(ledger: Mapping[str, Any]) -> Table:
-    sources = sorted(ledger["sources"].items(), key=lambda item: (-item[1]["read"], item[0]))
-    shown, rest = sources[:MAX_SOURCES], sources[MAX_SOURCES:]
+    """What became of all records, reason by reason."""
+    records = ledger["records"]
     table = Table(box=None, pad_edge=False)
     table.add_column("records")
-    table.add_column("all", justify="right")
-    for name, _ in shown:
-        table.add_column(Text(name), justify="right")
-    if rest:
-        table.add_column(f"{len(rest)} others", justify="right")
-    columns = [ledger["records"], *(counts for _, counts in shown)]
-    if rest:
-        columns.append(_sum([counts for _, counts in rest]))
-    for row in ("read", "rejected"):
-        table.add_row(row, *(_number(column[row]) for column in columns))
-    for reason in ledger["records"]["dropped"]:
-        table.add_row(Text(f"- {reason}"), *(_number(column["dropped"].get(reason, 0)) for column in columns))
-    table.add_row("placed", *(_number(column["placed"]) for column in columns), style="bold")
+    table.add_column("", justify="right")
+    table.add_column("share", justify="right")
+    rows = [("read", records["read"]), ("- rejected", records["rejected"])]
+    rows += [(f"- {reason}", count) for reason, count in records["dropped"].items()]
+    for name, count in [*rows, ("placed", records["placed"])]:
+        table.add_row(Text(name), f"{count:,}", f"{count / max(records['read'], 1):.1%}")
     return table
 
 
-def _sum(counts: list[Mapping[str, Any]]) -> dict[str, Any]:
-    reasons = {reason for one in counts for reason in one["dropped"]}
+def _sources(ledger: Mapping[str, Any]) -> Table:
+    """What became of the records of the largest sources."""
+    sources = sorted(ledger["sources"].items(), key=lambda item: (-item[1]["read"], item[0]))
+    rows = [(name, _in_short(counts)) for name, counts in sources]
+    if len(rows) > MAX_SOURCES:
+        others = [counts for _, counts in rows[MAX_SOURCES - 1 :]]
+        rows = rows[: MAX_SOURCES - 1]
+        rows.append((f"({len(others):,} others)", {name: sum(one[name] for one in others) for name in others[0]}))
+    table = Table(box=None, pad_edge=False)
+    table.add_column("source")
+    for name in rows[0][1]:
+        table.add_column(name, justify="right")
+    for name, counts in rows:
+        table.add_row(Text(name), *(f"{count:,}" if count else "·" for count in counts.values()))
+    return table
+
+
+def _in_short(counts: Mapping[str, Any]) -> dict[str, int]:
+    copies = sum(count for reason, count in counts["dropped"].items() if reason.endswith(DUPLICATES))
     return {
-        **{name: sum(one[name] for one in counts) for name in ("read", "rejected", "placed")},
-        "dropped": {reason: sum(one["dropped"].get(reason, 0) for one in counts) for reason in reasons},
+        "read": counts["read"],
+        "rejected": counts["rejected"],
+        "by rules": sum(counts["dropped"].values()) - copies,
+        "duplicates": copies,
+        "placed": counts["placed"],
     }
-
-
-def _number(value: int) -> str:
-    return f"{value:,}" if value else "·"
 
 
 def _order(order: Mapping[str, Any]) -> Table:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
+import pyarrow as pa
 
 from graph_sort.graph import Graph, from_neighbors
 from pipeline import artifacts, schemas
@@ -20,6 +23,16 @@ def all_vectors(run: Run) -> np.ndarray:
         vectors[start : start + part.rows] = rows
         start += part.rows
     return vectors
+
+
+def problems_beside(run: Run, artifact: str, schema: pa.Schema, main: str) -> Iterator[str]:
+    """One line for each thing that is wrong with an artifact written beside `main`, by the stage that makes `main`."""
+    directory = run.artifact(artifact)
+    manifest = artifacts.read_manifest(directory)
+    if manifest is None or any(artifacts.damaged_parts(directory, manifest)):
+        yield f"{directory.path()}: absent or damaged; delete {run.artifact(main).path()} and run again"
+    else:
+        yield from artifacts.schema_problems(directory, schema)
 
 
 def all_values(run: Run, artifact: str, column: str) -> np.ndarray:

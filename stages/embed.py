@@ -28,6 +28,7 @@ from pipeline.errors import ModelError
 from pipeline.stage import Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
 from stages.samples import sample_texts
+from text_core import word_vectors
 
 FITTED = "fitted"
 MODEL = "model"
@@ -47,6 +48,9 @@ def load(settings: Embed, model: str) -> Any:
     """
     import torch
     from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()
 
     device = settings.device
     if device == "auto":
@@ -85,6 +89,10 @@ class EmbedText(beam.DoFn):
             model = str(self._directory.local_copy(MODEL, Path(self._scratch.name)))
         self._model = load(self._settings, model)
 
+    def _encode(self, texts: list[str]) -> np.ndarray:
+        batch_size = self._settings.batch_size
+        return np.asarray(self._model.encode(texts, batch_size=batch_size, show_progress_bar=False))
+
     def teardown(self) -> None:
         self._scratch.cleanup()
 
@@ -93,11 +101,9 @@ class EmbedText(beam.DoFn):
         batch = batch.filter(batch.column("kept"))
         limit = None if self._settings.model == FITTED else self._settings.max_characters
         texts = [text[:limit] for text in batch.column("text").to_pylist()]
-        dimensions = self._model.get_sentence_embedding_dimension()
-        vectors = np.empty((0, dimensions), dtype=np.float32)
-        if texts:
-            vectors = self._model.encode(texts, batch_size=self._settings.batch_size, show_progress_bar=False)
-        column = pa.FixedSizeListArray.from_arrays(pa.array(unit(np.asarray(vectors)).reshape(-1)), dimensions)
+        vectors = self._encode([*texts, ""])[:-1]  # a part may have no kept document, and its schema needs d
+        dimensions = vectors.shape[1]
+        column = pa.FixedSizeListArray.from_arrays(pa.array(unit(vectors).reshape(-1)), dimensions)
         yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.vectors(dimensions))
 
 
@@ -120,12 +126,14 @@ def work(run: Run) -> Mapping[str, Any]:
 
 
 def _fit(run: Run, directory: Directory) -> None:
-    from text_core.word_vectors import fit, save_sentence_transformer
-
     texts = sample_texts(run, "embed", SAMPLE_BYTES, run.config.embed.sample_documents)
     run.progress.step("embed: fitting")
+    try:
+        vectors = word_vectors.fit_word_vectors(texts, seed=run.seed("embed") % 2**32)
+    except word_vectors.NoWordsError as error:
+        raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
     with tempfile.TemporaryDirectory() as scratch:
-        save_sentence_transformer(fit(texts, seed=run.seed("embed")), Path(scratch) / MODEL)
+        word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
         directory.put_directory(Path(scratch) / MODEL, MODEL)
 
 
@@ -146,7 +154,11 @@ def estimate(run: Run) -> Estimate:
     selection, documents = run.manifest("selection"), run.manifest("documents")
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
     disk = 2 * 1024 * selection.statistics["kept"]
-    fitting = min(SAMPLE_BYTES, documents.statistics["text_bytes"]) * 20 if run.config.embed.model == FITTED else 0
+    fitting = 0
+    if run.config.embed.model == FITTED:
+        sampled = min(selection.statistics["kept"], run.config.embed.sample_documents)
+        characters = min(SAMPLE_BYTES, documents.statistics["text_bytes"])
+        fitting = characters + word_vectors.fit_memory_bytes(sampled, characters)
     return Estimate(memory=fitting, disk=disk, each_worker=12 * int(run.config.ingest.part_bytes) + 2**30)
 
 

@@ -12,10 +12,11 @@ The files are divided into *splits* by their sizes alone, so parts are the same 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -33,11 +34,14 @@ from pipeline.errors import InputError, TooManyRejects
 from pipeline.stage import Estimate, Run, Stage
 from pipeline.storage import Directory, expand
 from stages import record_files
+from stages.arrays import problems_beside
 from stages.record_files import Bad, Limits
 
 PART_ROWS = 32768
 REJECTS = "rejects"
 LINES = "_lines"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_TIME, LAST_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 … 9999, in microseconds
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
 
 
@@ -56,7 +60,7 @@ class Split:
     end: int = -1
     first_row: int = 0
     resume_piece: int = 0
-    resume_row: int = -1
+    resume_at: int = 0  # records of the split that earlier pieces hold
 
     def part_name(self, piece: int) -> str:
         return f"part-{self.index:05}-{piece:04}.arrow"
@@ -81,8 +85,11 @@ def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
         paths = expand(pattern)
         if not paths:
             raise InputError(f"{pattern}: no such file, or no file matches; correct ingest.inputs")
+        file_system, root = fsspec.core.url_to_fs(pattern)
+        in_directory = file_system.isdir(root)
         for path in paths:
-            in_directory = path != pattern and not any(character in pattern for character in "*?[")
+            if not path.isprintable():
+                raise InputError(f"{path!a}: this file name cannot be written down; rename the file")
             kind = settings.format if settings.format != "auto" else record_files.format_of(path)
             if kind is None and in_directory:
                 kind = "text"  # a directory of files: what is not a record file is a document
@@ -95,7 +102,7 @@ def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
 
 def _stem(name: str) -> str:
     known = "|".join([*record_files.COMPRESSIONS, *record_files.FORMATS]).replace(".", r"\.")
-    return re.sub(rf"({known})+$", "", name.lower() if name.isupper() else name) or name
+    return re.sub(rf"({known})+$", "", name, flags=re.IGNORECASE) or name
 
 
 def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Split]:
@@ -180,10 +187,10 @@ class _Part:
 
     documents: list[tuple[Any, ...]] = field(default_factory=list)
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
-    text_bytes: int = 0
+    bytes: int = 0  # of text and metadata
 
     def is_full(self, part_bytes: int) -> bool:
-        return self.text_bytes >= part_bytes or max(len(self.documents), len(self.rejects)) >= PART_ROWS
+        return self.bytes >= part_bytes or max(len(self.documents), len(self.rejects)) >= PART_ROWS
 
     def batch(self, schema: pa.Schema, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         arrays = [_array([row[index] for row in rows], kind.type) for index, kind in enumerate(schema)]
@@ -201,7 +208,7 @@ class ReadSplit(beam.DoFn):
     """A split → the parts of `documents`; writes the parts of `rejects` beside them.
 
     The rejects of a part are written before the part itself, so that a part never stands without them. Each part's
-    metadata says at which row the next one begins, and whether it is the split's last.
+    metadata says at which record of the split the next one begins, and whether it is the split's last.
     """
 
     def __init__(self, name: str, settings: Ingest, rejects: Directory) -> None:
@@ -213,11 +220,11 @@ class ReadSplit(beam.DoFn):
     def process(self, text: str) -> Iterator[Rows]:
         split = Split.from_json(text)
         part, piece = _Part(), split.resume_piece
-        for file, row, record in self._records(split):
-            if row < split.resume_row:
+        for position, (file, row, record) in enumerate(self._records(split)):
+            if position < split.resume_at:
                 continue
             if part.is_full(self._settings.part_bytes):
-                yield self._finish(split, piece, part, next_row=row, last=False)
+                yield self._finish(split, piece, part, next_record=position, last=False)
                 part, piece = _Part(), piece + 1
             source = split.source
             document: tuple[Any, ...] | Bad
@@ -230,24 +237,23 @@ class ReadSplit(beam.DoFn):
                 part.rejects.append((_utf8(source), file, row, document.reason, _utf8(document.detail)))
             else:
                 part.documents.append(document)
-                part.text_bytes += len(document[2])
-        yield self._finish(split, piece, part, next_row=-1, last=True)
+                part.bytes += len(document[2].encode()) + len(document[-1].encode())
+        yield self._finish(split, piece, part, next_record=-1, last=True)
 
-    def _finish(self, split: Split, piece: int, part: _Part, *, next_row: int, last: bool) -> Rows:
+    def _finish(self, split: Split, piece: int, part: _Part, *, next_record: int, last: bool) -> Rows:
         name = split.part_name(piece)
         if part.rejects:
             batch = part.batch(schemas.REJECTS, part.rejects)
             artifacts.write_part(self._rejects, name, batch, compress=True)
         batch = part.batch(schemas.DOCUMENTS, part.documents)
         text_bytes = batch.column("text").get_total_buffer_size()
-        about = {"next_row": next_row, "last": int(last), "text_bytes": text_bytes}
+        about = {"next_record": next_record, "last": int(last), "text_bytes": text_bytes}
         return name, batch.replace_schema_metadata({key: str(value) for key, value in about.items()})
 
     def _records(self, split: Split) -> Iterator[tuple[str, int, Mapping[str, Any] | Bad]]:
         if split.kind == "text":
-            for row, path in enumerate(split.files):
-                if row >= split.resume_row:
-                    yield path, row, record_files.text_record(path, self._limits, self._settings.text_field)
+            for path in split.files:
+                yield path, 0, record_files.text_record(path, self._limits, self._settings.text_field)
             return
         path = split.files[0]
         if split.kind == "parquet":
@@ -290,8 +296,8 @@ class ReadSplit(beam.DoFn):
             mapped = (settings.text_field, settings.id_field, settings.source_field, settings.url_field)
             rest = {key: value for key, value in record.items() if key not in mapped}
             if timestamp is not None:
-                rest.pop(settings.timestamp_field)
-            metadata = json.dumps(rest, sort_keys=True, ensure_ascii=False, default=str)
+                rest.pop(settings.timestamp_field, None)
+            metadata = _json(rest)
             document = (doc_id, record_id or None, text, source, url, timestamp, file, row, metadata)
             for value in document:
                 if isinstance(value, str):
@@ -323,7 +329,16 @@ def _text_or(value: object, default: str) -> str:
         return value or default
     if isinstance(value, bool) or value is None:
         return default
-    return str(value) if isinstance(value, int | float) else default
+    return str(value) if isinstance(value, int | float) and math.isfinite(value) else default
+
+
+def _json(fields: Mapping[str, Any]) -> str:
+    """Fields as JSON, what JSON has not as text, and NaN and infinities as null."""
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
+    if "NaN" in text or "Infinity" in text:  # also where these words are text: rare enough
+        clean = json.loads(text, parse_constant=lambda name: None)
+        text = json.dumps(clean, sort_keys=True, ensure_ascii=False)
+    return text
 
 
 def _utf8(text: str) -> str:
@@ -337,10 +352,10 @@ def _microseconds(value: object) -> int | None:
             value = datetime.fromisoformat(value)
         if isinstance(value, datetime):
             moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-            return round(moment.timestamp() * 1e6)
+            return (moment - EPOCH) // timedelta(microseconds=1)
         if isinstance(value, int | float) and not isinstance(value, bool):
             microseconds = round(value * 1e6)
-            return microseconds if abs(microseconds) < 2**62 else None
+            return microseconds if FIRST_TIME <= microseconds <= LAST_TIME else None
     except (ValueError, OverflowError):
         return None
     return None
@@ -441,13 +456,13 @@ def _with_first_rows(run: Run, splits: list[Split]) -> list[Split]:
 def _resumed(documents: Directory, split: Split) -> Split | None:
     """The split from where an interrupted run left it; None where it is done."""
     done = {part.name: part for part in artifacts.written_parts(documents)}
-    piece, row = 0, -1
+    piece, position = 0, 0
     while (part := done.get(split.part_name(piece))) is not None:
         metadata = artifacts.part_metadata(documents, part)
         if metadata["last"] == "1":
             return None
-        piece, row = piece + 1, int(metadata["next_row"])
-    return Split(**{**asdict(split), "resume_piece": piece, "resume_row": row})
+        piece, position = piece + 1, int(metadata["next_record"])
+    return Split(**{**asdict(split), "resume_piece": piece, "resume_at": position})
 
 
 def _check_rejects(run: Run, kept: int, refused: int) -> None:
@@ -474,7 +489,7 @@ def _check_rejects(run: Run, kept: int, refused: int) -> None:
 
 def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact("documents"), schemas.DOCUMENTS)
-    yield from artifacts.schema_problems(run.artifact(REJECTS), schemas.REJECTS)
+    yield from problems_beside(run, REJECTS, schemas.REJECTS, "documents")
 
 
 STAGE = Stage("ingest", "documents", 1, (), parameters, estimate, work, verify)

@@ -29,7 +29,7 @@ from pipeline import artifacts, schemas
 from pipeline.beam import Rows
 from pipeline.stage import Estimate, Run, Stage
 from pipeline.storage import Directory
-from stages.arrays import all_values, all_vectors
+from stages.arrays import all_values, all_vectors, problems_beside
 
 DUPLICATES = "neighbors/duplicates"
 # The working files of this stage; gone when it is done.
@@ -191,6 +191,10 @@ def estimate(run: Run) -> Estimate:
 def verify(run: Run) -> Iterable[str]:
     directory = run.artifact("neighbors")
     yield from artifacts.schema_problems(directory, schemas.neighbors(run.config.neighbors.k))
+    damage = list(problems_beside(run, DUPLICATES, schemas.DUPLICATES, "neighbors"))
+    if damage:
+        yield from damage
+        return
     staying, leaving = (all_values(run, name, "ordinal") for name in ("neighbors", DUPLICATES))
     if not np.array_equal(np.sort(np.concatenate([staying, leaving])), np.arange(run.manifest("vectors").rows)):
         yield f"{directory.path()}: not every document is either there or a duplicate; delete it and run again"

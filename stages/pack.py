@@ -134,7 +134,7 @@ class WriteShard(beam.DoFn):
         with (self._root / "shards" / self._split).writing(name) as file:
             sink = _Hashed(file)
             entry = write_shard(sink, path, self._batches(first, rows, schema), schema)
-        (self._root / ENTRIES).write_json(f"{path.replace('/', '--')}.json", asdict(entry))
+        (self._root / ENTRIES).write_json(_entry_name(path), asdict(entry))
         artifacts.record_part(self._root / "shards", Part(path, rows, entry.bytes, sink.hash.hexdigest()))
         yield number
 
@@ -257,9 +257,10 @@ def _divide(run: Run, order: pa.Table, lengths: np.ndarray) -> dict[str, np.ndar
 def _write_shards(run: Run, split: str, plan: SplitPlan, header: Header) -> list[ShardEntry]:
     rows = len(plan.reading_order)
     plan_of_shards = plan_shards(rows, header.seq_len, int(run.config.pack.shard_bytes))
-    done = {part.name for part in artifacts.written_parts(run.artifact("shards"))}
+    notes = run.root / ENTRIES
+    written = {part.name for part in artifacts.written_parts(run.artifact("shards"))}
     names = [f"{split}/{shard_name(number, len(plan_of_shards))}" for number in range(len(plan_of_shards))]
-    left = [number for number, name in enumerate(names) if name not in done]
+    left = [number for number, name in enumerate(names) if name not in written or not notes.exists(_entry_name(name))]
     if left:
         write = WriteShard(run.root, split, plan_of_shards, header)
 
@@ -270,8 +271,11 @@ def _write_shards(run: Run, split: str, plan: SplitPlan, header: Header) -> list
         with run.watching("shards", len(names), f"pack: {split}", "shards"):
             seconds = 4 * rows * header.seq_len / WRITTEN_PER_SECOND
             run.runner.run(build, len(left), seconds)
-    notes = run.root / ENTRIES
-    return [from_json(ShardEntry, notes.read_json(f"{name.replace('/', '--')}.json")) for name in names]
+    return [from_json(ShardEntry, notes.read_json(_entry_name(name))) for name in names]
+
+
+def _entry_name(path: str) -> str:
+    return f"{path.replace('/', '--')}.json"
 
 
 def _write_docs(run: Run, plans: dict[str, SplitPlan], order: pa.Table, lengths: np.ndarray) -> list[FileEntry]:

@@ -1,8 +1,8 @@
 """Records out of files: JSONL, Parquet, Arrow IPC, CSV and plain text, none of them trusted.
 
 Every reader yields `(row, record)` in file order, where `record` is a mapping of field names to values or a `Bad` that
-says why there is none. A record never takes more memory than the limit, a compressed file never unpacks to more than
-its limit, and a stream that ends early is an error, not a shorter file.
+says why there is none. A line above the limit is passed over without being held, a compressed file never unpacks to
+more than its limit, and a stream that ends early is an error, not a shorter file.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class _ZstdFile(io.RawIOBase):
         self._source = source
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._begun = False
-        self._ready = b""
+        self._ready = memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -100,7 +100,7 @@ class _ZstdFile(io.RawIOBase):
                     raise EOFError
                 return 0
             self._begun = True
-            self._ready = self._frame.decompress(data)
+            self._ready = memoryview(self._frame.decompress(data))
         taken = self._ready[: len(buffer)]
         buffer[: len(taken)] = taken
         self._ready = self._ready[len(taken) :]
@@ -155,6 +155,8 @@ def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
     except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
         raise InputError(f"{path}: the {kind} stream is damaged ({error}); fetch the file again") from error
     except OSError as error:
+        if kind is not None and error.errno is None:  # what bz2 raises for a damaged stream
+            raise InputError(f"{path}: the {kind} stream is damaged ({error}); fetch the file again") from error
         raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
 
 
@@ -162,19 +164,20 @@ def lines(file: BinaryIO, limits: Limits) -> Iterator[tuple[int, bytes | Bad]]:
     """Lines with their index, without the line end. A line above the record limit is passed over, not held."""
     index = 0
     while line := file.readline(limits.record + 2):
-        if len(line.rstrip(b"\r\n")) > limits.record:
+        content = line.removesuffix(b"\n").removesuffix(b"\r")
+        if len(content) > limits.record:
             while not line.endswith(b"\n") and (line := file.readline(2**16)):
                 pass
             yield index, Bad("too_large", f"more than {limits.record:,} bytes")
         else:
-            yield index, line.rstrip(b"\r\n")
+            yield index, content
         index += 1
 
 
 def parse_json(line: bytes) -> Mapping[str, Any] | Bad:
-    """A line of JSONL as a record."""
+    """A line of JSONL as a record. A byte order mark is passed over, also where files were put one after the other."""
     try:
-        record = json.loads(line.decode("utf-8"))
+        record = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         return Bad("bad_utf8", f"byte {error.start} of the record is not UTF-8")
     except (ValueError, RecursionError) as error:
@@ -189,40 +192,41 @@ def jsonl_records(file: BinaryIO, limits: Limits) -> Records:
         if isinstance(line, Bad):
             yield index, line
         elif line and not line.isspace():
-            yield index, parse_json(line.removeprefix(b"\xef\xbb\xbf") if index == 0 else line)
+            yield index, parse_json(line)
+
+
+class _TooLarge(Exception):  # noqa: N818 - never leaves this file
+    """Carries a `Bad` line through the CSV reader, which then begins anew with the next line."""
+
+
+def _csv_line(numbered: tuple[int, bytes | Bad]) -> str:
+    index, line = numbered
+    if isinstance(line, Bad):
+        raise _TooLarge(line)
+    return line.decode("utf-8-sig" if index == 0 else "utf-8", "surrogateescape") + "\n"
 
 
 def csv_records(file: BinaryIO, limits: Limits) -> Records:
     """Records of a CSV file with a header line, counted from 0 after the header."""
-    large: list[Bad] = []
-
-    def text_lines() -> Iterator[str]:
-        for index, line in lines(file, limits):
-            if isinstance(line, Bad):
-                large.append(line)
-            else:
-                text = line.decode("utf-8", "surrogateescape")
-                yield (text.removeprefix("\ufeff") if index == 0 else text) + "\n"
-
     csv.field_size_limit(limits.record)
-    reader = csv.reader(text_lines(), strict=True)
+    reader = csv.reader(map(_csv_line, lines(file, limits)), strict=True)
     header: list[str] | None = None
     row = 0
     while True:
         problem: Bad | None = None
+        values: list[str] | None = []
         try:
             values = next(reader, None)
+        except _TooLarge as error:
+            problem = error.args[0]
         except csv.Error as error:
-            values, problem = [], Bad("bad_csv", str(error)[:200])
-        while large:
-            yield row, large.pop()
-            row += 1
+            problem = Bad("bad_csv", str(error)[:200])
         if values is None:
             return
+        if problem is None and not values:
+            continue
         if header is None:
             header = values
-            continue
-        if problem is None and not values:
             continue
         if problem is None and len(values) != len(header):
             problem = Bad("bad_csv", f"{len(values)} fields where the header has {len(header)}")
@@ -235,9 +239,18 @@ def table_records(batches: Iterator[pa.RecordBatch], first_row: int) -> Records:
     row = first_row
     for batch in batches:
         for start in range(0, batch.num_rows, 1000):
-            for record in batch.slice(start, 1000).to_pylist():
+            for record in _records(batch.slice(start, 1000)):
                 yield row, record
                 row += 1
+
+
+def _records(batch: pa.RecordBatch) -> list[Mapping[str, Any] | Bad]:
+    try:
+        return list(batch.to_pylist())
+    except (ValueError, OverflowError) as error:  # text that is not UTF-8, a time that Python has not
+        if batch.num_rows > 1:
+            return [record for row in range(batch.num_rows) for record in _records(batch.slice(row, 1))]
+        return [Bad("bad_utf8" if isinstance(error, UnicodeError) else "bad_value", str(error)[:200])]
 
 
 def parquet_records(path: str, groups: range, first_row: int, limits: Limits) -> Records:
@@ -248,39 +261,27 @@ def parquet_records(path: str, groups: range, first_row: int, limits: Limits) ->
             if size > limits.decompressed:
                 raise InputError(f"{path}: unpacks to {size:,} bytes; raise ingest.max_decompressed_bytes to read it")
             yield from table_records(file.iter_batches(batch_size=1000, row_groups=list(groups)), first_row)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: not a readable Parquet file ({_first_line(error)}); fetch it again") from error
 
 
 def arrow_records(path: str, limits: Limits) -> Records:
-    """The rows of an Arrow IPC file or stream."""
+    """The rows of an Arrow IPC file or stream; a compressed one is unpacked into memory."""
     with reading(path, limits) as file:
+        source = io.BytesIO(file.read()) if compression_of(path) else file
         try:
-            magic = file.read(6)
-            if magic == b"ARROW1":
-                source = pa.ipc.open_file(pa.py_buffer(magic + file.read()))
-                batches = (source.get_batch(index) for index in range(source.num_record_batches))
-            else:
-                batches = iter(pa.ipc.open_stream(_Rejoined(magic, file)))
-            yield from table_records(batches, 0)
-        except (pa.ArrowInvalid, OSError) as error:
+            yield from table_records(_arrow_batches(source), 0)
+        except (OSError, pa.ArrowException) as error:
             raise InputError(f"{path}: not a readable Arrow file ({_first_line(error)}); fetch it again") from error
 
 
-class _Rejoined(io.RawIOBase):
-    """A stream whose first bytes have been read already."""
-
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head, self._rest = head, rest
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._head[: len(buffer)] or self._rest.read(len(buffer))
-        self._head = self._head[len(buffer) :] if self._head else b""
-        buffer[: len(data)] = data
-        return len(data)
+def _arrow_batches(source: BinaryIO) -> Iterator[pa.RecordBatch]:
+    is_file = source.read(6) == b"ARROW1"
+    source.seek(0)
+    opened = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+    for batch in map(opened.get_batch, range(opened.num_record_batches)) if is_file else opened:
+        batch.validate(full=True)  # damaged offsets would be followed out of the buffers
+        yield batch
 
 
 def text_record(path: str, limits: Limits, text_field: str) -> Mapping[str, Any] | Bad:

@@ -17,7 +17,7 @@ MAX_DOCUMENT = 2**16  # characters of one document: a single long one is no samp
 
 
 def sample_texts(run: Run, purpose: str, max_bytes: int, max_documents: int | None = None) -> list[str]:
-    """Texts of kept documents, at most so many characters and documents, in an order that the seed decides.
+    """Texts of kept documents, about so many characters and documents, in an order that the seed decides.
 
     Memory: `max_bytes`, and the text of one part.
     """
