@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from pipeline import run_directory
-from pipeline.beam import Runner
+from pipeline.beam import Runner, quieten
 from pipeline.config import load
 from pipeline.errors import SequiturError
 from pipeline.progress import Progress
@@ -35,7 +35,9 @@ RECIPE = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the whole recipe; returns the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     parser.add_argument("--config", required=True, help="configuration file; `sequitur init` writes one")
     parser.add_argument("--workers", type=int, default=1, help="worker processes when the job runs here")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
@@ -43,10 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     progress = Progress()
     try:
         runner = Runner(known.workers, beam_options)
+        if runner.is_local:
+            quieten()
         run_directory.execute(RECIPE, Run(load(known.config, known.set), runner, progress))
     except SequiturError as error:
         progress.say(f"error: {error}")
         return 1
+    except KeyboardInterrupt:
+        progress.say("error: interrupted; the same command goes on from here")
+        return 130
     return 0
 
 

@@ -98,7 +98,7 @@ def read_manifest(directory: Directory) -> Manifest | None:
             fingerprint=content["fingerprint"],
             parameters=dict(content["parameters"]),
             parents=dict(content["parents"]),
-            parts=tuple(_part(part) for part in content["parts"]),
+            parts=tuple(_part(part, directory.path(MANIFEST)) for part in content["parts"]),
             statistics=dict(content["statistics"]),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -107,11 +107,14 @@ def read_manifest(directory: Directory) -> Manifest | None:
         ) from error
 
 
-def _part(entry: Mapping[str, Any]) -> Part:
-    """An entry of a manifest, refused with a ValueError where its name leads out of the artifact's directory."""
-    part = Part(str(entry["name"]), int(entry["rows"]), int(entry["bytes"]), str(entry["checksum"]))
+def _part(entry: Any, origin: str) -> Part:
+    """An entry of the manifest or note `origin`, refused where its name would lead out of the artifact."""
+    try:
+        part = Part(str(entry["name"]), int(entry["rows"]), int(entry["bytes"]), str(entry["checksum"]))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise CorruptPart(f"{origin}: not an entry of a part; delete the file and run again to rebuild it") from error
     if "\\" in part.name or {"", ".", ".."} & set(part.name.split("/")):
-        raise ValueError(f"{part.name} lies outside the artifact")
+        raise CorruptPart(f"{origin}: part {part.name} lies outside the artifact; delete the file and run again")
     return part
 
 
@@ -197,7 +200,7 @@ def written_parts(directory: Directory) -> list[Part]:
     """The parts that are whole so far, in order of their names."""
     notes = directory / PARTS
     names = [name for name in notes.names() if not name.startswith(TEMPORARY)]
-    parts = [_part(notes.read_json(name)) for name in names]
+    parts = [_part(notes.read_json(name), notes.path(name)) for name in names]
     return [part for part in parts if directory.size(part.name) == part.bytes]
 
 

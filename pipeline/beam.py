@@ -171,9 +171,12 @@ class Runner:
         """Runs in a thread of its own, because Beam waits for ever for a worker process that was killed."""
         with tempfile.TemporaryDirectory(prefix="sequitur-workers-") as workers, _watch_workers() as died:
             worker = str(Path(__file__).with_name("worker.py"))
-            command = f"exec {shlex.join([sys.executable, worker, workers])} 2>>{shlex.quote(workers + '/stderr')}"
+            said = Path(workers, "stderr")
+            arguments = [sys.executable, worker, workers, str(os.getpid())]
+            command = f"exec {shlex.join(arguments)} 2>>{shlex.quote(str(said))}"
             runner = FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(command))
             raised: list[BaseException] = []
+            ended = threading.Event()  # Thread.is_alive is wrong after an interrupted join (CPython 3.11)
 
             def job() -> None:
                 try:
@@ -184,21 +187,24 @@ class Runner:
                     )
                 except BaseException as error:  # handed to the caller's thread, below
                     raised.append(error)
+                finally:
+                    ended.set()
 
-            thread = threading.Thread(target=job, name="beam-job", daemon=True)
-            thread.start()
+            threading.Thread(target=job, name="beam-job", daemon=True).start()
             try:
-                while thread.is_alive() and not died:
-                    thread.join(0.1)
+                while not ended.wait(0.1) and not died:
+                    pass
             finally:
-                if thread.is_alive():
+                if not ended.is_set():
                     _end(Path(workers))
-            if died and thread.is_alive():
-                thread.join(1)
+            if died:
+                ended.wait(1)
             if died and not raised:
+                last_words = said.read_text(errors="replace")
                 raise errors.StageFailed(
                     f"a worker process died ({died[0]}); if the machine ran out of memory use fewer --workers or a "
                     "smaller ingest.part_bytes; the same command goes on where it stopped"
+                    + (f"; what it said last is in {_log(last_words)}" if last_words else "")
                 )
             if raised:
                 raise raised[0]
@@ -232,11 +238,17 @@ def _watch_workers() -> Iterator[list[str]]:
 
 
 def _failure(error: BaseException) -> errors.StageFailed:
-    handle, log = tempfile.mkstemp(prefix="sequitur-", suffix=".log")
-    with os.fdopen(handle, "w") as file:
-        file.write("".join(traceback.format_exception(error)))
+    log = _log("".join(traceback.format_exception(error)))
     lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
     return errors.StageFailed(f"{lines[-1] if lines else type(error).__name__}; the traceback is in {log}")
+
+
+def _log(text: str) -> str:
+    """Writes a file that stays; returns its path."""
+    handle, path = tempfile.mkstemp(prefix="sequitur-", suffix=".log")
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
 
 
 def quieten() -> None:

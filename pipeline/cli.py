@@ -82,7 +82,7 @@ def run(
     except KeyboardInterrupt:
         fail("interrupted; the same command goes on from here", code=130)
     report = job.artifact("report")
-    if report.exists("metrics.json"):
+    if (only or last) in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
         from pipeline.summary import render
 
         progress.console.print(render(report.read_json("metrics.json")))

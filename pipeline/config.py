@@ -7,12 +7,12 @@ One YAML file, read safely, validated here, overridden by `--set section.key=val
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import ConfigError
@@ -28,7 +28,7 @@ def _one_or_more(value: object) -> object:
 class Section(BaseModel):
     """Frozen, closed to unknown keys, and strict about numbers that are really text."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
 
 
 class Ingest(Section):
@@ -184,6 +184,15 @@ class Config(Section):
     order: Order = Order()
     pack: Pack = Pack()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_sections_are_default(cls, content: Any) -> Any:
+        """`pack:` with every key below it deleted reads as null in YAML."""
+        if not isinstance(content, dict):
+            return content
+        sections = {key for key, field in cls.model_fields.items() if _section(field)}
+        return {key: {} if value is None and key in sections else value for key, value in content.items()}
+
     def to_yaml(self) -> str:
         """The resolved configuration as YAML; reading it back gives an equal one."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -196,7 +205,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         ConfigError: the file cannot be read, is not a YAML mapping, or a key or value is wrong.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = read_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"{path}: {reason}; `sequitur init {path}` writes a configuration to start from") from error
@@ -225,11 +234,11 @@ def validate(content: dict[str, Any], origin: str) -> Config:
 
 def _apply(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
-    if not equals or not key.strip():
+    if not equals or not all(key.strip().split(".")):
         raise ConfigError(f"--set {override}: write it as section.key=value")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = read_yaml(text)
+    except (yaml.YAMLError, RecursionError) as error:
         raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from error
     *sections, last = key.strip().split(".")
     place = content
@@ -242,6 +251,32 @@ def _apply(content: dict[str, Any], override: str) -> None:
     place[last] = value
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML's safe loader, which also refuses a key given twice; YAML itself would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value} is given twice", problem_mark=key.start_mark)
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(text: str | bytes) -> Any:
+    """The value that some YAML says. No tags that make objects.
+
+    Raises:
+        yaml.YAMLError: it is not YAML, gives a key twice, or holds a date or number that is none.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
+    except ValueError as error:  # of the constructors, at 2024-13-45 or !!int abc
+        raise yaml.MarkedYAMLError(problem=str(error)) from error
+
+
 def _yaml_place(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None)
@@ -252,7 +287,7 @@ def _yaml_place(error: Exception) -> str:
 def _explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     keys = [str(part) for part in first["loc"] if isinstance(part, str)]
-    name = ".".join(keys)
+    name = ".".join(keys) or "the file"
     if first["type"] == "extra_forbidden":
         near = _nearest(name)
         return f"unknown key {name}" + (

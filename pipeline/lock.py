@@ -13,10 +13,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.errors import RunLocked, from_storage
+from pipeline.errors import RunLocked, StorageError, from_storage
 from pipeline.storage import Directory
 
 LOCK = "_lock"
@@ -96,7 +96,8 @@ def _remote(directory: Directory) -> Iterator[None]:
 
     def renew() -> None:
         while not done.wait(RENEW_SECONDS):
-            directory.write_bytes(LOCK, _holder())
+            with suppress(StorageError):  # a passing fault; several renewals fit into ABANDONED_SECONDS
+                directory.write_bytes(LOCK, _holder())
 
     thread = threading.Thread(target=renew, name="renew-lock", daemon=True)
     thread.start()

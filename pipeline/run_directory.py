@@ -15,8 +15,8 @@ from typing import Any
 import yaml
 
 from pipeline import artifacts, lock
-from pipeline.config import Config, validate
-from pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, InputError, MissingArtifact, SequiturError
+from pipeline.config import Config, read_yaml, validate
+from pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from pipeline.stage import STATE, Run, Stage, expected, is_done
 from pipeline.stage import execute as execute_stage
 from pipeline.storage import Directory
@@ -69,7 +69,7 @@ def check_place(run: Run) -> None:
     if run.root.is_file():
         raise ForeignDirectory(f"{run.config.output}: is a file; choose another output")
     names = run.root.names()
-    if names and not {CONFIG, lock.LOCK, STATE} & set(names):
+    if names and not {lock.LOCK, STATE} & set(names):  # not CONFIG: a config.yaml may well be the user's own
         raise ForeignDirectory(
             f"{run.config.output}: holds {names[0]} and no run; choose another output or empty the directory"
         )
@@ -92,7 +92,7 @@ def check_corpus(run: Run, marks: Mapping[str, str]) -> None:
 def _difference(run: Run, manifest: artifacts.Manifest) -> str:
     """Which setting of ingest differs from the stored one."""
     try:
-        stored = validate(yaml.safe_load(run.root.read_bytes(CONFIG)), CONFIG)
+        stored = validate(read_yaml(run.root.read_bytes(CONFIG)), CONFIG)
     except (SequiturError, yaml.YAMLError):
         return "its config.yaml cannot be read"
     if stored.name != run.config.name:
@@ -110,7 +110,7 @@ class StageStatus:
 
     name: str
     artifact: str
-    state: str  # done, stale, running, interrupted or absent
+    state: str  # done, stale, running, interrupted, damaged or absent
     parts: int
     rows: int
     bytes: int
@@ -126,9 +126,11 @@ def read_config(root: Directory) -> Config:
     if not root.exists(CONFIG):
         raise ForeignDirectory(f"{root.url}: no run is there; give the `output` of a configuration that was run")
     try:
-        content = yaml.safe_load(root.read_bytes(CONFIG))
+        content = read_yaml(root.read_bytes(CONFIG))
     except yaml.YAMLError as error:
         raise CorruptPart(f"{root.path(CONFIG)}: not valid YAML; run again with your configuration") from error
+    if not isinstance(content, dict):
+        raise CorruptPart(f"{root.path(CONFIG)}: not a configuration; run again with your configuration")
     return validate({**content, "output": root.url}, root.path(CONFIG))
 
 
@@ -136,14 +138,18 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
     """Each stage in turn. Stale means made with other settings, inputs or parents than the stored configuration's."""
     try:
         marks = expected(recipe, run)
-    except InputError:
-        marks = {}  # the inputs are gone: what is there counts as it is
+    except SequiturError:
+        marks = {}  # the inputs, or a model, are gone: what is there counts as it is
     held = lock.is_held(run.root)
     for stage in recipe:
         directory = run.artifact(stage.artifact)
         noted = _state_of(run, stage)
-        manifest = artifacts.read_manifest(directory)
-        parts = manifest.parts if manifest else artifacts.written_parts(directory)
+        try:
+            manifest = artifacts.read_manifest(directory)
+            parts = manifest.parts if manifest else tuple(artifacts.written_parts(directory))
+        except CorruptPart:
+            yield StageStatus(stage.name, stage.artifact, "damaged", 0, 0, 0, None)
+            continue
         if manifest is not None:
             state = "done" if marks.get(stage.artifact, manifest.fingerprint) == manifest.fingerprint else "stale"
             if any(directory.size(part.name) != part.bytes for part in manifest.parts):
@@ -176,12 +182,16 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
     marks: dict[str, str] = {}
     sound = True
     for stage in recipe:
-        found = list(_of_bytes(stage, run, marks))
-        sound = sound and not found
-        yield from found
-        if sound:
-            run.progress.step(f"verify: {stage.artifact}")
-            yield from stage.verify(run)
+        try:
+            for problem in _of_bytes(stage, run, marks):
+                sound = False
+                yield problem
+            if sound:
+                run.progress.step(f"verify: {stage.artifact}")
+                yield from stage.verify(run)
+        except SequiturError as error:
+            sound = False
+            yield str(error)
 
 
 def _of_bytes(stage: Stage, run: Run, marks: dict[str, str]) -> Iterator[str]:

@@ -94,8 +94,9 @@ class Directory:
         """Clears what an interrupted writer left, here and below. Only for the holder of the run's lock."""
         root = self.path()
         for path in self._located[0].find(root):
-            if path.rsplit("/", 1)[-1].startswith(TEMPORARY):
-                self.remove(path.removeprefix(f"{root}/"))
+            name = path.removeprefix(f"{root}/")
+            if f"/{TEMPORARY}" in f"/{name}":
+                self.remove(name)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
@@ -170,12 +171,14 @@ class Directory:
         return target
 
     def put_directory(self, source: Path, name: str) -> None:
-        """Copies a local directory here under `name`, replacing what is there."""
+        """Copies a local directory here under `name`, replacing what is there. Locally whole or not at all."""
         self.make()
+        self.remove(TEMPORARY + name)
         self.remove(name)
         try:
             if self.is_local:
-                shutil.copytree(source, self.path(name))
+                temporary = shutil.copytree(source, self.path(TEMPORARY + name))
+                Path(temporary).rename(self.path(name))
             else:
                 self._located[0].put(str(source), self.path(name), recursive=True)
         except OSError as error:

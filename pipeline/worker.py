@@ -1,7 +1,7 @@
 """A Beam worker process: Beam's own, made quiet, single-threaded in its libraries, and mortal with its parent.
 
-Started by `pipeline.beam` as `python worker.py DIRECTORY`; leaves a file named by its process id in DIRECTORY, so that
-the parent can end it.
+Started by `pipeline.beam` as `python worker.py DIRECTORY PARENT`, PARENT being a process id; leaves a file named by its
+own process id in DIRECTORY, so that the parent can end it.
 """
 
 import ctypes
@@ -17,6 +17,8 @@ PR_SET_PDEATHSIG = 1  # Linux, prctl(2)
 def main() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(sys.argv[2]):
+        sys.exit(1)  # the parent ended before the line above
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle; it ends its workers itself
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS"):
         os.environ[name] = "1"

@@ -32,6 +32,7 @@ from text_core import word_vectors
 
 FITTED = "fitted"
 MODEL = "model"
+FILES = "_model.json"  # digests of the fitted model's files; written when all of them are there
 SAMPLE_BYTES = 64 * 2**20
 FITTED_PER_SECOND = 3000  # documents on one core, measured
 MODEL_PER_SECOND = 30  # documents through a small transformer on one core, measured
@@ -59,7 +60,7 @@ def load(settings: Embed, model: str) -> Any:
         torch.set_num_threads(1)
     try:
         return SentenceTransformer(model, device=device, trust_remote_code=settings.trust_remote_code)
-    except (OSError, ValueError, RuntimeError, ImportError, KeyError) as error:
+    except Exception as error:  # a model is files and code of others, which raise what they like
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise ModelError(
             f"embed.model {model}: cannot be loaded on {device} ({reason}); give the directory of a "
@@ -110,7 +111,7 @@ class EmbedText(beam.DoFn):
 def work(run: Run) -> Mapping[str, Any]:
     settings, directory = run.config.embed, run.artifact("vectors")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if settings.model == FITTED and not directory.exists(MODEL + "/modules.json"):
+    if settings.model == FITTED and not directory.exists(FILES):
         _fit(run, directory)
     seconds = run.manifest("selection").statistics["kept"] / (
         FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND
@@ -135,6 +136,13 @@ def _fit(run: Run, directory: Directory) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
         directory.put_directory(Path(scratch) / MODEL, MODEL)
+        directory.write_json(FILES, digests(Path(scratch) / MODEL))
+
+
+def digests(directory: Path) -> dict[str, str]:
+    """The digest of every file of a local model, by its relative path."""
+    files = sorted(file for file in directory.rglob("*") if file.is_file() and ".cache" not in file.parts)
+    return {str(file.relative_to(directory)): artifacts.digest(file.read_bytes()) for file in files}
 
 
 def parameters(run: Run) -> Mapping[str, Any]:
@@ -144,9 +152,9 @@ def parameters(run: Run) -> Mapping[str, Any]:
     chosen = {"model": settings.model, "max_characters": settings.max_characters}
     path = Path(settings.model)
     if path.is_dir():
-        files = sorted(file for file in path.rglob("*") if file.is_file() and ".cache" not in file.parts)
-        contents = {str(file.relative_to(path)): artifacts.digest(file.read_bytes()) for file in files}
-        chosen |= {"model": path.name, "files": contents}
+        chosen |= {"model": path.name, "files": digests(path)}
+    elif path.is_absolute() or settings.model.startswith("."):
+        raise ModelError(f"{path}: no such directory; correct embed.model")
     return chosen
 
 
@@ -166,6 +174,11 @@ def verify(run: Run) -> Iterable[str]:
     dimensions = run.manifest("vectors").statistics["dimensions"]
     yield from artifacts.schema_problems(run.artifact("vectors"), schemas.vectors(dimensions))
     yield from every_ordinal(run, "vectors")
+    directory = run.artifact("vectors")
+    if directory.exists(FILES):
+        with tempfile.TemporaryDirectory() as scratch:
+            if directory.read_json(FILES) != digests(directory.local_copy(MODEL, Path(scratch))):
+                yield f"{directory.path(MODEL)}: not the model that was fitted; delete {directory.path()} and run again"
 
 
 STAGE = Stage("embed", "vectors", 1, ("documents", "selection"), parameters, estimate, work, verify)

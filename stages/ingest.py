@@ -88,16 +88,20 @@ def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
         file_system, root = fsspec.core.url_to_fs(pattern)
         in_directory = file_system.isdir(root)
         for path in paths:
-            if not path.isprintable():
-                raise InputError(f"{path!a}: this file name cannot be written down; rename the file")
             kind = settings.format if settings.format != "auto" else record_files.format_of(path)
             if kind is None and in_directory:
                 kind = "text"  # a directory of files: what is not a record file is a document
             if kind is None:
                 raise InputError(f"{path}: its name does not tell its format; set ingest.format")
             source = PurePosixPath(pattern if in_directory and kind == "text" else path).name
+            if not _is_unicode(path):
+                raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
             found.setdefault(path, (kind, _stem(source)))
     return [(path, kind, source) for path, (kind, source) in found.items()]
+
+
+def _is_unicode(path: str) -> bool:
+    return path == _utf8(path)
 
 
 def _stem(name: str) -> str:
@@ -281,7 +285,7 @@ class ReadSplit(beam.DoFn):
         settings = self._settings
         text = record.get(settings.text_field)
         if not isinstance(text, str):
-            what = "no field" if settings.text_field not in record else f"a {type(text).__name__} in field"
+            what = "no field" if settings.text_field not in record else f"{type(text).__name__} in field"
             return Bad("no_text", f"{what} {settings.text_field!r}; fields: {', '.join(map(str, record))}"[:500])
         if not text.strip():
             return Bad("no_text", f"field {settings.text_field!r} is empty")

@@ -195,7 +195,7 @@ def jsonl_records(file: BinaryIO, limits: Limits) -> Records:
             yield index, parse_json(line)
 
 
-class _TooLarge(Exception):  # noqa: N818 - never leaves this file
+class _TooLarge(Exception):
     """Carries a `Bad` line through the CSV reader, which then begins anew with the next line."""
 
 
@@ -207,7 +207,7 @@ def _csv_line(numbered: tuple[int, bytes | Bad]) -> str:
 
 
 def csv_records(file: BinaryIO, limits: Limits) -> Records:
-    """Records of a CSV file with a header line, counted from 0 after the header."""
+    """Records of a CSV file with a header line, counted from 0 after the header. Line ends within quotes become \\n."""
     csv.field_size_limit(limits.record)
     reader = csv.reader(map(_csv_line, lines(file, limits)), strict=True)
     header: list[str] | None = None
@@ -261,7 +261,7 @@ def parquet_records(path: str, groups: range, first_row: int, limits: Limits) ->
             if size > limits.decompressed:
                 raise InputError(f"{path}: unpacks to {size:,} bytes; raise ingest.max_decompressed_bytes to read it")
             yield from table_records(file.iter_batches(batch_size=1000, row_groups=list(groups)), first_row)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, MemoryError, pa.ArrowException) as error:
         raise InputError(f"{path}: not a readable Parquet file ({_first_line(error)}); fetch it again") from error
 
 
@@ -271,7 +271,7 @@ def arrow_records(path: str, limits: Limits) -> Records:
         source = io.BytesIO(file.read()) if compression_of(path) else file
         try:
             yield from table_records(_arrow_batches(source), 0)
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, MemoryError, pa.ArrowException) as error:
             raise InputError(f"{path}: not a readable Arrow file ({_first_line(error)}); fetch it again") from error
 
 

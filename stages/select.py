@@ -58,6 +58,7 @@ class Documents(NamedTuple):
     length: np.ndarray  # int64 bytes of text
     content_hash: np.ndarray  # 16 bytes each, dtype V16
     failed_rule: np.ndarray  # int16, −1 for none
+    has_words: np.ndarray  # bool
 
 
 def rules_of(run: Run) -> tuple[Rule, ...]:
@@ -90,16 +91,17 @@ def reasons_of(rules: tuple[Rule, ...]) -> list[str]:
 def judge(run: Run, rules: tuple[Rule, ...]) -> Documents:
     """Reads ids and signals, and applies the rules."""
     signals, documents = run.artifact("signals"), run.artifact("documents")
-    columns = sorted({rule.signal for rule in rules} | {"byte_count"})
-    ids, lengths, hashes, failed = [], [], [], []
+    columns = sorted({rule.signal for rule in rules} | {"byte_count", "word_count"})
+    ids, lengths, hashes, failed, has_words = [], [], [], [], []
     for part, document_part in zip(run.manifest("signals").parts, run.manifest("documents").parts, strict=True):
         batch = artifacts.read_part(signals, part, [*columns, "content_hash"])
         values = {name: batch.column(name).to_numpy() for name in columns}
         failed.append(first_failed(rules, values))
+        has_words.append(values["word_count"] > 0)
         lengths.append(values["byte_count"].astype(np.int64))
         hashes.append(_bytes16(batch.column("content_hash")))
         ids.append(_bytes16(artifacts.read_part(documents, document_part, ["doc_id"]).column("doc_id")))
-    return Documents(*(np.concatenate(column) for column in (ids, lengths, hashes, failed)))
+    return Documents(*(np.concatenate(column) for column in (ids, lengths, hashes, failed, has_words)))
 
 
 def _bytes16(column: pa.FixedSizeBinaryArray) -> np.ndarray:
@@ -241,9 +243,9 @@ def _drop(
 
 
 def _fuzzy(run: Run, documents: Documents, rank: np.ndarray, verdicts: Verdicts, reason: int) -> dict[str, Any]:
-    """Finds and drops fuzzy duplicates among the documents that are still kept."""
+    """Finds and drops fuzzy duplicates among the documents that are still kept; those without words are none."""
     settings = run.config.select
-    alive = verdicts.reason == KEPT
+    alive = (verdicts.reason == KEPT) & documents.has_words
     bands, rows_per_band = lsh.choose_bands(settings.jaccard, run.config.annotate.permutations)
     _write_rows(run, BANDED, alive)
     groups = max(1, -(-int(alive.sum()) * bands * RECORD.itemsize // GROUP_BYTES))

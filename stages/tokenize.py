@@ -57,17 +57,13 @@ def load(name: str) -> Tokenizer:
     """A tokenizer from the path of a tokenizer.json, of a directory that holds one, or by its name on the hub.
 
     Raises:
-        ModelError: there is none, or it cannot be read.
+        ModelError: it cannot be read.
     """
     path = Path(name) / TOKENIZER if Path(name).is_dir() else Path(name)
     try:
         if path.exists():
             return Tokenizer.from_file(str(path))
-        if path.suffix == ".json":
-            raise ModelError(f"{path}: no such file; correct tokenize.tokenizer")
         return Tokenizer.from_pretrained(name)
-    except ModelError:
-        raise
     except Exception as error:  # the library raises bare Exception
         reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         raise ModelError(
@@ -157,7 +153,7 @@ def work(run: Run) -> Mapping[str, Any]:
             "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
             "sha256": hashlib.sha256(content).hexdigest(),
             "vocab_size": tokenizer.get_vocab_size(with_added_tokens=True),
-            "end": end_id(tokenizer, settings.end_of_document),
+            "end": end_id(tokenizer, END_OF_DOCUMENT if settings.tokenizer == TRAIN else settings.end_of_document),
         }
     run.map_parts(
         {"documents": ["text"], "selection": ["kept", "ordinal"]},
@@ -193,6 +189,8 @@ def parameters(run: Run) -> Mapping[str, Any]:
         path = path / TOKENIZER if path.is_dir() else path
         if path.exists():
             chosen |= {"tokenizer": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        elif path.suffix == ".json":
+            raise ModelError(f"{path}: no such file; correct tokenize.tokenizer")
     return chosen
 
 
@@ -208,6 +206,11 @@ def estimate(run: Run) -> Estimate:
 def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact("tokens"), schemas.TOKENS)
     yield from every_ordinal(run, "tokens")
+    directory, about = run.artifact("tokens"), run.manifest("tokens").statistics["tokenizer"]
+    if about["name"] != BYTES and not (
+        directory.exists(TOKENIZER) and hashlib.sha256(directory.read_bytes(TOKENIZER)).hexdigest() == about["sha256"]
+    ):
+        yield f"{directory.path(TOKENIZER)}: not the tokenizer of the tokens; delete {directory.path()} and run again"
 
 
 STAGE = Stage("tokenize", "tokens", 1, ("documents", "selection"), parameters, estimate, work, verify)

@@ -4,18 +4,21 @@ The vector of a document is the mean of the rows of its words, scaled to unit le
 `StaticEmbedding` and `Normalize` of sentence-transformers compute, so that a fitted model is saved as an
 ordinary sentence-transformers directory and loaded like any other.
 
-    A[i, w] = idf(w) if w occurs in document i else 0, rows scaled to unit length     sample × words
-    A ≈ U S Vᵀ                                                                        truncated SVD
-    row(w)  = idf(w) · V[w] / ‖V[w]‖,   idf(w) = log((n + 1) / documents with w)
+    A[i, w] = idf(w) if w occurs in text i, else 0; then every row of A to unit length
+    A ≈ U S Vᵀ, truncated
+    row(w)  = idf(w) · V[w] / ‖V[w]‖,   idf(w) = log((n + 1) / number of texts with w)
 
 The first two lines are latent semantic analysis (Deerwester et al. 1990, JASIS 41(6)). Scaling each word's
-vector to unit length is what keeps minorities: plain LSA gives a rare word the small share of its length that
-the leading directions explain, so that topics which are a small part of the corpus collapse onto each other.
-The singular values are left out of the word vectors, since they grow with the number of documents of a topic.
+vector to unit length is what keeps minorities: plain LSA gives a rare word only the small share of its length
+that the leading directions explain, so that topics which are a small part of the corpus fall together.
+
+A word that the sample did not hold is read as the known words it is made of, longest first (the WordPiece
+rule of Schuster and Nakajima 2012); that is worth as much as doubling the sample.
 Figures: docs/decisions/0003-default-embedder.md.
 """
 
 from collections.abc import Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -28,22 +31,22 @@ from threadpoolctl import threadpool_limits
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+    from tokenizers.models import Model
 
-# Documents enough to fit on. Agreement with the sections of the corpus falls by 4 % when 5,000 are seen of
-# 10,000, and is flat in the size of the corpus when that many are seen.
-SAMPLE_DOCUMENTS = 20_000
-# Characters of each text that the fit reads.
-TEXT_CHARACTERS = 4_096
-# The words kept, most frequent first: 92 MiB of rows at 384 dimensions.
-MAX_WORDS = 60_000
+SAMPLE_DOCUMENTS = 20_000  # enough to fit on
+TEXT_CHARACTERS = 4_096  # of each text that the fit reads
+MAX_WORDS = 60_000  # kept, most frequent first: 88 MiB of rows at 384 dimensions
+MAX_PIECES = 20_000  # the words among them that may also continue an unknown word
 DIMENSIONS = 384
 
 _UNKNOWN = "[UNK]"
+_CONTINUES = "##"
+_MIN_PIECE_CHARACTERS = 4
 # Scripts written without spaces: one word per character there, runs of word characters elsewhere.
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
 _WORD = rf"[{_UNSPACED}]|[\w&&[^{_UNSPACED}]]+"
 _BATCH_TEXTS = 256
-# The usual oversampling and power iterations (Halko, Martinsson, Tropp 2011, SIAM Review 53(2), §1.3, §4.5).
+# Randomised SVD (Halko, Martinsson, Tropp 2011, SIAM Review 53(2), §1.3 and §4.5).
 _OVERSAMPLES = 10
 _POWER_ITERATIONS = 2
 
@@ -53,49 +56,55 @@ class NoWordsError(ValueError):
 
 
 class WordVectors(NamedTuple):
-    """words[i] has the row vectors[i]; row 0 belongs to unknown words and is zero."""
+    """tokens[i] has the row vectors[i].
 
-    words: list[str]
+    A token is a word, a word that continues an unknown one (`##` before it), or a single character. Row 0,
+    `[UNK]`, and the single characters that are no words are zero.
+    """
+
+    tokens: list[str]
     vectors: npt.NDArray[np.float32]  # [v, d]
 
 
 def fit_word_vectors(texts: Sequence[str], dimensions: int = DIMENSIONS, seed: int = 0) -> WordVectors:
-    """Word vectors float32 [v, d] from a sample of the corpus, v ≤ MAX_WORDS, d ≤ `dimensions`.
+    """Word vectors float32 [v, d] from a sample of the corpus, d ≤ `dimensions`.
 
-    `texts` should be a seeded sample of at most SAMPLE_DOCUMENTS; its order matters only to rounding. The
-    vocabulary is the words that occur twice or more; a document that holds none of them gets the zero vector. d is
-    less than `dimensions` when the sample has fewer texts or words than that. Linear algebra runs on one
-    thread, so that the number of cores does not change the result. Raises NoWordsError when no word occurs twice.
+    `texts` should be a seeded sample of at most SAMPLE_DOCUMENTS documents. The words are those that occur
+    twice or more; a document that holds no part of them has the zero vector. d is less than `dimensions` when
+    the rank of the sample is, as with fewer texts or words. Linear algebra runs on one thread, so that the
+    number of cores does not change the result. Cost: about 4 s of one core for 10,000 texts of 1,000 characters.
+    Raises NoWordsError when no word occurs twice.
     """
     tokenizer = _trained(texts)
-    vocabulary = tokenizer.get_vocab()
-    words = sorted(vocabulary, key=vocabulary.__getitem__)
+    words = [word for word, _ in sorted(tokenizer.get_vocab().items(), key=itemgetter(1))]
     if len(words) == 1:
         raise NoWordsError(f"no word occurs twice in the sample of {len(texts)} texts: give more text")
     matrix = _occurrences(tokenizer, texts, len(words))
     texts_with_word = np.bincount(matrix.indices, minlength=len(words))
     idf = np.log((len(texts) + 1) / np.maximum(texts_with_word, 1)).astype(np.float32)
     matrix.data = idf[matrix.indices]
-    matrix = normalize(matrix, copy=False)
     with threadpool_limits(1):
-        _, _, directions = randomized_svd(
-            matrix,
+        _, singular_values, directions = randomized_svd(
+            normalize(matrix),
             n_components=min(dimensions, *matrix.shape),
             n_oversamples=_OVERSAMPLES,
             n_iter=_POWER_ITERATIONS,
             random_state=seed,
         )
-    vectors = normalize(directions.T, copy=False)
-    vectors *= idf[:, None]
-    return WordVectors(words, np.ascontiguousarray(vectors))
+    rank = int(np.sum(singular_values > singular_values[0] * max(matrix.shape) * np.finfo(np.float32).eps))
+    idf[0] = 0  # unknown words carry nothing
+    return _with_pieces(words, idf[:, None] * normalize(directions[:rank].T))
 
 
 def save_sentence_transformer(word_vectors: WordVectors, directory: str | Path) -> None:
     """Save as a sentence-transformers model: `SentenceTransformer(directory, device="cpu")` loads it."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import Normalize, StaticEmbedding
+    from tokenizers import models
 
-    embedding = StaticEmbedding(_tokenizer(word_vectors.words), embedding_weights=word_vectors.vectors)
+    token_to_row = {token: row for row, token in enumerate(word_vectors.tokens)}
+    tokenizer = _tokenizer(models.WordPiece(token_to_row, unk_token=_UNKNOWN, continuing_subword_prefix=_CONTINUES))
+    embedding = StaticEmbedding(tokenizer, embedding_weights=word_vectors.vectors)
     model = SentenceTransformer(modules=[embedding, Normalize()], device="cpu")
     model.save(str(directory), create_model_card=False)
 
@@ -103,31 +112,30 @@ def save_sentence_transformer(word_vectors: WordVectors, directory: str | Path) 
 def fit_memory_bytes(documents: int, characters: int, dimensions: int = DIMENSIONS) -> int:
     """Upper estimate of what `fit_word_vectors` allocates at its peak, for a sample of that size.
 
-    One occurrence per six characters at most, 16 bytes each (the matrix and its scaled copy); five dense
-    matrices of rank columns and one row per word or document during the SVD.
+    An occurrence every six characters, 32 bytes each (the matrix, its scaled copy, the lists they come from),
+    and five dense matrices with a row per word or document during the SVD.
     """
     characters = min(characters, documents * TEXT_CHARACTERS)
     words = min(MAX_WORDS, characters // 6)
-    return 16 * characters // 6 + 5 * 4 * (words + documents) * (dimensions + _OVERSAMPLES)
+    return 32 * characters // 6 + 5 * 4 * (words + documents) * (dimensions + _OVERSAMPLES)
 
 
-def _tokenizer(words: Sequence[str]) -> "Tokenizer":
-    """Word level, NFKC and lower case; identifiers stay whole. words[0] stands for every unknown word."""
-    from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
+def _tokenizer(model: "Model") -> "Tokenizer":
+    """NFKC, lower case, runs of word characters: an identifier such as `read_csv` is one word."""
+    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
 
-    vocabulary = {word: row for row, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token=_UNKNOWN))
+    tokenizer = Tokenizer(model)
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True)
     return tokenizer
 
 
 def _trained(texts: Sequence[str]) -> "Tokenizer":
-    """The tokenizer whose vocabulary is the words that occur twice or more, by falling count, then by name."""
-    from tokenizers.trainers import WordLevelTrainer
+    """The tokenizer of whole words: those that occur twice or more, by falling count, then by name."""
+    from tokenizers import models, trainers
 
-    tokenizer = _tokenizer([_UNKNOWN])
-    trainer = WordLevelTrainer(
+    tokenizer = _tokenizer(models.WordLevel(unk_token=_UNKNOWN))
+    trainer = trainers.WordLevelTrainer(
         vocab_size=MAX_WORDS, min_frequency=2, special_tokens=[_UNKNOWN], show_progress=False
     )
     tokenizer.train_from_iterator((text[:TEXT_CHARACTERS] for text in texts), trainer)
@@ -135,12 +143,24 @@ def _trained(texts: Sequence[str]) -> "Tokenizer":
 
 
 def _occurrences(tokenizer: "Tokenizer", texts: Sequence[str], words: int) -> csr_array:
-    """float32 [n, words]: 1 where a known word occurs in a text."""
-    rows: list[npt.NDArray[np.int32]] = []
+    """float32 [n, words]: 1 where a known word occurs in a text; column 0, of the unknown, is empty."""
+    rows = []
     for start in range(0, len(texts), _BATCH_TEXTS):
         batch = [text[:TEXT_CHARACTERS] for text in texts[start : start + _BATCH_TEXTS]]
         encodings = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
         rows += [np.unique(np.array([0, *encoding.ids], dtype=np.int32))[1:] for encoding in encodings]
-    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    offsets = np.cumsum([0, *map(len, rows)])
     indices = np.concatenate(rows)
     return csr_array((np.ones(len(indices), dtype=np.float32), indices, offsets), shape=(len(rows), words))
+
+
+def _with_pieces(words: list[str], vectors: npt.NDArray[np.float32]) -> WordVectors:
+    """Add the rows by which unknown words are read: known words as continuations, and zero for what is left."""
+    pieces = [row for row in range(1, len(words)) if len(words[row]) >= _MIN_PIECE_CHARACTERS][:MAX_PIECES]
+    characters = sorted({character for word in words[1:] for character in word})
+    known = set(words)
+    rest = [character for character in characters if character not in known]
+    rest += [_CONTINUES + character for character in characters]
+    zeros = np.zeros((len(rest), vectors.shape[1]), dtype=np.float32)
+    tokens = [*words, *(_CONTINUES + words[row] for row in pieces), *rest]
+    return WordVectors(tokens, np.concatenate([vectors, vectors[pieces], zeros]))

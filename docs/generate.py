@@ -1,0 +1,311 @@
+"""Writes what is generated in docs/. `make docs` runs it; tests/test_docs.py fails when a file has drifted.
+
+`configuration.md` and `command-line.md` are generated whole. In the other files it is what stands between
+`<!-- generated: NAME -->` and `<!-- end -->`, where NAME is a key of `REGIONS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from typer.main import get_command
+
+from pipeline import cli, config, schemas
+from shards import format as shard_format
+from text_core import lsh, rules
+from text_core import signals as text_signals
+
+DOCS = Path(__file__).resolve().parent
+REGION = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+# What each column means. A schema's column that has no meaning here, or the other way round, is an error.
+MEANINGS: dict[str, dict[str, str]] = {
+    "documents": {
+        "doc_id": "xxh3-128 of dataset name and record id; of dataset name, file and row where there is no id",
+        "record_id": "the record's own id",
+        "text": "the text, as it was read",
+        "source": "the record's source; else the file's name without endings, or the input directory's for text files",
+        "url": "the record's URL",
+        "timestamp": "the record's time",
+        "source_file": "the input file",
+        "source_row": "records before it in its file, from 0",
+        "metadata": "the remaining fields, as a JSON object with sorted keys",
+    },
+    "rejects": {
+        "source": "as in `documents`",
+        "source_file": "the input file",
+        "source_row": "records before it in its file, from 0",
+        "reason": "`bad_json`, `bad_csv`, `bad_utf8`, `no_text` or `too_large`",
+        "detail": "what was found",
+    },
+    "selection": {
+        "kept": "whether the document stays",
+        "reason": "the rule it failed, `repeated_id`, `exact_duplicate` or `fuzzy_duplicate`; null where kept",
+        "duplicate_of": "`doc_id` of the document that stays in its place",
+        "evidence": "`doc_id` of the document whose comparison with this one caused the removal",
+        "similarity": "Jaccard similarity of that pair; 1 for exact duplicates",
+        "ordinal": "rank of a kept document by part and row: 0 … n-1",
+    },
+    "tokens": {"ordinal": "0 … n-1, ascending", "input_ids": "token ids, the end-of-document token last"},
+    "vectors": {
+        "ordinal": "0 … n-1, ascending",
+        "vector": "of unit length; all zero where the model found nothing to go by",
+    },
+    "neighbors": {
+        "ordinal": "of a document that stays, ascending",
+        "neighbor": "ordinals of its nearest, best first, never itself; -1 for none",
+        "cosine": "their cosines; 0 for none",
+    },
+    "neighbors/duplicates": {
+        "ordinal": "of a near-duplicate, ascending",
+        "duplicate_of": "ordinal of the document that stays in its place",
+        "cosine": "of the two",
+    },
+    "order": {
+        "ordinal": "in reading order, each document that stays once",
+        "path": "fragment of the order, from 0 in reading order; within one, documents are related",
+        "cosine_to_previous": "cosine to the document before; null for the first",
+    },
+    "contexts": {
+        "input_ids": "token ids; from `num_tokens` on, pads",
+        "next_token": "the token that follows a full context; null → no target. Null in short contexts and in the last",
+        "num_tokens": "1 … S; what follows is pad, to be masked by position",
+        "doc_lens": "tokens of each piece; they add up to `num_tokens`",
+        "doc_ids": "`doc_key` of the document that each piece belongs to",
+        "doc_starts": "where in its document each piece begins, in tokens",
+        "context_id": "the context's place in the order, from 0 in its split",
+        "group_id": "path of the context's first document",
+    },
+    "docs": {
+        "doc_key": "what `doc_ids` holds; ascending over all files",
+        "doc_id": "the document's id in `documents`, 32 hex digits",
+        "record_id": "the record's own id",
+        "source": "the record's source",
+        "url": "the record's URL",
+        "source_file": "the input file",
+        "source_row": "records before it in its file, from 0",
+        "n_tokens": "all its tokens, the end-of-document token included",
+        "path": "its path in the order",
+        "cosine_to_previous": "cosine to the document before it in its context; null at a context's start",
+        "split": "`train` or `val`",
+    },
+}
+
+# A change of each setting, to compute what it makes anew.
+CHANGES = (
+    "annotate.shingle_words=3",
+    "annotate.permutations=256",
+    "select.rules=none",
+    "select.thresholds={gopher_too_few_words: 20}",
+    "select.exact_duplicates=false",
+    "select.fuzzy_duplicates=false",
+    "select.jaccard=0.7",
+    "tokenize.tokenizer=bytes",
+    "tokenize.vocabulary=4096",
+    "tokenize.sample_bytes=1 MiB",
+    "embed.model=another-model",
+    "embed.sample_documents=1000",
+    "neighbors.k=10",
+    "neighbors.duplicate_cosine=0.9",
+    "order.strategy=iclm",
+    "pack.context_length=4096",
+    "pack.policy=stream",
+    "pack.validation_share=0.01",
+    "pack.shard_bytes=64 MiB",
+    "seed=1",
+    "embed.device=cpu",
+    "embed.batch_size=8",
+    "embed.trust_remote_code=true",
+    "ingest.max_reject_share=0.5",
+    "ingest.text_field=body",
+    "ingest.part_bytes=1 MiB",
+    "ingest.split_bytes=1 MiB",
+    "name=other",
+)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, ended by a newline."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def columns_of(name: str, schema: pa.Schema, size: str = "") -> str:
+    """The columns of a schema; `size` is the symbol for the length of its fixed-size lists."""
+    meanings = MEANINGS[name]
+    if list(meanings) != schema.names:
+        raise SystemExit(f"MEANINGS[{name!r}] has {list(meanings)}, the schema {schema.names}; mend docs/generate.py")
+    rows = (
+        (f"`{field.name}`", f"`{_type(field.type, size)}`", "yes" if field.nullable else "", meanings[field.name])
+        for field in schema
+    )
+    return table(("column", "Arrow type", "nullable", "meaning"), rows)
+
+
+def _type(kind: pa.DataType, size: str) -> str:
+    if pa.types.is_dictionary(kind):
+        return "dictionary<string>"
+    if pa.types.is_fixed_size_list(kind):
+        return f"fixed_size_list<{_type(kind.value_type, size)}>[{size}]"
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"{'large_' if pa.types.is_large_list(kind) else ''}list<{_type(kind.value_type, size)}>"
+    return {"halffloat": "float16", "float": "float32"}.get(str(kind), str(kind))
+
+
+def stages() -> str:
+    """Each stage of the recipe: what it reads and what it makes."""
+    import beam_job
+
+    return table(
+        ("stage", "reads", "makes"),
+        (
+            (f"`{stage.name}`", ", ".join(f"`{name}`" for name in stage.parents) or "files", f"`{stage.artifact}`")
+            for stage in beam_job.RECIPE
+        ),
+    )
+
+
+def recomputed() -> str:
+    """What each change of a setting makes anew, told from the fingerprints."""
+    import beam_job
+    from pipeline.stage import Run, expected
+
+    with tempfile.TemporaryDirectory() as scratch:
+        records = Path(scratch, "records.jsonl")
+        records.write_text('{"text": "one"}\n')
+        content = {"output": "run", "ingest": {"inputs": str(records)}}
+        file = Path(scratch, "config.yaml")
+        file.write_text(str(content))
+        before = expected(beam_job.RECIPE, Run(config.load(file)))
+        keys_of: dict[tuple[str, ...], list[str]] = {}
+        for change in CHANGES:
+            after = expected(beam_job.RECIPE, Run(config.load(file, [change])))
+            changed = tuple(name for name in before if before[name] != after[name])
+            keys_of.setdefault(changed, []).append(f"`{change.partition('=')[0]}`")
+
+    def told(changed: tuple[str, ...]) -> str:
+        if "documents" in changed:
+            return "all: another `output` is asked for"
+        return ", ".join(f"`{name}`" for name in changed) or "nothing"
+
+    return table(("a change of", "makes anew"), ((", ".join(keys), told(changed)) for changed, keys in keys_of.items()))
+
+
+def signals() -> str:
+    """The table in the docstring of `text_core.signals`."""
+    return "".join(f"{line}\n" for line in (text_signals.__doc__ or "").splitlines() if line.startswith("|"))
+
+
+def quality_rules() -> str:
+    """The rules of the preset, in the order in which they are tried."""
+
+    def bounds(rule: rules.Rule) -> str:
+        low = "" if rule.minimum is None else f"≥ {rule.minimum:,}"
+        return low or f"≤ {rule.maximum:,}"
+
+    rows = ((f"`{rule.name}`", f"`{rule.signal}`", bounds(rule)) for rule in rules.GOPHER_QUALITY)
+    return table(("rule", "signal", "kept where"), rows)
+
+
+def bands() -> str:
+    """How likely LSH finds a pair, by its similarity, with the default settings."""
+    settings = config.Select()
+    count, rows = lsh.choose_bands(settings.jaccard, config.Annotate().permutations)
+    found = ((f"{s:.1f}", f"{1 - (1 - s**rows) ** count:.4f}") for s in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
+    title = f"{count} bands of {rows} rows (`select.jaccard` {settings.jaccard}, `annotate.permutations` 128):\n\n"
+    return title + table(("Jaccard similarity", "probability to be compared"), found)
+
+
+def decisions() -> str:
+    """A link to each decision, by its first heading."""
+    files = sorted((DOCS / "decisions").glob("*.md"))
+    titles = (file.read_text(encoding="utf-8").splitlines()[0].lstrip("# ") for file in files)
+    return "".join(f"- [{title}](decisions/{file.name})\n" for file, title in zip(files, titles, strict=True))
+
+
+REGIONS: Mapping[str, Callable[[], str]] = {
+    "columns of documents": lambda: columns_of("documents", schemas.DOCUMENTS),
+    "columns of rejects": lambda: columns_of("rejects", schemas.REJECTS),
+    "columns of selection": lambda: columns_of("selection", schemas.SELECTION),
+    "columns of tokens": lambda: columns_of("tokens", schemas.TOKENS),
+    "columns of vectors": lambda: columns_of("vectors", schemas.vectors(1), "d"),
+    "columns of neighbors": lambda: columns_of("neighbors", schemas.neighbors(1), "k"),
+    "columns of duplicates": lambda: columns_of("neighbors/duplicates", schemas.DUPLICATES),
+    "columns of order": lambda: columns_of("order", schemas.ORDER),
+    "columns of contexts": lambda: columns_of("contexts", shard_format.context_columns(1), "S"),
+    "columns of docs": lambda: columns_of("docs", shard_format.docs_schema()),
+    "stages": stages,
+    "recomputed": recomputed,
+    "signals": signals,
+    "rules": quality_rules,
+    "bands": bands,
+    "decisions": decisions,
+}
+
+
+def commands(command: Any = None, name: str = "sequitur") -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, those of groups included."""
+    command = command or get_command(cli.app)
+    if not hasattr(command, "commands"):
+        yield name, command
+        return
+    for below, inner in command.commands.items():
+        yield from commands(inner, f"{name} {below}")
+
+
+def spelled(parameter: Any) -> str:
+    """An argument or option as it is typed: `PATH`, `--context CONTEXT`."""
+    if parameter.param_type_name == "argument":
+        return str(parameter.name).upper()
+    name = parameter.opts[0]
+    return f"{name} {parameter.metavar or name.lstrip('-').replace('-', '_').upper()}"
+
+
+def command_line() -> str:
+    """The reference of the command line."""
+    lines = [
+        "# Command line\n",
+        "\nGenerated from `pipeline/cli.py` by `make docs`; a test fails when it drifts.\n",
+        "\nErrors are one line on standard error, as is progress; results go to standard output.\n"
+        "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted: the same command goes on from there.\n",
+    ]
+    for name, command in commands():
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        usage = [spelled(one) if one.required else f"[{spelled(one)}]" for one in arguments]
+        options = ["[OPTIONS]"] if len(arguments) < len(command.params) else []
+        lines.append(f"\n## `{name}`\n\n{command.help}\n\n    {' '.join([name, *usage, *options])}\n\n")
+        rows = [(f"`{spelled(one)}`", _default(one), one.help) for one in command.params]
+        lines.append(table(("argument or option", "default", "meaning"), rows))
+    return "".join(lines)
+
+
+def _default(parameter: Any) -> str:
+    if parameter.required:
+        return "required"
+    return "" if parameter.default in (None, []) else f"`{parameter.default}`"
+
+
+def generated() -> dict[Path, str]:
+    """The full text of every file that is generated, whole or in part."""
+    found = {DOCS / "configuration.md": config.reference_markdown(), DOCS / "command-line.md": command_line()}
+    for file in sorted(DOCS.rglob("*.md")):
+        text = file.read_text(encoding="utf-8")
+        if file not in found and REGION.search(text):
+            found[file] = REGION.sub(lambda match: f"{match[1]}\n{REGIONS[match[2]]()}\n{match[3]}", text)
+    return found
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.CRITICAL)  # before Beam is imported, which logs as it loads
+    for file, text in generated().items():
+        file.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Beam plumbing: batches cross processes intact, errors arrive by name, and no death of a worker goes unnoticed."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline import artifacts
+from pipeline.beam import ArrowBatchCoder, ReadPart, Runner, side_by_side
+from pipeline.errors import ConfigError, InputError, MissingArtifact, StageFailed, StorageFull, from_worker
+from pipeline.stage import Run, Stage
+from pipeline.storage import Directory
+
+CODER = ArrowBatchCoder()
+
+
+def rows_of(texts: list[str | None], numbers: list[int]) -> pa.RecordBatch:
+    count = min(len(texts), len(numbers))
+    return pa.record_batch(
+        {
+            "text": pa.array(texts[:count], pa.large_string()),
+            "source": pa.array(texts[:count], pa.string()).dictionary_encode(),
+            "ids": pa.array([numbers[:index] for index in range(count)], pa.large_list(pa.int64())),
+            "vector": pa.FixedSizeListArray.from_arrays(pa.array(numbers[:count] * 2, pa.int64()), 2),
+            "kept": pa.array([number % 2 == 0 for number in numbers[:count]]),
+        }
+    ).replace_schema_metadata({"key": "value"})
+
+
+BATCHES = st.builds(
+    rows_of, st.lists(st.none() | st.text(), max_size=20), st.lists(st.integers(-(2**63), 2**63 - 1), max_size=20)
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(BATCHES, st.integers(0, 20), st.integers(0, 20))
+def test_batches_and_slices_survive_the_coder(batch: pa.RecordBatch, start: int, length: int) -> None:
+    part = batch.slice(min(start, batch.num_rows), length)
+
+    decoded = CODER.decode(CODER.encode(part))
+
+    assert decoded.equals(part, check_metadata=True)
+    assert CODER.encode(part) == CODER.encode(decoded)
+    assert CODER.is_deterministic()
+
+
+def test_a_slice_ships_its_own_rows_alone() -> None:
+    batch = pa.record_batch({"text": pa.array(["x" * 1000] * 1000, pa.large_string())})
+
+    assert len(CODER.encode(batch)) > 1_000_000
+    assert len(CODER.encode(batch.slice(500, 1))) < 2_000
+
+
+def test_columns_of_aligned_batches_stand_side_by_side() -> None:
+    left, right = pa.record_batch({"a": [1, 2]}), pa.record_batch({"b": ["x", "y"], "c": [3, 4]})
+
+    assert side_by_side([left, right]).equals(pa.record_batch({"a": [1, 2], "b": ["x", "y"], "c": [3, 4]}))
+
+
+def test_reading_an_unfinished_artifact_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MissingArtifact):
+        ReadPart({Directory(str(tmp_path)): ["a"]}).setup()
+
+
+def test_processes_are_no_more_than_elements_and_time_earn() -> None:
+    assert [Runner(4).processes(elements) for elements in (0, 1, 3, 100)] == [1, 1, 3, 4]
+    assert [Runner(4).processes(100, seconds) for seconds in (0, 1, 8, 1000)] == [1, 1, 2, 4]
+    assert Runner(4, ["--runner=SparkRunner"]).processes(100) == 1
+
+
+@pytest.mark.parametrize("name", ["DirectRunner", "direct", "PrismRunner", "apache_beam.runners.DirectRunner"])
+def test_runners_that_differ_by_machine_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="--runner: DirectRunner and PrismRunner differ by machine; leave it out"):
+        Runner(1, [f"--runner={name}"]).run(lambda pipeline: pipeline | beam.Create([1]), 1)
+
+
+def test_unknown_runner_is_one_line() -> None:
+    with pytest.raises(StageFailed, match="NoSuchRunner") as failed:
+        Runner(1, ["--runner", "NoSuchRunner"]).run(lambda pipeline: pipeline | beam.Create([1]), 1)
+    assert "\n" not in str(failed.value)
+
+
+def run_on_two(work: Callable[[int], Any], workers: int) -> None:
+    """Four elements through `work`."""
+    Runner(workers).run(lambda pipeline: pipeline | beam.Create(range(4)) | beam.Reshuffle() | beam.Map(work), 4)
+
+
+def pids_in(directory: Path) -> list[int]:
+    return [int(file.name) for file in directory.iterdir()]
+
+
+def wait_until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 10
+    for pid in pids:
+        while Path(f"/proc/{pid}").exists():
+            assert time.monotonic() < deadline, f"worker process {pid} is still there"
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_named_error_of_a_worker_arrives_by_class_and_message(workers: int, tmp_path: Path) -> None:
+    def work(element: int) -> None:
+        (tmp_path / str(os.getpid())).touch()
+        raise InputError("a.jsonl: is truncated; fetch it again")
+
+    with pytest.raises(InputError) as raised:
+        run_on_two(work, workers)
+
+    assert str(raised.value) == "a.jsonl: is truncated; fetch it again"
+    assert (os.getpid() in pids_in(tmp_path)) == (workers == 1)
+
+
+def test_unknown_exception_becomes_one_line_and_a_log() -> None:
+    def work(element: int) -> None:
+        raise ZeroDivisionError("something\nunforeseen")
+
+    with pytest.raises(StageFailed) as failed:
+        run_on_two(work, 1)
+
+    message, log = str(failed.value).split("; the traceback is in ")
+    assert message.startswith("unforeseen")
+    assert "ZeroDivisionError" in Path(log).read_text()
+    Path(log).unlink()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_killed_worker_fails_the_stage_at_once(tmp_path: Path) -> None:
+    def work(element: int) -> None:
+        (tmp_path / str(os.getpid())).touch()
+        if len(list(tmp_path.iterdir())) == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+
+    with pytest.raises(
+        StageFailed, match=r"a worker process died \(return code -9\); if the machine ran out of memory"
+    ):
+        run_on_two(work, 2)
+
+    assert time.time() - max(file.stat().st_mtime for file in tmp_path.iterdir()) < 10
+    wait_until_gone(pids_in(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_interrupt_leaves_no_worker_behind(tmp_path: Path) -> None:
+    def work(element: int) -> None:
+        (tmp_path / str(os.getpid())).touch()
+        time.sleep(60)
+
+    def interrupt_once_two_work() -> None:
+        while len(list(tmp_path.iterdir())) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt_once_two_work, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_on_two(work, 2)
+
+    wait_until_gone(pids_in(tmp_path))
+
+
+def test_one_process_and_two_write_the_same_parts(make_run: Callable[..., Run], recipe: tuple[Stage, Stage]) -> None:
+    count, double = recipe
+    artifacts.begin(make_run().artifact("documents"), "mark")
+    count.work(make_run())
+    artifacts.finish(make_run().artifact("documents"), "mark", {}, {}, {})
+    written = []
+    for workers in (1, 2):
+        run = make_run(workers)
+        artifacts.begin(run.artifact("doubled"), str(workers))
+        double.work(run)
+        written.append(artifacts.written_parts(run.artifact("doubled")))
+
+    assert written[0] == written[1]
+    assert [part.rows for part in written[0]] == [3, 3]
+
+
+def test_named_error_is_found_in_what_beam_makes_of_it() -> None:
+    text = "Traceback …\n  raise\npipeline.errors.StorageFull: /a: the disk is full [while running 'Write']\n\nmore"
+
+    found = from_worker(RuntimeError(text))
+    assert isinstance(found, StorageFull)
+    assert str(found) == "/a: the disk is full"
+    assert from_worker(RuntimeError("elsewhere.InputError: not ours")) is None
+    assert from_worker(ValueError("InputErrors: no")) is None

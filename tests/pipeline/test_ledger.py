@@ -1,0 +1,67 @@
+"""The ledger balances, or says where it does not."""
+
+import pytest
+
+from pipeline.errors import LedgerImbalance
+from pipeline.ledger import Ledger
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    """Ten records of two sources, all accounted for."""
+    made = Ledger(tokens_of_placed=100, tokens_in_shards=97, tokens_dropped=3)
+    made.read.update(web=7, books=3)
+    made.rejected.update(web=1)
+    made.drop("web", "too_short", 2)
+    made.drop("web", "exact_duplicate", 1)
+    made.drop("books", "too_short", 1)
+    made.drop("books", "too_long", 0)
+    made.placed.update(web=3, books=2)
+    return made
+
+
+def test_balanced_ledger_passes(ledger: Ledger) -> None:
+    ledger.check()
+
+    written = ledger.to_json()
+    assert written["balances"]
+    assert written["records"] == {
+        "read": 10,
+        "rejected": 1,
+        "dropped": {"exact_duplicate": 1, "too_short": 3},
+        "placed": 5,
+    }
+    assert written["sources"]["books"] == {"read": 3, "rejected": 0, "dropped": {"too_short": 1}, "placed": 2}
+    assert written["tokens"] == {"of_placed_documents": 100, "in_shards": 97, "dropped_by_packing": 3}
+
+
+def test_empty_ledger_balances() -> None:
+    Ledger().check()
+
+
+def test_lost_record_is_found_in_its_source_though_the_total_fits(ledger: Ledger) -> None:
+    ledger.placed.update(web=-1, books=1)
+
+    with pytest.raises(LedgerImbalance) as imbalance:
+        ledger.check()
+
+    assert str(imbalance.value) == (
+        "the ledger does not balance: "
+        "source books: 3 records read, 4 accounted for (0 rejected, 1 dropped, 3 placed); "
+        "source web: 7 records read, 6 accounted for (1 rejected, 3 dropped, 2 placed)"
+    )
+    assert not ledger.to_json()["balances"]
+
+
+def test_source_that_was_never_read_is_found(ledger: Ledger) -> None:
+    ledger.drop("ghost", "too_short", 1)
+
+    assert ledger.problems() == ["source ghost: 0 records read, 1 accounted for (0 rejected, 1 dropped, 0 placed)"]
+
+
+@pytest.mark.parametrize("field", ["tokens_of_placed", "tokens_in_shards", "tokens_dropped"])
+def test_one_lost_token_is_found(ledger: Ledger, field: str) -> None:
+    setattr(ledger, field, getattr(ledger, field) + 1)
+
+    with pytest.raises(LedgerImbalance, match="tokens of placed documents"):
+        ledger.check()

@@ -1,0 +1,144 @@
+"""What a stage is refused, what it says, and which parts it leaves alone."""
+
+import io
+import os
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from rich.console import Console
+
+from pipeline import artifacts
+from pipeline.beam import Runner
+from pipeline.errors import MissingArtifact, OverMemory, StorageFull
+from pipeline.progress import Progress
+from pipeline.stage import (
+    BASE_BYTES,
+    Estimate,
+    Run,
+    Stage,
+    aligned,
+    announce,
+    every_ordinal,
+    expected,
+    human,
+    peak_bytes,
+)
+from pipeline.storage import Directory
+
+GIB = 2**30
+
+
+def finish(run: Run, artifact: str, columns: list[dict[str, Any]], statistics: dict[str, Any] | None = None) -> None:
+    """An artifact of one part for each of `columns`."""
+    directory = run.artifact(artifact)
+    artifacts.begin(directory, artifact)
+    for index, part in enumerate(columns):
+        artifacts.write_part(directory, f"part-{index:05}.arrow", pa.record_batch(part), compress=False)
+    artifacts.finish(directory, artifact, {}, {}, statistics or {})
+
+
+def test_more_disk_than_is_free_is_refused(make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: Any) -> None:
+    monkeypatch.setattr(Directory, "free_bytes", lambda directory: GIB)
+
+    announce(recipe[0], make_run(), Estimate(memory=0, disk=GIB))
+    with pytest.raises(StorageFull, match=r"run: count will write about 2.0 GiB and 1.0 GiB are free; free some"):
+        announce(recipe[0], make_run(), Estimate(memory=0, disk=2 * GIB))
+
+
+def test_more_memory_than_the_machine_has_is_refused(
+    make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 5 * GIB // 4096}.__getitem__)
+    estimate = Estimate(memory=0, disk=0, each_worker=GIB)
+
+    assert announce(recipe[0], make_run(workers=1), estimate) == BASE_BYTES + GIB
+    assert announce(recipe[0], make_run(workers=2), estimate) == 3 * BASE_BYTES + 2 * GIB
+    with pytest.raises(OverMemory, match=r"count will take about .* GiB of memory and this machine has 5.0 GiB; use"):
+        announce(recipe[0], make_run(workers=3), estimate)
+    elsewhere = Run(make_run().config, Runner(100, ["--runner=SparkRunner"]))
+    announce(recipe[0], elsewhere, estimate)
+
+
+def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: Any) -> None:
+    monkeypatch.setattr(Directory, "free_bytes", lambda directory: GIB)
+    written = io.StringIO()
+    run = Run(make_run().config, Runner(), Progress(Console(file=written, width=200)))
+
+    announce(recipe[0], run, Estimate(memory=GIB, disk=5 * 2**20))
+
+    assert written.getvalue() == "count      will take up to 1.7 GiB of memory and 5.0 MiB of disk (1.0 GiB free)\n"
+
+
+def test_fingerprints_follow_from_those_of_the_parents(make_run: Any, recipe: tuple[Stage, Stage]) -> None:
+    count, double = recipe
+    marks = expected(recipe, make_run())
+
+    own = expected(recipe, make_run(annotate={"shingle_words": 6}))
+    assert own["documents"] == marks["documents"]
+    assert own["doubled"] != marks["doubled"]
+    parents = expected((replace(count, version=2), double), make_run())
+    assert parents["documents"] != marks["documents"]
+    assert parents["doubled"] != marks["doubled"]
+    assert expected(recipe, make_run(seed=7)) == marks
+
+
+def test_seeds_differ_by_purpose_and_configuration(make_run: Any) -> None:
+    seeds = [make_run().seed("embed"), make_run().seed("embed", "a"), make_run(seed=1).seed("embed")]
+
+    assert len(set(seeds)) == 3
+    assert all(0 <= seed < 2**63 for seed in seeds)
+    assert seeds[0] == 8227607412031047654
+
+
+def test_only_the_missing_parts_are_computed(make_run: Any, recipe: tuple[Stage, Stage]) -> None:
+    run = make_run()
+    finish(run, "documents", [{"value": [1]}, {"value": [2]}])
+    artifacts.begin(run.artifact("doubled"), "mark")
+    there_before = pa.record_batch({"value": [-1]})
+    artifacts.write_part(run.artifact("doubled"), "part-00000.arrow", there_before, compress=False)
+
+    recipe[1].work(run)
+    artifacts.finish(run.artifact("doubled"), "mark", {}, {}, {})
+
+    assert artifacts.read_columns(run.artifact("doubled"), ["value"])["value"].to_pylist() == [-1, 4]
+    recipe[1].work(run)
+
+
+def test_unfinished_artifact_has_no_manifest(make_run: Any) -> None:
+    with pytest.raises(MissingArtifact):
+        make_run().manifest("documents")
+
+
+def test_misaligned_rows_are_problems(make_run: Any) -> None:
+    run = make_run()
+    finish(run, "documents", [{"value": [1, 2]}, {"value": [3]}])
+    finish(run, "same", [{"other": [1, 2]}, {"other": [3]}])
+    finish(run, "longer", [{"other": [1, 2]}, {"other": [3, 4]}])
+
+    assert list(aligned(run, "same")) == []
+    (problem,) = aligned(run, "longer")
+    assert "longer/part-00001.arrow: not aligned with documents" in problem
+
+
+@pytest.mark.parametrize(("ordinals", "sound"), [([0, 1, 2], True), ([0, 2, 1], False), ([0, 1], False)])
+def test_rows_are_those_of_the_kept_documents(make_run: Any, ordinals: list[int], sound: bool) -> None:
+    run = make_run()
+    finish(run, "selection", [{"kept": [True] * 3}], {"kept": 3})
+    finish(run, "tokens", [{"ordinal": np.array(ordinals[:2])}, {"ordinal": np.array(ordinals[2:], np.int64)}])
+
+    assert len(list(every_ordinal(run, "tokens"))) == (not sound)
+
+
+@pytest.mark.parametrize(
+    ("size", "said"),
+    [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (3 * 2**29, "1.5 GiB"), (5 * 2**40, "5.0 TiB")],
+)
+def test_sizes_are_said_as_a_person_would(size: int, said: str) -> None:
+    assert human(size) == said
+
+
+def test_peak_memory_is_in_bytes() -> None:
+    assert 2**25 < peak_bytes() < 2**40

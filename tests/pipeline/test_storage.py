@@ -1,0 +1,214 @@
+"""Directories on the local disk and on fsspec's memory file system, and the expansion of inputs."""
+
+import errno
+import os
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from pipeline import storage
+from pipeline.errors import CorruptPart, StorageError, StorageFull
+from pipeline.storage import TEMPORARY, Directory, expand
+
+
+def write_halfway(directory: Directory, name: str, error: BaseException) -> None:
+    with directory.writing(name) as file:
+        file.write(b"half of it")
+        raise error
+
+
+def test_absent_directory_is_empty_and_nothing_is_made_by_asking(directory: Directory) -> None:
+    assert not directory.exists()
+    assert not directory.is_file()
+    assert directory.names() == []
+    assert directory.size("a") is None
+    directory.remove("a")
+    directory.remove_temporaries()
+    assert not directory.exists()
+
+
+def test_written_file_reads_back_in_every_way(directory: Directory, tmp_path: Path) -> None:
+    directory.write_bytes("b", b"12345")
+    directory.write_json("a.json", {"é": [1, None]})
+    (directory / "deep").write_bytes("c", b"")
+
+    assert directory.names() == ["a.json", "b", "deep"]
+    assert (directory.exists("b"), directory.is_file("b"), directory.is_file("deep")) == (True, True, False)
+    assert (directory.size("b"), directory.size("deep/c")) == (5, 0)
+    assert directory.read_bytes("b") == b"12345"
+    assert directory.read_json("a.json") == {"é": [1, None]}
+    assert directory.buffer("b").to_pybytes() == b"12345"
+    assert directory.buffer("deep/c").size == 0
+    assert directory.local_copy("b", tmp_path).read_bytes() == b"12345"
+
+
+def test_rewriting_replaces(directory: Directory) -> None:
+    directory.write_bytes("a", b"long before")
+    directory.write_bytes("a", b"now")
+
+    assert directory.read_bytes("a") == b"now"
+    assert directory.names() == ["a"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), OSError(errno.EIO, "broken disk"), KeyboardInterrupt()])
+def test_error_while_writing_leaves_what_was_there(directory: Directory, error: BaseException) -> None:
+    directory.write_bytes("a", b"before")
+
+    with pytest.raises((RuntimeError, StorageError, KeyboardInterrupt)):
+        write_halfway(directory, "a", error)
+    with pytest.raises((RuntimeError, StorageError, KeyboardInterrupt)):
+        write_halfway(directory, "new", error)
+
+    assert directory.names() == ["a"]
+    assert directory.read_bytes("a") == b"before"
+
+
+def test_full_disk_is_named(directory: Directory) -> None:
+    with pytest.raises(StorageFull, match=r"run/documents/a: the disk is full; free some space"):
+        write_halfway(directory, "a", OSError(errno.ENOSPC, "No space left on device"))
+
+
+def test_full_disk_at_the_flush_is_named(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StorageFull):
+        directory.write_bytes("a", b"1")
+    assert directory.names() == []
+
+
+def test_removal_of_files_directories_and_temporaries(directory: Directory) -> None:
+    directory.write_bytes("a", b"1")
+    (directory / "deep").write_bytes("b", b"1")
+    (directory / "deep").write_bytes(f"{TEMPORARY}c", b"1")
+    (directory / f"{TEMPORARY}d").write_bytes("e", b"1")
+
+    directory.remove_temporaries()
+    assert (directory / "deep").names() == ["b"]
+    assert not (directory / f"{TEMPORARY}d").exists("e")
+
+    directory.remove("deep")
+    directory.remove("a")
+    assert not directory.exists("deep/b")
+    assert not directory.exists("a")
+
+
+def test_directories_are_put_and_copied_back(directory: Directory, tmp_path: Path) -> None:
+    model, scratch = tmp_path / "given", tmp_path / "scratch"
+    (model / "inner").mkdir(parents=True)
+    (model / "inner" / "w").write_text("1")
+    (model / "old").write_text("2")
+    scratch.mkdir()
+    directory.put_directory(model, "model")
+    (model / "old").unlink()
+
+    directory.put_directory(model, "model")
+
+    copied = directory.local_copy("model", scratch)
+    assert [str(path.relative_to(copied)) for path in copied.rglob("*") if path.is_file()] == ["inner/w"]
+    assert directory.local_copy("model", scratch) == copied
+    assert directory.names() == ["model"]
+
+
+def test_interrupted_put_leaves_no_half_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "given").mkdir()
+    directory = Directory(str(tmp_path / "run"))
+
+    def copy_half(source: Path, target: str) -> None:
+        Path(target).mkdir()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storage.shutil, "copytree", copy_half)
+    with pytest.raises(StorageFull):
+        directory.put_directory(tmp_path / "given", "model")
+    assert not directory.exists("model")
+
+
+def test_what_cannot_be_read_is_named_with_a_remedy(directory: Directory, tmp_path: Path) -> None:
+    directory.write_bytes("text", b"\xff not JSON")
+    directory.write_bytes("deep", b"[" * 100_000)
+
+    for read in (directory.read_bytes, directory.buffer, directory.read_json):
+        with pytest.raises(StorageError, match=r"run/documents/none: .*run the same command again"):
+            read("none")
+    for name in ("text", "deep"):
+        with pytest.raises(CorruptPart, match=f"run/documents/{name}: not valid JSON; delete it"):
+            directory.read_json(name)
+
+
+@pytest.mark.parametrize("url", ["nosuch://a/b", "nosuch://a/*"])
+def test_unknown_file_system_is_a_storage_error(url: str) -> None:
+    with pytest.raises(StorageError, match=r"nosuch://a/.*: Protocol not known"):
+        Directory(url).exists()
+    with pytest.raises(StorageError, match=r"nosuch://a/.*: Protocol not known"):
+        expand(url)
+
+
+def test_paths_join_whatever_the_spelling() -> None:
+    assert (Directory("runs/a/") / "b").url == (Directory("runs/a") / "b").url == "runs/a/b"
+    assert (Directory("memory://") / "a").path("b") == "/a/b"
+
+
+def test_free_space_is_known_for_local_disks_alone(tmp_path: Path) -> None:
+    free = Directory(str(tmp_path / "not" / "yet")).free_bytes()
+
+    assert free is not None
+    assert free > 0
+    assert Directory("memory://a").free_bytes() is None
+
+
+def test_local_files_are_readable_by_others(tmp_path: Path) -> None:
+    Directory(str(tmp_path)).write_bytes("a", b"1")
+
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with inputs, some of them hidden."""
+    for name in ("b.jsonl", "a.jsonl", "x[1].jsonl", ".c.jsonl", "deep/d.jsonl", "deep/.git/e.jsonl", "note.txt"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "data" / name).touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("data/a.jsonl", ["a.jsonl"]),
+        ("data", ["a.jsonl", "b.jsonl", "deep/d.jsonl", "note.txt", "x[1].jsonl"]),
+        ("data/", ["a.jsonl", "b.jsonl", "deep/d.jsonl", "note.txt", "x[1].jsonl"]),
+        ("./data/*.jsonl", ["a.jsonl", "b.jsonl", "x[1].jsonl"]),
+        ("data/**/*.jsonl", ["a.jsonl", "b.jsonl", "deep/d.jsonl", "x[1].jsonl"]),
+        ("data/?.jsonl", ["a.jsonl", "b.jsonl"]),
+        ("data/[ab].jsonl", ["a.jsonl", "b.jsonl"]),
+        ("data/x[1].jsonl", ["x[1].jsonl"]),
+        ("data/.c.jsonl", [".c.jsonl"]),
+        ("data/.*", [".c.jsonl"]),
+        ("data/deep/.git", ["deep/.git/e.jsonl"]),
+        ("data/none", []),
+        ("data/none*", []),
+    ],
+)
+@pytest.mark.parametrize("base", ["", "absolute", "url"])
+@pytest.mark.usefixtures("files")
+def test_expansion_is_sorted_and_spelled_as_the_pattern(pattern: str, found: list[str], base: str) -> None:
+    root = {"": "", "absolute": f"{Path.cwd()}/", "url": f"file://{Path.cwd()}/"}[base]
+    pattern = root + (pattern.removeprefix("./") if base else pattern)
+
+    assert expand(pattern) == [f"{root}data/{name}" for name in found]
+
+
+@pytest.mark.parametrize("pattern", ["memory://bucket/in", "memory://bucket/in/", "memory://bucket/in/*.jsonl"])
+def test_expansion_on_other_file_systems_gives_urls(pattern: str) -> None:
+    memory = fsspec.filesystem("memory")
+    for name in ("b.jsonl", "a.jsonl", ".hidden.jsonl"):
+        memory.pipe_file(f"/bucket/in/{name}", b"")
+
+    found = expand(pattern)
+
+    memory.rm("/bucket", recursive=True)
+    assert found == ["memory://bucket/in/a.jsonl", "memory://bucket/in/b.jsonl"]
