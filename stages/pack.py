@@ -64,6 +64,7 @@ from stages.context_rows import SplitPlan, TokenStore, pieces_of
 
 PLAN = "shards/_plan"
 ENTRIES = "shards/_entries"
+HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order")
 WRITTEN_PER_SECOND = 100e6  # bytes of shards on one core, measured
 PLAN_COLUMNS = ("offsets", "document", "start", "length", "group", "reading_order")
 
@@ -190,12 +191,12 @@ def read_plan(root: Directory, split: str) -> SplitPlan:
 
 def make_header(run: Run) -> Header:
     about = run.manifest("tokens").statistics["tokenizer"]
+    # What the content depends on, so not the whole configuration: where a run lies or on what device changes nothing.
+    settings = {name: dict(run.manifest(name).parameters) for name in HISTORY} | {"shards": dict(parameters(run))}
     return Header(
         created_by=f"sequitur {_version()}",
         run_id=artifacts.read_building(run.artifact("shards"))[:16],
-        config_sha256=hashlib.sha256(
-            json.dumps(run.config.model_dump(mode="json", exclude={"output"}), sort_keys=True).encode()
-        ).hexdigest(),
+        config_sha256=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
         seq_len=run.config.pack.context_length,
         tokenizer=TokenizerInfo(about["name"], None, about["sha256"], about["vocab_size"]),
         special_ids=SpecialIds(bos=None, eos=about["end"], pad=about["end"]),
@@ -374,7 +375,6 @@ def _write_extra(directory: Directory, path: str, content: bytes) -> None:
 
 
 def parameters(run: Run) -> Mapping[str, Any]:
-    # The header of the shards names the configuration, so all of it but the place counts.
     return run.config.pack.model_dump(mode="json") | {"seed": run.config.seed, "format_version": FORMAT_VERSION}
 
 

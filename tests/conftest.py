@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from pipeline.config import Config, validate
 from pipeline.stage import Run
 
 TOPICS, TOPIC_WORDS, WORDS_OF_A_DOCUMENT, K = 6, 60, 16, 8
+FINISHED_PACK = {"context_length": 1024, "validation_share": 0.1}
 FUNCTION_WORDS = ("the", "of", "and", "that", "have", "with", "to", "be")
 SYLLABLES = ("ba", "ce", "di", "fo", "gu", "la", "me", "ni", "po", "ru", "sa", "te", "vi", "xo", "zu")
 FAULTS = {
@@ -124,7 +126,7 @@ def settings(corpus_file: Path, tiny_model: Path) -> Settings:
     def make(output: Path, **sections: Any) -> dict[str, Any]:
         content: dict[str, Any] = {
             "output": str(output),
-            "ingest": {"inputs": [str(corpus_file)], "part_bytes": 2**14, "split_bytes": 60_000},
+            "ingest": {"inputs": [str(corpus_file)], "part_bytes": 2**15, "split_bytes": 100_000},
             "tokenize": {"vocabulary": 600},
             "embed": {"model": str(tiny_model), "device": "cpu"},
             "neighbors": {"k": K},
@@ -164,4 +166,15 @@ def rows() -> Callable[..., list[dict[str, Any]]]:
 @pytest.fixture(scope="session")
 def finished(execute: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
     """The whole job over the synthetic corpus. Not to be changed."""
-    return execute(tmp_path_factory.mktemp("finished") / "run", pack={"context_length": 1024, "validation_share": 0.1})
+    return execute(tmp_path_factory.mktemp("finished") / "run", pack=FINISHED_PACK)
+
+
+@pytest.fixture
+def branch(finished: Run, execute: Callable[..., Run], tmp_path: Path) -> Callable[..., Run]:
+    """Goes on from a copy of the finished run with other settings."""
+
+    def run(name: str, last: str | None = None, **sections: Any) -> Run:
+        output = shutil.copytree(finished.config.output, tmp_path / name)
+        return execute(output, last, **{"pack": FINISHED_PACK, **sections})
+
+    return run

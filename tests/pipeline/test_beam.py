@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,14 @@ from pipeline.stage import Run, Stage
 from pipeline.storage import Directory
 
 CODER = ArrowBatchCoder()
+
+
+@pytest.fixture(autouse=True)
+def logs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the logs of failures go."""
+    directory = tmp_path_factory.mktemp("logs")
+    monkeypatch.setattr(tempfile, "tempdir", str(directory))
+    return directory
 
 
 def rows_of(texts: list[str | None], numbers: list[int]) -> pa.RecordBatch:
@@ -129,14 +138,14 @@ def test_unknown_exception_becomes_one_line_and_a_log() -> None:
     message, log = str(failed.value).split("; the traceback is in ")
     assert message.startswith("unforeseen")
     assert "ZeroDivisionError" in Path(log).read_text()
-    Path(log).unlink()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_killed_worker_fails_the_stage_at_once(tmp_path: Path) -> None:
+def test_killed_worker_fails_the_stage_at_once(tmp_path: Path, logs: Path) -> None:
     def work(element: int) -> None:
         (tmp_path / str(os.getpid())).touch()
         if len(list(tmp_path.iterdir())) == 2:
+            os.write(2, b"its last words")
             os.kill(os.getpid(), signal.SIGKILL)
         time.sleep(60)
 

@@ -1,6 +1,7 @@
 """Every kept document has a vector of unit length, or none at all, which is counted."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -94,16 +95,9 @@ def test_a_missing_model_is_named_before_anything_runs(execute: Execute, tmp_pat
 
 @pytest.mark.parametrize("damage", ["weights", "modules"])
 def test_a_broken_model_is_one_line(execute: Execute, tiny_model: Path, tmp_path: Path, damage: str) -> None:
-    broken = tmp_path / "broken"
-    for file in tiny_model.rglob("*"):
-        if file.is_file():
-            target = broken / file.relative_to(tiny_model)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(
-                b"\0" * 50
-                if {"weights": ".safetensors", "modules": ".json"}[damage] in file.name
-                else file.read_bytes()
-            )
+    broken = shutil.copytree(tiny_model, tmp_path / "broken")
+    (file,) = broken.rglob({"weights": "model.safetensors", "modules": "modules.json"}[damage])
+    file.write_bytes(b"\0" * 50)
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "Some words."}\n')
     with pytest.raises(ModelError, match=r"embed\.model .*broken: cannot be loaded on cpu \(") as caught:
@@ -124,15 +118,7 @@ def test_another_model_under_the_same_name_is_another_artifact(settings: Any, ti
     def parameters(path: Path) -> Any:
         return embed.parameters(Run(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings")))
 
-    copy = tmp_path / tiny_model.name
-    copy.mkdir()
-    for file in tiny_model.iterdir():
-        if file.is_file():
-            (copy / file.name).write_bytes(file.read_bytes())
-        else:
-            (copy / file.name).mkdir()
-            for inner in file.iterdir():
-                (copy / file.name / inner.name).write_bytes(inner.read_bytes())
+    copy = shutil.copytree(tiny_model, tmp_path / tiny_model.name)
     assert parameters(copy) == parameters(tiny_model)
     (copy / "modules.json").write_text("[]")
     assert parameters(copy) != parameters(tiny_model)

@@ -61,25 +61,22 @@ def test_training_is_deterministic(corpus: Any) -> None:
     assert tokenize.train(texts, 700).to_str() == tokenize.train(texts, 700).to_str()
 
 
-def test_training_knows_only_the_seeded_sample(execute: Execute, finished: Run, tmp_path: Path) -> None:
+def test_training_knows_only_the_seeded_sample(branch: Any) -> None:
     small = {"vocabulary": 600, "sample_bytes": 2000}
-    vocabularies = [
-        execute(tmp_path / f"seed-{seed}", "tokenize", seed=seed, tokenize=small)
-        .artifact("tokens")
-        .read_bytes("tokenizer.json")
-        for seed in (0, 1)
-    ]
+    runs = [branch(f"seed-{seed}", "tokenize", seed=seed, tokenize=small) for seed in (0, 1)]
+    vocabularies = [run.artifact("tokens").read_bytes("tokenizer.json") for run in runs]
     assert vocabularies[0] != vocabularies[1]
 
 
-def test_a_given_tokenizer_gives_the_tokens_it_gave_before(execute: Execute, finished: Run, tmp_path: Path) -> None:
+def test_a_given_tokenizer_gives_the_tokens_it_gave_before(branch: Any, finished: Run, tmp_path: Path) -> None:
     given = tmp_path / "given"
     given.mkdir()
     tokenizer = Tokenizer.from_str(finished.artifact("tokens").read_bytes("tokenizer.json").decode())
     tokenizer.enable_truncation(10)
     tokenizer.enable_padding(length=1000)
     tokenizer.save(str(given / "tokenizer.json"))
-    run = execute(tmp_path / "run", "tokenize", tokenize={"tokenizer": str(given)})
+    run = branch("run", "tokenize", tokenize={"tokenizer": str(given)})
+    assert run.manifest("tokens").fingerprint != finished.manifest("tokens").fingerprint
     for part in finished.manifest("tokens").names:
         assert run.artifact("tokens").read_bytes(part) == finished.artifact("tokens").read_bytes(part)
 

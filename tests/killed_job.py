@@ -1,0 +1,69 @@
+"""Runs a job over and over, each time killed with SIGKILL at another point, and at last to its end.
+
+    python killed_job.py CONFIG OUTPUT [ARTIFACT:COUNT[:before]]…
+
+At the point `signals:3` the third part of `signals` has just been noted as whole; with `:before` it has been written,
+but not noted. Prints one JSON object per kill: of every part that counts as whole then, its inode and time of writing.
+"""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import sentence_transformers  # noqa: F401 - once here, and not in every job
+
+import beam_job
+from pipeline import artifacts
+from pipeline.artifacts import Part
+from pipeline.storage import Directory
+
+
+def die_at(point: str) -> None:
+    """Arranges for this process and its group to be killed at a point of the job."""
+    artifact, count, *before = point.split(":")
+    record, noted = artifacts.record_part, 0
+
+    def record_and_die(directory: Directory, part: Part) -> None:
+        nonlocal noted
+        noted += directory.url.endswith(f"/{artifact}")
+        if noted == int(count) and before:
+            os.killpg(0, signal.SIGKILL)
+        record(directory, part)
+        if noted == int(count):
+            os.killpg(0, signal.SIGKILL)
+
+    artifacts.record_part = record_and_die
+
+
+def whole_parts(root: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of writing of every part that is noted as whole, or that stands in a manifest."""
+    found = {}
+    for artifact in root.iterdir():
+        names = [json.loads(note.read_text())["name"] for note in artifact.glob("_parts/*.json")]
+        for manifest in artifact.glob("_manifest.json"):
+            names += [part["name"] for part in json.loads(manifest.read_text())["parts"]]
+        for name in names:
+            status = (artifact / name).stat()
+            found[f"{artifact.name}/{name}"] = (status.st_ino, status.st_mtime_ns)
+    return found
+
+
+def main(config: str, output: Path, points: list[str]) -> int:
+    for point in points:
+        child = os.fork()
+        if child == 0:
+            os.setsid()
+            die_at(point)
+            os._exit(beam_job.main(["--config", config]))
+        _, status = os.waitpid(child, 0)
+        if not os.WIFSIGNALED(status):
+            sys.stderr.write(f"{point}: not reached, exit code {os.waitstatus_to_exitcode(status)}\n")
+            return 1
+        sys.stdout.write(json.dumps(whole_parts(output)) + "\n")
+    return beam_job.main(["--config", config])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3:]))
