@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 from typer.main import get_command
 
-from pipeline import cli, config, schemas
+from pipeline import cli, config, config_text, schemas
 from shards import format as shard_format
 from text_core import lsh, rules
 from text_core import signals as text_signals
@@ -293,7 +293,7 @@ def _default(parameter: Any) -> str:
 
 def generated() -> dict[Path, str]:
     """The full text of every file that is generated, whole or in part."""
-    found = {DOCS / "configuration.md": config.reference_markdown(), DOCS / "command-line.md": command_line()}
+    found = {DOCS / "configuration.md": config_text.reference_markdown(), DOCS / "command-line.md": command_line()}
     for file in sorted(DOCS.rglob("*.md")):
         text = file.read_text(encoding="utf-8")
         if file not in found and REGION.search(text):

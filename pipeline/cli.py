@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import config as configuration
+from pipeline.config_text import starter_yaml
 from pipeline.errors import SequiturError
 
 app = typer.Typer(
@@ -40,7 +41,7 @@ def init(
     if path.exists():
         fail(f"{path}: exists already; delete it or give another name")
     try:
-        path.write_text(configuration.starter_yaml(), encoding="utf-8")
+        path.write_text(starter_yaml(), encoding="utf-8")
     except OSError as error:
         fail(f"{path}: {error.strerror}; choose another place")
     Console(stderr=True, highlight=False, soft_wrap=True).print(

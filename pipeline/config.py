@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, ValidationError, model_validator
@@ -190,7 +190,7 @@ class Config(Section):
         """`pack:` with every key below it deleted reads as null in YAML."""
         if not isinstance(content, dict):
             return content
-        sections = {key for key, field in cls.model_fields.items() if _section(field)}
+        sections = {key for key, field in cls.model_fields.items() if section_of(field)}
         return {key: {} if value is None and key in sections else value for key, value in content.items()}
 
     def to_yaml(self) -> str:
@@ -319,75 +319,11 @@ def fields(section: type[Section] = Config, prefix: str = "") -> Iterator[tuple[
     """Every field by its dotted name, in the order of the file; sections come before their fields."""
     for key, field in section.model_fields.items():
         yield prefix + key, field
-        if (inner := _section(field)) is not None:
+        if (inner := section_of(field)) is not None:
             yield from fields(inner, f"{prefix}{key}.")
 
 
-def _section(field: FieldInfo) -> type[Section] | None:
+def section_of(field: FieldInfo) -> type[Section] | None:
+    """The section that a field is, None for a plain setting."""
     kind = field.annotation
     return kind if isinstance(kind, type) and issubclass(kind, Section) else None
-
-
-STARTER = {"ingest.inputs": ["data/*.jsonl.zst"], "output": "runs/corpus"}
-
-
-def starter_yaml() -> str:
-    """A configuration file with every key, its default, and its description as a comment."""
-    lines = [
-        "# Sequitur: raw documents to in-context pretraining shards.",
-        "# Every key with its default; delete what you keep.",
-        "",
-    ]
-    for name, field in fields():
-        depth = name.count(".")
-        key = name.rsplit(".", 1)[-1]
-        indent = "  " * depth
-        if (inner := _section(field)) is not None:
-            lines += ["", f"{indent}# {(inner.__doc__ or '').strip().splitlines()[0]}", f"{indent}{key}:"]
-            continue
-        value = STARTER.get(name, default_of(field))
-        lines += [f"{indent}# {field.description}", f"{indent}{key}: {_yaml_value(value)}"]
-    return "\n".join(lines) + "\n"
-
-
-def default_of(field: FieldInfo) -> object:
-    """The default of a field as it would be written; None where there is none."""
-    value = field.get_default(call_default_factory=True) if not field.is_required() else None
-    return value.human_readable(separator=" ").replace(".0 ", " ") if isinstance(value, ByteSize) else value
-
-
-def _yaml_value(value: object) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000).replace("\n...", "").strip()
-
-
-def reference_markdown() -> str:
-    """The configuration reference, one table per section."""
-    lines = [
-        "# Configuration",
-        "",
-        "Generated from `pipeline/config.py` by `make docs`; a test fails when it drifts.",
-        "Sizes may be written as `8 MiB`. Any key can be given on the command line: `--set order.strategy=iclm`.",
-        "",
-        *_table_head("General", "Keys at the top of the file."),
-    ]
-    for name, field in fields():
-        if (inner := _section(field)) is not None:
-            lines += ["", *_table_head(f"`{name}`", (inner.__doc__ or "").strip())]
-            continue
-        default = "required" if field.is_required() else f"`{_yaml_value(default_of(field))}`"
-        lines.append(f"| `{name}` | {_kind(field)} | {default} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _table_head(title: str, text: str) -> list[str]:
-    return [f"## {title}", "", text, "", "| key | type | default | meaning |", "|---|---|---|---|"]
-
-
-def _kind(field: FieldInfo) -> str:
-    kind = field.annotation
-    if kind is ByteSize:
-        return "size"
-    options = [str(option) for option in get_args(kind) if isinstance(option, str)]
-    if options:
-        return " or ".join(f"`{option}`" for option in options)
-    return str(kind if get_args(kind) else getattr(kind, "__name__", kind)).replace("|", "or")

@@ -31,11 +31,15 @@ BASE_BYTES = 700 * 2**20  # a Python process with Beam, Arrow, numba and torch l
 
 @dataclass(frozen=True)
 class Estimate:
-    """Bytes a stage will take: memory in the main process, memory in each worker process, and disk."""
+    """Bytes a stage will take: memory in the main process, memory in each worker process, and disk.
+
+    `elements` is how many units of work its jobs have, where that is not the number of its parents' parts.
+    """
 
     memory: int
     disk: int
     each_worker: int = 0
+    elements: int = 0
 
 
 @dataclass(frozen=True)
@@ -196,7 +200,8 @@ def announce(stage: Stage, run: Run, estimate: Estimate) -> int:
         StorageFull: less disk is free than the stage will write.
         OverMemory: the machine has less memory than the stage will take.
     """
-    workers = run.runner.workers
+    parts = max((len(run.manifest(parent).parts) for parent in stage.parents), default=run.runner.workers)
+    workers = run.runner.processes(estimate.elements or parts)
     memory = (
         BASE_BYTES + estimate.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * estimate.each_worker
     )

@@ -391,13 +391,14 @@ def _identity(path: str, kind: str, source: str) -> list[Any]:
 
 def estimate(run: Run) -> Estimate:
     settings = run.config.ingest
+    files = input_files(settings)
     unpacked = sum(
         file_size(path) * (5 if record_files.compression_of(path) or kind == "parquet" else 1)
-        for path, kind, _ in input_files(settings)
+        for path, kind, _ in files
     )
     # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
     each = 6 * settings.part_bytes + 4 * min(settings.max_record_bytes, unpacked)
-    return Estimate(memory=0, disk=unpacked, each_worker=each)
+    return Estimate(memory=0, disk=unpacked, each_worker=each, elements=len(plan_splits(settings, files)))
 
 
 def work(run: Run) -> Mapping[str, Any]:

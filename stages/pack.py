@@ -387,6 +387,7 @@ def estimate(run: Run) -> Estimate:
         memory=100 * count + 2 * run.manifest("vectors").bytes,
         disk=int(1.1 * tokens.bytes) + 2 * batch // BATCH_ROWS + 200 * count,
         each_worker=4 * batch + tokens.bytes + 48 * count,
+        elements=1 + tokens.bytes // batch,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 import beam_job
-from pipeline import cli, config, run_directory
+from pipeline import cli, config, config_text, run_directory
 from pipeline.errors import StageFailed
 
 
@@ -89,7 +89,7 @@ def test_init_writes_a_configuration_that_runs_as_it_is(sequitur: Sequitur, tmp_
 
     assert (ended.code, ended.out) == (0, "")
     assert ended.err == "wrote new.yaml; set ingest.inputs and output, then: sequitur run new.yaml\n"
-    assert (tmp_path / "new.yaml").read_text() == config.starter_yaml()
+    assert (tmp_path / "new.yaml").read_text() == config_text.starter_yaml()
 
 
 def test_init_overwrites_nothing(sequitur: Sequitur, written: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config
+from pipeline import config, config_text
 from pipeline.config import Config, fields, load, validate
 from pipeline.errors import ConfigError
 
@@ -41,12 +41,12 @@ def test_least_configuration_has_the_documented_defaults(path: Path) -> None:
 
 
 def test_starter_file_loads_back_to_the_defaults(tmp_path: Path) -> None:
-    (tmp_path / "starter.yaml").write_text(config.starter_yaml())
+    (tmp_path / "starter.yaml").write_text(config_text.starter_yaml())
 
     starter = load(tmp_path / "starter.yaml")
 
     assert starter == Config(output=starter.output, ingest=config.Ingest(inputs=starter.ingest.inputs))
-    assert all(f"# {field.description}" in config.starter_yaml() for _, field in fields() if field.description)
+    assert all(f"# {field.description}" in config_text.starter_yaml() for _, field in fields() if field.description)
 
 
 def test_section_whose_keys_were_all_deleted_has_its_defaults() -> None:
@@ -54,7 +54,7 @@ def test_section_whose_keys_were_all_deleted_has_its_defaults() -> None:
 
 
 def test_reference_mentions_every_key() -> None:
-    reference = config.reference_markdown()
+    reference = config_text.reference_markdown()
 
     assert [name for name, _ in fields() if f"`{name}`" not in reference] == []
 

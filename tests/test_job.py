@@ -1,0 +1,405 @@
+"""The whole job as a user runs it: the same bytes however it is run and however often it dies, and one line per mistake."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+import numpy as np
+import psutil
+import pytest
+import xxhash
+import yaml
+
+import beam_job
+from pipeline import beam, cli, run_directory
+from pipeline.beam import Runner
+from pipeline.config import load
+from pipeline.stage import Run
+from pipeline.storage import Directory
+from shards import ContextDataset
+
+SEQUITUR = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+# Runs jobs in worker processes however little there is to do.
+EAGER = [sys.executable, "-c", "from pipeline import beam, cli; beam.START_SECONDS = 1e-9; cli.main()"]
+OWN = ("_lock", "_state", "config.yaml")  # tell of the run itself, not of what it made
+PACK = {"context_length": 48, "policy": "stream", "validation_share": 0.2, "shard_bytes": 2**18}
+
+Configure = Callable[..., Path]
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def content(root: Path) -> dict[str, str]:
+    """The checksum of every file of a run that does not tell of the run itself."""
+    files = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in OWN]
+    return {str(path.relative_to(root)): xxhash.xxh3_128_hexdigest(path.read_bytes()) for path in files}
+
+
+def written(root: Path) -> dict[str, tuple[int, int]]:
+    """Inode and time of writing of every such file."""
+    status = {name: (root / name).stat() for name in content(root)}
+    return {name: (one.st_ino, one.st_mtime_ns) for name, one in status.items()}
+
+
+def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    """Artifacts of which a file is new, gone or other than before."""
+    return {name.split("/")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+@pytest.fixture(scope="session")
+def configure(settings: Any) -> Configure:
+    """Writes a configuration beside its run directory."""
+
+    def write(output: Path, **sections: Any) -> Path:
+        path = output.parent / f"{output.name}.yaml"
+        path.write_text(yaml.safe_dump(settings(output, **{"pack": PACK, **sections})))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def undisturbed(configure: Configure, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run directory of `sequitur run`, which nothing got in the way of. Not to be changed."""
+    root = tmp_path_factory.mktemp("job") / "run"
+    subprocess.run([*SEQUITUR, "run", str(configure(root))], check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture
+def copy(undisturbed: Path, tmp_path: Path) -> Path:
+    """A copy of the finished run, to be changed."""
+    return Path(shutil.copytree(undisturbed, tmp_path / "copy"))
+
+
+@pytest.fixture
+def sequitur(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs the command in this process."""
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    def run(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["sequitur", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Ended(code, *capsys.readouterr())
+
+    monkeypatch.setattr(os, "_exit", leave)
+    return run
+
+
+def mistake(ended: Ended) -> str:
+    """The one line that a mistake prints after the announcements of stages."""
+    *announced, line = ended.err.splitlines()
+    assert ended.code == 1
+    assert ended.out == ""
+    assert line.startswith("error: ")
+    assert all("will take up to" in other or "done before" in other or " rows " in other for other in announced)
+    return line.removeprefix("error: ")
+
+
+def test_a_finished_run_is_sound_and_running_it_again_changes_nothing(
+    undisturbed: Path, configure: Configure, sequitur: Callable[..., Ended]
+) -> None:
+    before = written(undisturbed)
+    again = sequitur("run", configure(undisturbed))
+    assert again.code == 0
+    assert again.err.count("done before") == len(beam_job.RECIPE)
+    assert sequitur("verify", undisturbed) == (0, f"{undisturbed}: sound\n", "")
+    assert written(undisturbed) == before
+
+
+def test_killed_in_every_stage_it_ends_with_the_same_bytes(
+    undisturbed: Path, configure: Configure, tmp_path: Path
+) -> None:
+    points = ["documents:3", "signals:4", "selection/_candidates:1", "selection/_shingles:2", "selection:3"]
+    points += ["tokens:2", "tokens:5:before", "vectors:3", "neighbors/_round-0:4", "neighbors/_round-1:2"]
+    points += ["neighbors:3", "order:1", "shards:1", "shards:3", "report:1"]
+    root = tmp_path / "run"
+    command = [sys.executable, str(Path(__file__).with_name("killed_job.py")), str(configure(root)), str(root), *points]
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    assert content(root) == content(undisturbed)
+    last = written(root)
+    kills = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert len(kills) == len(points)
+    for parts in kills:
+        assert parts
+        for name, (inode, time) in parts.items():
+            assert last[name] == (inode, time), name
+
+
+def test_two_processes_give_the_same_bytes_as_one(
+    configure: Configure, corpus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = len(corpus.lines) // 2
+    for name, lines in (("a", corpus.lines[:half]), ("b", corpus.lines[half:])):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"\n".join(lines))
+    sections = {
+        "ingest": {"inputs": [str(tmp_path / "*.jsonl")], "split_bytes": 2**20},
+        "neighbors": {"duplicate_cosine": 1.01},
+        "pack": {**PACK, "validation_share": 0},
+    }
+    for workers in (1, 2):
+        root = tmp_path / f"workers-{workers}"
+        if workers == 2:
+            monkeypatch.setattr(beam, "START_SECONDS", 1e-9)
+        run_directory.execute(beam_job.RECIPE, Run(load(configure(root, **sections)), Runner(workers)))
+    assert content(tmp_path / "workers-1") == content(tmp_path / "workers-2")
+
+
+def start_annotating(root: Path, undisturbed: Path, configure: Configure) -> subprocess.Popen[str]:
+    """Begins the second stage over many small parts in two worker processes, and waits for its first part."""
+    section = {"part_bytes": 3000}
+    config = configure(root, ingest=section)
+    run_directory.execute(beam_job.RECIPE, Run(load(config)), None, "ingest")
+    job = subprocess.Popen(
+        [*EAGER, "run", str(config), "--only", "annotate", "--workers", "2"],
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while job.poll() is None and not list((root / "signals").glob("_parts/*.json")):
+        pass
+    return job
+
+
+def gone(session: int) -> bool:
+    """Whether no process of a session is left, after a while at most."""
+
+    def members() -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except (ProcessLookupError, psutil.NoSuchProcess):
+                continue
+        return found
+
+    return not psutil.wait_procs(members(), timeout=30)[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_worker_processes_end_with_the_job(
+    undisturbed: Path, configure: Configure, tmp_path: Path, number: signal.Signals
+) -> None:
+    root = tmp_path / "run"
+    job = start_annotating(root, undisturbed, configure)
+    if number == signal.SIGINT:
+        job.send_signal(number)
+    else:
+        os.killpg(job.pid, number)
+    out, err = job.communicate()
+    if number == signal.SIGINT:
+        assert (job.returncode, out) == (130, "")
+        assert err.splitlines()[-1] == "error: interrupted; the same command goes on from here"
+        assert "Traceback" not in err
+    else:
+        assert job.returncode == -number
+    assert gone(job.pid)
+    before = written(root)
+    run_directory.execute(beam_job.RECIPE, Run(load(root.with_suffix(".yaml"))), "annotate", "annotate")
+    after = written(root)
+    parts = [name for name in before if name.startswith("signals/part")]
+    assert parts
+    assert [after[name] for name in parts] == [before[name] for name in parts]
+    assert not [name for name in after if "_parts" in name or ".tmp" in name]
+
+
+@pytest.mark.parametrize(
+    ("sections", "expected"),
+    [
+        ({"order": {"strategy": "iclm"}}, {"order", "shards", "report"}),
+        ({"pack": {**PACK, "validation_share": 0.1}}, {"shards", "report"}),
+        (
+            {"select": {"thresholds": {"gopher_too_few_words": 5}}},
+            {"selection", "tokens", "vectors", "neighbors", "order", "shards", "report"},
+        ),
+        ({"embed": {"batch_size": 7}}, set()),
+        ({"ingest": {"max_reject_share": 0.5}}, set()),
+    ],
+)
+def test_a_change_redoes_only_what_depends_on_it(
+    copy: Path, configure: Configure, sections: dict[str, Any], expected: set[str]
+) -> None:
+    before = written(copy)
+    run_directory.execute(beam_job.RECIPE, Run(load(configure(copy, **sections))))
+    assert changed(before, written(copy)) == expected
+
+
+def test_rows_are_those_of_datasets_and_of_torch(undisturbed: Path) -> None:
+    for split in ("train", "val"):
+        rows = datasets.load_from_disk(str(undisturbed / "shards" / split)).with_format("numpy")
+        contexts = ContextDataset(undisturbed / "shards", split=split)
+        assert len(rows) == len(contexts)
+        for number in (0, 1, len(rows) // 2, len(rows) - 1):
+            np.testing.assert_array_equal(rows[number]["input_ids"], contexts.row(number))
+
+
+def flip(path: Path) -> None:
+    """Changes one byte in the middle of a file."""
+    whole = path.read_bytes()
+    middle = len(whole) // 2
+    path.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "documents/part-*",
+        "rejects/part-*",
+        "signals/part-*",
+        "selection/part-*",
+        "tokens/part-*",
+        "tokens/tokenizer.json",
+        "vectors/part-*",
+        "neighbors/part-*",
+        "neighbors/duplicates/part-*",
+        "order/part-*",
+        "shards/train/*.arrow",
+        "shards/val/*.arrow",
+        "shards/docs/*.parquet",
+        "shards/manifest.json",
+        "shards/tokenizer.json",
+        "report/metrics.json",
+    ],
+)
+def test_a_flipped_byte_is_found(copy: Path, pattern: str) -> None:
+    damaged = sorted(copy.glob(pattern))[0]
+    flip(damaged)
+    config = run_directory.read_config(Directory(str(copy)))
+    problems = list(run_directory.problems(beam_job.RECIPE, Run(config)))
+    assert problems
+    artifact = str(copy / pattern.split("/")[0])
+    assert all(problem.startswith(artifact) for problem in problems[:1])
+    assert not any("\n" in problem for problem in problems)
+
+
+def test_verify_names_what_is_damaged(copy: Path, sequitur: Callable[..., Ended]) -> None:
+    damaged = sorted(copy.glob("signals/part-*"))[0]
+    flip(damaged)
+    ended = sequitur("verify", copy)
+    assert (ended.code, ended.err) == (1, f"error: {copy}: 1 problems\n")
+    assert ended.out.startswith(f"{damaged}: damaged (its checksum differs from the manifest's); delete it and run ag")
+    damaged.unlink()
+    run_directory.execute(beam_job.RECIPE, Run(run_directory.read_config(Directory(str(copy)))))
+    assert sequitur("verify", copy) == (0, f"{copy}: sound\n", "")
+
+
+def test_a_corrupt_part_stops_the_stage_that_reads_it(
+    copy: Path, configure: Configure, sequitur: Callable[..., Ended]
+) -> None:
+    damaged = sorted(copy.glob("documents/part-*"))[1]
+    flip(damaged)
+    before = content(copy)
+    config = configure(copy, tokenize={"vocabulary": 500})
+    line = mistake(sequitur("run", config, "--from", "tokenize"))
+    assert line.startswith(f"{damaged}: damaged (its checksum differs from the manifest's)")
+    assert changed(before, content(copy)) == {"tokens"}
+
+
+def test_a_part_cut_short_is_no_reason_to_begin_anew_in_silence(
+    copy: Path, configure: Configure, sequitur: Callable[..., Ended]
+) -> None:
+    damaged = sorted(copy.glob("documents/part-*"))[1]
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    assert mistake(sequitur("run", configure(copy))).startswith(f"{damaged}: damaged (")
+
+
+def test_inputs_that_are_wrong(configure: Configure, sequitur: Callable[..., Ended], tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "fields.jsonl").write_text('{"body": "No field of the usual name."}\n')
+    (tmp_path / "cut.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
+    complaints = {
+        "none.jsonl": "no such file, or no file matches; correct ingest.inputs",
+        "empty.jsonl": "no records in the input; nothing to do",
+        "fields.jsonl": "no field 'text'; fields: body",
+        "cut.jsonl.gz": "the .gz stream ends early; the file is truncated, fetch it again",
+    }
+    for number, (name, complaint) in enumerate(complaints.items()):
+        config = configure(tmp_path / f"run-{number}", ingest={"inputs": [str(tmp_path / name)]})
+        line = mistake(sequitur("run", config))
+        assert name in line
+        assert complaint in line
+
+
+def test_configurations_that_are_wrong(configure: Configure, sequitur: Callable[..., Ended], tmp_path: Path) -> None:
+    config = configure(tmp_path / "run")
+    for override, complaint in {
+        "order.stratgy=iclm": "unknown key order.stratgy; did you mean order.strategy?",
+        "neighbors.k=many": "neighbors.k:",
+        "select.thresholds={gopher_too_few: 3}": "select.thresholds.gopher_too_few: no such rule; valid are",
+    }.items():
+        assert complaint in mistake(sequitur("run", config, "--set", override))
+    config.write_text("output: [unclosed")
+    assert "not valid YAML" in mistake(sequitur("run", config))
+    assert "No such file" in mistake(sequitur("run", tmp_path / "none.yaml"))
+    assert beam_job.main(["--config", str(tmp_path / "none.yaml")]) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_outputs_that_belong_to_others(
+    copy: Path, configure: Configure, sequitur: Callable[..., Ended], tmp_path: Path
+) -> None:
+    before = content(copy)
+    other = mistake(sequitur("run", configure(copy, ingest={"text_field": "id"})))
+    assert other.startswith(f"{copy}: holds the documents of another configuration (ingest.text_field was text)")
+    assert content(copy) == before
+    (tmp_path / "file").write_text("precious")
+    assert "is a file" in mistake(sequitur("run", configure(tmp_path / "file")))
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.txt").write_text("precious")
+    assert "holds chapter.txt and no run" in mistake(sequitur("run", configure(tmp_path / "thesis")))
+    assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
+    undisturbed: Path,
+    configure: Configure,
+    sequitur: Callable[..., Ended],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = tmp_path / "run"
+    config = configure(root)
+    flushed, sync = 0, os.fsync
+
+    def full(file: int) -> None:
+        nonlocal flushed
+        flushed += 1
+        if flushed > 60:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        sync(file)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        line = mistake(sequitur("run", config))
+    assert line.startswith(str(root))
+    assert line.endswith(": the disk is full; free some space and run the same command again")
+    with monkeypatch.context() as patched:
+        patched.setattr(Directory, "free_bytes", lambda directory: 10)
+        assert f"{root}: " in (line := mistake(sequitur("run", config)))
+        assert "10 B are free" in line
+    assert sequitur("run", config).code == 0
+    assert content(root) == content(undisturbed)
