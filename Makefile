@@ -37,7 +37,7 @@ docs: $(READY)
 	$(BIN)/python docs/generate.py
 
 lock: $(VENV)/bin/uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade --generate-hashes \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --output-file $(LOCK)
 
 $(READY): $(LOCK) pyproject.toml | $(VENV)/bin/uv

@@ -66,7 +66,8 @@ class Progress:
     def step(self, what: str, total: int | None = None, unit: str = "parts") -> None:
         """Begins a step of the stage: what is done, and out of how many."""
         if self._bars is not None and self._task is not None:
-            self._bars.reset(self._task, description=what, total=total, unit=unit)
+            self._bars.remove_task(self._task)  # a reset would keep the old total where the new one is unknown
+            self._task = self._bars.add_task(what, total=total, unit=unit)
 
     def update(self, done: int) -> None:
         """Notes how many of the step's total are done."""

@@ -108,9 +108,11 @@ def work(run: Run) -> Mapping[str, Any]:
         more = _pairs(run, found, threshold)
         pairs = Pairs(np.concatenate([pairs.edges, more.edges]), np.concatenate([pairs.cosine, more.cosine]))
     _write_duplicates(run, duplicate_of, vectors)
+    done = {part.name for part in artifacts.written_parts(run.artifact("neighbors"))}
     for part in run.manifest(found).parts:
-        batch = artifacts.read_part(run.artifact(found), part)
-        artifacts.write_part(run.artifact("neighbors"), part.name, batch, compress=False)
+        if part.name not in done:
+            batch = artifacts.read_part(run.artifact(found), part)
+            artifacts.write_part(run.artifact("neighbors"), part.name, batch, compress=False)
     for directory in (SEARCH, *(ROUND.format(index) for index in range(rounds))):
         run.root.remove(directory)
     return {"method": method, "duplicates": int((duplicate_of >= 0).sum()), "rounds": rounds}

@@ -39,9 +39,11 @@ def work(run: Run) -> Mapping[str, Any]:
         pa.array(cosines, mask=first),
     ]
     table = pa.record_batch(columns, schema=schemas.ORDER)
+    done = {part.name for part in artifacts.written_parts(run.artifact("order"))}
     for index, start in enumerate(range(0, table.num_rows, PART_ROWS)):
-        part = table.slice(start, PART_ROWS)
-        artifacts.write_part(run.artifact("order"), f"part-{index:05}-0000.arrow", part, compress=False)
+        name = f"part-{index:05}-0000.arrow"
+        if name not in done:
+            artifacts.write_part(run.artifact("order"), name, table.slice(start, PART_ROWS), compress=False)
     return {"strategy": strategy, "paths": int(order.path[-1]) + 1, "mean_cosine_to_previous": _mean(cosines[1:])}
 
 

@@ -380,9 +380,13 @@ def _write(run: Run, documents: Documents, verdicts: Verdicts, reasons: list[str
     directory = run.artifact("selection")
     kept = verdicts.reason == KEPT
     ordinals = np.cumsum(kept, dtype=np.int64) - 1
+    done = {part.name for part in artifacts.written_parts(directory)}
     start = 0
     for part in run.manifest("signals").parts:
         rows = slice(start, start + part.rows)
+        start += part.rows
+        if part.name in done:
+            continue
         here = kept[rows]
         columns = [
             pa.array(here),
@@ -396,7 +400,6 @@ def _write(run: Run, documents: Documents, verdicts: Verdicts, reasons: list[str
         ]
         batch = pa.record_batch(columns, schema=schemas.SELECTION)
         artifacts.write_part(directory, part.name, batch, compress=False)
-        start += part.rows
 
 
 def _ids(doc_id: np.ndarray, rows: np.ndarray) -> pa.Array:

@@ -3,7 +3,7 @@
     python killed_job.py CONFIG OUTPUT [ARTIFACT:COUNT[:before]]…
 
 At the point `signals:3` the third part of `signals` has just been noted as whole; with `:before` it has been written,
-but not noted. Prints one JSON object per kill: of every part that counts as whole then, its inode and time of writing.
+but not noted. Prints one JSON object per kill: the inode and time of writing of every Arrow part that is whole then.
 """
 
 import json
@@ -38,13 +38,13 @@ def die_at(point: str) -> None:
 
 
 def whole_parts(root: Path) -> dict[str, tuple[int, int]]:
-    """Inode and time of writing of every part that is noted as whole, or that stands in a manifest."""
+    """Inode and time of writing of every Arrow part that is noted as whole, or that stands in a manifest."""
     found = {}
     for artifact in root.iterdir():
         names = [json.loads(note.read_text())["name"] for note in artifact.glob("_parts/*.json")]
         for manifest in artifact.glob("_manifest.json"):
             names += [part["name"] for part in json.loads(manifest.read_text())["parts"]]
-        for name in names:
+        for name in filter(lambda name: name.endswith(".arrow"), names):
             status = (artifact / name).stat()
             found[f"{artifact.name}/{name}"] = (status.st_ino, status.st_mtime_ns)
     return found
