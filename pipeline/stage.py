@@ -77,7 +77,7 @@ class Run:
         target: str,
         *,
         compress: bool = False,
-        step: str | None = None,
+        step: str,
         seconds: float = math.inf,
     ) -> None:
         """Runs `transform` over the row-aligned parts of some artifacts, part by part, into the artifact `target`.
@@ -87,7 +87,7 @@ class Run:
             transform: takes and yields `Rows`.
             target: artifact to write; parts that it already has are left alone.
             compress: whether the parts hold text.
-            step: what the progress line says; the target's name if not given.
+            step: what the progress line says.
             seconds: about what all parts take on one core, which says how many processes are worth starting.
         """
         columns = {self.artifact(name): tuple(names) for name, names in source.items()}
@@ -106,7 +106,7 @@ class Run:
                 | "Write" >> beam.ParDo(WritePart(self.artifact(target), compress=compress))
             )
 
-        with self.watching(target, len(every), step or target):
+        with self.watching(target, len(every), step):
             self.runner.run(build, len(left), seconds * len(left) / len(every))
 
     @contextmanager

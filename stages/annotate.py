@@ -72,7 +72,13 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     seconds = run.manifest("documents").statistics["text_bytes"] / BYTES_PER_SECOND
-    run.map_parts({"documents": ["text"]}, ComputeSignals(run.config.annotate), "signals", seconds=seconds)
+    run.map_parts(
+        {"documents": ["text"]},
+        ComputeSignals(run.config.annotate),
+        "signals",
+        step="annotate: signals",
+        seconds=seconds,
+    )
     return {}
 
 

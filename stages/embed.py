@@ -117,7 +117,7 @@ def work(run: Run) -> Mapping[str, Any]:
         FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND
     )
     columns = {"documents": ["text"], "selection": ["kept", "ordinal"]}
-    run.map_parts(columns, EmbedText(settings, directory), "vectors", seconds=seconds)
+    run.map_parts(columns, EmbedText(settings, directory), "vectors", step="embed: encoding", seconds=seconds)
     empty, dimensions = 0, 0
     for part in artifacts.written_parts(directory):
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))

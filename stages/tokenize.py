@@ -159,6 +159,7 @@ def work(run: Run) -> Mapping[str, Any]:
         {"documents": ["text"], "selection": ["kept", "ordinal"]},
         EncodeText(directory, about["end"]),
         "tokens",
+        step="tokenize: encoding",
         seconds=run.manifest("documents").statistics["text_bytes"] / BYTES_PER_SECOND,
     )
     return {"tokenizer": about}
