@@ -23,13 +23,17 @@ class SplitPlan(NamedTuple):
 
 
 class TokenStore:
-    """Memory-mapped tokens of all parts, found by ordinal."""
+    """Memory-mapped tokens of all parts, found by ordinal.
 
-    def __init__(self, directory: Directory) -> None:
+    With `check` every byte is read and compared with the manifest first; gathering trusts what it finds.
+    """
+
+    def __init__(self, directory: Directory, *, check: bool) -> None:
+        read = artifacts.read_part if check else artifacts.map_part
         self._parts = []
         starts = [0]
         for part in artifacts.require_manifest(directory).parts:
-            column = artifacts.map_part(directory, part, ["input_ids"]).column("input_ids")
+            column = read(directory, part, ["input_ids"]).column("input_ids")
             self._parts.append((column.offsets.to_numpy(), column.values.to_numpy()))
             starts.append(starts[-1] + part.rows)
         self._starts = np.array(starts, dtype=np.int64)

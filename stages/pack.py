@@ -125,7 +125,7 @@ class WriteShard(beam.DoFn):
 
     def setup(self) -> None:
         self._plan = read_plan(self._root, self._split)
-        self._tokens = TokenStore(self._root / "tokens")
+        self._tokens = TokenStore(self._root / "tokens", check=False)
 
     def process(self, number: int) -> Iterator[int]:
         first, rows = self._shards[number]
@@ -215,7 +215,7 @@ def work(run: Run) -> Mapping[str, Any]:
     root, directory = run.root, run.artifact("shards")
     run.progress.step("pack: planning")
     order = artifacts.read_columns(run.artifact("order"), ["ordinal", "path"])
-    lengths = TokenStore(run.artifact("tokens")).lengths()
+    lengths = TokenStore(run.artifact("tokens"), check=True).lengths()
     split_to_positions = _divide(run, order, lengths)
     header = make_header(run)
     plans: dict[str, SplitPlan] = {}

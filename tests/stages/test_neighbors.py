@@ -107,9 +107,10 @@ def test_one_that_returns_when_its_duplicate_goes(neighbors_of: Any) -> None:
 
 
 def test_a_group_larger_than_k(neighbors_of: Any) -> None:
-    run = neighbors_of(np.concatenate([angles(*[40.0] * 30), angles(90, 140)]), k=2)
+    near = [40 + 0.3 * number for number in range(14)]  # each names only those beside it
+    run = neighbors_of(angles(*near, 100, 160), k=2)
     check(run)
-    assert lists(run)[0].tolist() == [0, 30, 31]
+    assert lists(run)[0].tolist() == [0, 14, 15]
     assert run.manifest("neighbors").statistics["rounds"] > 2
 
 
