@@ -136,7 +136,10 @@ def test_killed_in_every_stage_beam_job_ends_with_the_bytes_of_sequitur_run(
     points += ["neighbors:3", "order:1", "shards:1", "shards:3", "report:1"]
     root = tmp_path / "run"
     command = [sys.executable, str(Path(__file__).with_name("killed_job.py")), str(configure(root)), str(root), *points]
-    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    # What Beam keeps in temporary files stays behind when it is killed.
+    ended = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, "TMPDIR": str(tmp_path)}
+    )
     assert ended.returncode == 0, ended.stderr
     assert content(root) == content(undisturbed)
     last = written(root)
@@ -176,6 +179,7 @@ def start_annotating(root: Path, configure: Configure) -> subprocess.Popen[str]:
     job = subprocess.Popen(
         [*EAGER, "run", str(config), "--only", "annotate", "--workers", "2"],
         start_new_session=True,
+        env={**os.environ, "TMPDIR": str(root.parent)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
