@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import xxhash
@@ -76,6 +76,17 @@ def fingerprint(stage: str, version: int, parameters: Mapping[str, Any], parents
 def digest(content: Any) -> str:
     """xxh3-128 of some bytes, in hex: what checksums of parts and arrays are."""
     return xxhash.xxh3_128_hexdigest(memoryview(content).cast("B"))
+
+
+class HashingSink:
+    """A binary sink that keeps the xxh3-128 of what passes through."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink, self.hash = sink, xxhash.xxh3_128()
+
+    def write(self, data: Any, /) -> None:
+        self.hash.update(memoryview(data))
+        self._sink.write(data)
 
 
 def read_manifest(directory: Directory) -> Manifest | None:

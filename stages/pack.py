@@ -17,17 +17,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import xxhash
 
-from graph_sort import metrics, packing
+from graph_sort import packing
 from pipeline import artifacts
-from pipeline.artifacts import Part
+from pipeline.artifacts import HashingSink, Part
 from pipeline.stage import Estimate, Run, Stage
 from pipeline.storage import Directory
 from shards.contexts import Contexts, context_batch
@@ -42,11 +40,9 @@ from shards.format import (
     TokenizerInfo,
     context_columns,
     context_schema,
-    docs_schema,
     shard_name,
 )
 from shards.manifest import (
-    FileEntry,
     Order,
     Packing,
     ShardEntry,
@@ -58,9 +54,9 @@ from shards.manifest import (
 )
 from shards.permutation import permute
 from shards.verify import verify as shards_verify
-from shards.writer import hf_files, plan_shards, write_docs, write_shard
-from stages.arrays import all_vectors
+from shards.writer import hf_files, plan_shards, write_shard
 from stages.context_rows import SplitPlan, TokenStore, pieces_of
+from stages.docs_table import write_docs_table
 
 PLAN = "shards/_plan"
 ENTRIES = "shards/_entries"
@@ -133,7 +129,7 @@ class WriteShard(beam.DoFn):
         name = shard_name(number, len(self._shards))
         path = f"{self._split}/{name}"
         with (self._root / "shards" / self._split).writing(name) as file:
-            sink = _Hashed(file)
+            sink = HashingSink(file)
             entry = write_shard(sink, path, self._batches(first, rows, schema), schema)
         (self._root / ENTRIES).write_json(_entry_name(path), asdict(entry))
         artifacts.record_part(self._root / "shards", Part(path, rows, entry.bytes, sink.hash.hexdigest()))
@@ -165,17 +161,6 @@ class WriteShard(beam.DoFn):
             context_id=contexts.astype(np.uint64),
             group_id=plan.group[contexts].astype(np.uint64),
         )
-
-
-class _Hashed:
-    """A binary sink that keeps the xxh3-128 of what passes through."""
-
-    def __init__(self, sink: BinaryIO) -> None:
-        self._sink, self.hash = sink, xxhash.xxh3_128()
-
-    def write(self, data: Any, /) -> None:
-        self.hash.update(memoryview(data))
-        self._sink.write(data)
 
 
 def write_plan(root: Directory, split: str, plan: SplitPlan) -> None:
@@ -225,7 +210,7 @@ def work(run: Run) -> Mapping[str, Any]:
         write_plan(root, split, plans[split])
     for split, plan in plans.items():
         entries[split] = _write_shards(run, split, plan, header)
-    docs = _write_docs(run, plans, order, lengths)
+    docs = write_docs_table(run, plans, order, lengths)
     splits = {split: split_entry(entries[split], len(np.unique(plan.document))) for split, plan in plans.items()}
     manifest = build_manifest(header, _packing(run, plans), _order_entry(run, plans), splits, docs)
     _write_files(run, splits, manifest.fingerprint)
@@ -277,67 +262,6 @@ def _write_shards(run: Run, split: str, plan: SplitPlan, header: Header) -> list
 
 def _entry_name(path: str) -> str:
     return f"{path.replace('/', '--')}.json"
-
-
-def _write_docs(run: Run, plans: dict[str, SplitPlan], order: pa.Table, lengths: np.ndarray) -> list[FileEntry]:
-    """The documents table, one file for each part of `documents` that has a placed document."""
-    run.progress.step("pack: documents table")
-    count = len(lengths)
-    path = np.full(count, -1, dtype=np.int64)
-    path[order["ordinal"].to_numpy()] = order["path"].to_numpy()
-    split_of = np.full(count, -1, dtype=np.int8)
-    cosine = np.full(count, np.nan, dtype=np.float32)
-    vectors = all_vectors(run)
-    for number, plan in enumerate(plans.values()):
-        split_of[plan.document] = number
-        met = metrics.consecutive_cosines(vectors, plan.document)
-        follows = np.ones(len(plan.document), dtype=bool)
-        follows[plan.offsets[:-1]] = False
-        follows &= plan.start == 0
-        cosine[plan.document[follows]] = met[np.flatnonzero(follows) - 1]
-    tables = []
-    columns = ["doc_id", "record_id", "source", "url", "source_file", "source_row"]
-    for part, selection in zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True):
-        ordinal = artifacts.read_part(run.artifact("selection"), selection, ["ordinal"]).column("ordinal")
-        rows = np.flatnonzero(ordinal.is_valid().to_numpy(zero_copy_only=False))
-        ordinals = ordinal.take(pa.array(rows)).to_numpy()
-        rows, ordinals = rows[split_of[ordinals] >= 0], ordinals[split_of[ordinals] >= 0]
-        batch = artifacts.read_part(run.artifact("documents"), part, columns).take(pa.array(rows))
-        tables.append(_docs_table(batch, ordinals, lengths, path, cosine, np.array(list(plans))[split_of[ordinals]]))
-    tables = [table for table in tables if table.num_rows]
-    entries = []
-    for index, table in enumerate(tables):
-        name = f"docs-{index:05}-of-{len(tables):05}.parquet"
-        with (run.artifact("shards") / "docs").writing(name) as file:
-            sink = _Hashed(file)
-            entries.append(write_docs(sink, f"docs/{name}", table))
-        part = Part(f"docs/{name}", 0, entries[-1].bytes, sink.hash.hexdigest())
-        artifacts.record_part(run.artifact("shards"), part)
-    return entries
-
-
-def _docs_table(
-    batch: pa.RecordBatch,
-    ordinals: np.ndarray,
-    lengths: np.ndarray,
-    path: np.ndarray,
-    cosine: np.ndarray,
-    split: np.ndarray,
-) -> pa.Table:
-    columns = {
-        "doc_key": pa.array(ordinals.astype(np.uint64)),
-        "doc_id": pa.array([one.hex() for one in batch.column("doc_id").to_pylist()], pa.string()),
-        "record_id": batch.column("record_id"),
-        "source": pc.cast(batch.column("source"), pa.string()),
-        "url": batch.column("url"),
-        "source_file": pc.cast(batch.column("source_file"), pa.string()),
-        "source_row": batch.column("source_row"),
-        "n_tokens": pa.array(lengths[ordinals]),
-        "path": pa.array(path[ordinals]),
-        "cosine_to_previous": pa.array(cosine[ordinals], mask=np.isnan(cosine[ordinals])),
-        "split": pa.array(split, pa.string()),
-    }
-    return pa.table([columns[field.name] for field in docs_schema()], schema=docs_schema())
 
 
 def _packing(run: Run, plans: dict[str, SplitPlan]) -> Packing:

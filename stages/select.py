@@ -13,33 +13,22 @@ stays; ties are broken by `doc_id`. The kept documents are then numbered densely
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import artifacts, schemas
-from pipeline.beam import Rows, Source, WritePart
 from pipeline.errors import ConfigError, NothingKept
 from pipeline.stage import Estimate, Run, Stage, aligned
-from pipeline.storage import Directory
-from text_core import components, lsh
+from stages import fuzzy_duplicates
+from text_core import components
 from text_core.rules import GOPHER_QUALITY, Rule, first_failed
-from text_core.shingles import ShingleSets, jaccard, shingle_sets
-from text_core.strings import from_arrow
-from text_core.words import word_table
 
 PRESETS: dict[str, tuple[Rule, ...]] = {"gopher_quality": GOPHER_QUALITY, "none": ()}
 REPEATED_ID, EXACT, FUZZY = "repeated_id", "exact_duplicate", "fuzzy_duplicate"
 KEPT = -1
-RECORD = np.dtype([("key", "<u8"), ("row", "<i8")])
-GROUP_BYTES = 64 * 2**20
-KEYED_PER_SECOND = 100_000  # documents whose band keys are computed, shuffled and paired on one core, measured
-# The working parts of this stage; gone when it is done.
-BANDED, CANDIDATES, SHINGLES = "selection/_banded", "selection/_candidates", "selection/_shingles"
 
 
 class Verdicts(NamedTuple):
@@ -137,60 +126,6 @@ def id_rank(doc_id: np.ndarray) -> np.ndarray:
     return rank
 
 
-@beam.typehints.with_input_types(Rows)
-@beam.typehints.with_output_types(tuple[int, bytes])
-class BandKeys(beam.DoFn):
-    """Signatures of a part → (group, packed band keys and rows): one element per part and group, not per document."""
-
-    def __init__(self, bands: int, rows_per_band: int, groups: int) -> None:
-        self._bands, self._rows_per_band, self._groups = bands, rows_per_band, groups
-
-    def process(self, part: Rows) -> Iterator[tuple[int, bytes]]:
-        _, batch = part
-        row = batch.column("row").to_numpy()
-        chosen = np.flatnonzero(row >= 0)
-        minhash = schemas.list_matrix(batch.column("minhash"))[chosen]
-        keys = lsh.band_keys(minhash, self._bands, self._rows_per_band)
-        records = np.empty(keys.size, dtype=RECORD)
-        records["key"] = keys.reshape(-1)
-        records["row"] = np.repeat(row[chosen], self._bands)
-        group = (records["key"] % np.uint64(self._groups)).astype(np.int64)
-        order = np.argsort(group, kind="stable")
-        ends = np.searchsorted(group[order], np.arange(self._groups + 1))
-        for index in range(self._groups):
-            packed = records[order[ends[index] : ends[index + 1]]]
-            if len(packed):
-                yield index, packed.tobytes()
-
-
-@beam.typehints.with_input_types(tuple[int, Iterable[bytes]])
-@beam.typehints.with_output_types(Rows)
-class CandidatePairs(beam.DoFn):
-    """All band keys of a group → the pairs of documents that share one."""
-
-    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Rows]:
-        index, packed = group
-        records = np.frombuffer(b"".join(packed), dtype=RECORD)
-        pairs = lsh.candidate_pairs(np.ascontiguousarray(records["key"]), np.ascontiguousarray(records["row"]))
-        yield f"part-{index:05}-0000.arrow", pa.record_batch({"a": pairs[:, 0].copy(), "b": pairs[:, 1].copy()})
-
-
-@beam.typehints.with_input_types(Rows)
-@beam.typehints.with_output_types(Rows)
-class ComputeShingles(beam.DoFn):
-    """Text of candidate documents → their shingle sets."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-
-    def process(self, part: Rows) -> Iterator[Rows]:
-        name, batch = part
-        chosen = batch.filter(pc.greater_equal(batch.column("row"), 0))
-        sets = shingle_sets(word_table(from_arrow(chosen.column("text"))), self._size)
-        hashes = pa.LargeListArray.from_arrays(pa.array(sets.offsets), pa.array(sets.hashes))
-        yield name, pa.record_batch({"row": chosen.column("row"), "shingles": hashes})
-
-
 def work(run: Run) -> Mapping[str, Any]:
     settings, rules = run.config.select, rules_of(run)
     reasons = reasons_of(rules)
@@ -214,7 +149,10 @@ def work(run: Run) -> Mapping[str, Any]:
         _drop(verdicts, others, reasons.index(EXACT), survivors, survivors, 1.0)
     statistics: dict[str, Any] = {}
     if settings.fuzzy_duplicates:
-        statistics = _fuzzy(run, documents, rank, verdicts, reasons.index(FUZZY))
+        alive = (verdicts.reason == KEPT) & documents.has_words
+        links, similarity, statistics = fuzzy_duplicates.verified_pairs(run, alive)
+        if len(links):
+            _drop_components(documents, rank, verdicts, links, similarity, reasons.index(FUZZY))
     kept = verdicts.reason == KEPT
     if not kept.any():
         counts = np.bincount(verdicts.reason, minlength=len(reasons))
@@ -223,8 +161,7 @@ def work(run: Run) -> Mapping[str, Any]:
             f"{reasons[int(counts.argmax())]}; loosen select.rules or select.thresholds"
         )
     _write(run, documents, verdicts, reasons)
-    for directory in (BANDED, CANDIDATES, SHINGLES):
-        run.root.remove(directory)
+    fuzzy_duplicates.remove_working_parts(run)
     return {"kept": int(kept.sum()), "documents": count, **statistics}
 
 
@@ -240,37 +177,6 @@ def _drop(
     verdicts.duplicate_of[rows] = survivors
     verdicts.evidence[rows] = evidence
     verdicts.similarity[rows] = similarity
-
-
-def _fuzzy(run: Run, documents: Documents, rank: np.ndarray, verdicts: Verdicts, reason: int) -> dict[str, Any]:
-    """Finds and drops fuzzy duplicates among the documents that are still kept; those without words are none."""
-    settings = run.config.select
-    alive = (verdicts.reason == KEPT) & documents.has_words
-    bands, rows_per_band = lsh.choose_bands(settings.jaccard, run.config.annotate.permutations)
-    _write_rows(run, BANDED, alive)
-    groups = max(1, -(-int(alive.sum()) * bands * RECORD.itemsize // GROUP_BYTES))
-    _find_candidates(run, BandKeys(bands, rows_per_band, groups), groups)
-    pairs = _read_pairs(run.artifact(CANDIDATES))
-    statistics = {"bands": bands, "rows_per_band": rows_per_band, "candidate_pairs": len(pairs)}
-    if len(pairs) == 0:
-        return {**statistics, "verified_pairs": 0}
-    involved = np.zeros(len(alive), dtype=bool)
-    involved[pairs.reshape(-1)] = True
-    _write_rows(run, SHINGLES + "_rows", involved)
-    artifacts.begin(run.artifact(SHINGLES), run.manifest(SHINGLES + "_rows").fingerprint)
-    run.map_parts(
-        {"documents": ["text"], SHINGLES + "_rows": ["row"]},
-        ComputeShingles(run.config.annotate.shingle_words),
-        SHINGLES,
-        step="select: shingles of candidates",
-        seconds=run.manifest("documents").statistics["text_bytes"] / 60e6,
-    )
-    similarity = _verify(run, pairs)
-    linked = similarity >= settings.jaccard
-    links, weights = pairs[linked], similarity[linked]
-    run.root.remove(SHINGLES + "_rows")
-    _drop_components(documents, rank, verdicts, links, weights, reason)
-    return {**statistics, "verified_pairs": len(links)}
 
 
 def _drop_components(
@@ -296,84 +202,6 @@ def _drop_components(
     chosen = deciding[lost]
     partner = edges[chosen].sum(axis=1) - lost
     _drop(verdicts, involved[lost], reason, involved[survivors[lost]], involved[partner], weights[chosen])
-
-
-def _write_rows(run: Run, target: str, chosen: np.ndarray) -> None:
-    """Writes, row-aligned with `documents`, the row number of each chosen document and −1 for the others."""
-    directory = run.artifact(target)
-    rows = np.where(chosen, np.arange(len(chosen), dtype=np.int64), -1)
-    mark = artifacts.fingerprint(target, 1, {"rows": artifacts.digest(rows)}, {})
-    artifacts.begin(directory, mark)
-    start = 0
-    for part in run.manifest("signals").parts:
-        batch = pa.record_batch({"row": rows[start : start + part.rows]})
-        artifacts.write_part(directory, part.name, batch, compress=False)
-        start += part.rows
-    artifacts.finish(directory, mark, {}, {}, {})
-
-
-def _find_candidates(run: Run, band_keys: BandKeys, groups: int) -> None:
-    directory = run.artifact(CANDIDATES)
-    mark = run.manifest(BANDED).fingerprint
-    manifest = artifacts.read_manifest(directory)
-    if manifest is not None and manifest.fingerprint == mark and artifacts.is_whole(directory, manifest):
-        return
-    artifacts.begin(directory, mark)
-    names = run.manifest("signals").names
-    source = Source({run.artifact("signals"): ("minhash",), run.artifact(BANDED): ("row",)})
-
-    def build(pipeline: beam.Pipeline) -> None:
-        _ = (
-            pipeline
-            | "Parts" >> beam.Create(names)
-            | "Source" >> source
-            | "BandKeys" >> beam.ParDo(band_keys)
-            | "ByGroup" >> beam.GroupByKey()
-            | "CandidatePairs" >> beam.ParDo(CandidatePairs())
-            | "Write" >> beam.ParDo(WritePart(directory, compress=False))
-        )
-
-    with run.watching(CANDIDATES, groups, "select: candidate pairs", "groups"):
-        run.runner.run(build, len(names), run.manifest("signals").rows / KEYED_PER_SECOND)
-    artifacts.finish(directory, mark, {}, {}, {})
-
-
-def _read_pairs(directory: Directory) -> np.ndarray:
-    """All candidate pairs, int64 [pairs, 2], sorted, each once."""
-    table = artifacts.read_columns(directory, ["a", "b"]) if artifacts.require_manifest(directory).parts else None
-    if table is None:
-        return np.empty((0, 2), dtype=np.int64)
-    return np.unique(np.column_stack([table["a"].to_numpy(), table["b"].to_numpy()]), axis=0)
-
-
-def _verify(run: Run, pairs: np.ndarray) -> np.ndarray:
-    """The true Jaccard similarity of each pair, float64, block by block of the parts that the pairs lie in."""
-    directory = run.artifact(SHINGLES)
-    parts = artifacts.written_parts(directory)
-    starts = np.cumsum([0, *(part.rows for part in run.manifest("signals").parts)])
-    block = np.searchsorted(starts, pairs, side="right") - 1
-    order = np.lexsort((block[:, 1], block[:, 0]))
-    edges = np.flatnonzero((np.diff(block[order], axis=0) != 0).any(axis=1)) + 1
-    similarity = np.empty(len(pairs), dtype=np.float64)
-    run.progress.step("select: verifying pairs", len(pairs), "pairs")
-    open_parts: dict[int, tuple[np.ndarray, ShingleSets]] = {}
-
-    def sets(index: int) -> tuple[np.ndarray, ShingleSets]:
-        if index not in open_parts:
-            batch = artifacts.map_part(directory, parts[index])
-            column = batch.column("shingles")
-            loaded = ShingleSets(column.values.to_numpy(), column.offsets.to_numpy())
-            open_parts[index] = batch.column("row").to_numpy(), loaded
-        return open_parts[index]
-
-    done = 0
-    for chosen in np.split(order, edges):
-        (rows_a, sets_a), (rows_b, sets_b) = (sets(int(index)) for index in block[chosen[0]])
-        local = np.column_stack([np.searchsorted(rows_a, pairs[chosen, 0]), np.searchsorted(rows_b, pairs[chosen, 1])])
-        similarity[chosen] = jaccard(sets_a, sets_b, local)
-        done += len(chosen)
-        run.progress.update(done)
-    return similarity
 
 
 def _write(run: Run, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
@@ -419,12 +247,11 @@ def parameters(run: Run) -> Mapping[str, Any]:
 
 def estimate(run: Run) -> Estimate:
     rows = run.manifest("signals").rows
-    bands, _ = lsh.choose_bands(run.config.select.jaccard, run.config.annotate.permutations)
-    shuffled = rows * bands * RECORD.itemsize if run.config.select.fuzzy_duplicates else 0
+    shuffled = fuzzy_duplicates.shuffled_bytes(run, rows) if run.config.select.fuzzy_duplicates else 0
     # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays.
     memory = rows * 90 + 3 * shuffled
     text = run.manifest("documents").statistics["text_bytes"]
-    each = 16 * int(run.config.ingest.part_bytes) + 4 * min(shuffled, GROUP_BYTES)
+    each = 16 * int(run.config.ingest.part_bytes) + 4 * min(shuffled, fuzzy_duplicates.GROUP_BYTES)
     return Estimate(memory=memory, disk=rows * 100 + shuffled + 2 * text, each_worker=each)
 
 

@@ -22,7 +22,9 @@ from pipeline.errors import InputError, TooManyRejects
 from pipeline.stage import Run
 from pipeline.storage import Directory
 from stages import ingest
-from stages.ingest import CountLines, ReadSplit, Split
+from stages.documents import EPOCH, ReadSplit, microseconds
+from stages.ingest import CountLines
+from stages.splits import Split, input_files, plan_splits
 
 Rows = list[dict[str, Any]]
 Execute = Callable[..., Run]
@@ -115,8 +117,8 @@ def test_a_missing_id_in_a_column_of_numbers_is_no_id(ingested: Any, tmp_path: P
     ],
 )
 def test_timestamps(value: object, moment: datetime | None) -> None:
-    found = ingest._microseconds(value)
-    assert found == (None if moment is None else (moment - ingest.EPOCH) // timedelta(microseconds=1))
+    found = microseconds(value)
+    assert found == (None if moment is None else (moment - EPOCH) // timedelta(microseconds=1))
 
 
 def test_a_time_that_cannot_be_read_stays_in_the_metadata(ingested: Any, tmp_path: Path) -> None:
@@ -283,7 +285,7 @@ def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, st
     read = ReadSplit("corpus", settings, rejects)
     found: list[tuple[int, str | None, str]] = []
     first_row = 0
-    for split in ingest.plan_splits(settings, ingest.input_files(settings)):
+    for split in plan_splits(settings, input_files(settings)):
         if split.kind == "jsonl" and split.start >= 0:
             (count,) = CountLines(notes).process(split.to_json())
             split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + count
@@ -326,7 +328,7 @@ def test_parquet_is_split_by_row_groups(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     records = [{"id": str(number), "text": f"Text {number}."} for number in range(50)]
     pq.write_table(pa.Table.from_pylist(records), path, row_group_size=7)
-    splits = ingest.plan_splits(Ingest(inputs=[str(path)], split_bytes=1), [(str(path), "parquet", "a")])
+    splits = plan_splits(Ingest(inputs=[str(path)], split_bytes=1), [(str(path), "parquet", "a")])
     assert [(split.start, split.end, split.first_row) for split in splits][:3] == [(0, 1, 0), (1, 2, 7), (2, 3, 14)]
     expected = [(number, str(number), f"Text {number}.") for number in range(50)]
     assert read_splits(path, tmp_path, split_bytes=1) == expected
