@@ -21,7 +21,7 @@ from pipeline import artifacts
 from pipeline.artifacts import Manifest
 from pipeline.beam import Runner, Source, WritePart
 from pipeline.config import Config
-from pipeline.errors import OverMemory, StorageFull
+from pipeline.errors import CorruptPart, OverMemory, StorageFull
 from pipeline.progress import Progress
 from pipeline.storage import Directory
 
@@ -142,6 +142,7 @@ class Stage:
         estimate: memory and disk it will take, from the manifests of its parents.
         work: makes the parts; returns the statistics for the manifest.
         verify: one line for each thing that is wrong with the content of the finished artifact.
+        beside: other artifacts that it makes on the way, finished before its own.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Stage:
     estimate: Callable[[Run], Estimate]
     work: Callable[[Run], Mapping[str, Any]]
     verify: Callable[[Run], Iterable[str]] = lambda run: ()
+    beside: tuple[str, ...] = ()
 
 
 def expected(recipe: Sequence[Stage], run: Run) -> dict[str, str]:
@@ -164,10 +166,23 @@ def expected(recipe: Sequence[Stage], run: Run) -> dict[str, str]:
 
 
 def is_done(stage: Stage, run: Run, mark: str) -> bool:
-    """Whether the stage's artifact is there, whole, and of this fingerprint."""
+    """Whether the stage's artifact is there, whole, and of this fingerprint.
+
+    Raises:
+        CorruptPart: a part of it is damaged, or what was made beside it is.
+    """
     directory = run.artifact(stage.artifact)
     manifest = artifacts.read_manifest(directory)
-    return manifest is not None and manifest.fingerprint == mark and artifacts.is_whole(directory, manifest)
+    if manifest is None or manifest.fingerprint != mark or not artifacts.is_whole(directory, manifest):
+        return False
+    for name in stage.beside:
+        beside = run.artifact(name)
+        other = artifacts.read_manifest(beside)
+        if other is None or not artifacts.is_whole(beside, other):
+            raise CorruptPart(
+                f"{beside.path()}: missing in part; delete {directory.path()} and run again to rebuild both"
+            )
+    return True
 
 
 def execute(stage: Stage, run: Run, marks: Mapping[str, str]) -> None:

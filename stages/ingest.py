@@ -187,4 +187,4 @@ def verify(run: Run) -> Iterable[str]:
     yield from problems_beside(run, REJECTS, schemas.REJECTS, "documents")
 
 
-STAGE = Stage("ingest", "documents", 1, (), parameters, estimate, work, verify)
+STAGE = Stage("ingest", "documents", 1, (), parameters, estimate, work, verify, (REJECTS,))

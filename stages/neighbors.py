@@ -202,4 +202,4 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path()}: not every document is either there or a duplicate; delete it and run again"
 
 
-STAGE = Stage("neighbors", "neighbors", 1, ("vectors",), parameters, estimate, work, verify)
+STAGE = Stage("neighbors", "neighbors", 1, ("vectors",), parameters, estimate, work, verify, (DUPLICATES,))

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline import artifacts
 from pipeline.config import Ingest
-from pipeline.errors import InputError, TooManyRejects
+from pipeline.errors import CorruptPart, InputError, TooManyRejects
 from pipeline.stage import Run
 from pipeline.storage import Directory
 from stages import ingest
@@ -374,3 +374,20 @@ def test_the_corpus_is_read_in_order(finished: Run, rows: Any, corpus: Any) -> N
     names = finished.manifest("documents").names
     assert names == sorted(names)
     assert list(ingest.verify(finished)) == []
+
+
+def test_rejects_that_are_lost_are_not_passed_over(execute: Execute, rows: Any, tmp_path: Path) -> None:
+    run = execute(tmp_path / "run", "ingest")
+    before = rows(run), rows(run, "rejects")
+    run.artifact("rejects").remove(run.manifest("rejects").names[0])
+    with pytest.raises(CorruptPart, match=r"rejects: missing in part; delete .*documents and run again"):
+        execute(tmp_path / "run", "ingest")
+    run.root.remove("documents")
+    again = execute(tmp_path / "run", "ingest")
+    assert (rows(again), rows(again, "rejects")) == before
+
+
+def test_a_field_of_no_use_for_its_purpose_stays_as_metadata(ingested: Any, tmp_path: Path) -> None:
+    documents, _ = ingested(write_jsonl(tmp_path / "a.jsonl", [{"text": "one", "id": {"part": 1}, "url": ["a", "b"]}]))
+    assert (documents[0]["record_id"], documents[0]["url"]) == (None, None)
+    assert json.loads(documents[0]["metadata"]) == {"id": {"part": 1}, "url": ["a", "b"]}
