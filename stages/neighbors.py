@@ -150,16 +150,14 @@ def _search(
 
 def _pairs(run: Run, artifact: str, threshold: float) -> Pairs:
     """All pairs of documents in each other's lists whose cosine reaches the threshold, by ordinal."""
-    edges, cosines = [np.empty((0, 2), np.int64)], [np.empty(0, np.float32)]
+    found = [Pairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))]
     for part in run.manifest(artifact).parts:
         batch = artifacts.read_part(run.artifact(artifact), part)
-        cosine = schemas.list_matrix(batch.column("cosine"))
-        neighbor = schemas.list_matrix(batch.column("neighbor"))
-        row, column = np.nonzero((neighbor >= 0) & (cosine >= threshold))
-        ordinals = batch.column("ordinal").to_numpy()
-        edges.append(np.column_stack([ordinals[row], neighbor[row, column]]))
-        cosines.append(cosine[row, column])
-    return Pairs(np.concatenate(edges), np.concatenate(cosines))
+        lists = knn.Neighbors(*(schemas.list_matrix(batch.column(name)) for name in ("neighbor", "cosine")))
+        pairs = near_duplicates.pairs_above(lists, threshold)
+        pairs.edges[:, 0] = batch.column("ordinal").to_numpy()[pairs.edges[:, 0]]
+        found.append(pairs)
+    return Pairs(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
 
 def _write_duplicates(run: Run, duplicate_of: np.ndarray, vectors: np.ndarray) -> None:
