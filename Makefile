@@ -42,12 +42,12 @@ lock: $(VENV)/bin/uv
 
 $(READY): $(LOCK) pyproject.toml | $(VENV)/bin/uv
 	@echo "Setting up $(VENV): about 3 GB to download and 6.5 GB on disk on Linux, most of it torch with CUDA."
-	@echo "Without CUDA about a tenth of that: make $(MAKECMDGOALS) PIP_FLAGS=--torch-backend=cpu"
+	@echo "Without CUDA about 0.6 GB and 2 GB: make $(MAKECMDGOALS) PIP_FLAGS=--torch-backend=cpu"
 ifeq ($(PIP_FLAGS),)
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --require-hashes --requirement $(LOCK)
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --editable .
 else
-	sed -n 's/^\([A-Za-z0-9][^;\\]*\).*/\1/p' $(LOCK) | grep -Ev '^(nvidia|cuda|triton)' > $(VENV)/constraints.txt
+	sed -n '/^[A-Za-z0-9]/s/ *\\$$//p' $(LOCK) | grep -Ev '^(nvidia|cuda|triton)' > $(VENV)/constraints.txt
 	$(BIN)/uv pip install --python $(BIN)/python --quiet $(PIP_FLAGS) --constraint $(VENV)/constraints.txt --editable '.[dev]'
 endif
 	@touch $@
