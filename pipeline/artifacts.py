@@ -154,6 +154,16 @@ def is_whole(directory: Directory, manifest: Manifest) -> bool:
     return None not in sizes.values()
 
 
+def is_finished(directory: Directory, mark: str) -> bool:
+    """Whether the artifact with fingerprint `mark` is there, with all its parts.
+
+    Raises:
+        CorruptPart: a part does not have the size that was written.
+    """
+    manifest = read_manifest(directory)
+    return manifest is not None and manifest.fingerprint == mark and is_whole(directory, manifest)
+
+
 def begin(directory: Directory, mark: str) -> None:
     """Makes a directory ready to be built into the artifact with fingerprint `mark`.
 

@@ -172,8 +172,7 @@ def is_done(stage: Stage, run: Run, mark: str) -> bool:
         CorruptPart: a part of it is damaged, or what was made beside it is.
     """
     directory = run.artifact(stage.artifact)
-    manifest = artifacts.read_manifest(directory)
-    if manifest is None or manifest.fingerprint != mark or not artifacts.is_whole(directory, manifest):
+    if not artifacts.is_finished(directory, mark):
         return False
     for name in stage.beside:
         beside = run.artifact(name)

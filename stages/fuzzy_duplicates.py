@@ -152,8 +152,7 @@ def _write_rows(run: Run, target: str, chosen: np.ndarray) -> None:
 def _find_candidates(run: Run, band_keys: BandKeys, groups: int) -> None:
     directory = run.artifact(CANDIDATES)
     mark = run.manifest(BANDED).fingerprint
-    manifest = artifacts.read_manifest(directory)
-    if manifest is not None and manifest.fingerprint == mark and artifacts.is_whole(directory, manifest):
+    if artifacts.is_finished(directory, mark):
         return
     artifacts.begin(directory, mark)
     names = run.manifest("signals").names

@@ -125,9 +125,8 @@ def _search(
     directory, search = run.artifact(target), run.artifact(SEARCH)
     parents = {name: run.manifest(name).fingerprint for name in source}
     mark = artifacts.fingerprint(target, 1, {**parameters(run), "members": artifacts.digest(members)}, parents)
-    manifest = artifacts.read_manifest(directory)
-    if manifest is not None and manifest.fingerprint == mark and artifacts.is_whole(directory, manifest):
-        return str(manifest.statistics["method"])
+    if artifacts.is_finished(directory, mark):
+        return str(run.manifest(target).statistics["method"])
     artifacts.begin(directory, mark)
     if not (search.exists("_of.json") and search.read_json("_of.json") == mark):
         run.root.remove(SEARCH)

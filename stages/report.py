@@ -69,8 +69,12 @@ def splits_of(run: Run) -> list[str]:
     return list(run.manifest("shards").statistics["contexts"])
 
 
-def make_ledger(run: Run, splits: Mapping[str, Placed]) -> Ledger:
-    """Counts every record by what became of it."""
+def token_lengths(run: Run) -> np.ndarray:
+    return TokenStore(run.artifact("tokens"), check=False).lengths()
+
+
+def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> Ledger:
+    """Counts every record by what became of it; `lengths` are int64 tokens by ordinal."""
     ledger = Ledger()
     kept_sources: list[str] = []
     codes: list[np.ndarray] = []
@@ -96,7 +100,7 @@ def make_ledger(run: Run, splits: Mapping[str, Placed]) -> Ledger:
     placed = np.unique(np.concatenate([split.contexts.document for split in splits.values()]))
     for code, count in _counted(source_of[placed]):
         ledger.placed[kept_sources[code]] += count
-    ledger.tokens_of_placed = int(TokenStore(run.artifact("tokens"), check=False).lengths()[placed].sum())
+    ledger.tokens_of_placed = int(lengths[placed].sum())
     ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
     ledger.tokens_dropped = int(run.manifest("shards").statistics["dropped_tokens"])
     return ledger
@@ -139,9 +143,11 @@ def _section(metadata: str) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def measure(run: Run, contexts: Contexts, reading_order: np.ndarray, vectors: np.ndarray) -> dict[str, Any]:
-    """The metrics of some contexts, NaN as null."""
-    found: dict[str, Any] = {
+def measure(
+    run: Run, contexts: Contexts, reading_order: np.ndarray, vectors: np.ndarray, groups: Mapping[str, np.ndarray]
+) -> dict[str, float | None]:
+    """The metrics of some contexts, NaN as null; `groups` as `groups_of` gives them."""
+    found: dict[str, float] = {
         **metrics.coherence(contexts, vectors, run.config.neighbors.duplicate_cosine)._asdict(),
         **{
             f"leakage_{name}": value
@@ -150,9 +156,9 @@ def measure(run: Run, contexts: Contexts, reading_order: np.ndarray, vectors: np
         **metrics.placement(contexts, run.config.pack.context_length)._asdict(),
         "documents_per_context": len(contexts.document) / max(len(contexts.offsets) - 1, 1),
     }
-    for name, group in groups_of(run).items():
+    for name, group in groups.items():
         found[f"same_{name}_share"] = metrics.same_group_share(contexts, group)
-    return {name: None if value != value else value for name, value in found.items()}
+    return _finite(found)
 
 
 def random_contexts(run: Run, ordinals: np.ndarray, lengths: np.ndarray) -> tuple[Contexts, np.ndarray]:
@@ -169,12 +175,12 @@ def random_contexts(run: Run, ordinals: np.ndarray, lengths: np.ndarray) -> tupl
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
     splits = {name: read_split(run, name) for name in splits_of(run)}
-    ledger = make_ledger(run, splits)
+    lengths = token_lengths(run)
+    ledger = make_ledger(run, splits, lengths)
     run.progress.step("report: metrics")
     vectors = all_vectors(run)
     train = splits["train"]
     ordinals = np.unique(train.contexts.document)
-    lengths = TokenStore(run.artifact("tokens"), check=False).lengths()
     members, graph = read_graph(run)
     order = artifacts.read_columns(run.artifact("order"), ["ordinal"])["ordinal"].to_numpy()
     permutation = np.searchsorted(members, order)
@@ -182,13 +188,13 @@ def work(run: Run) -> Mapping[str, Any]:
         "bound": metrics.bound(graph),
         "path_weight_share": metrics.path_weight_share(graph, vectors[members], permutation),
     }
-    strategy = run.config.order.strategy
+    strategy, groups = run.config.order.strategy, groups_of(run)
     report = {
         "ledger": ledger.to_json(),
         "order": {
             "strategy": strategy,
-            strategy: {**measure(run, train.contexts, train.reading_order, vectors), **_finite(shares)},
-            "random_baseline": measure(run, *random_contexts(run, ordinals, lengths), vectors),
+            strategy: {**measure(run, train.contexts, train.reading_order, vectors, groups), **_finite(shares)},
+            "random_baseline": measure(run, *random_contexts(run, ordinals, lengths), vectors, groups),
         },
         "packing": {
             **run.manifest("shards").statistics,
@@ -222,7 +228,7 @@ def estimate(run: Run) -> Estimate:
 
 
 def verify(run: Run) -> Iterable[str]:
-    ledger = make_ledger(run, {name: read_split(run, name) for name in splits_of(run)})
+    ledger = make_ledger(run, {name: read_split(run, name) for name in splits_of(run)}, token_lengths(run))
     yield from (f"{run.config.output}: the ledger does not balance: {problem}" for problem in ledger.problems())
     if run.artifact("report").read_json(METRICS)["ledger"] != ledger.to_json():
         path = run.artifact("report").path(METRICS)

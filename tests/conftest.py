@@ -1,8 +1,10 @@
 """A synthetic corpus with planted copies and faults, a tiny embedding model, and one finished run over them."""
 
 import json
+import os
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 
 import beam_job
-from pipeline import artifacts, run_directory
+from pipeline import artifacts, cli, run_directory
 from pipeline.config import Config, validate
 from pipeline.stage import Run
 
@@ -24,6 +26,14 @@ FAULTS = {
     "no_text": b'{"id": "empty", "source": "web"}',
     "bad_utf8": b'{"text": "\xff"}',
 }
+
+
+class Ended(NamedTuple):
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
 
 
 class Corpus(NamedTuple):
@@ -177,4 +187,24 @@ def branch(finished: Run, execute: Callable[..., Run], tmp_path: Path) -> Callab
         output = shutil.copytree(finished.config.output, tmp_path / name)
         return execute(output, last, **{"pack": FINISHED_PACK, **sections})
 
+    return run
+
+
+@pytest.fixture
+def sequitur(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Runs the command in this process."""
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    def run(*arguments: str | Path) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["sequitur", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return Ended(code, *capsys.readouterr())
+
+    monkeypatch.setattr(os, "_exit", leave)
     return run

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import datasets
 import numpy as np
@@ -20,7 +20,7 @@ import xxhash
 import yaml
 
 import beam_job
-from pipeline import beam, cli, run_directory
+from pipeline import beam, run_directory
 from pipeline.beam import Runner
 from pipeline.config import load
 from pipeline.stage import Run
@@ -34,14 +34,7 @@ OWN = ("_lock", "_state", "config.yaml")  # tell of the run itself, not of what 
 PACK = {"context_length": 48, "policy": "stream", "validation_share": 0.2, "shard_bytes": 2**18}
 
 Configure = Callable[..., Path]
-
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
+Sequitur = Callable[..., Any]  # returns how the command ended: code, out, err
 
 
 def content(root: Path) -> dict[str, str]:
@@ -87,27 +80,7 @@ def copy(undisturbed: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(undisturbed, tmp_path / "copy"))
 
 
-@pytest.fixture
-def sequitur(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Runs the command in this process."""
-
-    def leave(code: int) -> None:
-        raise SystemExit(code)
-
-    def run(*arguments: str | Path) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["sequitur", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Ended(code, *capsys.readouterr())
-
-    monkeypatch.setattr(os, "_exit", leave)
-    return run
-
-
-def mistake(ended: Ended) -> str:
+def mistake(ended: Any) -> str:
     """The one line that a mistake prints after the announcements of stages."""
     *announced, line = ended.err.splitlines()
     assert ended.code == 1
@@ -118,7 +91,7 @@ def mistake(ended: Ended) -> str:
 
 
 def test_a_finished_run_is_sound_and_running_it_again_changes_nothing(
-    undisturbed: Path, configure: Configure, sequitur: Callable[..., Ended]
+    undisturbed: Path, configure: Configure, sequitur: Sequitur
 ) -> None:
     before = written(undisturbed)
     again = sequitur("run", configure(undisturbed))
@@ -299,7 +272,7 @@ def test_a_flipped_byte_is_found(copy: Path, pattern: str) -> None:
     assert not any("\n" in problem for problem in problems)
 
 
-def test_verify_names_what_is_damaged(copy: Path, sequitur: Callable[..., Ended]) -> None:
+def test_verify_names_what_is_damaged(copy: Path, sequitur: Sequitur) -> None:
     damaged = sorted(copy.glob("signals/part-*"))[0]
     flip(damaged)
     ended = sequitur("verify", copy)
@@ -310,9 +283,7 @@ def test_verify_names_what_is_damaged(copy: Path, sequitur: Callable[..., Ended]
     assert sequitur("verify", copy) == (0, f"{copy}: sound\n", "")
 
 
-def test_a_corrupt_part_stops_the_stage_that_reads_it(
-    copy: Path, configure: Configure, sequitur: Callable[..., Ended]
-) -> None:
+def test_a_corrupt_part_stops_the_stage_that_reads_it(copy: Path, configure: Configure, sequitur: Sequitur) -> None:
     damaged = sorted(copy.glob("documents/part-*"))[1]
     flip(damaged)
     before = content(copy)
@@ -323,14 +294,14 @@ def test_a_corrupt_part_stops_the_stage_that_reads_it(
 
 
 def test_a_part_cut_short_is_no_reason_to_begin_anew_in_silence(
-    copy: Path, configure: Configure, sequitur: Callable[..., Ended]
+    copy: Path, configure: Configure, sequitur: Sequitur
 ) -> None:
     damaged = sorted(copy.glob("documents/part-*"))[1]
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert mistake(sequitur("run", configure(copy))).startswith(f"{damaged}: damaged (")
 
 
-def test_inputs_that_are_wrong(configure: Configure, sequitur: Callable[..., Ended], tmp_path: Path) -> None:
+def test_inputs_that_are_wrong(configure: Configure, sequitur: Sequitur, tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").touch()
     (tmp_path / "fields.jsonl").write_text('{"body": "No field of the usual name."}\n')
     (tmp_path / "cut.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
@@ -347,7 +318,7 @@ def test_inputs_that_are_wrong(configure: Configure, sequitur: Callable[..., End
         assert complaint in line
 
 
-def test_configurations_that_are_wrong(configure: Configure, sequitur: Callable[..., Ended], tmp_path: Path) -> None:
+def test_configurations_that_are_wrong(configure: Configure, sequitur: Sequitur, tmp_path: Path) -> None:
     config = configure(tmp_path / "run")
     for override, complaint in {
         "order.stratgy=iclm": "unknown key order.stratgy; did you mean order.strategy?",
@@ -362,9 +333,7 @@ def test_configurations_that_are_wrong(configure: Configure, sequitur: Callable[
     assert not (tmp_path / "run").exists()
 
 
-def test_outputs_that_belong_to_others(
-    copy: Path, configure: Configure, sequitur: Callable[..., Ended], tmp_path: Path
-) -> None:
+def test_outputs_that_belong_to_others(copy: Path, configure: Configure, sequitur: Sequitur, tmp_path: Path) -> None:
     before = content(copy)
     other = mistake(sequitur("run", configure(copy, ingest={"text_field": "id"})))
     assert other.startswith(f"{copy}: holds the documents of another configuration (ingest.text_field was text)")
@@ -381,7 +350,7 @@ def test_outputs_that_belong_to_others(
 def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
     undisturbed: Path,
     configure: Configure,
-    sequitur: Callable[..., Ended],
+    sequitur: Sequitur,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -1,49 +1,25 @@
 """The command line: a mistake prints one line on standard error and ends with a code that is not 0."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 import beam_job
-from pipeline import cli, config, config_text, run_directory
+from pipeline import config, config_text, run_directory
 from pipeline.errors import StageFailed
 
-
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-
-Sequitur = Callable[..., Ended]
+Sequitur = Callable[..., Any]  # returns how the command ended: code, out, err
 
 
 @pytest.fixture
-def sequitur(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Sequitur:
-    """Runs the command in this process, in an empty directory."""
-
-    def leave(code: int) -> None:
-        raise SystemExit(code)
-
-    def run(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["sequitur", *arguments])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as end:
-            code = int(end.code or 0)
-        return Ended(code, *capsys.readouterr())
-
-    monkeypatch.setattr(os, "_exit", leave)
+def sequitur(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sequitur:
+    """Runs the command in an empty directory."""
     monkeypatch.chdir(tmp_path)
-    return run
+    return sequitur
 
 
 @pytest.fixture
@@ -62,7 +38,7 @@ def stored(tmp_path: Path, settings: dict[str, Any]) -> Path:
     return tmp_path / "run"
 
 
-def refused(ended: Ended, complaint: str, code: int = 1) -> None:
+def refused(ended: Any, complaint: str, code: int = 1) -> None:
     assert ended.code == code
     assert ended.err.startswith(f"error: {complaint}")
     assert ended.err.count("\n") == 1
