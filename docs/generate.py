@@ -102,6 +102,7 @@ CHANGES = (
     "annotate.shingle_words=3",
     "annotate.permutations=256",
     "select.rules=none",
+    "select.limits=[{signal: word_count, min: 10}]",
     "select.thresholds={gopher_too_few_words: 20}",
     "select.exact_duplicates=false",
     "select.fuzzy_duplicates=false",
@@ -161,11 +162,16 @@ def _type(kind: pa.DataType, size: str) -> str:
 def stages() -> str:
     """Each stage of the recipe: what it reads and what it makes."""
     import beam_job
+    from pipeline.stage import TEXT
 
     return table(
         ("stage", "reads", "makes"),
         (
-            (f"`{stage.name}`", ", ".join(f"`{name}`" for name in stage.parents) or "files", f"`{stage.artifact}`")
+            (
+                f"`{stage.name}`",
+                ", ".join("the text" if name == TEXT else f"`{name}`" for name in stage.parents) or "files",
+                f"`{stage.artifact}`",
+            )
             for stage in beam_job.RECIPE
         ),
     )

@@ -17,7 +17,7 @@ import yaml
 from pipeline import artifacts, lock
 from pipeline.config import Config, read_yaml, validate
 from pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
-from pipeline.stage import STATE, Run, Stage, expected, is_done
+from pipeline.stage import STATE, Run, Stage, expected, is_done, wanted
 from pipeline.stage import execute as execute_stage
 from pipeline.storage import Directory
 
@@ -31,13 +31,14 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
         SequiturError: a setting is wrong, the directory is another run's or locked, a parent is missing, or a stage
             failed. Whatever was finished stays.
     """
+    recipe = wanted(recipe, run)
     chosen = _chosen(recipe, first, last)
     check_place(run)
     marks = expected(recipe, run)
     check_corpus(run, marks)
     with lock.exclusive(run.root):
         for stage in recipe[: recipe.index(chosen[0])]:
-            if any(stage.artifact in later.parents for later in chosen) and not is_done(
+            if any(stage.artifact in later.parents_of(run) for later in chosen) and not is_done(
                 stage, run, marks[stage.artifact]
             ):
                 raise MissingArtifact(
@@ -136,6 +137,7 @@ def read_config(root: Directory) -> Config:
 
 def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
     """Each stage in turn. Stale means made with other settings, inputs or parents than the stored configuration's."""
+    recipe = wanted(recipe, run)
     try:
         marks = expected(recipe, run)
     except SequiturError:
@@ -181,7 +183,7 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
     """
     marks: dict[str, str] = {}
     sound = True
-    for stage in recipe:
+    for stage in wanted(recipe, run):
         try:
             for problem in _of_bytes(stage, run, marks):
                 sound = False
@@ -201,7 +203,7 @@ def _of_bytes(stage: Stage, run: Run, marks: dict[str, str]) -> Iterator[str]:
         yield f"{directory.path()}: absent or unfinished; run the command again to make it"
         return
     marks[stage.artifact] = manifest.fingerprint
-    for parent in stage.parents:
+    for parent in stage.parents_of(run):
         if marks.get(parent) != manifest.parents.get(parent):
             yield f"{directory.path()}: made from another {parent} than is there; run again to bring it up to date"
     yield from artifacts.damaged_parts(directory, manifest)

@@ -20,12 +20,13 @@ import numpy as np
 from pipeline import artifacts
 from pipeline.artifacts import Manifest
 from pipeline.beam import Runner, Source, WritePart
-from pipeline.config import Config
+from pipeline.config import Config, Refine
 from pipeline.errors import CorruptPart, OverMemory, StorageFull
 from pipeline.progress import Progress
 from pipeline.storage import Directory
 
 STATE = "_state"
+TEXT = "text"  # as a parent: the artifact that holds the text, `refined` or else `documents`
 BASE_BYTES = 700 * 2**20  # a Python process with Beam, Arrow, numba and torch loaded, measured
 
 
@@ -64,6 +65,11 @@ class Run:
             MissingArtifact: it is not finished.
         """
         return artifacts.require_manifest(self.artifact(name))
+
+    @property
+    def text(self) -> str:
+        """The artifact whose column `text` the stages read: `refined` where something is refined, else `documents`."""
+        return "refined" if self.config.refine != Refine() else "documents"
 
     def seed(self, *names: str) -> int:
         """A 63-bit seed derived by hash from the configured one and what it is for."""
@@ -137,12 +143,13 @@ class Stage:
         name: the verb on the command line.
         artifact: the noun it makes: a directory in the run.
         version: raised when the same parameters give other content.
-        parents: artifacts it reads.
+        parents: artifacts it reads; TEXT stands for the one with the text.
         parameters: the settings that its content depends on. Raises ConfigError for wrong ones, before anything runs.
         estimate: memory and disk it will take, from the manifests of its parents.
         work: makes the parts; returns the statistics for the manifest.
         verify: one line for each thing that is wrong with the content of the finished artifact.
         beside: other artifacts that it makes on the way, finished before its own.
+        wanted: whether the configuration asks for it; else the recipe is run without it.
     """
 
     name: str
@@ -154,13 +161,24 @@ class Stage:
     work: Callable[[Run], Mapping[str, Any]]
     verify: Callable[[Run], Iterable[str]] = lambda run: ()
     beside: tuple[str, ...] = ()
+    wanted: Callable[[Run], bool] = lambda run: True
+
+    def parents_of(self, run: Run) -> tuple[str, ...]:
+        """The artifacts that it reads in this run."""
+        named = (run.text if parent == TEXT else parent for parent in self.parents)
+        return tuple(dict.fromkeys(named))
+
+
+def wanted(recipe: Sequence[Stage], run: Run) -> list[Stage]:
+    """The stages that a run consists of."""
+    return [stage for stage in recipe if stage.wanted(run)]
 
 
 def expected(recipe: Sequence[Stage], run: Run) -> dict[str, str]:
     """The fingerprint that each artifact has when it is up to date, by artifact."""
     marks: dict[str, str] = {}
     for stage in recipe:
-        parents = {parent: marks[parent] for parent in stage.parents}
+        parents = {parent: marks[parent] for parent in stage.parents_of(run)}
         marks[stage.artifact] = artifacts.fingerprint(stage.name, stage.version, stage.parameters(run), parents)
     return marks
 
@@ -199,7 +217,7 @@ def execute(stage: Stage, run: Run, marks: Mapping[str, str]) -> None:
     artifacts.begin(directory, mark)
     with run.progress.stage(stage.name):
         statistics = stage.work(run)
-        parents = {parent: marks[parent] for parent in stage.parents}
+        parents = {parent: marks[parent] for parent in stage.parents_of(run)}
         manifest = artifacts.finish(directory, mark, stage.parameters(run), parents, statistics)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
@@ -214,7 +232,7 @@ def announce(stage: Stage, run: Run, estimate: Estimate) -> int:
         StorageFull: less disk is free than the stage will write.
         OverMemory: the machine has less memory than the stage will take.
     """
-    parts = max((len(run.manifest(parent).parts) for parent in stage.parents), default=run.runner.workers)
+    parts = max((len(run.manifest(parent).parts) for parent in stage.parents_of(run)), default=run.runner.workers)
     workers = run.runner.processes(estimate.elements or parts)
     memory = (
         BASE_BYTES + estimate.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * estimate.each_worker

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from pipeline.beam import Rows
 from pipeline.config import Annotate
-from pipeline.stage import Estimate, Run, Stage, aligned
+from pipeline.stage import TEXT, Estimate, Run, Stage, aligned
 from text_core.content_hash import content_hashes
 from text_core.minhash import signatures
 from text_core.signals import gopher_quality_signals
@@ -63,7 +63,7 @@ def parameters(run: Run) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    documents = run.manifest("documents")
+    documents = run.manifest(run.text)
     settings = run.config.annotate
     # Word table: 24 bytes for a word of about five; shingles as much again; text and its normalised copy.
     each = 16 * int(run.config.ingest.part_bytes) + 4 * settings.permutations * 32768
@@ -71,9 +71,9 @@ def estimate(run: Run) -> Estimate:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    seconds = run.manifest("documents").statistics["text_bytes"] / BYTES_PER_SECOND
+    seconds = run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND
     run.map_parts(
-        {"documents": ["text"]},
+        {run.text: ["text"]},
         ComputeSignals(run.config.annotate),
         "signals",
         step="annotate: signals",
@@ -86,4 +86,4 @@ def verify(run: Run) -> Iterable[str]:
     yield from aligned(run, "signals")
 
 
-STAGE = Stage("annotate", "signals", 1, ("documents",), parameters, estimate, work, verify)
+STAGE = Stage("annotate", "signals", 1, (TEXT,), parameters, estimate, work, verify)

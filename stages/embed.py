@@ -25,7 +25,7 @@ from pipeline import artifacts, schemas
 from pipeline.beam import Rows
 from pipeline.config import Embed
 from pipeline.errors import ModelError
-from pipeline.stage import Estimate, Run, Stage, every_ordinal
+from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
 from stages.samples import sample_texts
 from text_core import word_vectors
@@ -116,7 +116,7 @@ def work(run: Run) -> Mapping[str, Any]:
     seconds = run.manifest("selection").statistics["kept"] / (
         FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND
     )
-    columns = {"documents": ["text"], "selection": ["kept", "ordinal"]}
+    columns = {run.text: ["text"], "selection": ["kept", "ordinal"]}
     run.map_parts(columns, EmbedText(settings, directory), "vectors", step="embed: encoding", seconds=seconds)
     empty, dimensions = 0, 0
     for part in artifacts.written_parts(directory):
@@ -159,13 +159,13 @@ def parameters(run: Run) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    selection, documents = run.manifest("selection"), run.manifest("documents")
+    selection, text = run.manifest("selection"), run.manifest(run.text)
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
     disk = 2 * 1024 * selection.statistics["kept"]
     fitting = 0
     if run.config.embed.model == FITTED:
         sampled = min(selection.statistics["kept"], run.config.embed.sample_documents)
-        characters = min(SAMPLE_BYTES, documents.statistics["text_bytes"])
+        characters = min(SAMPLE_BYTES, text.statistics["text_bytes"])
         fitting = characters + word_vectors.fit_memory_bytes(sampled, characters)
     return Estimate(memory=fitting, disk=disk, each_worker=12 * int(run.config.ingest.part_bytes) + 2**30)
 
@@ -181,4 +181,4 @@ def verify(run: Run) -> Iterable[str]:
                 yield f"{directory.path(MODEL)}: not the model that was fitted; delete {directory.path()} and run again"
 
 
-STAGE = Stage("embed", "vectors", 1, ("documents", "selection"), parameters, estimate, work, verify)
+STAGE = Stage("embed", "vectors", 1, (TEXT, "selection"), parameters, estimate, work, verify)

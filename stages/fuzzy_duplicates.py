@@ -73,11 +73,11 @@ def _compute_shingles(run: Run, involved: np.ndarray) -> None:
     _write_rows(run, INVOLVED, involved)
     artifacts.begin(run.artifact(SHINGLES), run.manifest(INVOLVED).fingerprint)
     run.map_parts(
-        {"documents": ["text"], INVOLVED: ["row"]},
+        {run.text: ["text"], INVOLVED: ["row"]},
         ComputeShingles(run.config.annotate.shingle_words),
         SHINGLES,
         step="select: shingles of candidates",
-        seconds=run.manifest("documents").statistics["text_bytes"] / 60e6,
+        seconds=run.manifest(run.text).statistics["text_bytes"] / 60e6,
     )
 
 

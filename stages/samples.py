@@ -21,8 +21,8 @@ def sample_texts(run: Run, purpose: str, max_bytes: int, max_documents: int | No
 
     Memory: `max_bytes`, and the text of one part.
     """
-    documents, selection = run.artifact("documents"), run.artifact("selection")
-    parts = list(zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True))
+    documents, selection = run.artifact(run.text), run.artifact("selection")
+    parts = list(zip(run.manifest(run.text).parts, run.manifest("selection").parts, strict=True))
     parts = [pair for pair in parts if pair[0].rows]
     generator = np.random.Generator(np.random.PCG64(run.seed(purpose)))
     chosen = generator.permutation(len(parts))[:MAX_PARTS]

@@ -21,12 +21,12 @@ import pyarrow as pa
 
 from pipeline import artifacts, schemas
 from pipeline.errors import ConfigError, NothingKept
-from pipeline.stage import Estimate, Run, Stage, aligned
+from pipeline.stage import TEXT, Estimate, Run, Stage, aligned
 from stages import fuzzy_duplicates
 from text_core import components
 from text_core.rules import GOPHER_QUALITY, Rule, first_failed
 
-PRESETS: dict[str, tuple[Rule, ...]] = {"gopher_quality": GOPHER_QUALITY, "none": ()}
+PRESETS: dict[str, tuple[Rule, ...]] = {"gopher_quality": GOPHER_QUALITY}
 REPEATED_ID, EXACT, FUZZY = "repeated_id", "exact_duplicate", "fuzzy_duplicate"
 KEPT = -1
 
@@ -57,7 +57,7 @@ def rules_of(run: Run) -> tuple[Rule, ...]:
         ConfigError: a threshold is for no rule of the preset.
     """
     settings = run.config.select
-    rules = {rule.name: rule for rule in PRESETS[settings.rules]}
+    rules = {rule.name: rule for preset in settings.rules for rule in PRESETS[preset]}
     for name, bound in settings.thresholds.items():
         if name not in rules:
             valid = ", ".join(rules) or "none: select.rules is none"
@@ -250,7 +250,7 @@ def estimate(run: Run) -> Estimate:
     shuffled = fuzzy_duplicates.shuffled_bytes(run, rows) if run.config.select.fuzzy_duplicates else 0
     # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays.
     memory = rows * 90 + 3 * shuffled
-    text = run.manifest("documents").statistics["text_bytes"]
+    text = run.manifest(run.text).statistics["text_bytes"]
     each = 16 * int(run.config.ingest.part_bytes) + 4 * min(shuffled, fuzzy_duplicates.GROUP_BYTES)
     return Estimate(memory=memory, disk=rows * 100 + shuffled + 2 * text, each_worker=each)
 
@@ -264,4 +264,4 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path()}: ordinals are not 0 … n-1 in order; delete it and run again"
 
 
-STAGE = Stage("select", "selection", 1, ("documents", "signals"), parameters, estimate, work, verify)
+STAGE = Stage("select", "selection", 1, ("documents", TEXT, "signals"), parameters, estimate, work, verify)

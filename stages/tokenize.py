@@ -23,7 +23,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from pipeline import artifacts, schemas
 from pipeline.beam import Rows
 from pipeline.errors import ModelError
-from pipeline.stage import Estimate, Run, Stage, every_ordinal
+from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
 from stages.samples import sample_texts
 
@@ -156,11 +156,11 @@ def work(run: Run) -> Mapping[str, Any]:
             "end": end_id(tokenizer, END_OF_DOCUMENT if settings.tokenizer == TRAIN else settings.end_of_document),
         }
     run.map_parts(
-        {"documents": ["text"], "selection": ["kept", "ordinal"]},
+        {run.text: ["text"], "selection": ["kept", "ordinal"]},
         EncodeText(directory, about["end"]),
         "tokens",
         step="tokenize: encoding",
-        seconds=run.manifest("documents").statistics["text_bytes"] / BYTES_PER_SECOND,
+        seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
     )
     return {"tokenizer": about}
 
@@ -197,7 +197,7 @@ def parameters(run: Run) -> Mapping[str, Any]:
 
 def estimate(run: Run) -> Estimate:
     settings = run.config.tokenize
-    text = run.manifest("documents").statistics["text_bytes"]
+    text = run.manifest(run.text).statistics["text_bytes"]
     # Training counts words of the sample; measured at 20 bytes for a byte of it.
     memory = 20 * min(int(settings.sample_bytes), text) if settings.tokenizer == TRAIN else 0
     size = 4 if settings.tokenizer == BYTES else 2
@@ -214,4 +214,4 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path(TOKENIZER)}: not the tokenizer of the tokens; delete {directory.path()} and run again"
 
 
-STAGE = Stage("tokenize", "tokens", 1, ("documents", "selection"), parameters, estimate, work, verify)
+STAGE = Stage("tokenize", "tokens", 1, (TEXT, "selection"), parameters, estimate, work, verify)
