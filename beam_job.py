@@ -18,11 +18,15 @@ from pipeline.config import load
 from pipeline.errors import SequiturError
 from pipeline.progress import Progress
 from pipeline.stage import Run
-from stages import annotate, embed, ingest, neighbors, order, pack, report, select, tokenize
+from stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
+from stages.rules_trial import try_rules
+
+__all__ = ["RECIPE", "main", "try_rules"]
 
 RECIPE = (
     ingest.STAGE,  # raw files             → documents
-    annotate.STAGE,  # documents           → signals
+    refine.STAGE,  # documents             → refined, where a setting asks for it
+    annotate.STAGE,  # text                → signals
     select.STAGE,  # signals               → selection: who stays, and why not
     tokenize.STAGE,  # documents, selection → tokens
     embed.STAGE,  # documents, selection   → vectors

@@ -66,14 +66,14 @@ def measure(corpus: str, output: str, workers: int, overrides: list[str]) -> dic
     from pipeline.beam import Runner
     from pipeline.config import load
     from pipeline.progress import Progress
-    from pipeline.stage import STATE, Run
+    from pipeline.stage import STATE, Run, wanted
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "benchmark.yaml")
         path.write_text(json.dumps({"output": output, "ingest": {"inputs": [corpus]}}))
         run = Run(load(path, overrides), Runner(workers), Progress())
     seconds, peaks, announced = {}, {}, {}
-    for stage in beam_job.RECIPE:
+    for stage in wanted(beam_job.RECIPE, run):
         started = time.monotonic()
         with peak_memory() as peak:
             run_directory.execute(beam_job.RECIPE, run, stage.name, stage.name)

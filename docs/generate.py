@@ -41,18 +41,45 @@ MEANINGS: dict[str, dict[str, str]] = {
         "source": "as in `documents`",
         "source_file": "the input file",
         "source_row": "records before it in its file, from 0",
-        "reason": "`bad_json`, `bad_csv`, `bad_utf8`, `no_text` or `too_large`",
+        "reason": "`bad_json`, `bad_csv`, `bad_utf8`, `bad_value`, `no_text` or `too_large`; of web pages also "
+        "`extraction_failed` and `extraction_timeout`",
         "detail": "what was found",
+    },
+    "refined": {"text": "the text, as the operations left it; empty where nothing is left"},
+    "refined/changes": {
+        "doc_id": "of the changed document",
+        "row": "its row in the part of the same name",
+        "operation": "the setting that changed it: `fix_unicode`, `edit_1` … in the order of `refine.edits`, "
+        "`symbol_lines`, `c4_lines`, `fineweb_lines`, `max_line_repeats`, `max_paragraph_repeats`, `redact_email`, …",
+        "count": "lines removed; of `fix_unicode` lines changed, of `replace` and `redact` strings replaced",
+        "characters_removed": "code points taken away",
+        "characters_added": "code points put in",
     },
     "selection": {
         "kept": "whether the document stays",
         "reason": "the rule it failed, `repeated_id`, `exact_duplicate` or `fuzzy_duplicate`; null where kept",
         "duplicate_of": "`doc_id` of the document that stays in its place",
         "evidence": "`doc_id` of the document whose comparison with this one caused the removal",
-        "similarity": "Jaccard similarity of that pair; 1 for exact duplicates",
+        "similarity": "Jaccard similarity of that pair; 1 for exact duplicates, an estimate for `fuzzy_duplicate_elsewhere`",
         "ordinal": "rank of a kept document by part and row: 0 … n-1",
     },
+    "selection/contamination": {
+        "doc_id": "of a contaminated document; in the order of `documents`",
+        "source": "as in `documents`",
+        "ngram": "the first run of words that it shares, as it stands there; at most 1,000 characters",
+        "evaluation_file": "the evaluation file that has the run; the first, where several have it",
+        "evaluation_row": "records before it in that file, from 0; in plain text a paragraph is a record",
+        "evaluation_id": "the `id` of that record",
+        "dropped": "whether it was dropped for that; not where another reason came first, or with `report`",
+    },
     "tokens": {"ordinal": "0 … n-1, ascending", "input_ids": "token ids, the end-of-document token last"},
+    "tokens/spans": {
+        "ordinal": "of the document that repeats something, ascending",
+        "start": "tokens before the span in its document, before anything was removed",
+        "length": "tokens of the span",
+        "duplicate_of": "ordinal of the document in which its beginning occurs first; it may be the same one",
+        "duplicate_start": "tokens before it there, before anything was removed",
+    },
     "vectors": {
         "ordinal": "0 … n-1, ascending",
         "vector": "of unit length; all zero where the model found nothing to go by",
@@ -99,6 +126,15 @@ MEANINGS: dict[str, dict[str, str]] = {
 
 # A change of each setting, to compute what it makes anew.
 CHANGES = (
+    "refine.fix_unicode=true",
+    "refine.edits=[{replace: one, by: two}]",
+    "refine.symbol_lines=true",
+    "refine.c4_lines=true",
+    "refine.fineweb_lines=true",
+    "refine.max_line_repeats=100",
+    "refine.max_paragraph_repeats=100",
+    "refine.redact=[email]",
+    "refine.phone_regions=[]",
     "annotate.shingle_words=3",
     "annotate.permutations=256",
     "select.rules=none",
@@ -110,6 +146,8 @@ CHANGES = (
     "tokenize.tokenizer=bytes",
     "tokenize.vocabulary=4096",
     "tokenize.sample_bytes=1 MiB",
+    "tokenize.repeated_spans=remove",
+    "tokenize.span_memory=1 GiB",
     "embed.model=another-model",
     "embed.sample_documents=1000",
     "neighbors.k=10",
@@ -204,19 +242,31 @@ def recomputed() -> str:
 
 
 def signals() -> str:
-    """The table in the docstring of `text_core.signals`."""
-    return "".join(f"{line}\n" for line in (text_signals.__doc__ or "").splitlines() if line.startswith("|"))
+    """The tables in the docstrings of the modules that compute signals."""
+
+    def rows(module: Any) -> list[str]:
+        return [line for line in (module.__doc__ or "").splitlines() if line.startswith("|")]
+
+    found: list[str] = []
+    for module in text_signals.FAMILIES:
+        lines = rows(module)
+        start = next(number for number, line in enumerate(lines) if line.startswith("| signal |"))
+        found += lines[start:] if not found else lines[start + 2 :]
+    return "".join(f"{line}\n" for line in found)
 
 
 def quality_rules() -> str:
-    """The rules of the preset, in the order in which they are tried."""
+    """The rules of the presets, in the order in which they are tried."""
 
     def bounds(rule: rules.Rule) -> str:
-        low = "" if rule.minimum is None else f"≥ {rule.minimum:,}"
-        return low or f"≤ {rule.maximum:,}"
+        return f"≤ {rule.maximum:,}" if rule.minimum is None else f"≥ {rule.minimum:,}"
 
-    rows = ((f"`{rule.name}`", f"`{rule.signal}`", bounds(rule)) for rule in rules.GOPHER_QUALITY)
-    return table(("rule", "signal", "kept where"), rows)
+    rows = (
+        (f"`{name}`", f"`{rule.name}`", f"`{rule.signal}`", bounds(rule))
+        for name, preset in rules.PRESETS.items()
+        for rule in preset
+    )
+    return table(("preset", "rule", "signal", "kept where"), rows)
 
 
 def bands() -> str:
@@ -238,8 +288,12 @@ def decisions() -> str:
 REGIONS: Mapping[str, Callable[[], str]] = {
     "columns of documents": lambda: columns_of("documents", schemas.DOCUMENTS),
     "columns of rejects": lambda: columns_of("rejects", schemas.REJECTS),
+    "columns of refined": lambda: columns_of("refined", schemas.REFINED),
+    "columns of changes": lambda: columns_of("refined/changes", schemas.CHANGES),
     "columns of selection": lambda: columns_of("selection", schemas.SELECTION),
+    "columns of contamination": lambda: columns_of("selection/contamination", schemas.CONTAMINATION),
     "columns of tokens": lambda: columns_of("tokens", schemas.TOKENS),
+    "columns of spans": lambda: columns_of("tokens/spans", schemas.SPANS),
     "columns of vectors": lambda: columns_of("vectors", schemas.vectors(1), "d"),
     "columns of neighbors": lambda: columns_of("neighbors", schemas.neighbors(1), "k"),
     "columns of duplicates": lambda: columns_of("neighbors/duplicates", schemas.DUPLICATES),

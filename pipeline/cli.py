@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -26,6 +27,8 @@ app = typer.Typer(
 )
 corpus = typer.Typer(help="Corpora that can be made on this machine.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(corpus, name="corpus")
+rules = typer.Typer(help="Rules by which documents are dropped.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(rules, name="rules")
 
 ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
 RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
@@ -146,6 +149,33 @@ def show(
     except (ShardError, IndexError) as error:
         fail(f"{path}: {error}")
     Console(highlight=False).print(render(view))
+
+
+@rules.command("try")
+def try_rules(
+    path: RunPath,
+    overrides: Overrides = [],  # noqa: B006
+    examples: Annotated[int, typer.Option(min=0, help="Documents to show of each reason.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+) -> None:
+    """Show what other rules and thresholds would drop, from the stored signals: nothing is run or changed."""
+    import beam_job
+    from pipeline import run_directory
+    from pipeline.stage import Run
+    from pipeline.storage import Directory
+
+    job = Run(run_directory.read_config(Directory(path)))
+    other = configuration.overridden(job.config, overrides)
+    for section in ("ingest", "refine", "annotate"):
+        if getattr(other, section) != getattr(job.config, section):
+            fail(f"--set {section}.…: changes the signals themselves; run the job with it")
+    trial = beam_job.try_rules(job, other, examples)
+    if as_json:
+        sys.stdout.write(json.dumps(trial, ensure_ascii=False) + "\n")
+        return
+    from pipeline.trial_view import render
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(render(trial))
 
 
 @corpus.command("python-docs")

@@ -19,6 +19,7 @@ from pipeline.errors import ConfigError
 
 MIB = 2**20
 Share = Annotated[float, Field(ge=0, le=1)]
+Preset = Literal["gopher_lenient", "gopher_quality", "gopher_repetition", "c4", "fineweb"]
 
 
 def _one_or_more(value: object) -> object:
@@ -59,7 +60,10 @@ class Ingest(Section):
         description="A file that unpacks to more ends the run: it may be a decompression bomb.",
     )
     extraction_seconds: float = Field(
-        10, gt=0, description="A page of HTML from which no text is extracted in this time is rejected."
+        10,
+        gt=0,
+        le=3600,
+        description="A page of HTML from which no text is extracted in so many seconds of processor time is rejected.",
     )
     max_reject_share: Share = Field(0.05, description="The run fails if a larger share of the records is rejected.")
     part_bytes: ByteSize = Field(
@@ -90,6 +94,21 @@ class Edit(Section):
     source: str | None = Field(None, description="Only documents of this source.")
     record_id: str | None = Field(None, description="Only the record with this id.")
 
+    @model_validator(mode="after")
+    def _is_one_change(self) -> Edit:
+        given = [name for name in ("remove_lines", "replace", "drop") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"an edit has one of remove_lines, replace and drop, here {', '.join(given) or 'none'}")
+        if "" in (self.remove_lines, self.replace):
+            raise ValueError(f"{given[0]} is empty, and an empty string is everywhere")
+        if self.by and self.replace is None:
+            raise ValueError("by goes with replace alone")
+        if self.drop is not None:
+            first, last = self.drop
+            if 0 in self.drop or (first > last and (first > 0) == (last > 0)):
+                raise ValueError("drop is [first, last] in this order, counted from 1, or from the end where negative")
+        return self
+
 
 class Refine(Section):
     """Changing the text before anything is computed from it, in the order of these keys; left out where all are off."""
@@ -112,6 +131,10 @@ class Refine(Section):
     )
     redact: list[Literal["email", "ip", "phone"]] = Field(
         default_factory=list, description="Personal data to replace by placeholders: email, ip, phone."
+    )
+    phone_regions: list[str] = Field(
+        default_factory=lambda: ["US"],
+        description="Countries (ISO 3166) whose national telephone numbers are found, too; international ones always.",
     )
 
 
@@ -160,7 +183,9 @@ class Limit(Section):
 class Language(Section):
     """Keeping documents by language."""
 
-    keep: list[str] = Field(default_factory=list, description="Codes of the languages that are kept; empty: all.")
+    keep: list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]] = Field(
+        default_factory=list, description="Codes of the languages that are kept, as in `en`; empty: all."
+    )
     min_score: Share = Field(0.5, description="A document is kept only if its language is at least this certain.")
 
 
@@ -182,11 +207,9 @@ def _no_rules(value: object) -> object:
 class Select(Section):
     """Deciding by the stored signals which documents are kept. Every drop is named by its rule."""
 
-    rules: Annotated[
-        list[Literal["gopher_quality", "gopher_repetition", "c4", "fineweb"]], BeforeValidator(_no_rules)
-    ] = Field(
-        default_factory=lambda: ["gopher_quality"],
-        description="Presets of rules: gopher_quality, gopher_repetition, c4, fineweb; none or [] for none.",
+    rules: Annotated[list[Preset], BeforeValidator(_no_rules)] = Field(
+        default=["gopher_lenient"],
+        description="Presets of rules: gopher_lenient, gopher_quality, gopher_repetition, c4, fineweb. none: no rules.",
     )
     thresholds: dict[str, float | None] = Field(
         default_factory=dict,
@@ -199,7 +222,8 @@ class Select(Section):
     urls: Urls = Urls()
     decontaminate: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
         default_factory=list,
-        description="Evaluation files (JSONL or text); documents that share words with them are contaminated.",
+        description="Evaluation files (JSONL or text), directories or globs; documents that share words with them are "
+        "contaminated.",
     )
     decontaminate_words: int = Field(13, ge=2, le=100, description="Successive words that make a contamination.")
     decontaminate_action: Literal["drop", "report"] = Field(
@@ -247,7 +271,9 @@ class Tokenize(Section):
         None, description="The end-of-document token of a given tokenizer; null finds its usual name."
     )
     repeated_spans: Literal["ignore", "report", "remove"] = Field(
-        "ignore", description="What is done about spans of tokens that occur more than once (Lee et al. 2022)."
+        "ignore",
+        description="What is done about spans of tokens that occur more than once (Lee et al. 2022); remove leaves the "
+        "first occurrence of each.",
     )
     span_tokens: int = Field(50, ge=10, description="Tokens of the shortest span that counts.")
     span_memory: ByteSize = Field(
@@ -361,6 +387,18 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
     for override in overrides:
         _apply(content, override)
     return validate(content, str(path))
+
+
+def overridden(config: Config, overrides: Iterable[str]) -> Config:
+    """A configuration with other settings, given as `section.key=value`.
+
+    Raises:
+        ConfigError: a key or value is wrong.
+    """
+    content = read_yaml(config.to_yaml())
+    for override in overrides:
+        _apply(content, override)
+    return validate(content, "--set")
 
 
 def validate(content: dict[str, Any], origin: str) -> Config:

@@ -2,6 +2,7 @@
 
 records read = rejected + dropped by each rule + duplicates of each kind + placed in contexts
 tokens of the placed documents = tokens in shards + tokens dropped by the packing policy
+characters read = characters refined + removed by each operation − added by each operation, where text is refined
 """
 
 from __future__ import annotations
@@ -15,8 +16,36 @@ from pipeline.errors import LedgerImbalance
 
 
 @dataclass
+class Characters:
+    """Code points of the documents before and after `refine`, and what its operations took away and put in."""
+
+    read: int
+    refined: int
+    removed: Counter[str] = field(default_factory=Counter)
+    added: Counter[str] = field(default_factory=Counter)
+
+    def problems(self) -> list[str]:
+        """A line if the equation does not hold."""
+        removed, added = self.removed.total(), self.added.total()
+        if self.read == self.refined + removed - added:
+            return []
+        return [f"{self.read:,} characters read, {self.refined:,} refined with {removed:,} removed and {added:,} added"]
+
+    def to_json(self) -> dict[str, Any]:
+        operations = sorted({*self.removed, *self.added})
+        return {
+            "read": self.read,
+            "operations": {name: {"removed": self.removed[name], "added": self.added[name]} for name in operations},
+            "refined": self.refined,
+        }
+
+
+@dataclass
 class Ledger:
-    """Counts of records and tokens. `dropped` counts by source, then by reason."""
+    """Counts of records and tokens, and of characters where text is refined.
+
+    `dropped` counts by source, then by reason.
+    """
 
     read: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -25,6 +54,7 @@ class Ledger:
     tokens_of_placed: int = 0
     tokens_in_shards: int = 0
     tokens_dropped: int = 0
+    characters: Characters | None = None
 
     def drop(self, source: str, reason: str, count: int) -> None:
         if count:
@@ -58,7 +88,7 @@ class Ledger:
                 f"{self.tokens_of_placed:,} tokens of placed documents, {self.tokens_in_shards:,} in shards and "
                 f"{self.tokens_dropped:,} dropped"
             )
-        return found
+        return found + (self.characters.problems() if self.characters else [])
 
     def check(self) -> None:
         """
@@ -82,6 +112,7 @@ class Ledger:
                 "in_shards": self.tokens_in_shards,
                 "dropped_by_packing": self.tokens_dropped,
             },
+            **({"characters": self.characters.to_json()} if self.characters else {}),
             "sources": {source: self._of(source) for source in self.sources},
         }
 

@@ -1,6 +1,7 @@
 """The columns of every artifact: the contract between stages.
 
-`documents`, `signals` and `selection` are row-aligned, part by part. Everything after `selection` speaks of ordinals.
+`documents`, `refined`, `signals` and `selection` are row-aligned, part by part. Everything after `selection` speaks of
+ordinals.
 The columns of `signals` beyond the fixed ones are named by `text_core.signals`; those of `shards` by `shards.format`.
 """
 
@@ -31,6 +32,19 @@ DOCUMENTS = pa.schema(
     ]
 )
 
+REFINED = pa.schema([_required("text", pa.large_string())])
+
+CHANGES = pa.schema(
+    [
+        _required("doc_id", ID),
+        _required("row", pa.int64()),  # of the document in the part of the same name
+        _required("operation", NAME),
+        _required("count", pa.int64()),  # lines removed, strings replaced
+        _required("characters_removed", pa.int64()),
+        _required("characters_added", pa.int64()),
+    ]
+)
+
 REJECTS = pa.schema(
     [
         _required("source", NAME),
@@ -52,7 +66,29 @@ SELECTION = pa.schema(
     ]
 )
 
+CONTAMINATION = pa.schema(
+    [
+        _required("doc_id", ID),
+        _required("source", NAME),
+        _required("ngram", pa.large_string()),
+        _required("evaluation_file", NAME),
+        _required("evaluation_row", pa.int64()),
+        pa.field("evaluation_id", pa.string()),
+        _required("dropped", pa.bool_()),  # for this reason: another one may have dropped it before
+    ]
+)
+
 TOKENS = pa.schema([_required("ordinal", pa.int64()), _required("input_ids", pa.large_list(pa.uint32()))])
+
+SPANS = pa.schema(
+    [
+        _required("ordinal", pa.int64()),
+        _required("start", pa.int64()),
+        _required("length", pa.int64()),
+        _required("duplicate_of", pa.int64()),
+        _required("duplicate_start", pa.int64()),
+    ]
+)
 
 DUPLICATES = pa.schema(
     [

@@ -20,9 +20,10 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 
-from pipeline.errors import CorruptPart, StorageError, from_storage
+from pipeline.errors import ConfigError, CorruptPart, StorageError, from_storage
 
 TEMPORARY = ".tmp-"
+LIST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -233,6 +234,26 @@ def expand(pattern: str) -> list[str]:
     if not spelled.endswith(path):
         return sorted(str(fs.unstrip_protocol(name)) for name in found)
     return sorted(spelled.removesuffix(path) + name for name in found)
+
+
+def read_list(path: str, key: str) -> list[str]:
+    """The lines of a UTF-8 text file that the setting `key` names, of at most 1 GiB.
+
+    Raises:
+        ConfigError: it cannot be read, is too large, or is not UTF-8.
+    """
+    try:
+        with fsspec.open(path, "rb") as file:
+            content = file.read(LIST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{path}: {reason}; correct {key}") from error
+    if len(content) > LIST_BYTES:
+        raise ConfigError(f"{path}: more than {LIST_BYTES:,} bytes; give {key} a shorter list")
+    try:
+        return content.decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
 def _matches(fs: fsspec.AbstractFileSystem, path: str) -> list[str]:

@@ -35,7 +35,21 @@ def render(report: Mapping[str, Any]) -> RenderableType:
         f"{contexts:,} contexts of {report['packing']['context_length']:,} tokens; "
         f"{tokens['in_shards']:,} tokens of {ledger['records']['placed']:,} documents; the ledger {balance}"
     )
-    return Group(_waterfall(ledger), Text(), _sources(ledger), Text(), _order(report["order"]), Text(), lines)
+    tables = [_waterfall(ledger), _sources(ledger), _order(report["order"])]
+    if "characters" in ledger:
+        tables.insert(0, _characters(ledger["characters"]))
+    return Group(*(part for table in tables for part in (table, Text())), lines)
+
+
+def _characters(characters: Mapping[str, Any]) -> Table:
+    """What each operation on the text took away and put in."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("characters", "removed", "added"):
+        table.add_column(name, justify="left" if name == "characters" else "right")
+    for name, counts in characters["operations"].items():
+        table.add_row(Text(name), f"{counts['removed']:,}", f"{counts['added']:,}")
+    table.add_row(f"{characters['read']:,} read, {characters['refined']:,} refined")
+    return table
 
 
 def _waterfall(ledger: Mapping[str, Any]) -> Table:

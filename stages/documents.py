@@ -18,8 +18,10 @@ from pipeline.beam import Rows
 from pipeline.config import Ingest
 from pipeline.storage import Directory
 from stages import record_files
+from stages.extraction import Extraction
 from stages.record_files import Bad, Limits
 from stages.splits import Split
+from stages.web_records import Page, html_page, warc_records
 
 PART_ROWS = 32768
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +35,7 @@ class _Part:
     documents: list[tuple[Any, ...]] = field(default_factory=list)
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
     bytes: int = 0  # of text and metadata
+    skipped: int = 0  # records of a WARC file that are no pages
 
     def is_full(self, part_bytes: int) -> bool:
         return self.bytes >= part_bytes or max(len(self.documents), len(self.rejects)) >= PART_ROWS
@@ -63,27 +66,34 @@ class ReadSplit(beam.DoFn):
         self._limits = Limits(int(settings.max_record_bytes), int(settings.max_decompressed_bytes))
 
     def process(self, text: str) -> Iterator[Rows]:
-        split = Split.from_json(text)
+        split, settings = Split.from_json(text), self._settings
         part, piece = _Part(), split.resume_piece
-        for position, (file, row, record) in enumerate(self._records(split)):
-            if position < split.resume_at:
-                continue
-            if part.is_full(self._settings.part_bytes):
-                yield self._finish(split, piece, part, next_record=position, last=False)
-                part, piece = _Part(), piece + 1
-            source = split.source
-            document: tuple[Any, ...] | Bad
-            if not isinstance(record, Bad):
-                source = _text_or(record.get(self._settings.source_field), source)
-                document = self._document(record, source, file, row)
-            else:
-                document = record
-            if isinstance(document, Bad):
-                part.rejects.append((_utf8(source), file, row, document.reason, _utf8(document.detail)))
-            else:
-                part.documents.append(document)
-                part.bytes += len(document[2].encode()) + len(document[-1].encode())
+        with Extraction(settings.extraction_seconds, self._limits.record, settings.text_field) as extraction:
+            for position, (file, row, record) in enumerate(self._records(split)):
+                if position < split.resume_at:
+                    continue
+                if part.is_full(settings.part_bytes):
+                    yield self._finish(split, piece, part, next_record=position, last=False)
+                    part, piece = _Part(), piece + 1
+                if record is None:
+                    part.skipped += 1
+                else:
+                    self._add(part, extraction.record(record) if isinstance(record, Page) else record, split, file, row)
         yield self._finish(split, piece, part, next_record=-1, last=True)
+
+    def _add(self, part: _Part, record: Mapping[str, Any] | Bad, split: Split, file: str, row: int) -> None:
+        source = split.source
+        document: tuple[Any, ...] | Bad
+        if not isinstance(record, Bad):
+            source = _text_or(record.get(self._settings.source_field), source)
+            document = self._document(record, source, file, row)
+        else:
+            document = record
+        if isinstance(document, Bad):
+            part.rejects.append((_utf8(source), file, row, document.reason, _utf8(document.detail)))
+        else:
+            part.documents.append(document)
+            part.bytes += len(document[2].encode()) + len(document[-1].encode())
 
     def _finish(self, split: Split, piece: int, part: _Part, *, next_record: int, last: bool) -> Rows:
         name = split.part_name(piece)
@@ -92,16 +102,23 @@ class ReadSplit(beam.DoFn):
             artifacts.write_part(self._rejects, name, batch, compress=True)
         batch = part.batch(schemas.DOCUMENTS, part.documents)
         text_bytes = batch.column("text").get_total_buffer_size()
-        about = {"next_record": next_record, "last": int(last), "text_bytes": text_bytes}
+        about = {"next_record": next_record, "last": int(last), "text_bytes": text_bytes, "skipped": part.skipped}
         return name, batch.replace_schema_metadata({key: str(value) for key, value in about.items()})
 
-    def _records(self, split: Split) -> Iterator[tuple[str, int, Mapping[str, Any] | Bad]]:
+    def _records(self, split: Split) -> Iterator[tuple[str, int, Page | Mapping[str, Any] | Bad | None]]:
         if split.kind == "text":
             for path in split.files:
                 yield path, 0, record_files.text_record(path, self._limits, self._settings.text_field)
             return
+        if split.kind == "html":
+            for path in split.files:
+                yield path, 0, html_page(path, self._limits)
+            return
         path = split.files[0]
-        if split.kind == "parquet":
+        records: Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]
+        if split.kind == "warc":
+            records = warc_records(path, self._limits, self._settings)
+        elif split.kind == "parquet":
             records = record_files.parquet_records(path, range(split.start, split.end), split.first_row, self._limits)
         elif split.kind == "arrow":
             records = record_files.arrow_records(path, self._limits)

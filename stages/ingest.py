@@ -2,8 +2,9 @@
 
     input    one row per record of the input files, in the order of the configuration and of the files
     output   `documents` in parts of about `ingest.part_bytes` of text; `rejects` with file, row and reason
-    dropped  records that are too large, not UTF-8, not a JSON object or CSV row, or without text; each is counted,
-             and the run fails when they are more than `ingest.max_reject_share` of all
+    dropped  records that are too large, not UTF-8, not a JSON object or CSV row, or without text, and pages whose
+             text cannot be extracted; each is counted, and the run fails when they are more than
+             `ingest.max_reject_share` of all. Records of WARC files that are no pages are counted as skipped
     cost     one pass over the files (two over large uncompressed JSONL: its lines are counted first)
 
 The files are divided into *splits* by their sizes alone, so parts are the same whatever the number of workers.
@@ -29,11 +30,14 @@ from pipeline.storage import Directory
 from stages import record_files
 from stages.arrays import problems_beside
 from stages.documents import ReadSplit
+from stages.extraction import PROCESS_BYTES
 from stages.splits import Split, file_size, input_files, plan_splits
 
 REJECTS = "rejects"
 LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
+WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
+WEB_FORMATS = ("warc", "html")
 
 
 class CountLines(beam.DoFn):
@@ -88,6 +92,8 @@ def estimate(run: Run) -> Estimate:
     )
     # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
     each = 6 * settings.part_bytes + 4 * min(settings.max_record_bytes, unpacked)
+    if any(kind in WEB_FORMATS for _, kind, _ in files):
+        each += PROCESS_BYTES
     return Estimate(memory=0, disk=unpacked, each_worker=each, elements=len(plan_splits(settings, files)))
 
 
@@ -108,18 +114,30 @@ def work(run: Run) -> Mapping[str, Any]:
                 | "Write" >> beam.ParDo(WritePart(documents, compress=True))
             )
 
-        size = sum(file_size(path) for path in {path for split in splits for path in split.files})
-        guess = max(len(splits), size // settings.part_bytes)
+        kinds = {path: split.kind for split in splits for path in split.files}
+        sizes = {path: file_size(path) for path in kinds}
+        guess = max(len(splits), sum(sizes.values()) // settings.part_bytes)
+        seconds = sum(
+            size / (WEB_BYTES_PER_SECOND if kinds[path] in WEB_FORMATS else BYTES_PER_SECOND)
+            for path, size in sizes.items()
+        )
         with run.watching("documents", guess, "ingest: reading"):
-            run.runner.run(build, len(left), size / BYTES_PER_SECOND)
+            run.runner.run(build, len(left), seconds)
     refused = sum(part.rows for part in artifacts.written_parts(rejects))
     artifacts.finish(rejects, mark, {}, {}, {"rows": refused})
     parts = artifacts.written_parts(documents)
     kept = sum(part.rows for part in parts)
     _check_rejects(run, kept, refused)
     documents.remove(LINES)
-    text_bytes = sum(int(artifacts.part_metadata(documents, part)["text_bytes"]) for part in parts)
-    return {"records": kept + refused, "documents": kept, "rejected": refused, "text_bytes": text_bytes}
+    about = [artifacts.part_metadata(documents, part) for part in parts]
+    text_bytes, skipped = (sum(int(each[name]) for each in about) for name in ("text_bytes", "skipped"))
+    return {
+        "records": kept + refused,
+        "documents": kept,
+        "rejected": refused,
+        "skipped": skipped,
+        "text_bytes": text_bytes,
+    }
 
 
 def _with_first_rows(run: Run, splits: list[Split]) -> list[Split]:
@@ -172,7 +190,7 @@ def _check_rejects(run: Run, kept: int, refused: int) -> None:
     first = rejects.filter(pc.equal(pc.cast(rejects["reason"], pa.string()), most["values"])).slice(0, 1).to_pylist()[0]
     remedy = (
         "set ingest.text_field"
-        if most["values"] == "no_text" and kept == 0
+        if most["values"] == "no_text" and first["detail"].startswith("no field")
         else f"see {run.artifact(REJECTS).url}, mend the input or raise ingest.max_reject_share"
     )
     raise TooManyRejects(

@@ -1,4 +1,4 @@
-"""Records out of files: JSONL, Parquet, Arrow IPC, CSV and plain text, none of them trusted.
+"""Records out of files: JSONL, Parquet, Arrow IPC, CSV and plain text, none of them trusted. Web pages: web_records.py.
 
 Every reader yields `(row, record)` in file order, where `record` is a mapping of field names to values or a `Bad` that
 says why there is none. A line above the limit is passed over without being held, a compressed file never unpacks to
@@ -27,20 +27,16 @@ import zstandard
 from pipeline.errors import InputError
 
 COMPRESSIONS = (".gz", ".zst", ".bz2")
-FORMATS = {
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    ".csv": "csv",
-    ".txt": "text",
-    ".text": "text",
-    ".md": "text",
-    ".rst": "text",
+ENDINGS = {
+    "jsonl": (".jsonl", ".ndjson", ".json"),
+    "parquet": (".parquet",),
+    "arrow": (".arrow", ".feather", ".ipc"),
+    "csv": (".csv",),
+    "text": (".txt", ".text", ".md", ".rst"),
+    "warc": (".warc", ".wet"),
+    "html": (".html", ".htm", ".xhtml"),
 }
+FORMATS = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
 # A zstd block of 4 bytes can stand for 128 KiB, so this much input unpacks to at most 64 MiB at a time.
 ZSTD_STEP = 2048
 

@@ -21,8 +21,8 @@ from graph_sort import metrics, packing
 from graph_sort.packing import Contexts
 from pipeline import artifacts
 from pipeline.artifacts import Part
-from pipeline.ledger import Ledger
-from pipeline.stage import Estimate, Run, Stage
+from pipeline.ledger import Characters, Ledger
+from pipeline.stage import TEXT, Estimate, Run, Stage
 from shards.contexts import batch_contexts
 from stages.arrays import all_values, all_vectors, read_graph
 from stages.context_rows import TokenStore
@@ -103,7 +103,25 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
     ledger.tokens_of_placed = int(lengths[placed].sum())
     ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
     ledger.tokens_dropped = int(run.manifest("shards").statistics["dropped_tokens"])
+    ledger.characters = characters_of(run)
     return ledger
+
+
+def characters_of(run: Run) -> Characters | None:
+    """What refining took away and put in, by the list of changes; None where nothing is refined."""
+    if run.text == "documents":
+        return None
+    statistics = run.manifest(run.text).statistics
+    found = Characters(statistics["characters_read"], statistics["characters"])
+    changes = run.artifact("refined/changes")
+    for part in run.manifest("refined/changes").parts:
+        batch = artifacts.read_part(changes, part, ["operation", "characters_removed", "characters_added"])
+        table = pa.table([_strings(batch.column(0)), *batch.columns[1:]], names=batch.schema.names)
+        sums = [("characters_removed", "sum"), ("characters_added", "sum")]
+        for row in table.group_by("operation").aggregate(sums).to_pylist():
+            found.removed[row["operation"]] += row["characters_removed_sum"]
+            found.added[row["operation"]] += row["characters_added_sum"]
+    return found
 
 
 def _strings(column: pa.Array) -> pa.Array:
@@ -200,8 +218,8 @@ def work(run: Run) -> Mapping[str, Any]:
             **run.manifest("shards").statistics,
             "context_length": run.config.pack.context_length,
         },
-        "stages": {name: run.manifest(name).statistics for name in STAGE.parents},
-        "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents},
+        "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(run)},
+        "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(run)},
     }
     directory = run.artifact("report")
     directory.write_json(METRICS, report)
@@ -239,7 +257,7 @@ STAGE = Stage(
     "report",
     "report",
     1,
-    ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards"),
+    ("documents", TEXT, "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards"),
     parameters,
     estimate,
     work,

@@ -17,10 +17,12 @@ from pipeline.errors import InputError
 from pipeline.storage import expand
 from stages import record_files
 
+DOCUMENT_FILES = ("text", "html")  # formats of which a file is one document
+
 
 @dataclass(frozen=True)
 class Split:
-    """Work for one worker: a stretch of one file, or several small text files.
+    """Work for one worker: a stretch of one file, or several small files that are one document each.
 
     `start` and `end` are bytes of a JSONL file, or row groups of a Parquet file; −1 stands for the whole file.
     """
@@ -66,7 +68,7 @@ def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
                 kind = "text"  # a directory of files: what is not a record file is a document
             if kind is None:
                 raise InputError(f"{path}: its name does not tell its format; set ingest.format")
-            source = PurePosixPath(pattern if in_directory and kind == "text" else path).name
+            source = PurePosixPath(pattern if in_directory and kind in DOCUMENT_FILES else path).name
             if not _is_unicode(path):
                 raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
             found.setdefault(path, (kind, _stem(source)))
@@ -93,16 +95,16 @@ def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Spl
     def add(kind: str, paths: tuple[str, ...], source: str, *stretch: int) -> None:
         splits.append(Split(len(splits), kind, paths, source, *stretch))
 
-    texts: list[str] = []
-    text_bytes, text_source = 0, ""
+    batch: list[str] = []  # of files that are one document each
+    batch_bytes, batch_of = 0, ("", "")
     for path, kind, source in files:
         size = file_size(path)
-        if texts and (kind != "text" or source != text_source or text_bytes + size > settings.part_bytes):
-            add("text", tuple(texts), text_source)
-            texts, text_bytes = [], 0
-        if kind == "text":
-            texts.append(path)
-            text_bytes, text_source = text_bytes + size, source
+        if batch and ((kind, source) != batch_of or batch_bytes + size > settings.part_bytes):
+            add(batch_of[0], tuple(batch), batch_of[1])
+            batch, batch_bytes = [], 0
+        if kind in DOCUMENT_FILES:
+            batch.append(path)
+            batch_bytes, batch_of = batch_bytes + size, (kind, source)
         elif kind == "jsonl" and record_files.compression_of(path) is None and size > settings.split_bytes:
             for start in range(0, size, settings.split_bytes):
                 add(kind, (path,), source, start, min(start + settings.split_bytes, size))
@@ -111,8 +113,8 @@ def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Spl
                 add(kind, (path,), source, first, last, row)
         else:
             add(kind, (path,), source)
-    if texts:
-        add("text", tuple(texts), text_source)
+    if batch:
+        add(batch_of[0], tuple(batch), batch_of[1])
     return splits
 
 

@@ -66,7 +66,8 @@ def make_corpus(originals: int = 240, seed: int = 7) -> Corpus:
     # One group larger than k, and six pairs.
     shuffled = {f"shuffled-{number:02}": chosen[max(24, 13 + number)] for number in range(K + 10)}
     for copy, name in exact.items():
-        texts[copy] = texts[name].upper().replace(" ", "\n", 3) + " "
+        head, tail = texts[name][:300], texts[name][300:]
+        texts[copy] = head.upper().replace(" ", "\n", 3) + tail + " "
     for copy, name in near.items():
         parts = texts[name].split(" ")
         texts[copy] = " ".join([*parts[:70], "otherwise", *parts[71:]])

@@ -37,7 +37,7 @@ def _normalize(
     ends: npt.NDArray[np.int64],
 ) -> None:
     offsets, data = strings
-    classes, folded = tables
+    classes, folded, _ = tables
     written = 0
     for document in range(len(offsets) - 1):
         position = offsets[document]

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
+from text_core.arrays import distinct_pairs, read_only
 from text_core.hashing import mix64
 
 DETECTION_PROBABILITY = 0.99
 WHOLE_BUCKET = 64  # documents; in a bucket up to this size all pairs are candidates
-PREDECESSORS = 32  # in a larger one, those before a document that it is paired with, besides the first
+STRETCH = 32  # documents; a larger bucket is cut into stretches of so many
 
 
 class UnreachableThresholdError(ValueError):
@@ -57,36 +57,76 @@ def band_keys(signatures: npt.NDArray[np.uint32], bands: int, rows: int) -> npt.
 def candidate_pairs(keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The pairs of rows that share a key, from m records (key, row) in any order: int64[p, 2], a < b.
 
-    Pairs are distinct and ascending, whatever the order of the records; a repeated record counts once. A bucket
-    of up to 64 rows gives all its pairs. In a larger one each row, in ascending order, is paired with the 32
-    before it and with the bucket's first: at most 33 pairs a row keep a boilerplate bucket linear and connected.
-    Costs two sorts.
+    Pairs are distinct and ascending, whatever the order of the records; a repeated record counts once. A bucket of up
+    to 64 rows gives all its pairs. A larger one is a star of stars: it is cut into stretches of 32 rows, each of which
+    gives all its pairs, and the lowest rows of the stretches form the next bucket. Even keys order a bucket by salt, a
+    hash of key and row, so that rows which share several buckets meet different others in each; odd keys by row, so
+    that neighbours meet. A boilerplate bucket costs at most 16.5 pairs a row and stays connected. Costs a few sorts.
     """
-    keys, rows = np.asarray(keys, np.uint64), np.asarray(rows, np.int64)
+    keys, rows = _distinct(np.asarray(keys, np.uint64), np.asarray(rows, np.int64))
+    found = [np.empty((0, 2), dtype=np.int64)]
+    level = 0
+    while len(keys):
+        begins = np.append(True, keys[1:] != keys[:-1])
+        bucket = np.cumsum(begins) - 1
+        large = np.bincount(bucket)[bucket] > WHOLE_BUCKET
+        salted = large & (keys % np.uint64(2) == 0)
+        order = np.lexsort((np.where(salted, salts(keys, rows, level), 0), bucket))  # stable: the others stay by row
+        keys, rows, large = keys[order], rows[order], large[order]
+        place = np.arange(len(keys), dtype=np.int64) - np.flatnonzero(begins)[bucket]
+        place = np.where(large, place % STRETCH, place)
+        found.append(_all_pairs(place, rows))
+        leaders = np.minimum.reduceat(rows, np.flatnonzero(place == 0))
+        heads = np.flatnonzero((place == 0) & large)
+        keys, rows = keys[heads], leaders[(np.cumsum(place == 0) - 1)[heads]]
+        keys, rows = _distinct(keys, rows)
+        level += 1
+    return distinct_pairs(np.concatenate(found))
+
+
+def pairs_across(keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], first_other: int) -> npt.NDArray[np.int64]:
+    """As `candidate_pairs`, but only pairs of a row below `first_other` with one from it on: int64[p, 2].
+
+    In a bucket with more than 64 others each row gets 64 of them, successive from a place that its salt chooses.
+    """
+    keys, rows = _distinct(np.asarray(keys, np.uint64), np.asarray(rows, np.int64))
+    other = rows >= first_other
+    own_keys, own_rows = keys[~other], rows[~other]
+    other_keys, other_rows = keys[other], rows[other]
+    first = np.searchsorted(other_keys, own_keys)
+    size = np.searchsorted(other_keys, own_keys, side="right") - first
+    partners = np.minimum(size, WHOLE_BUCKET)
+    start = (salts(own_keys, own_rows, 0) % np.maximum(size, 1).astype(np.uint64)).astype(np.int64)
+    step = np.arange(partners.sum(), dtype=np.int64) - np.repeat(np.cumsum(partners) - partners, partners)
+    chosen = np.repeat(first, partners) + (np.repeat(start, partners) + step) % np.repeat(size, partners)
+    return distinct_pairs(np.column_stack((np.repeat(own_rows, partners), other_rows[chosen])))
+
+
+def salts(keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], level: int) -> npt.NDArray[np.uint64]:
+    """A hash of each of m records (key, row), uint64[m], other at each level: what divides a bucket."""
+    result = np.empty(len(keys), dtype=np.uint64)
+    _fill_salts(read_only(keys, np.uint64), read_only(rows, np.int64), np.uint64(level), result)
+    return result
+
+
+def _distinct(
+    keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Records in ascending order of key and row, each once."""
     order = np.lexsort((rows, keys))
     keys, rows = keys[order], rows[order]
     fresh = np.ones(len(keys), dtype=np.bool_)
     fresh[1:] = (keys[1:] != keys[:-1]) | (rows[1:] != rows[:-1])
-    keys, rows = keys[fresh], rows[fresh]
+    return keys[fresh], rows[fresh]
 
-    begins = np.ones(len(keys), dtype=np.bool_)
-    begins[1:] = keys[1:] != keys[:-1]
-    bucket = np.cumsum(begins) - 1
-    first = np.flatnonzero(begins)[bucket]  # where each record's bucket begins
-    record = np.arange(len(keys), dtype=np.int64)
-    large = np.bincount(bucket)[bucket] > WHOLE_BUCKET
-    partners = np.where(large, np.minimum(record - first, PREDECESSORS + 1), record - first)
 
-    later = np.repeat(record, partners)
-    back = np.arange(len(later), dtype=np.int64) - np.repeat(np.cumsum(partners) - partners, partners)
-    earlier = np.where(large[later] & (back == PREDECESSORS), first[later], later - 1 - back)
-    a, b = rows[earlier], rows[later]
-
-    order = np.lexsort((b, a))
-    pairs = np.stack((a[order], b[order]), axis=1)
-    fresh = np.ones(len(pairs), dtype=np.bool_)
-    fresh[1:] = (pairs[1:] != pairs[:-1]).any(axis=1)
-    return pairs[fresh]
+def _all_pairs(place: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Each row with those before it in its stretch, by its place there: int64[p, 2], a < b."""
+    later = np.repeat(np.arange(len(rows), dtype=np.int64), place)
+    back = np.arange(len(later), dtype=np.int64) - np.repeat(np.cumsum(place) - place, place)
+    pairs = np.column_stack((rows[later - 1 - back], rows[later]))
+    pairs.sort(axis=1)
+    return pairs
 
 
 @njit(cache=True, nogil=True)
@@ -97,3 +137,11 @@ def _fill_band_keys(signatures: npt.NDArray[np.uint32], rows: int, keys: npt.NDA
             for place in range(band * rows, (band + 1) * rows):
                 value = mix64(value ^ np.uint64(signatures[document, place])) + np.uint64(1)
             keys[document, band] = value
+
+
+@njit(cache=True, nogil=True)
+def _fill_salts(
+    keys: npt.NDArray[np.uint64], rows: npt.NDArray[np.int64], level: np.uint64, result: npt.NDArray[np.uint64]
+) -> None:
+    for i in range(len(keys)):
+        result[i] = mix64(mix64(keys[i] + level) ^ np.uint64(rows[i]))

@@ -20,7 +20,9 @@ class Rule(NamedTuple):
     maximum: float | None = None
 
 
-# Rae et al. 2021 (arXiv 2112.11446), A1.1; one bound a rule, so that a reason says what was wrong.
+# One bound a rule, so that a reason says what was wrong. Bounds are the published ones, as datatrove 0.10 reads them.
+
+# Rae et al. 2021 (arXiv 2112.11446), A1.1.
 GOPHER_QUALITY: tuple[Rule, ...] = (
     # "any document that does not contain between 50 and 100,000 words"
     Rule("gopher_too_few_words", "word_count", minimum=50),
@@ -39,6 +41,59 @@ GOPHER_QUALITY: tuple[Rule, ...] = (
     # "at least two of the following English words: the, be, to, of, and, that, have, with"
     Rule("gopher_too_few_stop_words", "stop_word_count", minimum=2),
 )
+
+# The same, but that the alphabetic words are counted among what white space divides. datatrove counts them among its
+# tokenizer's words, of which every bracket and full stop is one: by them nearly all technical text falls to that rule.
+GOPHER_LENIENT: tuple[Rule, ...] = (
+    *(rule for rule in GOPHER_QUALITY if rule.signal != "alphabetic_word_ratio"),
+    Rule("gopher_too_few_alphabetic_chunks", "alphabetic_chunk_ratio", minimum=0.8),
+)
+
+# Rae et al. 2021, Table A1.
+GOPHER_REPETITION: tuple[Rule, ...] = (
+    Rule("gopher_duplicate_paragraphs", "duplicate_paragraph_fraction", maximum=0.30),
+    Rule("gopher_duplicate_paragraph_chars", "duplicate_paragraph_char_fraction", maximum=0.20),
+    Rule("gopher_duplicate_lines", "duplicate_line_fraction", maximum=0.30),
+    Rule("gopher_duplicate_line_chars", "duplicate_line_char_fraction", maximum=0.20),
+    Rule("gopher_top_2_gram", "top_2_gram_char_fraction", maximum=0.20),
+    Rule("gopher_top_3_gram", "top_3_gram_char_fraction", maximum=0.18),
+    Rule("gopher_top_4_gram", "top_4_gram_char_fraction", maximum=0.16),
+    Rule("gopher_duplicate_5_grams", "duplicate_5_gram_char_fraction", maximum=0.15),
+    Rule("gopher_duplicate_6_grams", "duplicate_6_gram_char_fraction", maximum=0.14),
+    Rule("gopher_duplicate_7_grams", "duplicate_7_gram_char_fraction", maximum=0.13),
+    Rule("gopher_duplicate_8_grams", "duplicate_8_gram_char_fraction", maximum=0.12),
+    Rule("gopher_duplicate_9_grams", "duplicate_9_gram_char_fraction", maximum=0.11),
+    Rule("gopher_duplicate_10_grams", "duplicate_10_gram_char_fraction", maximum=0.10),
+)
+
+# Raffel et al. 2020 (arXiv 1910.10683), §2.2; counted in the lines that its line rules keep.
+C4: tuple[Rule, ...] = (
+    # "removed any page where the phrase “lorem ipsum” appeared"
+    Rule("c4_lorem_ipsum", "c4_lorem_ipsum_lines", maximum=0),
+    # "removed any pages that contained a curly bracket"
+    Rule("c4_curly_bracket", "c4_curly_bracket_lines", maximum=0),
+    # "discarded any page with fewer than 5 sentences"
+    Rule("c4_too_few_sentences", "c4_sentence_count", minimum=5),
+)
+
+# Penedo et al. 2024 (arXiv 2406.17557), §3.6 and appendix; the last two as datatrove has them beside the paper's.
+FINEWEB: tuple[Rule, ...] = (
+    # "fraction of lines ending with punctuation ≤ 0.12"
+    Rule("fineweb_too_few_terminated_lines", "line_punct_ratio", minimum=0.12),
+    # "fraction of lines shorter than 30 characters ≥ 0.67"
+    Rule("fineweb_too_many_short_lines", "short_line_ratio", maximum=0.67),
+    # "fraction of characters in duplicated lines ≥ 0.1" in the paper; 0.01 in the code that made the dataset
+    Rule("fineweb_duplicate_line_chars", "char_dup_ratio", maximum=0.01),
+    Rule("fineweb_too_many_lines", "newline_to_token_ratio", maximum=0.3),
+)
+
+PRESETS: dict[str, tuple[Rule, ...]] = {
+    "gopher_lenient": GOPHER_LENIENT,
+    "gopher_quality": GOPHER_QUALITY,
+    "gopher_repetition": GOPHER_REPETITION,
+    "c4": C4,
+    "fineweb": FINEWEB,
+}
 
 
 def first_failed(rules: Sequence[Rule], signals: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.int16]:

@@ -2,8 +2,9 @@
 
 A word is a maximal run of letters, marks and numbers that does not begin with a mark; an apostrophe (' or ’)
 stays inside between two letters. This is UAX #29 ("Unicode Text Segmentation", word boundaries) for scripts that
-space their words, except that `_`, and `.` or `,` between digits, separate. In Han, Kana, Thai, Lao, Khmer
-and Myanmar, where finding words takes a dictionary, each letter with its marks is a word.
+space their words, except that `_`, and `.` or `,` between digits, separate. In Han, Kana, Hangul syllables, Thai, Lao,
+Khmer and Myanmar, where finding words takes a dictionary, each letter with its marks is a word; a run of single Hangul
+jamo is one. Shingles, vectors and word lists go by these; ratios and n-grams by the tokens of `tokens.py`.
 """
 
 from typing import NamedTuple
@@ -17,8 +18,8 @@ from text_core.strings import Strings
 from text_core.unicode import APOSTROPHE, LETTER, MARK, NUMBER, UNSPACED, UnicodeTables, decode, unicode_tables
 
 # FNV-1a, 64 bits (Fowler, Noll and Vo, 1991), taken over code points instead of octets
-_FNV_BASIS = np.uint64(0xCBF29CE484222325)
-_FNV_PRIME = np.uint64(0x100000001B3)
+FNV_BASIS = np.uint64(0xCBF29CE484222325)
+FNV_PRIME = np.uint64(0x100000001B3)
 
 
 class WordTable(NamedTuple):
@@ -53,7 +54,7 @@ def word_table(strings: Strings) -> WordTable:
 @njit(cache=True, nogil=True)
 def _fill_words(strings: Strings, tables: UnicodeTables, table: WordTable) -> int:
     offsets, data = strings  # unpacked: numba counts references at each access to a tuple's array
-    classes, folded = tables
+    classes, folded, _ = tables
     hashes, starts, ends, document_offsets = table
     count = 0
     for document in range(len(offsets) - 1):
@@ -83,7 +84,7 @@ def _read_word(
     """The end and the hash of the word that begins at `position`."""
     code, width = decode(data, position, end)
     base = classes[code]  # the class of the last code point that is no mark
-    value = (_FNV_BASIS ^ np.uint64(folded[code])) * _FNV_PRIME
+    value = (FNV_BASIS ^ np.uint64(folded[code])) * FNV_PRIME
     position += width
     while position < end:
         code, width = decode(data, position, end)
@@ -99,6 +100,6 @@ def _read_word(
             code = 0x27
         elif kind != MARK:
             break
-        value = (value ^ np.uint64(folded[code])) * _FNV_PRIME
+        value = (value ^ np.uint64(folded[code])) * FNV_PRIME
         position += width
     return position, mix64(value)

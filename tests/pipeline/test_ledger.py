@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.errors import LedgerImbalance
-from pipeline.ledger import Ledger
+from pipeline.ledger import Characters, Ledger
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def test_balanced_ledger_passes(ledger: Ledger) -> None:
     }
     assert written["sources"]["books"] == {"read": 3, "rejected": 0, "dropped": {"too_short": 1}, "placed": 2}
     assert written["tokens"] == {"of_placed_documents": 100, "in_shards": 97, "dropped_by_packing": 3}
+    assert "characters" not in written
 
 
 def test_empty_ledger_balances() -> None:
@@ -65,3 +66,20 @@ def test_one_lost_token_is_found(ledger: Ledger, field: str) -> None:
 
     with pytest.raises(LedgerImbalance, match="tokens of placed documents"):
         ledger.check()
+
+
+def test_characters_that_refining_lost_are_found(ledger: Ledger) -> None:
+    ledger.characters = Characters(read=50, refined=44)
+    ledger.characters.removed.update(edit_1=8, redact_ip=7)
+    ledger.characters.added.update(redact_ip=9)
+    ledger.check()
+    assert ledger.to_json()["characters"] == {
+        "read": 50,
+        "operations": {"edit_1": {"removed": 8, "added": 0}, "redact_ip": {"removed": 7, "added": 9}},
+        "refined": 44,
+    }
+
+    ledger.characters.removed["edit_1"] -= 1
+
+    assert ledger.problems() == ["50 characters read, 44 refined with 14 removed and 9 added"]
+    assert not ledger.to_json()["balances"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.ledger import Ledger
+from pipeline.ledger import Characters, Ledger
 from pipeline.summary import MAX_SOURCES, render
 
 
@@ -54,6 +54,20 @@ def test_counts_metrics_and_balance_are_shown(report: dict[str, Any]) -> None:
 def test_names_that_look_like_markup_are_printed_as_they_are(report: dict[str, Any]) -> None:
     assert ["[red]web[/red]", "1,200", "·", "100", "50", "1,050"] in rows_of(report)
     assert ["books", "4", "1", "·", "·", "3"] in rows_of(report)
+
+
+def test_characters_are_shown_where_text_was_refined(report: dict[str, Any]) -> None:
+    assert "characters" not in text_of(report)
+    characters = Characters(read=5000, refined=3010)
+    characters.removed.update(symbol_lines=2000)
+    characters.added.update(redact_ip=10)
+    report["ledger"]["characters"] = characters.to_json()
+
+    rows = rows_of(report)
+
+    assert ["symbol_lines", "2,000", "0"] in rows
+    assert ["redact_ip", "0", "10"] in rows
+    assert ["5,000", "read,", "3,010", "refined"] in rows
 
 
 def test_imbalance_is_shouted(report: dict[str, Any]) -> None:

@@ -391,3 +391,15 @@ def test_a_field_of_no_use_for_its_purpose_stays_as_metadata(ingested: Any, tmp_
     documents, _ = ingested(write_jsonl(tmp_path / "a.jsonl", [{"text": "one", "id": {"part": 1}, "url": ["a", "b"]}]))
     assert (documents[0]["record_id"], documents[0]["url"]) == (None, None)
     assert json.loads(documents[0]["metadata"]) == {"id": {"part": 1}, "url": ["a", "b"]}
+
+
+def test_pages_are_documents_and_what_is_none_is_counted(execute: Execute, rows: Any, tmp_path: Path) -> None:
+    head = b"WARC/1.0\r\nWARC-Type: %s\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n%s\r\n\r\n"
+    records = [(b"warcinfo", b"a: b"), (b"conversion", b"A text."), (b"conversion", b"\xff"), (b"request", b"GET /")]
+    path = tmp_path / "a.wet"
+    path.write_bytes(b"".join(head % (kind, len(content), content) for kind, content in records))
+    run = execute(tmp_path / "run", "ingest", ingest={"inputs": [str(path)], "max_reject_share": 1})
+    statistics = run.manifest("documents").statistics
+    assert [statistics[name] for name in ("records", "documents", "rejected", "skipped")] == [2, 1, 1, 2]
+    assert [row["text"] for row in rows(run)] == ["A text."]
+    assert [row["reason"] for row in rows(run, "rejects")] == ["bad_utf8"]

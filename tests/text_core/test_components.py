@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.components import UnconnectedSurvivorError, connected_components, evidence
+from text_core.components import (
+    UnconnectedSurvivorError,
+    connected_components,
+    evidence,
+    evidence_of_chunks,
+    star_round,
+)
 
 NODES = 12
 edge_lists = st.lists(st.tuples(st.integers(0, NODES - 1), st.integers(0, NODES - 1)), max_size=20)
@@ -29,6 +35,27 @@ def test_labels_are_the_smallest_members_of_networkx_components(edges):
     assert connected_components(edge_array(edges), NODES).tolist() == expected.tolist()
 
 
+@settings(max_examples=100, deadline=None)
+@given(edge_lists)
+def test_star_rounds_end_in_the_same_components(edges):
+    stars, before = edge_array(edges), None
+    for _ in range(20):
+        before, stars = stars, star_round(stars)
+        if np.array_equal(before, stars):
+            break
+    labels = connected_components(edge_array(edges), NODES)
+    assert stars.tolist() == [[node, label] for node, label in enumerate(labels.tolist()) if node != label]
+
+
+def test_star_rounds_shorten_a_chain():
+    nodes = np.random.default_rng(0).permutation(4096)
+    stars, rounds = np.column_stack((nodes[1:], nodes[:-1])), 0
+    while len(np.unique(stars[:, 1])) > 1:
+        stars, rounds = star_round(stars), rounds + 1
+    assert rounds <= 10
+    assert len(stars) == 4095
+
+
 @settings(max_examples=50, deadline=None)
 @given(edge_lists, st.randoms())
 def test_evidence_is_the_lowest_edge_on_a_shortest_path(edges, random):
@@ -46,6 +73,9 @@ def test_evidence_is_the_lowest_edge_on_a_shortest_path(edges, random):
         ]
         expected.append(min(closer, default=-1))
     assert evidence(edge_array(edges), survivors).tolist() == expected
+    for size in (1, 7):
+        chunks = [edge_array(edges[start : start + size]) for start in range(0, len(edges), size)]
+        assert evidence_of_chunks(chunks, survivors).tolist() == expected
 
 
 def test_a_long_chain():
@@ -66,6 +96,8 @@ def test_no_nodes_and_no_edges():
 def test_a_survivor_outside_its_component_is_an_error():
     with pytest.raises(UnconnectedSurvivorError, match="node 2 none to 0"):
         evidence(edge_array([(0, 1)]), np.array([0, 0, 0]))
+    with pytest.raises(UnconnectedSurvivorError, match="node 2 none to 0"):
+        evidence_of_chunks([edge_array([(0, 1)])], np.array([0, 0, 0]))
 
 
 def test_nodes_out_of_range():

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
+from datatrove.pipeline.filters import (
+    C4QualityFilter,
+    FineWebQualityFilter,
+    GopherQualityFilter,
+    GopherRepetitionFilter,
+)
 
-from text_core.rules import GOPHER_QUALITY, MissingSignalError, Rule, first_failed
+from text_core.rules import PRESETS, MissingSignalError, Rule, first_failed
 
 RULES = (
     Rule("too_small", "size", minimum=2),
@@ -35,34 +41,47 @@ def test_no_rules_and_no_documents():
     assert first_failed(RULES, {"size": np.empty(0), "ratio": np.empty(0)}).tolist() == []
 
 
-def test_gopher_rules_have_one_bound_and_one_name_each():
-    assert len({rule.name for rule in GOPHER_QUALITY}) == len(GOPHER_QUALITY) == 10
-    assert all((rule.minimum is None) != (rule.maximum is None) for rule in GOPHER_QUALITY)
+@pytest.mark.parametrize("preset", PRESETS)
+def test_rules_have_one_bound_and_a_name_of_their_own(preset):
+    rules = PRESETS[preset]
+    assert all((rule.minimum is None) != (rule.maximum is None) for rule in rules)
+    assert all(rule.name.startswith(preset.split("_")[0]) for rule in rules)
+    assert len({rule.name for rule in rules}) == len(rules)
 
 
-def test_each_gopher_rule_fails_just_outside_its_published_bound():
-    good = {
-        "word_count": 50,
-        "mean_word_length": 3.0,
-        "hash_to_word_ratio": 0.1,
-        "ellipsis_to_word_ratio": 0.1,
-        "bullet_line_ratio": 0.9,
-        "ellipsis_line_ratio": 0.3,
-        "alphabetic_word_ratio": 0.8,
-        "stop_word_count": 2,
-    }
-    bad = [
-        ("word_count", 49),
-        ("word_count", 100_001),
-        ("mean_word_length", 2.9),
-        ("mean_word_length", 10.1),
-        ("hash_to_word_ratio", 0.11),
-        ("ellipsis_to_word_ratio", 0.11),
-        ("bullet_line_ratio", 0.91),
-        ("ellipsis_line_ratio", 0.31),
-        ("alphabetic_word_ratio", 0.79),
-        ("stop_word_count", 1),
-    ]
+def test_a_name_means_one_rule():
+    every = {rule for rules in PRESETS.values() for rule in rules}
+    assert len({rule.name for rule in every}) == len(every)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_each_rule_fails_just_outside_its_published_bound(preset):
+    rules = PRESETS[preset]
+    good = {rule.signal: rule.maximum if rule.minimum is None else rule.minimum for rule in rules}
+    good |= {rule.signal: rule.minimum for rule in rules if rule.minimum is not None}
+    bad = [(rule.signal, rule.maximum + 1e-9 if rule.minimum is None else rule.minimum - 1e-9) for rule in rules]
     rows = [good, *({**good, name: value} for name, value in bad)]
-    signals = {name: np.array([row[name] for row in rows], dtype=np.float32) for name in good}
-    assert first_failed(GOPHER_QUALITY, signals).tolist() == [-1, *range(10)]
+    signals = {name: np.array([row[name] for row in rows], dtype=np.float64) for name in good}
+    assert first_failed(rules, signals).tolist() == [-1, *range(len(rules))]
+
+
+def test_the_bounds_are_those_of_datatrove():
+    quality, repetition = GopherQualityFilter(), GopherRepetitionFilter()
+    bound = {
+        rule.name: rule.maximum if rule.minimum is None else rule.minimum
+        for rules in PRESETS.values()
+        for rule in rules
+    }
+    assert bound["gopher_too_few_words"] == quality.min_doc_words
+    assert bound["gopher_too_many_hashes"] == quality.max_symbol_word_ratio
+    assert bound["gopher_too_few_alphabetic_words"] == quality.max_non_alpha_words_ratio
+    assert [bound[f"gopher_top_{n}_gram"] for n in (2, 3, 4)] == [share for _, share in repetition.top_n_grams]
+    duplicates = [bound[f"gopher_duplicate_{n}_grams"] for n in range(5, 11)]
+    assert duplicates == [share for _, share in repetition.dup_n_grams]
+    assert bound["gopher_duplicate_line_chars"] == repetition.dup_line_char_frac
+    assert bound["c4_too_few_sentences"] == C4QualityFilter().min_num_sentences
+    fineweb = FineWebQualityFilter()
+    assert bound["fineweb_too_few_terminated_lines"] == fineweb.line_punct_thr
+    assert bound["fineweb_too_many_short_lines"] == fineweb.short_line_threshold
+    assert bound["fineweb_duplicate_line_chars"] == fineweb.char_duplicates_ratio
+    assert bound["fineweb_too_many_lines"] == fineweb.new_line_ratio

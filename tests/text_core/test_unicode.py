@@ -3,6 +3,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,7 @@ def test_regeneration_gives_the_shipped_tables(tmp_path):
     shipped, regenerated = unicode_tables(), read_tables(tmp_path / "tables.npz")
     assigned = shipped.classes != unicode.OTHER
     changed = (shipped.classes != regenerated.classes) | (shipped.folded != regenerated.folded)
+    changed |= shipped.token_kinds != regenerated.token_kinds
     if unicodedata.unidata_version == unicode.UNICODE_VERSION:
         assert not changed.any()
     assert np.count_nonzero(changed & assigned) < 20
@@ -24,8 +26,8 @@ def test_regeneration_gives_the_shipped_tables(tmp_path):
 @pytest.mark.parametrize(
     ("characters", "expected"),
     [
-        ("aZéßжאक한ªʼ", unicode.LETTER),
-        ("字々あーアｱไကខລ", unicode.UNSPACED),
+        ("aZéßжאकㅋªʼ", unicode.LETTER),
+        ("字々あーアｱ한ไကខລ", unicode.UNSPACED),
         ("0٣५²½Ⅳ", unicode.NUMBER),
         ("\u0301\u20e3\u0e31\u200d\u00ad", unicode.MARK),
         ("'’", unicode.APOSTROPHE),
@@ -38,6 +40,35 @@ def test_classes(characters, expected):
     assert {character: unicode_tables().classes[ord(character)] for character in characters} == dict.fromkeys(
         characters, expected
     )
+
+
+@pytest.mark.parametrize(
+    ("characters", "expected"),
+    [
+        ("/\\|@^~-\u0663\u00b1\u2192", unicode.PLAIN),
+        (" \n\u3000", unicode.SPACE),
+        ("字한…😀─\ufffd", unicode.ALONE),
+        ("!()_#*&'’“»。—", unicode.EDGE),
+        ("+%§=$€", unicode.OPENER),
+        (".", unicode.FULL_STOP),
+        ("09", unicode.DIGIT),
+        ("aéжאªʼ", unicode.LOWER),
+        ("AÉЖǅ", unicode.UPPER),
+        ("\u0301\u200d\ufe0f", unicode.ATTACHED),
+    ],
+)
+def test_token_classes(characters, expected):
+    kinds = unicode_tables().token_kinds
+    assert {character: kinds[ord(character)] & unicode.TOKEN_CLASS for character in characters} == dict.fromkeys(
+        characters, expected
+    )
+
+
+def test_symbols_are_those_of_datatrove():
+    kinds = unicode_tables().token_kinds
+    assert {chr(code) for code in np.flatnonzero(kinds & unicode.SYMBOL)} == PUNCTUATION_SET
+    assert set(unicode.TERMINAL_PUNCTUATION) == TERMINAL_PUNCTUATION
+    assert (kinds & unicode.ALPHABETIC != 0).tolist() == (unicode_tables().classes >= unicode.LETTER).tolist()
 
 
 def test_folding_is_simple_and_idempotent():

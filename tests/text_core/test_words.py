@@ -12,12 +12,12 @@ from text_core.strings import from_arrow
 from text_core.words import WordTable, word_table
 
 # The definition again, as a regular expression.
-UNSPACED = r"[[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&\p{L}]"
+UNSPACED = r"[[\p{Han}\p{Hiragana}\p{Katakana}ー\uac00-\ud7a3\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&\p{L}]"
 LETTER = rf"[\p{{L}}--{UNSPACED}]"
 MARK = r"[\p{M}\u200c\u200d\u00ad]"
 WORD = regex.compile(rf"(?V1){UNSPACED}{MARK}*|(?:{LETTER}{MARK}*(?:['’](?={LETTER}))?|\p{{N}}{MARK}*)+")
 
-PIECES = [*"abZéßжא'’5٣²字かーไยั한_.-# \n\t…😀❤", "e\u0301", "\ufe0f", "\u200d", "\u00ad", "don't", "l’été"]
+PIECES = [*"abZéßжא'’5٣²字かー한ㅋไยั한_.-# \n\t…😀❤", "e\u0301", "\ufe0f", "\u200d", "\u00ad", "don't", "l’été"]
 texts = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 
 
@@ -37,7 +37,7 @@ def words_of(texts: list[str]) -> tuple[WordTable, list[list[str]]]:
         ("Don't stop: it’s 3rd_gen, isn't?", ["Don't", "stop", "it’s", "3rd", "gen", "isn't"]),
         ("'quoted' dogs' 5'10 a''b", ["quoted", "dogs", "5", "10", "a", "b"]),
         ("cafe\u0301 l’e\u0301te\u0301", ["cafe\u0301", "l’e\u0301te\u0301"]),
-        ("漢字かなABC한국어 단어", ["漢", "字", "か", "な", "ABC한국어", "단어"]),
+        ("漢字かなABC한국어 단어", ["漢", "字", "か", "な", "ABC", "한", "국", "어", "단", "어"]),
         ("ภาษาไทย วั", ["ภ", "า", "ษ", "า", "ไ", "ท", "ย", "วั"]),
         ("می\u200cخواهم", ["می\u200cخواهم"]),
         ("❤\ufe0f 👩\u200d🚀 \u0301x", ["x"]),
