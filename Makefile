@@ -26,7 +26,7 @@ demo: $(READY)
 	$(BIN)/sequitur show demo/run/shards --context 0
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

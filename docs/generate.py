@@ -57,10 +57,10 @@ MEANINGS: dict[str, dict[str, str]] = {
     },
     "selection": {
         "kept": "whether the document stays",
-        "reason": "the rule it failed, `repeated_id`, `exact_duplicate` or `fuzzy_duplicate`; null where kept",
+        "reason": "the rule it failed, or [what else](guide.md#3-read-the-waterfall) spoke against it; null where kept",
         "duplicate_of": "`doc_id` of the document that stays in its place",
         "evidence": "`doc_id` of the document whose comparison with this one caused the removal",
-        "similarity": "Jaccard similarity of that pair; 1 for exact duplicates, an estimate for `fuzzy_duplicate_elsewhere`",
+        "similarity": "Jaccard similarity of that pair; 1 for exact duplicates, an estimate for fuzzy ones elsewhere",
         "ordinal": "rank of a kept document by part and row: 0 … n-1",
     },
     "selection/contamination": {

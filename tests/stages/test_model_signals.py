@@ -10,7 +10,7 @@ from sentence_transformers import SentenceTransformer
 from sklearn.linear_model import LogisticRegression
 
 from pipeline.config import Model
-from pipeline.errors import ModelError
+from pipeline.errors import ConfigError, ModelError
 from stages import model_signals
 
 
@@ -63,3 +63,26 @@ def test_memory_counts_model_and_encoder(model):
     files = [Path(model.path), *(file for file in Path(model.encoder).rglob("*") if file.is_file())]
     assert model_signals.memory_bytes({"topic": model}) >= 2 * sum(file.stat().st_size for file in files)
     assert model_signals.memory_bytes({}) == 0
+
+
+def test_in_the_job_a_score_is_a_signal_that_rules_go_by(execute, rows, tmp_path, model):
+    models = {"topic": model.model_dump()}
+    limits = [{"signal": "topic", "min": 0.5, "name": "off_topic"}]
+    run = execute(tmp_path / "run", "select", annotate={"models": models}, select={"limits": limits})
+    scores, verdicts = rows(run, "signals"), rows(run, "selection")
+    off_topic = [row["reason"] == "off_topic" for row in verdicts]
+    assert 0 < sum(off_topic) < len(off_topic)
+    assert all(score["topic"] < 0.5 for score, off in zip(scores, off_topic, strict=True) if off)
+    assert all(score["topic"] >= 0.5 for score, row in zip(scores, verdicts, strict=True) if row["kept"])
+
+
+def test_in_the_job_a_broken_model_is_an_error_of_one_line(execute, tmp_path):
+    (tmp_path / "broken.bin").write_bytes(b"no model")
+    models = {"quality": {"path": str(tmp_path / "broken.bin")}}
+    with pytest.raises(ModelError, match=r"^annotate\.models\.quality: [^\n]*broken\.bin: cannot be loaded[^\n]*$"):
+        execute(tmp_path / "run", "annotate", annotate={"models": models})
+
+
+def test_a_model_may_not_take_the_name_of_a_signal(execute, tmp_path, model):
+    with pytest.raises(ConfigError, match="there is a signal word_count already"):
+        execute(tmp_path / "run", "annotate", annotate={"models": {"word_count": model.model_dump()}})
