@@ -20,9 +20,10 @@ import numpy as np
 from pipeline import artifacts
 from pipeline.artifacts import Manifest
 from pipeline.beam import Runner, Source, WritePart
-from pipeline.config import Config, Refine
+from pipeline.config import Config
 from pipeline.errors import CorruptPart, OverMemory, StorageFull
 from pipeline.progress import Progress
+from pipeline.sections import Refine
 from pipeline.storage import Directory
 
 STATE = "_state"

@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from pipeline import artifacts
 from pipeline.beam import Rows
-from pipeline.config import Annotate
 from pipeline.errors import ConfigError
+from pipeline.sections import Annotate
 from pipeline.stage import TEXT, Estimate, Run, Stage, aligned
 from pipeline.storage import read_list
 from stages import model_signals

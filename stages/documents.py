@@ -15,7 +15,7 @@ import xxhash
 
 from pipeline import artifacts, schemas
 from pipeline.beam import Rows
-from pipeline.config import Ingest
+from pipeline.sections import Ingest
 from pipeline.storage import Directory
 from stages import record_files
 from stages.extraction import Extraction

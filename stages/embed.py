@@ -23,8 +23,8 @@ import pyarrow as pa
 
 from pipeline import artifacts, schemas
 from pipeline.beam import Rows
-from pipeline.config import Embed
 from pipeline.errors import ModelError
+from pipeline.sections import Embed
 from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
 from stages.samples import sample_texts

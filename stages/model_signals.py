@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Model
 from pipeline.errors import ModelError
+from pipeline.sections import Model
 from text_core import classifiers
 from text_core.classifiers import Classifier, ClassifierError
 

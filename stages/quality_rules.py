@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import artifacts
-from pipeline.config import Config, Select
+from pipeline.config import Config
 from pipeline.errors import ConfigError
+from pipeline.sections import Select
 from pipeline.storage import read_list
 from text_core.rules import PRESETS, Rule, first_failed
 from text_core.signals import signal_names

@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 
 from pipeline import artifacts, schemas
 from pipeline.beam import Rows
-from pipeline.config import Refine
 from pipeline.errors import ConfigError
+from pipeline.sections import Refine
 from pipeline.stage import Estimate, Run, Stage, aligned
 from pipeline.storage import Directory
 from stages.arrays import problems_beside

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config import Edit, Refine
 from pipeline.errors import ConfigError
+from pipeline.sections import Edit, Refine
 from text_core import edits, patterns, redact
 from text_core.edits import Edited, Lines, edit_some, unchanged
 from text_core.line_filters import keep_c4_lines, keep_fineweb_lines

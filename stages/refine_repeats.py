@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline import artifacts
 from pipeline.beam import Rows, Source, WritePart
-from pipeline.config import Refine
+from pipeline.sections import Refine
 from pipeline.stage import Run
 from pipeline.storage import Directory
 from stages.refine_operations import Repeats, apply, first_steps, hashed_lines

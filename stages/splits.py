@@ -12,8 +12,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.config import Ingest
 from pipeline.errors import InputError
+from pipeline.sections import Ingest
 from pipeline.storage import expand
 from stages import record_files
 

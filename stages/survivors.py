@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import artifacts
-from pipeline.config import Select
 from pipeline.errors import ConfigError
+from pipeline.sections import Select
 from pipeline.stage import Run
 from stages.verdicts import Documents
 

@@ -21,8 +21,8 @@ from typing import Any, BinaryIO
 from warcio.limitreader import LimitReader
 from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser
 
-from pipeline.config import Ingest
 from pipeline.errors import InputError
+from pipeline.sections import Ingest
 from stages.record_files import Bad, Limits, reading
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -16,6 +17,10 @@ import beam_job
 from pipeline import artifacts, cli, run_directory
 from pipeline.config import Config, validate
 from pipeline.stage import Run
+
+# The first example may wait for a kernel to be compiled.
+hypothesis.settings.register_profile("sequitur", deadline=None)
+hypothesis.settings.load_profile("sequitur")
 
 TOPICS, TOPIC_WORDS, WORDS_OF_A_DOCUMENT, K = 6, 60, 16, 8
 FINISHED_PACK = {"context_length": 1024, "validation_share": 0.1}

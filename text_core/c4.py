@@ -39,7 +39,7 @@ from text_core.citations import (
     kept_sizes,
     separate_lines,
 )
-from text_core.lines import KEPT, LineVerdicts, split_line_end, split_line_offsets, sum_by_document
+from text_core.lines import KEPT, LineVerdicts, split_line_end, split_line_offsets, stripped, sum_by_document
 from text_core.sentences import abbreviation_hashes, count_sentences, sentence_counts
 from text_core.strings import Strings
 from text_core.tokens import TokenTable, token_table
@@ -134,7 +134,7 @@ def _judge_lines(
         position = offsets[document]
         for line in range(document_offsets[document], document_offsets[document + 1]):
             stop, after = split_line_end(data, position, offsets[document + 1])
-            start, end = _stripped(data, position, stop, classes)
+            start, end = stripped(data, position, stop, classes)
             starts[line] = start
             ends[line] = end
             if _holds(data, start, end, OPENING_BRACKET):
@@ -144,24 +144,6 @@ def _judge_lines(
             else:
                 reasons[line] = _verdict(data, start, end, data, start, end, classes)
             position = after
-
-
-@njit(cache=True, nogil=True)
-def _stripped(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """Start and end of a line without the white space around it; (end, end) for a blank one."""
-    while start < end:
-        code, width = decode(data, start, end)
-        if classes[code] not in (WHITE_SPACE, NEWLINE):
-            break
-        start += width
-    while start < end:
-        last = end - 1
-        while last > start and last > end - 4 and data[last] & 0xC0 == 0x80:
-            last -= 1
-        if classes[decode(data, last, end)[0]] not in (WHITE_SPACE, NEWLINE):
-            break
-        end = last
-    return start, end
 
 
 @njit(cache=True, nogil=True)

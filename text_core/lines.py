@@ -9,6 +9,7 @@ from numba import njit
 from text_core.arrays import read_only
 from text_core.hashing import mix64
 from text_core.strings import Strings
+from text_core.unicode import NEWLINE, WHITE_SPACE, decode
 from text_core.words import FNV_BASIS, FNV_PRIME
 
 _LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
@@ -164,3 +165,21 @@ def _count_split_lines(strings: Strings, document_offsets: npt.NDArray[np.int64]
             _, position = split_line_end(data, position, offsets[document + 1])
             count += 1
         document_offsets[document + 1] = count
+
+
+@njit(cache=True, nogil=True)
+def stripped(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.NDArray[np.uint8]) -> tuple[int, int]:
+    """Start and end of a text without the white space around it, as `str.strip`; (end, end) for a blank one."""
+    while start < end:
+        code, width = decode(data, start, end)
+        if classes[code] not in (WHITE_SPACE, NEWLINE):
+            break
+        start += width
+    while start < end:
+        last = end - 1
+        while last > start and last > end - 4 and data[last] & 0xC0 == 0x80:
+            last -= 1
+        if classes[decode(data, last, end)[0]] not in (WHITE_SPACE, NEWLINE):
+            break
+        end = last
+    return start, end

@@ -38,9 +38,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from text_core.lines import stripped
 from text_core.strings import Strings
 from text_core.tokens import TokenTable
-from text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
+from text_core.unicode import unicode_tables
 
 TOP_SIZES = (2, 3, 4)  # tokens an n-gram; Table A1
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
@@ -128,7 +129,7 @@ def _fill_signals(
         segments, duplicates, duplicate_chars = _duplicate_segments(data, start, end, 1, scratch)
         signals[0, document] = duplicates / segments
         signals[1, document] = duplicate_chars / chars
-        start, end = _trim(data, start, end, classes)
+        start, end = stripped(data, start, end, classes)
         segments, duplicates, duplicate_chars = _duplicate_segments(data, start, end, 2, scratch)
         signals[2, document] = duplicates / segments
         signals[3, document] = duplicate_chars / chars
@@ -152,24 +153,6 @@ def _count_chars(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
     for position in range(start, end):
         chars += data[position] & 0xC0 != 0x80  # every byte but the continuations begins a code point
     return chars
-
-
-@njit(cache=True, nogil=True)
-def _trim(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """The bounds of `str.strip`."""
-    while start < end:
-        code, width = decode(data, start, end)
-        if classes[code] not in (WHITE_SPACE, NEWLINE):
-            break
-        start += width
-    while start < end:
-        last = end - 1
-        while last > start and data[last] & 0xC0 == 0x80:
-            last -= 1
-        if classes[decode(data, last, end)[0]] not in (WHITE_SPACE, NEWLINE):
-            break
-        end = last
-    return start, end
 
 
 @njit(cache=True, nogil=True)

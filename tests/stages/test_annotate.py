@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.config import Annotate
 from pipeline.errors import ConfigError
+from pipeline.sections import Annotate
 from pipeline.stage import Run
 from stages import annotate
 from text_core.stop_words import stop_words

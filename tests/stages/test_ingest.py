@@ -17,8 +17,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pipeline import artifacts
-from pipeline.config import Ingest
 from pipeline.errors import CorruptPart, InputError, TooManyRejects
+from pipeline.sections import Ingest
 from pipeline.stage import Run
 from pipeline.storage import Directory
 from stages import ingest

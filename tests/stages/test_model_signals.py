@@ -9,8 +9,8 @@ import skops.io
 from sentence_transformers import SentenceTransformer
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.config import Model
 from pipeline.errors import ConfigError, ModelError
+from pipeline.sections import Model
 from stages import model_signals
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from pipeline import config
-from pipeline.config import Select
 from pipeline.errors import ConfigError
+from pipeline.sections import Select
 from pipeline.stage import Run
 from stages import quality_rules
 from stages.rules_trial import try_rules

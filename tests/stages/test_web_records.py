@@ -21,8 +21,8 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from pipeline import artifacts
-from pipeline.config import Ingest
 from pipeline.errors import InputError, OverMemory, StageFailed
+from pipeline.sections import Ingest
 from pipeline.storage import Directory
 from stages import extraction, page_text, web_records
 from stages.documents import ReadSplit
