@@ -1,6 +1,6 @@
 """Signals, rules and signatures beside datatrove and rensa, on the same documents, one core, in the same run.
 
-    python -m benchmarks.text --corpus FILE [--megabytes 8] [--job-megabytes 800]
+    python -m benchmarks.text --corpus FILE [--megabytes 8] [--job-megabytes 1600]
 
 Of the corpus (JSONL with `text`, .zst or .gz or plain) every k-th document is taken, so that they are about
 `--megabytes`. Ours is what `annotate` and `select` compute from an Arrow column; datatrove's filters are called
@@ -18,6 +18,7 @@ Prints one JSON object last:
     same_words_FILTER             the same where datatrove is given our words and sentences
     two_workers_vs_one            the time of the stage `annotate` with one worker over that with two, on the corpus
                                   repeated to about `--job-megabytes` (0 leaves it out)
+    machine_two_vs_one            the same of a loop of plain arithmetic: what the machine's cores allow
     …_mb_per_s
 """
 
@@ -27,6 +28,7 @@ import argparse
 import json
 import logging
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -181,11 +183,24 @@ def two_workers_vs_one(texts: Sequence[str], megabytes: float) -> float:
         taken = {}
         for workers in (2, 1):
             run = Run(config, Runner(workers), Progress())
-            taken[workers] = seconds(
-                lambda run=run: run_directory.execute(beam_job.RECIPE, run, "annotate", "annotate")
-            )
-            run.root.remove(run.artifact("signals"))
+            started = time.perf_counter()
+            run_directory.execute(beam_job.RECIPE, run, "annotate", "annotate")
+            taken[workers] = time.perf_counter() - started
+            run.root.remove("signals")
     return taken[1] / taken[2]
+
+
+def machine_two_vs_one() -> float:
+    """How much more two processes compute than one on this machine, sharing nothing but the processor: at best 2."""
+    loop = [sys.executable, "-c", "total = 0\nfor i in range(30_000_000): total += i * i & 7"]
+    taken = {}
+    for processes in (1, 2):
+        started = time.perf_counter()
+        running = [subprocess.Popen(loop) for _ in range(processes)]
+        for one in running:
+            one.wait()
+        taken[processes] = time.perf_counter() - started
+    return 2 * taken[1] / taken[2]
 
 
 def measure(texts: list[str], job_megabytes: float) -> dict[str, float | int]:
@@ -222,6 +237,7 @@ def measure(texts: list[str], job_megabytes: float) -> dict[str, float | int]:
     os.sched_setaffinity(0, cores)
     if job_megabytes:
         figures["two_workers_vs_one"] = round(two_workers_vs_one(texts, job_megabytes), 2)
+        figures["machine_two_vs_one"] = round(machine_two_vs_one(), 2)
     return figures
 
 
@@ -229,7 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="JSONL file with a field `text`")
     parser.add_argument("--megabytes", type=float, default=8, help="how much of the corpus to take")
-    parser.add_argument("--job-megabytes", type=float, default=800, help="text for the comparison of workers; 0: none")
+    parser.add_argument("--job-megabytes", type=float, default=1600, help="text for the comparison of workers; 0: none")
     known = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
     from pipeline.errors import SequiturError

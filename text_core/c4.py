@@ -147,19 +147,30 @@ def _judge_lines(
 
 
 @njit(cache=True, nogil=True)
-def _words(data: npt.NDArray[np.uint8], position: int, end: int, classes: npt.NDArray[np.uint8]) -> tuple[int, int]:
-    """How many words the line [position, end) has, and the code points of the longest."""
-    words = longest = length = 0
+def _longest_word(data: npt.NDArray[np.uint8], position: int, end: int, classes: npt.NDArray[np.uint8]) -> int:
+    """The code points of the longest word of the line [position, end)."""
+    longest = length = 0
     while position < end:
         code, width = decode(data, position, end)
         position += width
-        if classes[code] in (WHITE_SPACE, NEWLINE):
-            length = 0
-            continue
-        words += length == 0
-        length += 1
+        length = 0 if classes[code] in (WHITE_SPACE, NEWLINE) else length + 1
         longest = max(longest, length)
-    return words, longest
+    return longest
+
+
+@njit(cache=True, nogil=True)
+def _has_words(
+    data: npt.NDArray[np.uint8], position: int, end: int, least: int, classes: npt.NDArray[np.uint8]
+) -> bool:
+    """Whether the line [position, end) has at least so many words."""
+    words, in_word = 0, False
+    while position < end and words < least:
+        code, width = decode(data, position, end)
+        position += width
+        is_space = classes[code] in (WHITE_SPACE, NEWLINE)
+        words += not (is_space or in_word)
+        in_word = not is_space
+    return words >= least
 
 
 @njit(cache=True, nogil=True)
@@ -181,11 +192,11 @@ def _verdict(
     classes: npt.NDArray[np.uint8],
 ) -> int:
     """The reason for the stripped line [start, end) of `data`, which is [text_start, text_end) without citations."""
-    if end - start > MAX_WORD_LENGTH and _words(data, start, end, classes)[1] > MAX_WORD_LENGTH:
+    if end - start > MAX_WORD_LENGTH and _longest_word(data, start, end, classes) > MAX_WORD_LENGTH:
         return TOO_LONG_WORD
     if not _is_terminated(text, text_start, text_end):
         return NO_TERMINAL_PUNCTUATION
-    if _words(data, start, end, classes)[0] < MIN_WORDS:
+    if not _has_words(data, start, end, MIN_WORDS, classes):
         return TOO_FEW_WORDS
     found = _phrases(text, text_start, text_end)  # one bit a phrase
     if found & 1:

@@ -2,7 +2,7 @@
 
 | signal | dtype | formula | source |
 |---|---|---|---|
-| compression_ratio | float32 | bytes of the document as a zstd frame of level 3 / bytes; 0 for an empty one | – |
+| compression_ratio | float32 | bytes of the document as a zstd frame of level 1 / bytes; 0 for an empty one | – |
 
 The frame of a document of a few dozen bytes is longer than the document: short texts have ratios above 1.
 """
@@ -13,7 +13,7 @@ import zstandard
 
 from text_core.strings import Strings
 
-LEVEL = 3  # zstd's own default
+LEVEL = 1  # twice as fast as zstd's own default, 3, and ranks documents alike
 
 
 def compression_signals(strings: Strings) -> dict[str, npt.NDArray[np.float32]]:
