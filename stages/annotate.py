@@ -29,7 +29,7 @@ from text_core import listed_words
 from text_core.content_hash import content_hashes
 from text_core.language import languages
 from text_core.listed_words import ListedWords
-from text_core.minhash import signatures
+from text_core.minhash import SIGNATURE_VERSION, signatures
 from text_core.signals import all_signals, signal_names
 from text_core.stop_words import StopWords, language_places, stop_words
 from text_core.strings import from_arrow
@@ -136,7 +136,7 @@ def work(run: Run) -> Mapping[str, Any]:
         step="annotate: signals",
         seconds=seconds,
     )
-    return {}
+    return {"signature_version": SIGNATURE_VERSION}
 
 
 def verify(run: Run) -> Iterable[str]:

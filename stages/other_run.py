@@ -18,6 +18,7 @@ from stages import candidates, fuzzy_duplicates
 from stages.candidates import Signatures
 from stages.fuzzy_duplicates import first_rows
 from stages.verdicts import bytes16
+from text_core.minhash import SIGNATURE_VERSION
 
 CANDIDATES, LINKS = "selection/_candidates_elsewhere", "selection/_links_elsewhere"
 SIGNATURE_SETTINGS = ("shingle_words", "permutations")
@@ -72,6 +73,8 @@ def find(run: Run) -> OtherRun:
     other = OtherRun(root, **found)
     if other.selection.parents.get("signals") != other.signals.fingerprint:
         raise ConfigError(f"{where}: its selection is out of date; run it until select first")
+    if other.signals.statistics.get("signature_version") != SIGNATURE_VERSION:
+        raise ConfigError(f"{where}: its signatures are of another version of Sequitur; run it anew until select")
     for key in SIGNATURE_SETTINGS:
         theirs, ours = other.signals.parameters.get(key), getattr(run.config.annotate, key)
         if theirs != ours:

@@ -120,3 +120,11 @@ def test_another_run_that_cannot_serve_is_an_error(make: Make, tmp_path: Path) -
             make("new", NEW, against=against)
         assert str(raised.value).startswith("select.against: ")
         assert "\n" not in str(raised.value)
+
+
+def test_signatures_of_another_version_are_not_compared(make: Make) -> None:
+    signals = make("old", OLD).artifact("signals")
+    manifest = signals.read_json("_manifest.json")
+    signals.write_json("_manifest.json", {**manifest, "statistics": {"signature_version": 0}})
+    with pytest.raises(ConfigError, match="its signatures are of another version"):
+        make("new", NEW, against=signals.path().removesuffix("/signals"))
