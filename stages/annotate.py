@@ -143,4 +143,4 @@ def verify(run: Run) -> Iterable[str]:
     yield from aligned(run, "signals")
 
 
-STAGE = Stage("annotate", "signals", 2, (TEXT,), parameters, estimate, work, verify)
+STAGE = Stage("annotate", "signals", 3, (TEXT,), parameters, estimate, work, verify)

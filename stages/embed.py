@@ -27,6 +27,7 @@ from pipeline.errors import ModelError
 from pipeline.sections import Embed
 from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
+from stages.model_files import digests
 from stages.samples import sample_texts
 from text_core import word_vectors
 
@@ -137,12 +138,6 @@ def _fit(run: Run, directory: Directory) -> None:
         word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
         directory.put_directory(Path(scratch) / MODEL, MODEL)
         directory.write_json(FILES, digests(Path(scratch) / MODEL))
-
-
-def digests(directory: Path) -> dict[str, str]:
-    """The digest of every file of a local model, by its relative path."""
-    files = sorted(file for file in directory.rglob("*") if file.is_file() and ".cache" not in file.parts)
-    return {str(file.relative_to(directory)): artifacts.digest(file.read_bytes()) for file in files}
 
 
 def parameters(run: Run) -> Mapping[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 
 from pipeline.errors import ModelError
 from pipeline.sections import Model
+from stages.model_files import digests, files
 from text_core import classifiers
 from text_core.classifiers import Classifier, ClassifierError
 
@@ -70,19 +70,4 @@ def _parameters(name: str, model: Model) -> dict[str, Any]:
 def memory_bytes(models: Mapping[str, Model]) -> int:
     """What a worker needs for the models, about: twice the size of the local files, and 1 GiB for torch."""
     paths = [Path(path) for model in models.values() for path in (model.path, model.encoder) if path is not None]
-    return 2 * sum(file.stat().st_size for path in paths for file in _files(path)) + (2**30 if models else 0)
-
-
-def digests(path: Path) -> dict[str, str]:
-    """sha256 of a file, or of every file of a directory, by its relative path."""
-    found = {}
-    for file in _files(path):
-        with file.open("rb") as content:
-            found[str(file.relative_to(path.parent))] = hashlib.file_digest(content, "sha256").hexdigest()
-    return found
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    return sorted(file for file in path.rglob("*") if file.is_file() and ".cache" not in file.parts)
+    return 2 * sum(file.stat().st_size for path in paths for file in files(path)) + (2**30 if models else 0)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import artifacts
+from pipeline.artifacts import Manifest
 from pipeline.config import Config
 from pipeline.stage import Run
 from stages import quality_rules
@@ -42,9 +43,10 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
     sources: dict[str, Counter[str]] = {}
     chosen: dict[str, Chosen] = {"dropped": {}, "regained": {}}
     columns = sorted({*now.columns, *then.columns})
-    for part in range(len(run.manifest("signals").parts)):
-        signals = _read(run, "signals", part, columns)
-        documents = _read(run, "documents", part, ["source", "url"])
+    manifests = {name: run.manifest(name) for name in ("signals", "documents", run.text)}
+    for part in range(len(manifests["signals"].parts)):
+        signals = _read(run, manifests["signals"], part, columns)
+        documents = _read(run, manifests["documents"], part, ["source", "url"])
         verdicts = {"now": now.verdicts(signals, documents.column("url"))}
         verdicts["then"] = then.verdicts(signals, documents.column("url"))
         names = {"now": _named(now, verdicts["now"]), "then": _named(then, verdicts["then"])}
@@ -60,15 +62,15 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
         _choose(chosen["dropped"], names["then"], kept["now"] & ~kept["then"], part, examples)
         _choose(chosen["regained"], names["now"], kept["then"] & ~kept["now"], part, examples)
     return {
-        "documents": run.manifest("documents").rows,
+        "documents": manifests["documents"].rows,
         "reasons": {
             name: {"now": counts["now"][name], "then": counts["then"][name]}
             for name in reasons
             if counts["now"][name] or counts["then"][name]
         },
         "sources": {source: dict(sources[source]) for source in sorted(sources)},
-        "dropped": _described(run, then, chosen["dropped"]),
-        "regained": _described(run, now, chosen["regained"]),
+        "dropped": _described(run, manifests, then, chosen["dropped"]),
+        "regained": _described(run, manifests, now, chosen["regained"]),
     }
 
 
@@ -76,8 +78,8 @@ def _named(judge: Judge, verdicts: np.ndarray) -> np.ndarray:
     return np.array([*judge.reasons, ""], dtype=object)[verdicts]
 
 
-def _read(run: Run, artifact: str, part: int, columns: Sequence[str]) -> pa.RecordBatch:
-    return artifacts.map_part(run.artifact(artifact), run.manifest(artifact).parts[part], columns)
+def _read(run: Run, manifest: Manifest, part: int, columns: Sequence[str]) -> pa.RecordBatch:
+    return artifacts.map_part(run.artifact(manifest.artifact), manifest.parts[part], columns)
 
 
 def _choose(chosen: Chosen, names: np.ndarray, rows: np.ndarray, part: int, examples: int) -> None:
@@ -88,17 +90,17 @@ def _choose(chosen: Chosen, names: np.ndarray, rows: np.ndarray, part: int, exam
             found.append((part, row))
 
 
-def _described(run: Run, judge: Judge, chosen: Chosen) -> list[Mapping[str, Any]]:
+def _described(run: Run, manifests: Mapping[str, Manifest], judge: Judge, chosen: Chosen) -> list[Mapping[str, Any]]:
     signal_of = {rule.name: rule.signal for rule in judge.rules}
     columns = ["doc_id", "record_id", "source", "url"]
     found: list[Mapping[str, Any]] = []
     for reason in sorted(chosen):
         for part, row in chosen[reason]:
-            document = _read(run, "documents", part, columns).slice(row, 1).to_pylist()[0]
-            text = _read(run, run.text, part, ["text"]).column("text")[row].as_py()
+            document = _read(run, manifests["documents"], part, columns).slice(row, 1).to_pylist()[0]
+            text = _read(run, manifests[run.text], part, ["text"]).column("text")[row].as_py()
             value = None
             if reason in signal_of:
-                value = _read(run, "signals", part, [signal_of[reason]]).column(0)[row].as_py()
+                value = _read(run, manifests["signals"], part, [signal_of[reason]]).column(0)[row].as_py()
             found.append(
                 {
                     "reason": reason,

@@ -4,15 +4,14 @@ After Weber et al. 2024 (arXiv 2411.12372, Table 8) and the code of RedPajama-Da
 below, with what differs. "Word" is a word of `words.py`, in any case; "token" one of `tokens.py`; "line" one of
 `str.split("\\n")` that is not of white space alone; "letter" is L*; "chars" are code points. Lines begin and end with
 their first and last code point that is not white space. A ratio of nothing to nothing is 0. What other modules give
-is not given again: word counts and lengths, ellipses at line ends and tokens without letters are in `gopher.py`,
-n-grams in `repetition.py`, blocked words in `listed_words.py`.
+is not given again: word counts and lengths, stop words, ellipses at line ends and tokens without letters are in
+`gopher.py`, n-grams in `repetition.py`, blocked words in `listed_words.py`.
 
 | signal | dtype | formula | source |
 |---|---|---|---|
 | all_caps_word_share | float32 | words with an upper-case letter and no lower-case one / words | RPv2 |
 | unique_word_share | float32 | distinct words / words | RPv2 |
 | unigram_entropy | float32 | −Σ p ln p over the shares p of the distinct words among the words; nats | RPv2 |
-| stop_word_share | float32 | tokens among the stop words of the document's language / tokens | RPv2, longer list |
 | symbol_to_word_ratio | float32 | number of #, ... (not overlapping) and … / tokens | RPv2 |
 | curly_bracket_share | float32 | number of { and } / chars | RPv2 |
 | lorem_ipsum_share | float32 | times the word ipsum follows lorem / chars | RPv2 |
@@ -42,10 +41,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
 from text_core.character_kinds import CURLY_BRACKET, DECIMAL, KIND, KINDS, NUMBER, SCRIPTS, UPPER_CASE, character_kinds
 from text_core.sentences import sentence_counts
-from text_core.stop_words import StopWords, stop_words
 from text_core.strings import Strings
 from text_core.tokens import TokenTable
 from text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
@@ -67,17 +64,10 @@ class _Counts(NamedTuple):
     bullet_lines: npt.NDArray[np.int64]
 
 
-def composition_signals(
-    strings: Strings,
-    tokens: TokenTable,
-    words: WordTable,
-    stops: StopWords | None = None,
-    languages: npt.NDArray[np.int64] | None = None,
-) -> dict[str, npt.NDArray[Any]]:
+def composition_signals(strings: Strings, tokens: TokenTable, words: WordTable) -> dict[str, npt.NDArray[Any]]:
     """The signals of the table above for n documents, each an array [n]; the tables are those of the strings.
 
-    `stops` and `languages` are what `gopher_quality_signals` takes: English by default. Reads the text once, the tokens
-    twice and the words once. 1 KiB a document is needed meanwhile.
+    Reads the text, the tokens and the words once. 1 KiB a document is needed meanwhile.
     """
     documents = len(strings.offsets) - 1
     counts = _Counts(
@@ -94,7 +84,6 @@ def composition_signals(
         "all_caps_word_share": _ratio(vocabulary.all_caps, word_count),
         "unique_word_share": _ratio(vocabulary.unique, word_count),
         "unigram_entropy": vocabulary.entropy.astype(np.float32),
-        "stop_word_share": _ratio(_stop_word_counts(tokens, stops, languages), token_count),
         "symbol_to_word_ratio": _ratio(counts.symbols, token_count),
         "curly_bracket_share": _ratio(counts.kinds[:, kind == CURLY_BRACKET].sum(axis=1), characters),
         "lorem_ipsum_share": _ratio(vocabulary.lorem_ipsum, characters),
@@ -118,36 +107,6 @@ def _script_shares(counts: npt.NDArray[np.int64], kind: npt.NDArray[np.int64]) -
 def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
     zeros = np.zeros(len(numerator), dtype=np.float64)
     return np.divide(numerator, denominator, out=zeros, where=denominator > 0).astype(np.float32)
-
-
-def _stop_word_counts(
-    tokens: TokenTable, stops: StopWords | None, languages: npt.NDArray[np.int64] | None
-) -> npt.NDArray[np.int64]:
-    stops = stop_words() if stops is None else stops
-    counts = np.zeros(len(tokens.document_offsets) - 1, dtype=np.int64)
-    languages = read_only(np.zeros(len(counts)) if languages is None else languages, np.int64)
-    if len(counts) and not 0 <= languages.min() <= languages.max() < len(stops.languages):
-        raise ValueError(f"languages must lie in [0, {len(stops.languages)}), places in `StopWords.languages`")
-    _count_stop_words(tokens, stops.hash, stops.offsets, languages, counts)
-    return counts
-
-
-@njit(cache=True, nogil=True)
-def _count_stop_words(
-    tokens: TokenTable,
-    stop_hashes: npt.NDArray[np.uint64],
-    stop_offsets: npt.NDArray[np.int64],
-    languages: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
-) -> None:
-    hashes, document_offsets = tokens.hash, tokens.document_offsets
-    for document in range(len(counts)):
-        own = stop_hashes[stop_offsets[languages[document]] : stop_offsets[languages[document] + 1]]
-        count = 0
-        for token in range(document_offsets[document], document_offsets[document + 1]):
-            for stop_word in range(len(own)):  # few, and compared side by side
-                count += hashes[token] == own[stop_word]
-        counts[document] = count
 
 
 @njit(cache=True, nogil=True)

@@ -20,6 +20,7 @@ empty document has zeros everywhere. A stop word counts in its exact case: "The"
 | ellipsis_line_ratio | float64 | lines that end, white space aside, with ... or … / lines | A1.1, datatrove |
 | alphabetic_word_ratio | float64 | tokens with a letter (L*) / tokens | A1.1, datatrove |
 | alphabetic_chunk_ratio | float64 | chunks, which white space divides, with a letter (L*) / chunks | A1.1 |
+| stop_word_share | float32 | tokens among the stop words of the document's language / tokens | RPv2, longer list |
 | stop_word_count | int64 | distinct stop words of the document's language among the tokens | A1.1, datatrove |
 """
 
@@ -53,6 +54,7 @@ class _Counts(NamedTuple):
     words: npt.NDArray[np.int64]
     word_chars: npt.NDArray[np.int64]
     alphabetic_tokens: npt.NDArray[np.int64]
+    stop_tokens: npt.NDArray[np.int64]
     stop_words: npt.NDArray[np.int64]
 
 
@@ -90,6 +92,7 @@ def gopher_quality_signals(
         "ellipsis_line_ratio": _ratio(counts.ellipsis_lines, counts.lines),
         "alphabetic_word_ratio": _ratio(counts.alphabetic_tokens, token_count),
         "alphabetic_chunk_ratio": _ratio(counts.alphabetic_chunks, counts.chunks),
+        "stop_word_share": _ratio(counts.stop_tokens, token_count).astype(np.float32),
         "stop_word_count": counts.stop_words,
     }
 
@@ -168,7 +171,7 @@ def _count_tokens(
 ) -> None:
     hashes, _, _, chars, is_word, is_alphabetic, document_offsets = tokens
     for document in range(len(document_offsets) - 1):
-        words = word_chars = alphabetic = 0
+        words = word_chars = alphabetic = stop_tokens = 0
         found = 0  # one bit a stop word
         language = languages[document]
         own = stop_hashes[stop_offsets[language] : stop_offsets[language + 1]]
@@ -177,10 +180,13 @@ def _count_tokens(
             word_chars += chars[token] * is_word[token]
             alphabetic += is_alphabetic[token]
             for stop_word in range(len(own)):
-                found |= (hashes[token] == own[stop_word]) << stop_word
+                is_stop = hashes[token] == own[stop_word]
+                stop_tokens += is_stop
+                found |= is_stop << stop_word
         counts.words[document] = words
         counts.word_chars[document] = word_chars
         counts.alphabetic_tokens[document] = alphabetic
+        counts.stop_tokens[document] = stop_tokens
         while found:
             counts.stop_words[document] += found & 1
             found >>= 1

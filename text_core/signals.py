@@ -39,7 +39,7 @@ def all_signals(
         **repetition.repetition_signals(strings, tokens),
         **c4.c4_signals(strings, tokens),
         **fineweb.fineweb_signals(strings, tokens),
-        **composition.composition_signals(strings, tokens, words, stops, languages),
+        **composition.composition_signals(strings, tokens, words),
         **compression.compression_signals(strings),
         **web_marks.web_mark_signals(strings),
     }

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from text_core.character_kinds import SCRIPTS
 from text_core.composition import composition_signals
-from text_core.stop_words import stop_words
 from text_core.strings import from_arrow
 from text_core.tokens import token_table
 from text_core.words import word_table
@@ -52,7 +51,6 @@ def expected(text: str) -> dict[str, float]:
         "all_caps_word_share": (sum(word.isupper() for word in words), len(words)),
         "unique_word_share": (len(set(folded)), len(words)),
         "unigram_entropy": (-sum(share * math.log(share) for share in shares), 1),
-        "stop_word_share": (sum(token in ("the", "be", "to", "of", "and", "that") for token in tokens), len(tokens)),
         "symbol_to_word_ratio": (symbols, len(tokens)),
         "curly_bracket_share": (text.count("{") + text.count("}"), len(text)),
         "lorem_ipsum_share": (len(re.findall(" lorem(?= ipsum )", f" {' '.join(folded)} ")), len(text)),
@@ -94,16 +92,6 @@ def test_empty_documents_have_zeros():
     for values in signals_of("", " \n\n").values():
         assert values.tolist() == [0, 0]
     assert all(len(values) == 0 for values in signals_of().values())
-
-
-def test_stop_words_are_those_of_the_language():
-    strings = from_arrow(pa.array(["und der Hund", "the dog"], pa.large_string()))
-    tokens, words, stops = token_table(strings), word_table(strings), stop_words()
-    german = stops.languages.index("de")
-    signals = composition_signals(strings, tokens, words, stops, np.array([german, 0]))
-    assert signals["stop_word_share"].tolist() == [np.float32(2 / 3), np.float32(1 / 2)]
-    with pytest.raises(ValueError, match="languages must lie in"):
-        composition_signals(strings, tokens, words, stops, np.array([0, 10_000]))
 
 
 def test_entropy_of_equal_words_is_nothing_and_of_different_ones_is_the_logarithm():

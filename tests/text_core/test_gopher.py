@@ -91,6 +91,7 @@ def test_a_small_document():
         "ellipsis_line_ratio": 1 / 4,
         "alphabetic_word_ratio": 8 / tokens,
         "alphabetic_chunk_ratio": 7 / 13,
+        "stop_word_share": np.float32(1 / tokens),
         "stop_word_count": 1,  # "and"; "The" is not "the"
     }
 
@@ -161,10 +162,29 @@ def test_stop_words_count_once_in_their_case_and_language():
     assert counts.tolist() == [2, 8, 2, 1]
 
 
+def test_the_share_of_stop_words_counts_each_time():
+    table = stop_words()
+    strings = strings_of("und der Hund", "the dog", "the the THE of off")
+    places = np.array([table.languages.index("de"), 0, 0])
+    shares = gopher_quality_signals(strings, token_table(strings), table, places)["stop_word_share"]
+    assert shares.tolist() == [np.float32(2 / 3), np.float32(1 / 2), np.float32(3 / 5)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(texts)
+def test_the_share_of_stop_words_is_that_of_plain_python(text):
+    table = token_table(strings_of(text))
+    tokens = [text.encode()[i:j].decode() for i, j in zip(table.start, table.end, strict=True)]
+    found = sum(token in ("the", "be", "to", "of", "and", "that", "have", "with") for token in tokens)
+    assert signals_of(text)["stop_word_share"][0] == pytest.approx(found / len(tokens) if tokens else 0, rel=1e-6)
+
+
 def test_a_language_that_is_not_there_is_refused():
     strings = strings_of("a")
     with pytest.raises(ValueError, match=r"languages must lie in \[0, \d+\)"):
         gopher_quality_signals(strings, token_table(strings), languages=np.array([-1]))
+    with pytest.raises(ValueError, match="languages must lie in"):
+        gopher_quality_signals(strings, token_table(strings), languages=np.array([10_000]))
 
 
 def test_a_slice_of_an_array_has_the_signals_of_its_rows():
