@@ -1,4 +1,4 @@
-"""The undirected k-nearest-neighbour graph, and what an order of its nodes is."""
+"""The undirected k-nearest-neighbour graph."""
 
 from typing import NamedTuple
 
@@ -22,13 +22,6 @@ class Graph(NamedTuple):
     offsets: NDArray[np.int64]  # [n + 1]
     neighbor: NDArray[np.int64]  # [m], m = 2 × edges
     weight: NDArray[np.float32]  # [m], cosine
-
-
-class Order(NamedTuple):
-    """A reading order of all nodes, and the fragment of the order that each belongs to."""
-
-    permutation: NDArray[np.int64]  # [n], the node read i-th
-    path: NDArray[np.int64]  # [n], fragment of permutation[i]: 0, 1, 2 … in reading order
 
 
 def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32]) -> Graph:

@@ -16,7 +16,19 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from pipeline.errors import ConfigError
-from pipeline.sections import Annotate, Embed, Ingest, Neighbors, Order, Pack, Refine, Section, Select, Tokenize
+from pipeline.sections import (
+    Annotate,
+    Embed,
+    Families,
+    Ingest,
+    Neighbors,
+    Order,
+    Pack,
+    Refine,
+    Section,
+    Select,
+    Tokenize,
+)
 
 
 class Config(Section):
@@ -36,6 +48,7 @@ class Config(Section):
     tokenize: Tokenize = Tokenize()
     embed: Embed = Embed()
     neighbors: Neighbors = Neighbors()
+    families: Families = Families()
     order: Order = Order()
     pack: Pack = Pack()
 

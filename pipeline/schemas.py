@@ -102,6 +102,7 @@ ORDER = pa.schema(
     [
         _required("ordinal", pa.int64()),
         _required("path", pa.int64()),  # fragment of the order, counted from 0 in reading order
+        _required("opens", pa.bool_()),  # whether the document is meant to begin a context
         pa.field("cosine_to_previous", pa.float32()),  # null for the first document
     ]
 )

@@ -193,6 +193,26 @@ def _no_rules(value: object) -> object:
     return [] if value == "none" else _one_or_more(value)
 
 
+class Subset(Section):
+    """Keeping a part of the documents by their vectors."""
+
+    by: Literal["coverage", "targets"] | None = Field(
+        None,
+        description="coverage keeps documents that represent all (facility location on the neighbours), targets those "
+        "nearest to given texts; null keeps all.",
+    )
+    share: float = Field(0.5, gt=0, le=1, description="Share of the documents that is kept.")
+    targets: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
+        default_factory=list, description="For targets: files (JSONL or text), directories or globs."
+    )
+
+    @model_validator(mode="after")
+    def _has_targets(self) -> Subset:
+        if (self.by == "targets") != bool(self.targets):
+            raise ValueError("by: targets and the files in targets go together")
+        return self
+
+
 class Select(Section):
     """Deciding by the stored signals which documents are kept. Every drop is named by its rule."""
 
@@ -209,6 +229,7 @@ class Select(Section):
     )
     language: Language = Language()
     urls: Urls = Urls()
+    subset: Subset = Subset()
     decontaminate: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
         default_factory=list,
         description="Evaluation files (JSONL or text), directories or globs; documents that share words with them are "
@@ -278,12 +299,32 @@ class Embed(Section):
         description="fitted (a static model, on this corpus), or any sentence-transformers model by path or name.",
     )
     device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps, …")
-    batch_size: int = Field(32, ge=1, description="Documents the model takes at a time.")
+    backend: Literal["auto", "torch", "onnx", "openvino"] = Field(
+        "auto", description="What computes the model; auto takes the fastest that is installed for the device."
+    )
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto", description="Numbers the model computes in; auto: bfloat16 on a GPU, and float32 on a CPU."
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="Documents the model takes at a time; null goes by the device and by their lengths."
+    )
+    long_documents: Literal["truncate", "first_last", "mean"] = Field(
+        "truncate",
+        description="Of a document longer than the model reads: its start, its start and its end, or the mean of the "
+        "vectors of its chunks.",
+    )
     max_characters: int = Field(
         8192,
         ge=1,
-        description="Characters from the start of a document that a given model sees; it may cut earlier.",
+        description="Characters of a document that a given model sees; it may cut earlier.",
     )
+    lexical_weight: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="Share of the words themselves in the cosine of two documents, beside the model's own cosine.",
+    )
+    lexical_dimensions: int = Field(512, ge=16, le=4096, description="Dimensions that hold the words' share.")
     sample_documents: int = Field(20000, ge=2, description="Documents, drawn by seed, on which a model is fitted.")
     trust_remote_code: bool = Field(False, description="Run code that a hub model brings. Only for models you trust.")
 
@@ -292,29 +333,70 @@ class Neighbors(Section):
     """Finding each document's nearest others, and the near-duplicates among them."""
 
     k: int = Field(20, ge=1, le=1000, description="Neighbours kept for each document.")
+    memory: ByteSize = Field(
+        ByteSize(8 * 2**30), gt=0, description="Memory that an index may take; the most exact one within it is made."
+    )
+    recall_target: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="Share of the true neighbours, measured on a sample, that the search is widened to find.",
+    )
+    method: Literal["auto", "index", "cells"] = Field(
+        "auto",
+        description="index: one index that each worker reads; cells: a Beam job over cells of near vectors, for what "
+        "no index holds; auto: an index where the job runs here, and cells on other runners.",
+    )
     duplicate_cosine: float = Field(
         0.95,
         gt=0,
         le=1.01,
-        description="Of two documents this close the later one is dropped; above 1 switches it off.",
+        description="Of two documents this close by the model's own cosine the later one is dropped; above 1 switches "
+        "it off.",
+    )
+    duplicate_jaccard: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="If given, close documents are duplicates only if their sets of 13-token n-grams are this similar.",
     )
 
 
 class Order(Section):
-    """Arranging the documents so that related ones follow each other."""
+    """Arranging the documents so that related ones share a context."""
 
-    strategy: Literal["path", "iclm", "random"] = Field(
+    strategy: str = Field(
         "path",
-        description="path (greedy edges, stitched), iclm (Algorithm 1 of In-Context Pretraining), or random.",
+        description="path (greedy edges, stitched), iclm (Algorithm 1 of In-Context Pretraining), random, …",
     )
+    structure: str = Field(
+        "url", description="For strategy: structure: `url` (by the URL's path), or a field of the records."
+    )
+    signal: str = Field("compression_ratio", description="For strategy: curriculum: the signal that sorts contexts.")
+    descending: bool = Field(False, description="For strategy: curriculum: highest signal first.")
+
+
+class Families(Section):
+    """Shard families: each group of documents ordered, packed and written by itself, for experts or mixtures."""
+
+    by: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
+        default_factory=list,
+        max_length=2,
+        description="What makes a group: source, language, a field of the records, clusters; two of them for two "
+        "levels; empty: no families.",
+    )
+    k: int = Field(16, ge=1, le=65536, description="For clusters: how many (in each group, where they come second).")
+    balanced: bool = Field(True, description="For clusters: whether all get the same number of tokens, about.")
 
 
 class Pack(Section):
     """Cutting the order into contexts and writing them, globally permuted, as shards."""
 
     context_length: int = Field(8192, ge=2, le=2**24, description="Tokens in a context.")
-    policy: Literal["whole", "stream"] = Field(
-        "whole", description="whole keeps documents unsplit where it can; stream concatenates and cuts."
+    policy: Literal["whole", "stream", "best_fit", "buckets"] = Field(
+        "whole",
+        description="whole keeps documents unsplit where it can; stream concatenates and cuts; best_fit fills contexts "
+        "best, among documents near each other in the order; buckets writes single documents in shards by length.",
     )
     validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of the tokens set apart as a validation split, by whole paths of the order."

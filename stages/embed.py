@@ -92,7 +92,7 @@ class EmbedText(beam.DoFn):
         self._model = load(self._settings, model)
 
     def _encode(self, texts: list[str]) -> np.ndarray:
-        batch_size = self._settings.batch_size
+        batch_size = self._settings.batch_size or 32
         return np.asarray(self._model.encode(texts, batch_size=batch_size, show_progress_bar=False))
 
     def teardown(self) -> None:

@@ -14,28 +14,29 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from graph_sort import metrics
-from graph_sort.orders import ORDERS
+from graph_sort import metrics, orders
 from pipeline import artifacts, schemas
 from pipeline.stage import Estimate, Run, Stage
-from stages.arrays import all_values, all_vectors, read_graph
+from stages.arrays import all_values
+from stages.order_documents import RunDocuments, checked_strategy
 
 PART_ROWS = 2**22
 
 
 def work(run: Run) -> Mapping[str, Any]:
     strategy = run.config.order.strategy
-    run.progress.step("order: graph")
-    ordinals, graph = read_graph(run)
-    vectors = all_vectors(run)[ordinals]
+    documents = RunDocuments(run)
     run.progress.step(f"order: {strategy}")
-    order = ORDERS[strategy](graph, vectors, run.seed("order", strategy))
-    cosines = np.concatenate([np.zeros(1, np.float32), metrics.consecutive_cosines(vectors, order.permutation)])
-    first = np.zeros(len(ordinals), dtype=bool)
+    order = orders.find(strategy)(documents, run.seed("order", strategy))
+    cosines = np.concatenate(
+        [np.zeros(1, np.float32), metrics.consecutive_cosines(documents.vectors, order.permutation)]
+    )
+    first = np.zeros(len(order.permutation), dtype=bool)
     first[0] = True
     columns = [
-        pa.array(ordinals[order.permutation]),
+        pa.array(documents.ordinals[order.permutation]),
         pa.array(order.path),
+        pa.array(order.opens),
         pa.array(cosines, mask=first),
     ]
     table = pa.record_batch(columns, schema=schemas.ORDER)
@@ -44,7 +45,12 @@ def work(run: Run) -> Mapping[str, Any]:
         name = f"part-{index:05}-0000.arrow"
         if name not in done:
             artifacts.write_part(run.artifact("order"), name, table.slice(start, PART_ROWS), compress=False)
-    return {"strategy": strategy, "paths": int(order.path[-1]) + 1, "mean_cosine_to_previous": _mean(cosines[1:])}
+    return {
+        "strategy": strategy,
+        "paths": int(order.path[-1]) + 1,
+        "sorted": order.sorted,
+        "mean_cosine_to_previous": _mean(cosines[1:]),
+    }
 
 
 def _mean(values: np.ndarray) -> float:
@@ -52,6 +58,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def parameters(run: Run) -> Mapping[str, Any]:
+    checked_strategy(run.config.order.strategy)
     return {**run.config.order.model_dump(mode="json"), "seed": run.config.seed}
 
 

@@ -72,14 +72,15 @@ def plan_split(run: Run, split: str, positions: np.ndarray, order: pa.Table, len
         run: for the policy, the context length and the seed.
         split: its name.
         positions: int64 places in the order that belong to the split, ascending.
-        order: ordinals and paths.
+        order: ordinals, paths, and where contexts begin.
         lengths: int64 tokens by ordinal.
     """
     settings = run.config.pack
     ordinals = order["ordinal"].to_numpy()[positions]
     paths = order["path"].to_numpy()[positions]
     everyone = np.arange(len(ordinals), dtype=np.int64)
-    contexts = packing.POLICIES[settings.policy](lengths[ordinals], everyone, settings.context_length)
+    opens = order["opens"].to_numpy()[positions]
+    contexts = packing.POLICIES[settings.policy](lengths[ordinals], everyone, settings.context_length, opens)
     count = len(contexts.offsets) - 1
     return SplitPlan(
         contexts.offsets,
@@ -199,7 +200,7 @@ def _version() -> str:
 def work(run: Run) -> Mapping[str, Any]:
     root, directory = run.root, run.artifact("shards")
     run.progress.step("pack: planning")
-    order = artifacts.read_columns(run.artifact("order"), ["ordinal", "path"])
+    order = artifacts.read_columns(run.artifact("order"), ["ordinal", "path", "opens"])
     lengths = TokenStore(run.artifact("tokens"), check=True).lengths()
     split_to_positions = _divide(run, order, lengths)
     header = make_header(run)

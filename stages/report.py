@@ -8,7 +8,6 @@ cost     the vectors, 2·n·d bytes, and one pass over the columns of the shards
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -26,6 +25,7 @@ from pipeline.stage import TEXT, Estimate, Run, Stage
 from shards.contexts import batch_contexts
 from stages.arrays import all_values, all_vectors, read_graph
 from stages.context_rows import TokenStore
+from stages.groups import group_codes
 
 METRICS = "metrics.json"
 SEMANTIC = "semantic_duplicate"
@@ -139,26 +139,12 @@ def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
 
 def groups_of(run: Run) -> dict[str, np.ndarray]:
     """By name, the group that each kept document belongs to, int64 by ordinal, −1 where unknown: its source, and its
-    `section` where the records have one."""
-    codes: dict[str, dict[str, int]] = {"source": {}, "section": {}}
-    groups: dict[str, list[int]] = {"source": [], "section": []}
-    for part, selection_part in zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True):
-        kept = artifacts.read_part(run.artifact("selection"), selection_part, ["kept"]).column("kept")
-        batch = artifacts.read_part(run.artifact("documents"), part, ["source", "metadata"]).filter(kept)
-        sources = _strings(batch.column("source")).to_pylist()
-        sections = [_section(text) for text in batch.column("metadata").to_pylist()]
-        for source, section in zip(sources, sections, strict=True):
-            groups["source"].append(codes["source"].setdefault(source, len(codes["source"])))
-            key = None if section is None else f"{source}\0{section}"
-            groups["section"].append(-1 if key is None else codes["section"].setdefault(key, len(codes["section"])))
-    return {name: np.array(members, dtype=np.int64) for name, members in groups.items() if codes[name]}
-
-
-def _section(metadata: str) -> str | None:
-    if '"section"' not in metadata:
-        return None
-    value = json.loads(metadata).get("section")
-    return value if isinstance(value, str) else None
+    `section` (of that source) where the records have one."""
+    source, _ = group_codes(run, "source")
+    section, names = group_codes(run, "section")
+    return {"source": source} | (
+        {"section": np.where(section >= 0, source * len(names) + section, -1)} if names else {}
+    )
 
 
 def measure(
@@ -182,9 +168,9 @@ def measure(
 def random_contexts(run: Run, ordinals: np.ndarray, lengths: np.ndarray) -> tuple[Contexts, np.ndarray]:
     """The same documents in a random order, packed by the same policy: the baseline."""
     generator = np.random.Generator(np.random.PCG64(run.seed("report", "random")))
-    policy = packing.POLICIES[run.config.pack.policy]
-    contexts = policy(
-        lengths[ordinals], generator.permutation(len(ordinals)).astype(np.int64), run.config.pack.context_length
+    permutation = generator.permutation(len(ordinals)).astype(np.int64)
+    contexts = packing.POLICIES[run.config.pack.policy](
+        lengths[ordinals], permutation, run.config.pack.context_length, np.zeros(len(ordinals), dtype=bool)
     )
     reading_order = generator.permutation(len(contexts.offsets) - 1).astype(np.int64)
     return contexts._replace(document=ordinals[contexts.document]), reading_order

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from graph_sort import metrics
+from graph_sort.documents import ArrayDocuments
 from graph_sort.graph import Graph
-from graph_sort.orders import ORDERS
+from graph_sort.orders import find
 from graph_sort.packing import Contexts, context_documents, stream
 
 N = 200
@@ -78,7 +79,8 @@ def test_leakage_is_the_mean_of_cross_pairs(vectors):
 
 def test_leakage_tells_a_path_from_a_shuffle(unit_vectors, knn_graph):
     vectors = unit_vectors(2000)
-    order = ORDERS["path"](knn_graph(vectors, 10), vectors, 0)
+    documents = ArrayDocuments(knn_graph(vectors, 10), vectors, np.full(2000, 5), 20)
+    order = find("path")(documents, 0)
     contexts = stream(np.full(2000, 5), order.permutation, 20)
     as_written = np.arange(len(contexts.offsets) - 1)
     in_order = metrics.leakage(contexts, vectors, as_written, seed=0)
@@ -107,8 +109,9 @@ def test_same_group_share():
 def test_no_path_exceeds_the_bound(unit_vectors, knn_graph):
     vectors = unit_vectors(N)
     graph = knn_graph(vectors, 10)
-    for order in ORDERS.values():
-        share = metrics.path_weight_share(graph, vectors, order(graph, vectors, 0).permutation)
+    documents = ArrayDocuments(graph, vectors, np.full(N, 5), 20)
+    for name in ("random", "iclm", "path"):
+        share = metrics.path_weight_share(graph, vectors, find(name)(documents, 0).permutation)
         assert share <= 1
     assert share > 0.85  # the last is the path
 

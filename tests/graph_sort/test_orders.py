@@ -11,13 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort import iclm, path
+from graph_sort.documents import ArrayDocuments
 from graph_sort.graph import from_neighbors
 from graph_sort.metrics import consecutive_cosines
-from graph_sort.orders import ORDERS
+from graph_sort.orders import find, iclm, names, path
 
 SETTINGS = settings(max_examples=40, deadline=None)
 RANDOM_GRAPH = {"n": st.integers(0, 30), "seed": st.integers(0, 2**32 - 1)}
+
+
+def documents(graph, vectors, length=100, context_length=1000):
+    return ArrayDocuments(graph, vectors, np.full(len(vectors), length, np.int64), context_length)
 
 
 def as_networkx(graph):
@@ -60,12 +64,12 @@ def fragments(order):
     return [part.tolist() for part in np.split(order.permutation, cuts) if len(part)]
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", names())
 @SETTINGS
 @given(**RANDOM_GRAPH)
 def test_every_document_once_and_fragments_in_reading_order(random_neighbors, unit_vectors, name, n, seed):
     graph = from_neighbors(*random_neighbors(n, seed))
-    order = ORDERS[name](graph, unit_vectors(n), 3)
+    order = find(name)(documents(graph, unit_vectors(n)), 3)
     assert sorted(order.permutation.tolist()) == list(range(n))
     assert order.permutation.dtype == order.path.dtype == np.int64
     assert order.path[:1].tolist() == [0] * min(n, 1)
@@ -85,15 +89,15 @@ def test_golden_order(knn_graph, name, permutation):
     i = np.arange(16)
     vectors = np.stack([np.cos(2.4 * i), np.sin(2.4 * i), np.cos(i), np.sin(i)], axis=1) / np.sqrt(2)
     vectors = vectors.astype(np.float32)
-    order = ORDERS[name](knn_graph(vectors, 3), vectors, 42)
+    order = find(name)(documents(knn_graph(vectors, 3), vectors), 42)
     assert order.permutation.tolist() == permutation
 
 
-@pytest.mark.parametrize("name", ORDERS)
+@pytest.mark.parametrize("name", names())
 def test_same_seed_same_order(unit_vectors, knn_graph, name):
     vectors = unit_vectors(500)
     graph = knn_graph(vectors, 5)
-    first, again = (ORDERS[name](graph, vectors, 7) for _ in range(2))
+    first, again = (find(name)(documents(graph, vectors), 7) for _ in range(2))
     assert (first.permutation == again.permutation).all()
     assert (first.path == again.path).all()
 
@@ -102,7 +106,7 @@ def test_same_seed_same_order(unit_vectors, knn_graph, name):
 @given(**RANDOM_GRAPH)
 def test_iclm_is_algorithm_1(random_neighbors, unit_vectors, n, seed):
     graph = from_neighbors(*random_neighbors(n, seed))
-    order = iclm.order(graph, unit_vectors(n), 0)
+    order = iclm.order(documents(graph, unit_vectors(n)), 0)
     assert fragments(order) == algorithm_1(as_networkx(graph))
 
 
@@ -111,7 +115,7 @@ def test_iclm_is_algorithm_1(random_neighbors, unit_vectors, n, seed):
 def test_path_fragments_are_the_greedy_edges(random_neighbors, unit_vectors, n, seed):
     graph = from_neighbors(*random_neighbors(n, seed))
     taken = greedy_fragments(as_networkx(graph))
-    found = fragments(path.order(graph, unit_vectors(n), 0))
+    found = fragments(path.order(documents(graph, unit_vectors(n)), 0))
     assert {frozenset(f) for f in found} == {frozenset(c) for c in nx.connected_components(taken)}
     assert all(taken.has_edge(a, b) for f in found for a, b in pairwise(f))
 
@@ -120,8 +124,8 @@ def test_path_joins_all_fragments_and_beats_iclm_and_random(unit_vectors, knn_gr
     vectors = unit_vectors(2000, seed=4)
     graph = knn_graph(vectors, 10)
     adjacency = {
-        name: consecutive_cosines(vectors, order(graph, vectors, 0).permutation).mean()
-        for name, order in ORDERS.items()
+        name: consecutive_cosines(vectors, find(name)(documents(graph, vectors), 0).permutation).mean()
+        for name in ("path", "iclm", "random")
     }
     assert adjacency["path"] > adjacency["iclm"] > adjacency["random"] + 0.3
 
@@ -129,11 +133,11 @@ def test_path_joins_all_fragments_and_beats_iclm_and_random(unit_vectors, knn_gr
 def test_path_ends_when_all_documents_are_alike():
     vectors = np.zeros((3000, 4), np.float32)
     graph = from_neighbors(np.full((3000, 1), -1, np.int64), np.zeros((3000, 1), np.float32))
-    assert sorted(path.order(graph, vectors, 0).permutation) == list(range(3000))
+    assert sorted(path.order(documents(graph, vectors), 0).permutation) == list(range(3000))
 
 
 def test_path_reads_float16(unit_vectors, knn_graph):
     vectors = unit_vectors(300)
     graph = knn_graph(vectors, 5)
-    order = path.order(graph, vectors.astype(np.float16), 0)
+    order = path.order(documents(graph, vectors.astype(np.float16)), 0)
     assert sorted(order.permutation) == list(range(300))

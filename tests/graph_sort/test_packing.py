@@ -71,7 +71,7 @@ def test_stream_is_the_concatenation_cut(corpus):
 @given(corpora(), st.integers(0, 6))
 def test_whole_is_the_same_in_plain_python(corpus, window):
     lengths, permutation, context_length = corpus
-    contexts = whole(lengths, permutation, context_length, window)
+    contexts = whole(lengths, permutation, context_length, window=window)
     assert as_lists(contexts) == whole_in_plain_python(lengths, permutation, context_length, window)
 
 
@@ -108,5 +108,5 @@ def test_bad_arguments_are_named(pack):
         pack(one, one - 1, 0)
     with pytest.raises(ValueError, match="negative length"):
         pack(-one, one - 1, 4)
-    with pytest.raises(ValueError, match="in the order"):
+    with pytest.raises(ValueError, match="the order names document 1"):
         pack(one, np.arange(2), 4)

@@ -9,15 +9,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph, Order
+from graph_sort.documents import Documents
+from graph_sort.graph import Graph
 from graph_sort.neighbors import build_index, search
+from graph_sort.orders import Order, uncut
 from graph_sort.vectors import Vectors, rows_as_float32
 
 STITCH_NEIGHBORS = 4  # candidates of each open end in a round of stitching
 STALLED = 16  # a round that joins fewer than one in so many fragments is the last
 
 
-def order(graph: Graph, vectors: Vectors, seed: int) -> Order:
+def order(documents: Documents, seed: int) -> Order:
     """One path through all documents, of greedy edges: those of the graph, then those between open ends.
 
     Edges are taken by (−weight, a, b), a < b. What the graph's edges leave are fragments (a document alone is
@@ -31,6 +33,7 @@ def order(graph: Graph, vectors: Vectors, seed: int) -> Order:
     O(m log m), m the length of all rows, and the searches: a tenth of the documents or fewer are open ends,
     and a round leaves an eighth of the fragments.
     """
+    graph, vectors = documents.graph, documents.vectors
     n = graph.offsets.size - 1
     link = np.full((n, 2), -1, np.int64)  # the up to two documents joined to each
     parent = np.arange(n, dtype=np.int64)  # union-find
@@ -40,7 +43,7 @@ def order(graph: Graph, vectors: Vectors, seed: int) -> Order:
     permutation, _ = _walk(link)
     path = np.zeros(n, np.int64)
     np.cumsum(np.diff(fragment[permutation]) != 0, out=path[1:])
-    return Order(permutation, path)
+    return uncut(permutation, path)
 
 
 def _graph_edges(graph: Graph) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

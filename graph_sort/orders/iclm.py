@@ -4,21 +4,22 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph, Order
-from graph_sort.vectors import Vectors
+from graph_sort.documents import Documents
+from graph_sort.orders import Order, uncut
 
 
-def order(graph: Graph, vectors: Vectors, seed: int) -> Order:
+def order(documents: Documents, seed: int) -> Order:
     """Greedy walk: from a document of least degree to the nearest unvisited neighbour until none is left.
 
     Then the walk jumps to the next unvisited document of least degree, where a new fragment begins. Degrees
     are those of the full graph. Ties, of degree and of weight, go to the lowest id. Documents of least degree
     come first because their few neighbours would otherwise be used up before them.
 
-    Neither `vectors` nor `seed` is used. O(n log n + m), m the length of all rows.
+    Of the documents only the graph is used, and `seed` is not. O(n log n + m), m the length of all rows.
     """
+    graph = documents.graph
     degree = np.diff(graph.offsets)
-    return Order(*_walk(graph.offsets, graph.neighbor, np.argsort(degree, kind="stable")))
+    return uncut(*_walk(graph.offsets, graph.neighbor, np.argsort(degree, kind="stable")))
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,80 @@
+"""What an order may go by: everything that is known of the documents which it arranges."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graph_sort.graph import Graph
+from graph_sort.vectors import Vectors
+
+
+class MissingField(ValueError):
+    """An order asks for something that is not known of these documents; the message names it and the remedy."""
+
+
+class Terms(NamedTuple):
+    """Term ids of each document: those of document i are `ids[offsets[i]:offsets[i + 1]]`, in their order."""
+
+    offsets: NDArray[np.int64]  # [n + 1]
+    ids: NDArray[np.uint32]
+
+
+class Documents(Protocol):
+    """n ≥ 0 documents, 0 … n−1. What is asked for is computed then; an order asks only for what it needs.
+
+    An attribute raises MissingField where the documents do not have it.
+    """
+
+    @property
+    def context_length(self) -> int:
+        """Tokens in a context."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """[n], tokens."""
+
+    @property
+    def graph(self) -> Graph:
+        """The undirected k-nearest-neighbour graph."""
+
+    @property
+    def vectors(self) -> Vectors:
+        """[n, d], unit vectors: those that made the graph."""
+
+    @property
+    def source(self) -> NDArray[np.int64]:
+        """[n], code of each document's source; codes ascend with the names."""
+
+    @property
+    def structure(self) -> NDArray[np.int64]:
+        """[n], rank of the document's place in a structure, such as the path of its URL; −1 where it has none."""
+
+    @property
+    def signal(self) -> NDArray[np.float64]:
+        """[n], the signal by which a curriculum is sorted; NaN where it is unknown."""
+
+    @property
+    def terms(self) -> Terms:
+        """The documents' terms, for searching by words."""
+
+
+@dataclass(frozen=True)
+class ArrayDocuments:
+    """`Documents` of arrays at hand; an order that asks for one which was not given raises MissingField."""
+
+    graph: Graph
+    vectors: Vectors
+    lengths: NDArray[np.int64]
+    context_length: int
+    source: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    structure: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
+    signal: NDArray[np.float64] = field(default_factory=lambda: np.empty(0, np.float64))
+    terms: Terms = field(default_factory=lambda: Terms(np.zeros(1, np.int64), np.empty(0, np.uint32)))
+
+
+def known(values: NDArray[np.int64] | NDArray[np.float64], documents: Documents, name: str) -> None:
+    """Raises MissingField unless there is a value for each document."""
+    if values.shape != documents.lengths.shape:
+        raise MissingField(f"this order needs the {name} of each of {documents.lengths.size} documents")

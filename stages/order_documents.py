@@ -1,0 +1,81 @@
+"""What an order may go by, read from a run's artifacts when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cached_property
+
+import numpy as np
+
+from graph_sort import orders
+from graph_sort.documents import MissingField, Terms
+from graph_sort.graph import Graph
+from graph_sort.vectors import Vectors
+from pipeline.errors import ConfigError
+from pipeline.stage import Run
+from stages.arrays import all_vectors, read_graph
+from stages.context_rows import TokenStore
+from stages.groups import group_codes
+
+
+def checked_strategy(name: str) -> str:
+    """The name of an order, if there is one of this name.
+
+    Raises:
+        ConfigError: there is none; the message names the nearest.
+    """
+    names = orders.names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise ConfigError(f"order.strategy: no order is called {name}; {remedy}")
+    return name
+
+
+class RunDocuments:
+    """The documents of a run that stay, as `graph_sort.documents.Documents`; document i has `ordinals[i]`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @cached_property
+    def _members(self) -> tuple[np.ndarray, Graph]:
+        self._run.progress.step("order: graph")
+        return read_graph(self._run)
+
+    @property
+    def ordinals(self) -> np.ndarray:
+        """int64 [n], ascending."""
+        return self._members[0]
+
+    @property
+    def graph(self) -> Graph:
+        return self._members[1]
+
+    @property
+    def context_length(self) -> int:
+        return self._run.config.pack.context_length
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        return all_vectors(self._run)[self.ordinals]
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        return TokenStore(self._run.artifact("tokens"), check=False).lengths()[self.ordinals]
+
+    @cached_property
+    def source(self) -> np.ndarray:
+        return group_codes(self._run, "source")[0][self.ordinals]
+
+    @cached_property
+    def structure(self) -> np.ndarray:
+        raise MissingField("not yet")
+
+    @cached_property
+    def signal(self) -> np.ndarray:
+        raise MissingField("not yet")
+
+    @cached_property
+    def terms(self) -> Terms:
+        raise MissingField("not yet")
