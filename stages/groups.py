@@ -1,8 +1,10 @@
-"""Groups of kept documents by something that is known of them: source, language, or a field of their metadata."""
+"""Groups of kept documents by something that is known of them: source, language, URL, or a field of their metadata."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
@@ -17,24 +19,50 @@ def group_codes(run: Run, by: str) -> tuple[np.ndarray, list[str]]:
 
     Args:
         run: `documents`, `selection`, and for languages `signals`, are read.
-        by: `source`, `language` (the signal), or the name of a field of the records, if it is a string there.
+        by: `source`; `language` (the signal); `url` (its host and directories, joined by NUL so that they sort as a
+            tree); or the name of a field of the records, if it is a string there.
     """
-    values = pa.chunked_array([_values(run, by, index) for index in range(len(run.manifest("documents").parts))])
+    if by in ("source", "url"):
+        values = kept_column(run, "documents", by)
+    elif by == "language":
+        values = kept_column(run, "signals", by)
+    else:
+        values = kept_column(run, "documents", "metadata")
+    values = pc.cast(values, pa.string())
+    if by == "url":
+        values = _mapped(values, _directory)
+    elif by not in ("source", "language"):
+        values = _mapped(values, lambda metadata: _field(metadata, by))
     names = sorted(name for name in pc.unique(values).to_pylist() if name is not None)
     codes = pc.fill_null(pc.index_in(values, pa.array(names, pa.string())), -1)
     return codes.to_numpy().astype(np.int64), names
 
 
-def _values(run: Run, by: str, index: int) -> pa.Array:
-    """The group names of the kept documents of a part, null where there is none."""
-    selection = run.manifest("selection").parts[index]
-    kept = artifacts.read_part(run.artifact("selection"), selection, ["kept"]).column("kept")
-    artifact, column = {"source": ("documents", "source"), "language": ("signals", "language")}.get(
-        by, ("documents", "metadata")
-    )
-    values = artifacts.read_part(run.artifact(artifact), run.manifest(artifact).parts[index], [column]).column(column)
-    values = pc.cast(values.filter(kept), pa.string())
-    return values if column == by else pa.array([_field(text, by) for text in values.to_pylist()], pa.string())
+def kept_column(run: Run, artifact: str, column: str) -> pa.ChunkedArray:
+    """A column of an artifact that is aligned with `documents`: of the kept documents, by ordinal.
+
+    Raises:
+        KeyError: the artifact has no such column.
+    """
+    selection = run.artifact("selection")
+    chunks = []
+    for part, verdicts in zip(run.manifest(artifact).parts, run.manifest("selection").parts, strict=True):
+        kept = artifacts.read_part(selection, verdicts, ["kept"]).column("kept")
+        chunks.append(artifacts.read_part(run.artifact(artifact), part, [column]).column(0).filter(kept))
+    return pa.chunked_array(chunks).unify_dictionaries()
+
+
+def _mapped(values: pa.ChunkedArray, function: Callable[[str], str | None]) -> pa.Array:
+    found = (None if value is None else function(value) for chunk in values.chunks for value in chunk.to_pylist())
+    return pa.array(found, pa.string())
+
+
+def _directory(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # of an IPv6 address that is none
+        return None
+    return "\0".join([parts.netloc.lower(), *parts.path.split("/")[1:-1]])
 
 
 def _field(metadata: str, name: str) -> str | None:

@@ -15,7 +15,7 @@ from pipeline.errors import ConfigError
 from pipeline.stage import Run
 from stages.arrays import all_vectors, read_graph
 from stages.context_rows import TokenStore
-from stages.groups import group_codes
+from stages.groups import group_codes, kept_column
 
 
 def checked_strategy(name: str) -> str:
@@ -70,12 +70,22 @@ class RunDocuments:
 
     @cached_property
     def structure(self) -> np.ndarray:
-        raise MissingField("not yet")
+        field = self._run.config.order.structure
+        codes, names = group_codes(self._run, field)
+        if not names:
+            raise MissingField(f"order.structure: no document has a field {field}; name another, or another strategy")
+        return codes[self.ordinals]
 
     @cached_property
     def signal(self) -> np.ndarray:
-        raise MissingField("not yet")
+        settings = self._run.config.order
+        try:
+            values = kept_column(self._run, "signals", settings.signal).to_numpy().astype(np.float64)
+        except (KeyError, ValueError) as error:
+            raise MissingField(f"order.signal: {settings.signal} is no number among the signals") from error
+        return (-values if settings.descending else values)[self.ordinals]
 
     @cached_property
     def terms(self) -> Terms:
-        raise MissingField("not yet")
+        offsets, ids = TokenStore(self._run.artifact("tokens"), check=False).of(self.ordinals)
+        return Terms(offsets, ids)
