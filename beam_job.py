@@ -19,9 +19,10 @@ from pipeline.errors import SequiturError
 from pipeline.progress import Progress
 from pipeline.stage import Run
 from stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
+from stages.compare import compare
 from stages.rules_trial import try_rules
 
-__all__ = ["RECIPE", "main", "try_rules"]
+__all__ = ["RECIPE", "compare", "main", "try_rules"]
 
 RECIPE = (
     ingest.STAGE,  # raw files             → documents

@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from graph_sort.neighbors import Neighbors
+from graph_sort.vectors import Vectors, dot, rows_as_float32
 
 
 class Pairs(NamedTuple):
@@ -14,6 +15,13 @@ class Pairs(NamedTuple):
 
     edges: NDArray[np.int64]  # [e, 2]
     cosine: NDArray[np.float32]  # [e]
+
+
+class Duplicates(NamedTuple):
+    """What becomes of each of n documents."""
+
+    of: NDArray[np.int64]  # [n], the staying document that it duplicates; −1 for one that stays
+    cosine: NDArray[np.float32]  # [n], of that pair; 0 for one that stays
 
 
 def pairs_above(neighbors: Neighbors, threshold: float) -> Pairs:
@@ -28,8 +36,33 @@ def pairs_above(neighbors: Neighbors, threshold: float) -> Pairs:
     return Pairs(edges, neighbors.cosine[row, column])
 
 
-def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-    """Of n documents, int64[n]: −1 for one that stays, else the staying document that it duplicates.
+def distinct(pairs: Pairs) -> Pairs:
+    """Each pair once, the lower id first, ascending; ids below 2³². O(e log e)."""
+    low, high = (np.sort(pairs.edges, axis=1)[:, side].astype(np.uint64) for side in (0, 1))
+    _, first = np.unique((low << np.uint64(32)) | high, return_index=True)
+    return Pairs(np.sort(pairs.edges[first], axis=1), pairs.cosine[first])
+
+
+def pair_cosines(a: Vectors, b: Vectors) -> NDArray[np.float32]:
+    """float32 [e]: the cosine of the unit (or zero) vectors in each row of `a` [e, d] and of `b` [e, d]."""
+    cosine = np.empty(len(a), np.float32)
+    _row_cosines(rows_as_float32(a, slice(None)), rows_as_float32(b, slice(None)), cosine)
+    return cosine
+
+
+def dropped_at(pairs: Pairs, thresholds: list[float]) -> list[int]:
+    """How many documents `keep_first` would drop if only pairs of so high a cosine counted, for each threshold."""
+    ids, compact = np.unique(pairs.edges, return_inverse=True)
+    compact = compact.reshape(-1, 2).astype(np.int64)
+    dropped = []
+    for threshold in thresholds:
+        close = pairs.cosine >= threshold
+        dropped.append(int((keep_first(Pairs(compact[close], pairs.cosine[close]), len(ids)).of >= 0).sum()))
+    return dropped
+
+
+def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None) -> Duplicates:
+    """Which of n documents stay, and which of those each other one duplicates.
 
     Documents are taken by (priority, id), lowest first; one is dropped only if a pair joins it to a document
     that was kept before. So chains do not merge: of a–b and b–c alone, a and c both stay. The document named
@@ -49,8 +82,7 @@ def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None) 
     offsets = np.searchsorted(ends[by_document, 0], np.arange(n + 1, dtype=np.int64)).astype(np.int64)
     other = np.ascontiguousarray(ends[by_document, 1], dtype=np.int64)
     cosine = np.tile(np.asarray(pairs.cosine, dtype=np.float32), 2)[by_document]
-    duplicate_of: NDArray[np.int64] = _keep_first(sequence, offsets, other, cosine)
-    return duplicate_of
+    return Duplicates(*_keep_first(sequence, offsets, other, cosine))
 
 
 @njit(cache=True, nogil=True)
@@ -59,7 +91,7 @@ def _keep_first(
     offsets: NDArray[np.int64],
     other: NDArray[np.int64],
     cosine: NDArray[np.float32],
-) -> NDArray[np.int64]:
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     n = sequence.size
     kept = np.zeros(n, np.bool_)
     for document in sequence:
@@ -69,6 +101,7 @@ def _keep_first(
                 kept[document] = False
                 break
     duplicate_of = np.full(n, -1, np.int64)
+    closeness = np.zeros(n, np.float32)
     for document in range(n):
         if kept[document]:
             continue
@@ -79,4 +112,11 @@ def _keep_first(
             ):
                 best = e
         duplicate_of[document] = other[best]
-    return duplicate_of
+        closeness[document] = cosine[best]
+    return duplicate_of, closeness
+
+
+@njit(cache=True, nogil=True)
+def _row_cosines(a: NDArray[np.float32], b: NDArray[np.float32], cosine: NDArray[np.float32]) -> None:
+    for i in range(cosine.size):
+        cosine[i] = dot(a[i], b[i])

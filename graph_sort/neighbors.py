@@ -1,12 +1,12 @@
-"""The k nearest neighbours of each document by cosine: exact for small corpora, IVF-Flat for large ones.
+"""The k nearest neighbours of each document by cosine: faiss proposes candidates, exact cosines decide.
 
-faiss proposes candidates; their cosines are computed again here, in float64 and in a fixed order, so that
-they do not depend on threads, on the number of queries searched at once, or on the machine. Which candidate
-faiss proposes last still may, where two agree to its last bit; MARGIN spare candidates keep that out of the k.
+The cosines of the candidates are computed again here, in float64 and in a fixed order, so that they do not depend
+on threads, on the number of queries searched at once, or on the machine. Which candidate faiss proposes last still
+may, where two agree to its last bit; MARGIN spare candidates keep that out of the k. The lists of an inverted file
+are searched for in the same way: its centroids are the vectors, and the lists probed are the k.
 """
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -15,16 +15,14 @@ from numpy.typing import NDArray
 
 from graph_sort.vectors import Vectors, dot, rows_as_float32
 
-EXACT_UP_TO = 20_000
-PROBES = 32  # IVF lists searched
 MARGIN = 8  # candidates beyond k
 QUERY_BLOCK = 1024  # faiss multiplies matrices; on 256 queries at once it is five times slower
-ADD_BLOCK = 65_536
-TRAINING_POINTS = 40  # per list; faiss warns below 39
+SCAN_BLOCK = 65_536  # vectors converted to float32 at once
+HALF_EXPONENT = np.float32(2.0**112)  # 2 to the (127 − 15): the difference of the exponents' biases
 
 
 class VectorError(ValueError):
-    """Vectors that cannot be compared: not [n, d], or not finite."""
+    """Vectors that cannot be compared: not [n, d], not of the index's n and d, or not finite."""
 
 
 class Neighbors(NamedTuple):
@@ -34,99 +32,224 @@ class Neighbors(NamedTuple):
     cosine: NDArray[np.float32]  # [q, k]
 
 
-def build_index(vectors: Vectors, exact_up_to: int = EXACT_UP_TO, seed: int = 0) -> faiss.Index:
-    """A faiss index of unit vectors [n, d]: IndexFlatIP up to `exact_up_to` rows, IndexIVFFlat beyond.
-
-    IVF has 4 √n lists, of which 32 are searched. On technical documents (all-MiniLM-L6-v2, d = 384) that finds
-    0.97 of the 10 nearest, at 1,200 as at 9,900 documents. On one core, searching all of 20,000 documents of
-    d = 512 takes the exact index 5.7 s, and IVF 5.4 s; of 50,000, 36 s and 21 s. Hence EXACT_UP_TO.
-
-    Raises VectorError.
-    """
-    if vectors.ndim != 2:
-        raise VectorError(f"vectors must be [n, d], got shape {vectors.shape}")
-    n, d = vectors.shape
-    index: faiss.Index = _trained_ivf(vectors, seed) if n > exact_up_to else faiss.IndexFlatIP(d)
-    for begin in range(0, n, ADD_BLOCK):
-        block = rows_as_float32(vectors, slice(begin, begin + ADD_BLOCK))
-        if not np.isfinite(block).all():
-            raise VectorError(f"vectors {begin} … {begin + len(block) - 1} hold NaN or infinity; embed them again")
-        index.add(block)
-    return index
-
-
-def _trained_ivf(vectors: Vectors, seed: int) -> faiss.IndexIVFFlat:
-    """IVF-Flat whose lists are seeded k-means cells of a seeded sample."""
-    n, d = vectors.shape
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, _lists(n), faiss.METRIC_INNER_PRODUCT)
-    index.nprobe = PROBES
-    rng = np.random.Generator(np.random.PCG64(seed))
-    index.cp.seed = int(rng.integers(2**31))
-    sample = rng.choice(n, size=min(n, TRAINING_POINTS * index.nlist), replace=False)
-    index.train(rows_as_float32(vectors, np.sort(sample)))
-    return index
-
-
-def search(index: faiss.Index, vectors: Vectors, queries: Vectors, query_ids: NDArray[np.int64], k: int) -> Neighbors:
+def search(
+    index: faiss.Index,
+    vectors: Vectors,
+    queries: Vectors,
+    query_ids: NDArray[np.int64],
+    k: int,
+    depth: int | None = None,
+) -> Neighbors:
     """The k documents nearest to each of `queries` [q, d], never the document `query_ids` [q] itself.
 
-    `vectors` [n, d] are those of the index. Cosines are dot products, so vectors must have unit length.
-    Memory: see `memory_bytes`. Raises ValueError for k < 1.
+    `vectors` [n, d] are those of the index, float16 or float32, which may be a memory map: only candidates are read.
+    Cosines are dot products, so vectors must have unit length. Of each query `depth` candidates are ranked again by
+    exact cosines (`neighbor_plans.Recall.depth`; at least k + 1 + MARGIN, which is the default and does for indexes
+    that hold float32). If fewer than k others lie in the lists probed, as where k ≥ n, the rest are −1.
+
+    Memory: blocks of 1,024 queries, 16 bytes per candidate. Raises ValueError for k < 1, VectorError.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    q = len(queries)
-    found = Neighbors(np.full((q, k), -1, np.int64), np.full((q, k), -np.inf, np.float32))
-    depth = min(k + 1 + MARGIN, index.ntotal)  # one more: the query finds itself
+    q = _checked(vectors, queries, query_ids, k)
+    if vectors.shape != (index.ntotal, index.d):
+        raise VectorError(f"the index holds [{index.ntotal}, {index.d}] and the vectors are {list(vectors.shape)}")
+    found = nothing_found(q, k)
+    least = k + 1 + MARGIN  # one more: the query finds itself
+    depth = min(max(least, depth or 0), index.ntotal)
     if depth == 0:
         return found
+    lists = inverted_file(index)
+    centroids = _centroids(lists)
     for begin in range(0, q, QUERY_BLOCK):
         rows = slice(begin, begin + QUERY_BLOCK)
-        block = rows_as_float32(queries, rows)
-        candidate = index.search(block, depth)[1]
-        candidate_vectors = rows_as_float32(vectors, candidate)  # row −1 stands in for none and is not read
-        ids = np.ascontiguousarray(query_ids[rows], dtype=np.int64)
-        _keep_nearest(block, ids, candidate, candidate_vectors, found.neighbor[rows], found.cosine[rows])
+        block = finite_rows(queries, rows)
+        candidate = index.search(block, depth)[1] if lists is None else _in_lists(lists, centroids, block, depth)
+        _keep(vectors, block, query_ids[rows], candidate, Neighbors(found.neighbor[rows], found.cosine[rows]))
     return found
 
 
-def memory_bytes(n: int, d: int, k: int, exact_up_to: int = EXACT_UP_TO) -> int:
-    """Bytes that indexing n vectors and searching them all takes, besides the vectors themselves."""
-    index = n * d * 4
-    if n > exact_up_to:
-        lists = _lists(n)
-        index += n * 8 + (lists + min(n, TRAINING_POINTS * lists)) * d * 4
-    blocks = (QUERY_BLOCK * (k + 1 + MARGIN) + min(n, ADD_BLOCK)) * d * 4
-    return index + blocks + n * k * 12
+def scan(
+    vectors: Vectors, queries: Vectors, query_ids: NDArray[np.int64], k: int, first_id: int = 0, block: int = SCAN_BLOCK
+) -> Neighbors:
+    """Exact search without an index: the k rows of `vectors` nearest to each of `queries` [q, d], never itself.
+
+    Row i of `vectors` [n, d] has the id first_id + i; a query is left out by its id in `query_ids` [q]. For samples,
+    and for vectors too many for memory: `block` rows at once are read and converted. q·n·d multiplications.
+    Raises ValueError for k < 1, VectorError.
+    """
+    q = _checked(vectors, queries, query_ids, k)
+    found = nothing_found(q, k)
+    for start in range(0, len(vectors), block):
+        slab = finite_rows(vectors, slice(start, start + block))
+        for begin in range(0, q, QUERY_BLOCK):
+            rows = slice(begin, begin + QUERY_BLOCK)
+            asking = finite_rows(queries, rows)
+            depth = min(k + 1 + MARGIN, len(slab))
+            candidate = faiss.knn(asking, slab, depth, metric=faiss.METRIC_INNER_PRODUCT)[1]
+            here = Neighbors(found.neighbor[rows], found.cosine[rows])
+            _keep(slab, asking, query_ids[rows], candidate, here, first_id + start)
+    return found
 
 
-def _lists(n: int) -> int:
-    return max(1, min(int(4 * math.sqrt(n)), n // TRAINING_POINTS))
+def merge(a: Neighbors, b: Neighbors) -> Neighbors:
+    """The k best of both for each query, by (−cosine, id); a document that both found counts once. [q, k] each."""
+    best = Neighbors(a.neighbor.copy(), a.cosine.copy())
+    nobody = np.full(len(a.neighbor), -1, np.int64)
+    _keep_nearest(nobody, np.ascontiguousarray(b.neighbor), np.ascontiguousarray(b.cosine), 0, *best)
+    return best
+
+
+def nothing_found(q: int, k: int) -> Neighbors:
+    """Neighbours of q queries before any is found."""
+    return Neighbors(np.full((q, k), -1, np.int64), np.full((q, k), -np.inf, np.float32))
+
+
+def propose(index: faiss.Index, queries: Vectors, depth: int) -> NDArray[np.int64]:
+    """The candidates [q, depth] that `search` would rank again, in the index's own order; −1 where there are fewer."""
+    lists = inverted_file(index)
+    centroids = _centroids(lists)
+    blocks = [np.empty((0, depth), np.int64)]
+    for begin in range(0, len(queries), QUERY_BLOCK):
+        block = finite_rows(queries, slice(begin, begin + QUERY_BLOCK))
+        blocks.append(index.search(block, depth)[1] if lists is None else _in_lists(lists, centroids, block, depth))
+    return np.concatenate(blocks)
+
+
+def nearest_lists(quantizer: faiss.Index, centroids: NDArray[np.float32], vectors: Vectors, count: int) -> Neighbors:
+    """The `count` centroids [lists, d] nearest to each vector; `quantizer` is the flat index that holds them."""
+    nobody = np.full(len(vectors), -1, np.int64)
+    return search(quantizer, centroids, vectors, nobody, min(count, len(centroids)))
+
+
+def _in_lists(
+    index: faiss.IndexIVF, centroids: NDArray[np.float32], block: NDArray[np.float32], depth: int
+) -> NDArray[np.int64]:
+    """Candidates from the lists probed. faiss would choose those by a matrix product, whose last bits depend on
+    the number of threads and of queries; they decide which list is probed last, so the lists are chosen here."""
+    probed = nearest_lists(index.quantizer, centroids, block, index.nprobe)
+    typed_as_in_c: Any = index
+    candidate: NDArray[np.int64] = typed_as_in_c.search_preassigned(block, depth, probed.neighbor, probed.cosine)[1]
+    return candidate
+
+
+def _centroids(index: faiss.IndexIVF | None) -> NDArray[np.float32]:
+    if index is None:
+        return np.empty((0, 0), np.float32)
+    centroids: NDArray[np.float32] = index.quantizer.reconstruct_n(0, index.nlist)
+    return centroids
+
+
+def inverted_file(index: faiss.Index) -> faiss.IndexIVF | None:
+    """The index as what it is if that is an inverted file, also when it was read from disk."""
+    index = faiss.downcast_index(index)
+    return index if isinstance(index, faiss.IndexIVF) else None
+
+
+def _checked(vectors: Vectors, queries: Vectors, query_ids: NDArray[np.int64], k: int) -> int:
+    """The number of queries, if all agree."""
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    if vectors.ndim != 2 or queries.ndim != 2 or vectors.shape[1] != queries.shape[1]:
+        raise VectorError(f"vectors {list(vectors.shape)} and queries {list(queries.shape)} must be [n, d] and [q, d]")
+    if len(query_ids) != len(queries):
+        raise ValueError(f"{len(queries)} queries have {len(query_ids)} ids")
+    return len(queries)
+
+
+def finite_rows(vectors: Vectors, rows: slice) -> NDArray[np.float32]:
+    """The given rows as float32. Raises VectorError for NaN and infinity."""
+    block = rows_as_float32(vectors, rows)
+    if not np.isfinite(block).all():
+        last = rows.start + len(block) - 1
+        raise VectorError(f"vectors {rows.start} … {last} hold NaN or infinity; embed them again")
+    return block
+
+
+def _keep(
+    vectors: Vectors,
+    queries: NDArray[np.float32],
+    query_ids: NDArray[np.int64],
+    candidate: NDArray[np.int64],
+    found: Neighbors,
+    first_id: int = 0,
+) -> None:
+    """Compute the candidates' cosines and insert them into `found`; candidate c is row c of `vectors`."""
+    cosine = np.empty(candidate.shape, np.float32)
+    if vectors.dtype == np.float16:
+        _cosines_of_half(queries, np.ascontiguousarray(vectors).view(np.uint16), candidate, cosine)
+    else:
+        _cosines(queries, np.ascontiguousarray(vectors, dtype=np.float32), candidate, cosine)
+    ids = np.ascontiguousarray(query_ids, dtype=np.int64)
+    _keep_nearest(ids, candidate, cosine, first_id, found.neighbor, found.cosine)
+
+
+@njit(cache=True, nogil=True)
+def _cosines(
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    candidate: NDArray[np.int64],
+    cosine: NDArray[np.float32],
+) -> None:
+    for i in range(candidate.shape[0]):
+        for j in range(candidate.shape[1]):
+            if candidate[i, j] >= 0:
+                cosine[i, j] = dot(queries[i], vectors[candidate[i, j]])
+
+
+@njit(cache=True, nogil=True)
+def _cosines_of_half(
+    queries: NDArray[np.float32],
+    vectors: NDArray[np.uint16],
+    candidate: NDArray[np.int64],
+    cosine: NDArray[np.float32],
+) -> None:
+    """`_cosines` of float16 given by their bits; a row is widened where it is used, so nothing is copied.
+
+    float16 has 1, 5 and 10 bits of sign, exponent and fraction, float32 1, 8 and 23. Shifted into place, a finite
+    number wants only the difference of the exponents' biases, a power of two, by which multiplying is exact.
+    """
+    bits = np.empty(vectors.shape[1], np.uint32)
+    row = bits.view(np.float32)
+    for i in range(candidate.shape[0]):
+        for j in range(candidate.shape[1]):
+            if candidate[i, j] < 0:
+                continue
+            half = vectors[candidate[i, j]]
+            for t in range(bits.size):
+                h = np.uint32(half[t])
+                bits[t] = ((h & np.uint32(0x8000)) << np.uint32(16)) | ((h & np.uint32(0x7FFF)) << np.uint32(13))
+            for t in range(bits.size):
+                row[t] *= HALF_EXPONENT
+            cosine[i, j] = dot(queries[i], row)
 
 
 @njit(cache=True, nogil=True)
 def _keep_nearest(
-    queries: NDArray[np.float32],
     query_ids: NDArray[np.int64],
     candidate: NDArray[np.int64],
-    candidate_vectors: NDArray[np.float32],
+    candidate_cosine: NDArray[np.float32],
+    first_id: int,
     neighbor: NDArray[np.int64],
     cosine: NDArray[np.float32],
 ) -> None:
     """Insert each candidate into its query's row of `neighbor` and `cosine`, kept sorted by (−cosine, id)."""
     k = neighbor.shape[1]
     for i in range(candidate.shape[0]):
+        filled = k
+        while filled > 0 and neighbor[i, filled - 1] < 0:
+            filled -= 1
         for j in range(candidate.shape[1]):
-            node = candidate[i, j]
-            if node < 0 or node == query_ids[i]:
+            node = candidate[i, j] + first_id
+            if candidate[i, j] < 0 or node == query_ids[i]:
                 continue
-            c = np.float32(dot(queries[i], candidate_vectors[i, j]))
-            at = k
+            c = candidate_cosine[i, j]
+            at = filled  # candidates come nearly sorted: most belong at the end
             while at > 0 and (c > cosine[i, at - 1] or (c == cosine[i, at - 1] and node < neighbor[i, at - 1])):
                 at -= 1
-            for m in range(k - 1, at, -1):
+            if at == k or (at > 0 and node == neighbor[i, at - 1]):
+                continue
+            filled = min(filled + 1, k)
+            for m in range(filled - 1, at, -1):
                 neighbor[i, m] = neighbor[i, m - 1]
                 cosine[i, m] = cosine[i, m - 1]
-            if at < k:
-                neighbor[i, at] = node
-                cosine[i, at] = c
+            neighbor[i, at] = node
+            cosine[i, at] = c

@@ -7,7 +7,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-WINDOW = 32  # documents ahead among which `whole` looks for a filling
+from graph_sort.best_fit import fill_best, stable_order
+
+WINDOW = 32  # documents ahead among which `whole` looks for a filling; contexts that a piece of `best_fit` may be late
+SMALLEST_BUCKET = 32  # tokens; what is left of a document is padded to this
 
 
 class Contexts(NamedTuple):
@@ -34,16 +37,7 @@ def stream(
     begin, `opens`, is not heeded: no token of padding is the point of this policy. O(m + c).
     """
     _check(lengths, permutation, context_length)
-    ends = np.cumsum(lengths[permutation], dtype=np.int64)
-    total = int(ends[-1]) if ends.size else 0
-    context_starts = np.arange(0, total, context_length, dtype=np.int64)
-    bounds = np.unique(np.concatenate([context_starts, ends, np.zeros(1, np.int64)]))
-    begin, length = bounds[:-1], np.diff(bounds)
-    rank = np.searchsorted(ends, begin, side="right")  # past the documents without tokens
-    document = permutation[rank]
-    start = begin - (ends[rank] - lengths[document])
-    offsets = np.append(np.searchsorted(begin, context_starts), begin.size).astype(np.int64)
-    return Contexts(offsets, document, start, length)
+    return Contexts(*_stream(lengths, permutation, context_length))
 
 
 def whole(
@@ -66,14 +60,66 @@ def whole(
     window 0: 20.4 %, 0.645; 16: 2.8 %, 0.601; 32: 1.5 %, 0.585; 64: 0.7 %, 0.568; `stream`: 0, 0.651.
     """
     _check(lengths, permutation, context_length)
+    document, start, length = _cut(lengths, permutation, context_length)
+    begun = np.zeros(permutation.size, np.int64) if opens is None else np.cumsum(opens, dtype=np.int64)
     pieces = -(-lengths[permutation] // context_length)
-    document = np.repeat(permutation, pieces)
-    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
-    start = (np.arange(document.size, dtype=np.int64) - first) * context_length
-    length = np.minimum(lengths[document] - start, context_length)
-    begun = np.zeros(permutation.size, np.int64) if opens is None else np.cumsum(opens)
     offsets, placed = _fill(length, start == 0, np.repeat(begun, pieces), context_length, window)
     return Contexts(offsets, document[placed], start[placed], length[placed])
+
+
+def best_fit(
+    lengths: NDArray[np.int64],
+    permutation: NDArray[np.int64],
+    context_length: int,
+    opens: NDArray[np.bool_] | None = None,
+    window: int = WINDOW,
+    longest_first: int = 0,
+) -> Contexts:
+    """Best-fit packing (Ding et al., arXiv 2404.10830, 3) inside a window of the order.
+
+    Documents are cut into pieces as by `whole`. Each piece goes into the fullest context that has room for it (of
+    equals that which came to its fill last), else it opens one. A context takes nothing from where the order is more
+    than `window` contexts' worth of tokens past where it was opened. Pieces come in the order; with `longest_first`
+    they come longest first (the earliest of equals) within each run of so many contexts' worth of tokens. With both as
+    large as the corpus it is the paper's algorithm. Contexts lie by their first piece, their pieces in the order.
+    Where the order would have a context begin, `opens`, is not heeded. O(m + p log L), p pieces.
+
+    Taking the pieces longest first pads hardly less, for contexts stay open over many runs, and relates documents
+    less. Measured on 6,461 technical documents of 1,286 tokens on average, contexts of 2,048, order `path` (padding,
+    adjacency of `metrics.coherence`): window 16: 3.5 %, 0.517; 32: 2.3 %, 0.498; 64: 1.5 %, 0.478; 32 with
+    longest_first 1: 2.1 %, 0.439; the paper's: 0.2 %, 0.053; `whole`: 7.3 %, 0.450; `stream`: 0, 0.598.
+    """
+    _check(lengths, permutation, context_length)
+    document, start, length = _cut(lengths, permutation, context_length)
+    come = np.arange(length.size, dtype=np.int64)
+    place = np.cumsum(length) - length  # in tokens of the order
+    if longest_first and length.size:
+        run = place // (longest_first * context_length)
+        place = run * (longest_first * context_length)
+        come = stable_order(context_length - length, context_length + 1)
+        come = come[stable_order(run[come], int(run[-1]) + 1)]
+    context, count = fill_best(length, place, come, context_length, window * context_length)
+    placed = stable_order(context, count)
+    offsets = np.append(0, np.cumsum(np.bincount(context, minlength=count))).astype(np.int64)
+    return Contexts(offsets, document[placed], start[placed], length[placed])
+
+
+def buckets(
+    lengths: NDArray[np.int64],
+    permutation: NDArray[np.int64],
+    context_length: int,
+    opens: NDArray[np.bool_] | None = None,
+) -> Contexts:
+    """Dataset Decomposition (Pouransari et al., arXiv 2405.13226, 2): one piece of one document to a context.
+
+    A document is cut into pieces of the lengths of `bucket_lengths`, largest first, each as often as it fits; what is
+    left of it, fewer tokens than the smallest bucket, is a piece of its own. Contexts are in order, those of a document
+    by their tokens; `by_length` parts them by bucket. `opens` is not heeded. O(m + p), p pieces.
+    """
+    _check(lengths, permutation, context_length)
+    largest, smallest = bucket_lengths(context_length)[[-1, 0]]
+    document, start, length = _decompose(lengths, permutation, largest, smallest)
+    return Contexts(np.arange(document.size + 1, dtype=np.int64), document, start, length)
 
 
 Policy = Callable[[NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_]], Contexts]
@@ -81,8 +127,40 @@ Policy = Callable[[NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_]]
 POLICIES: dict[str, Policy] = {
     "whole": whole,
     "stream": stream,
+    "best_fit": best_fit,
+    "buckets": buckets,
 }
-"""(lengths [n], permutation [m], context_length, opens [m]) → Contexts, by name."""
+"""(lengths [n], permutation [m], context_length, opens [m]) → Contexts, by name.
+
+A permutation may name a document more than once: it is then placed as often.
+"""
+
+
+def row_lengths(policy: str, context_length: int) -> NDArray[np.int64]:
+    """How many tokens the rows have room for in which contexts of this policy are stored: int64, ascending."""
+    return bucket_lengths(context_length) if policy == "buckets" else np.array([context_length], np.int64)
+
+
+def bucket_lengths(context_length: int) -> NDArray[np.int64]:
+    """The powers of two from SMALLEST_BUCKET to the context length, or the largest below both alone: int64."""
+    largest = context_length.bit_length() - 1
+    smallest = min(SMALLEST_BUCKET.bit_length() - 1, largest)
+    return np.int64(1) << np.arange(smallest, largest + 1, dtype=np.int64)
+
+
+def by_length(contexts: Contexts, lengths: NDArray[np.int64]) -> dict[int, Contexts]:
+    """The contexts by the shortest of some row lengths (ascending) that holds them; lengths without any are absent."""
+    ends = np.append(0, np.cumsum(contexts.length))[contexts.offsets]
+    row = np.searchsorted(lengths, np.diff(ends))
+    counts = np.diff(contexts.offsets)
+    found = {}
+    for index in np.unique(row):
+        here = row == index
+        pieces = np.repeat(here, counts)
+        offsets = np.append(0, np.cumsum(counts[here])).astype(np.int64)
+        columns = (contexts.document[pieces], contexts.start[pieces], contexts.length[pieces])
+        found[int(lengths[index])] = Contexts(offsets, *columns)
+    return found
 
 
 def context_documents(contexts: Contexts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -103,6 +181,46 @@ def _check(lengths: NDArray[np.int64], permutation: NDArray[np.int64], context_l
         raise ValueError(f"document {lengths.argmin()} has a negative length, {lengths.min()}")
     if permutation.size and (permutation.min() < 0 or permutation.max() >= lengths.size):
         raise ValueError(f"the order names document {permutation.max()}, but there are {lengths.size} lengths")
+
+
+@njit(cache=True, nogil=True)
+def _stream(
+    lengths: NDArray[np.int64], permutation: NDArray[np.int64], context_length: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    total = 0
+    for document in permutation:
+        total += lengths[document]
+    contexts = -(-total // context_length)
+    offsets = np.empty(contexts + 1, np.int64)
+    pieces = np.empty((3, permutation.size + contexts), np.int64)  # at least as many as there are
+    count, context, room = 0, 0, 0
+    for document in permutation:
+        start = 0
+        while start < lengths[document]:
+            if room == 0:
+                offsets[context] = count
+                context += 1
+                room = context_length
+            length = min(lengths[document] - start, room)
+            pieces[0, count] = document
+            pieces[1, count] = start
+            pieces[2, count] = length
+            count += 1
+            start += length
+            room -= length
+    offsets[contexts] = count
+    return offsets, pieces[0, :count].copy(), pieces[1, :count].copy(), pieces[2, :count].copy()
+
+
+def _cut(
+    lengths: NDArray[np.int64], permutation: NDArray[np.int64], context_length: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The documents in order, cut every `context_length` tokens of each: document, start and length of the pieces."""
+    pieces = -(-lengths[permutation] // context_length)
+    document = np.repeat(permutation, pieces)
+    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
+    start = (np.arange(document.size, dtype=np.int64) - first) * context_length
+    return document, start, np.minimum(lengths[document] - start, context_length)
 
 
 @njit(cache=True, nogil=True)
@@ -154,3 +272,32 @@ def _fill(
         contexts += 1
         offsets[contexts] = count
     return offsets[: contexts + 1], placed
+
+
+@njit(cache=True, nogil=True)
+def _decompose(
+    lengths: NDArray[np.int64], permutation: NDArray[np.int64], largest: int, smallest: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Document, start and length of the pieces of `buckets`; `largest` and `smallest` are powers of two."""
+    count = 0
+    for document in permutation:
+        left, size = lengths[document], largest
+        while left > 0:
+            while size > left and size > smallest:
+                size //= 2
+            count += 1
+            left -= min(size, left)
+    pieces = np.empty((3, count), np.int64)
+    count = 0
+    for document in permutation:
+        start, size = 0, largest
+        while start < lengths[document]:
+            left = lengths[document] - start
+            while size > left and size > smallest:
+                size //= 2
+            pieces[0, count] = document
+            pieces[1, count] = start
+            pieces[2, count] = min(size, left)
+            count += 1
+            start += min(size, left)
+    return pieces[0], pieces[1], pieces[2]

@@ -30,6 +30,8 @@ app.add_typer(corpus, name="corpus")
 rules = typer.Typer(help="Rules by which documents are dropped.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(rules, name="rules")
 
+PLOT = "compare.html"
+
 ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
 RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
 ShardsPath = Annotated[Path, typer.Argument(help="Directory of shards, such as RUN/shards.", show_default=False)]
@@ -91,7 +93,7 @@ def run(
 
         progress.console.print(render(report.read_json("metrics.json")))
         progress.say(f"report     {report.path('metrics.json')}")
-    if job.artifact("shards").exists("manifest.json"):
+    if any(job.artifact("shards").exists(name) for name in ("manifest.json", "families.json")):
         progress.say(f"shards     {job.artifact('shards').path()}")
 
 
@@ -140,15 +142,66 @@ def show(
     context: Annotated[int, typer.Option(min=0, help="Row of the split, from 0.")] = 0,
     split: Annotated[str, typer.Option(help="Split to look into.")] = "train",
 ) -> None:
-    """Show a context: its documents, where each came from, and how close each is to the one before it."""
+    """Show a context: its documents, where each came from, and how close each is to the one before it.
+
+    Of shards that are parted by family or length, it shows which there are; give the directory of one of them.
+    """
     from shards.errors import ShardError
-    from shards.show import context_view, render
+    from shards.show import context_view, families_view, render
 
     try:
-        view = context_view(path, split, context)
+        shown = families_view(path) or render(context_view(path, split, context))
     except (ShardError, IndexError) as error:
         fail(f"{path}: {error}")
-    Console(highlight=False).print(render(view))
+    Console(highlight=False).print(shown)
+
+
+@app.command()
+def compare(
+    path: RunPath,
+    orders: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Orders, as in `order.strategy`, with commas between.")
+    ] = "contexts,path,iclm,random",
+    policy: Annotated[
+        str | None,
+        typer.Option(help="How contexts are cut: whole, stream, best_fit, buckets; as in the run if not given."),
+    ] = None,
+    context_length: Annotated[int | None, typer.Option(help="Tokens in a context; as in the run if not given.")] = None,
+    gain_contexts: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Contexts sampled for in-context gain; if not given 300, or fewer where they are long."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; write no plot.")] = False,
+) -> None:
+    """Measure several orders of a run side by side, before packing any; shard families are left aside."""
+    import beam_job
+    from pipeline import run_directory
+    from pipeline.compare_view import page, render
+    from pipeline.progress import Progress
+    from pipeline.stage import Run
+    from pipeline.storage import Directory
+
+    settings = run_directory.read_config(Directory(path))
+    other = {"pack.policy": policy, "pack.context_length": context_length}
+    changes = [f"{key}={value}" for key, value in other.items() if value is not None]
+    progress = Progress()
+    job = Run(configuration.overridden(settings, changes), progress=progress)
+    names = [name for name in map(str.strip, orders.split(",")) if name]
+    if not names:
+        fail("--orders: name at least one order, as in --orders iclm,random", code=2)
+    try:
+        with progress.stage("compare"):
+            comparison = beam_job.compare(job, names, gain_contexts)
+    except KeyboardInterrupt:
+        fail("interrupted; nothing was changed", code=130)
+    if as_json:
+        sys.stdout.write(json.dumps(comparison, ensure_ascii=False) + "\n")
+        return
+    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(render(comparison))
+    job.artifact("report").write_bytes(PLOT, page(comparison).encode())
+    progress.say(f"plot       {job.artifact('report').path(PLOT)}")
 
 
 @rules.command("try")

@@ -1,7 +1,7 @@
 """The ledger: the proof that nothing was lost and nothing counted twice, per source and in all.
 
 records read = rejected + dropped by each rule + duplicates of each kind + placed in contexts
-tokens of the placed documents = tokens in shards + tokens dropped by the packing policy
+tokens of the placed documents + tokens repeated by the order = tokens in shards + tokens dropped by the packing policy
 characters read = characters refined + removed by each operation − added by each operation, where text is refined
 """
 
@@ -54,6 +54,7 @@ class Ledger:
     tokens_of_placed: int = 0
     tokens_in_shards: int = 0
     tokens_dropped: int = 0
+    tokens_repeated: int = 0  # of documents that an order for comparison reads more than once, beyond the first time
     characters: Characters | None = None
 
     def drop(self, source: str, reason: str, count: int) -> None:
@@ -83,10 +84,11 @@ class Ledger:
                     f"source {source}: {self.read[source]:,} records read, {accounted:,} accounted for "
                     f"({self.rejected[source]:,} rejected, {lost:,} dropped, {self.placed[source]:,} placed)"
                 )
-        if self.tokens_of_placed != self.tokens_in_shards + self.tokens_dropped:
+        if self.tokens_of_placed + self.tokens_repeated != self.tokens_in_shards + self.tokens_dropped:
+            repeated = f" and {self.tokens_repeated:,} repeated" if self.tokens_repeated else ""
             found.append(
-                f"{self.tokens_of_placed:,} tokens of placed documents, {self.tokens_in_shards:,} in shards and "
-                f"{self.tokens_dropped:,} dropped"
+                f"{self.tokens_of_placed:,} tokens of placed documents{repeated}, {self.tokens_in_shards:,} in shards "
+                f"and {self.tokens_dropped:,} dropped"
             )
         return found + (self.characters.problems() if self.characters else [])
 
@@ -109,6 +111,7 @@ class Ledger:
             },
             "tokens": {
                 "of_placed_documents": self.tokens_of_placed,
+                "repeated": self.tokens_repeated,
                 "in_shards": self.tokens_in_shards,
                 "dropped_by_packing": self.tokens_dropped,
             },

@@ -94,7 +94,15 @@ DUPLICATES = pa.schema(
     [
         _required("ordinal", pa.int64()),
         _required("duplicate_of", pa.int64()),
-        _required("cosine", pa.float32()),
+        _required("cosine", pa.float32()),  # by the model's own vectors
+        pa.field("jaccard", pa.float32()),  # of their sets of token n-grams; null where it is not asked for
+    ]
+)
+
+UNSELECTED = pa.schema(
+    [
+        _required("ordinal", pa.int64()),
+        _required("score", pa.float32()),  # cosine to the nearest document that stays, or to the nearest target
     ]
 )
 
@@ -103,7 +111,8 @@ ORDER = pa.schema(
         _required("ordinal", pa.int64()),
         _required("path", pa.int64()),  # fragment of the order, counted from 0 in reading order
         _required("opens", pa.bool_()),  # whether the document is meant to begin a context
-        pa.field("cosine_to_previous", pa.float32()),  # null for the first document
+        _required("family", pa.int64()),  # number of the shard family, ascending; 0 where there are none
+        pa.field("cosine_to_previous", pa.float32()),  # null for the first document of a family
     ]
 )
 

@@ -24,7 +24,7 @@ from pipeline.config import Config
 from pipeline.errors import CorruptPart, OverMemory, StorageFull
 from pipeline.progress import Progress
 from pipeline.sections import Refine
-from pipeline.storage import Directory
+from pipeline.storage import TEMPORARY, Directory
 
 STATE = "_state"
 TEXT = "text"  # as a parent: the artifact that holds the text, `refined` or else `documents`
@@ -86,6 +86,7 @@ class Run:
         compress: bool = False,
         step: str,
         seconds: float = math.inf,
+        documents: int | None = None,
     ) -> None:
         """Runs `transform` over the row-aligned parts of some artifacts, part by part, into the artifact `target`.
 
@@ -96,6 +97,7 @@ class Run:
             compress: whether the parts hold text.
             step: what the progress line says.
             seconds: about what all parts take on one core, which says how many processes are worth starting.
+            documents: rows of all parts of the target, where progress is to be told in them.
         """
         columns = {self.artifact(name): tuple(names) for name, names in source.items()}
         done = {part.name for part in artifacts.written_parts(self.artifact(target))}
@@ -113,18 +115,28 @@ class Run:
                 | "Write" >> beam.ParDo(WritePart(self.artifact(target), compress=compress))
             )
 
-        with self.watching(target, len(every), step):
+        shown = (len(every), step) if documents is None else (documents, step, "documents")
+        with self.watching(target, *shown):
             self.runner.run(build, len(left), seconds * len(left) / len(every))
 
     @contextmanager
     def watching(self, target: str, total: int, step: str, unit: str = "parts") -> Iterator[None]:
-        """Shows progress by the parts that appear in an artifact, which works on every runner."""
+        """Shows progress by the parts that appear in an artifact, or their rows, which works on every runner."""
         notes = self.artifact(target) / artifacts.PARTS
         stop = threading.Event()
+        rows: dict[str, int] = {}
+
+        def done() -> int:
+            names = notes.names()
+            if unit != "documents":
+                return len(names)
+            new = (name for name in names if name not in rows and not name.startswith(TEMPORARY))
+            rows.update((name, int(notes.read_json(name)["rows"])) for name in new)
+            return sum(rows.values())
 
         def watch() -> None:
             while not stop.wait(0.5):
-                self.progress.update(len(notes.names()))
+                self.progress.update(done())
 
         self.progress.step(step, total, unit)
         thread = threading.Thread(target=watch, name="progress", daemon=True)
@@ -151,6 +163,7 @@ class Stage:
         verify: one line for each thing that is wrong with the content of the finished artifact.
         beside: other artifacts that it makes on the way, finished before its own.
         wanted: whether the configuration asks for it; else the recipe is run without it.
+        also: artifacts that it reads besides, under this configuration.
     """
 
     name: str
@@ -163,10 +176,11 @@ class Stage:
     verify: Callable[[Run], Iterable[str]] = lambda run: ()
     beside: tuple[str, ...] = ()
     wanted: Callable[[Run], bool] = lambda run: True
+    also: Callable[[Run], tuple[str, ...]] = lambda run: ()
 
     def parents_of(self, run: Run) -> tuple[str, ...]:
         """The artifacts that it reads in this run."""
-        named = (run.text if parent == TEXT else parent for parent in self.parents)
+        named = (run.text if parent == TEXT else parent for parent in (*self.parents, *self.also(run)))
         return tuple(dict.fromkeys(named))
 
 

@@ -15,11 +15,15 @@ METRICS = {
     "adjacency": "cosine of consecutive documents",
     "best_previous": "highest cosine to an earlier document",
     "pairwise": "cosine of all pairs of a context",
+    "in_context_gain": "bytes that earlier documents of a context save",
+    "excess_gain": "the same, beyond a random order",
     "near_duplicate_rate": "near-duplicates inside contexts",
     "same_source_share": "consecutive documents of one source",
     "same_section_share": "consecutive documents of one section",
+    "path_weight_share": "weight of the order, as a share of the bound",
     "leakage_neighboring": "cosine of contexts read in a row",
-    "leakage_chance": "cosine of contexts drawn at random",
+    "leakage_chance": "what chance would have it",
+    "leakage_z": "their difference, in standard errors",
     "truncation": "documents split over contexts",
     "padding": "padding",
 }
@@ -103,8 +107,11 @@ def _order(order: Mapping[str, Any]) -> Table:
     table.add_column("")
     for name, meaning in METRICS.items():
         if name in order[strategy]:
-            values = [order[strategy][name], order["random_baseline"].get(name)]
-            table.add_row(
-                name, *("-" if value is None else f"{value:.3f}" for value in values), Text(meaning, style="dim")
-            )
+            cells = (_with_error(order[of], name) for of in (strategy, "random_baseline"))
+            table.add_row(name, *cells, Text(meaning, style="dim"))
     return table
+
+
+def _with_error(measured: Mapping[str, Any], name: str) -> str:
+    value, error = measured.get(name), measured.get(f"{name}_error")
+    return "-" if value is None else f"{value:.3f}" + (f" ±{error:.3f}" if error else "")

@@ -21,9 +21,15 @@ class ShardError(Exception):
         if offset is not None:
             place += f" at byte {offset}"
         super().__init__(f"{place}: {fault}" if place else fault)
+        self.fault = fault
         self.shard = shard
         self.batch = batch
         self.offset = offset
+
+    def within(self, directory: str) -> "ShardError":
+        """The same error of a dataset in a directory below."""
+        place = f"{directory}/{self.shard}" if self.shard else directory
+        return type(self)(self.fault, shard=place, batch=self.batch, offset=self.offset)
 
 
 class ContextsInvalid(ShardError, ValueError):

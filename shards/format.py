@@ -17,6 +17,7 @@ CONTAINER = "ipc_stream"
 INPUT_IDS_DTYPE = "uint32"
 BATCH_ROWS = 1024
 MANIFEST_NAME = "manifest.json"
+FAMILIES_NAME = "families.json"
 TOKENIZER_NAME = "tokenizer.json"
 
 BYTES_TOKENIZER = "bytes"

@@ -10,7 +10,7 @@ import re
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, is_dataclass
 from functools import cache
 from os import PathLike
 from pathlib import Path, PurePosixPath
@@ -27,6 +27,7 @@ from shards.errors import (
 )
 from shards.format import (
     CONTAINER,
+    FAMILIES_NAME,
     FORMAT,
     FORMAT_VERSION,
     INPUT_IDS_DTYPE,
@@ -85,18 +86,23 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Packing:
-    """How documents became rows, over all splits. `dropped_tokens` are of documents in the documents table,
-    but in no row."""
+    """How documents became rows, over all splits. Of the documents in the documents table `dropped_tokens`
+    are in no row, `elsewhere_tokens` in rows of another dataset (of another length), and `repeated_tokens`
+    in a row beyond their first."""
 
     policy: str
     dropped_tokens: int
     padded_tokens: int
     split_docs: int
+    repeated_tokens: int = 0
+    elsewhere_tokens: int = 0
 
 
 @dataclass(frozen=True)
 class Order:
-    """In what order the rows lie, and how often neighbours share a group, beside what chance would give."""
+    """In what order the rows lie, and how often neighbours share a group, beside what chance would give.
+
+    `kind` is `global_permutation`, or `as_ordered` where rows are to be read as they lie."""
 
     kind: str
     algo: str
@@ -176,6 +182,8 @@ def read_manifest(root: str | PathLike[str]) -> Manifest:
     try:
         text = path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError) as error:
+        if (Path(root) / FAMILIES_NAME).is_file():
+            raise ManifestMissing(f"{path} is missing: open one of the datasets listed in {FAMILIES_NAME}") from error
         raise ManifestMissing(f"{path} is missing: not a dataset's root, or its writing never finished") from error
     except UnicodeDecodeError as error:
         raise ManifestInvalid(f"{path} is not UTF-8: {error}") from error
@@ -246,9 +254,10 @@ def _decode(type_: Any, value: Any, place: str) -> Any:
 def _decode_fields(type_: Any, value: dict[str, Any], place: str) -> Any:
     decoded = {}
     for name, hint in _field_types(type_).items():
-        if name not in value:
+        if name in value:
+            decoded[name] = _decode(hint, value[name], f"{place}.{name}")
+        elif type_.__dataclass_fields__[name].default is MISSING:
             raise ManifestInvalid(f"{place} has no {name!r}")
-        decoded[name] = _decode(hint, value[name], f"{place}.{name}")
     return type_(**decoded)
 
 
@@ -262,23 +271,23 @@ def _check(manifest: Manifest) -> None:
         raise ManifestInvalid(f"seq_len is {manifest.header.seq_len}; it must be 1 … 2^20")
     for name, split in manifest.splits.items():
         for shard in split.shards:
-            _check_path(shard.path)
+            check_path(shard.path)
             if PurePosixPath(shard.path).parent != PurePosixPath(name):
                 raise PathEscape(f"lies outside the folder of its split, {name!r}", shard=shard.path)
             _check_batches(shard)
         if split != split_entry(split.shards, split.docs):
             raise ManifestInvalid(f"split {name!r}: rows, tokens or row_digest is not the sum over its shards")
     for file in manifest.docs_table:
-        _check_path(file.path)
+        check_path(file.path)
     if manifest.fingerprint != fingerprint(manifest.header, manifest.splits):
         raise FingerprintMismatch(
             f"the fingerprint in {MANIFEST_NAME} is not that of its contents: restore the file from the original"
         )
 
 
-def _check_path(path: str) -> None:
-    """Lexically: the Hugging Face hub's cache holds links out of the folder, which are not the manifest's
-    doing."""
+def check_path(path: str) -> None:
+    """Raise PathEscape for a path out of the root. Lexically: the Hugging Face hub's cache holds links out of
+    the folder, which are not the manifest's doing."""
     parts = path.split("/")
     if any(part in ("", ".", "..") for part in parts) or any(char in path for char in "\\:\0"):
         raise PathEscape(f"{MANIFEST_NAME} names {path!r}, which is not a plain path below the root")

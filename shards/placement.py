@@ -25,7 +25,7 @@ from shards.errors import (
     TotalsMismatch,
 )
 from shards.format import docs_schema
-from shards.manifest import Manifest, ShardEntry
+from shards.manifest import Manifest, Packing, ShardEntry
 
 
 class Docs(NamedTuple):
@@ -89,41 +89,56 @@ def placement_problems(root: str | PathLike[str], manifest: Manifest, placement:
         wrong = np.flatnonzero(~known)
         yield _problem(DocumentUnknown, "a document that docs/ lacks", wrong, pieces, placement)
         return
+    repeated = _repeated_tokens(doc, pieces)
+    total, said = int(repeated.sum()), manifest.packing.repeated_tokens
     found = [
         (SplitLeak, "docs/ has the document in another split", docs.split[doc] != pieces.split),
         (RowsInvalid, "a piece past its document's end", pieces.start + pieces.length > docs.n_tokens[doc]),
-        (DocumentRepeated, "tokens that are also in another piece", _repeated(doc, pieces)),
+        (DocumentRepeated, "tokens that are also in another piece", (repeated > 0) & (said == 0)),
     ]
     for kind, fault, wrong in found:
         if wrong.any():
             yield _problem(kind, fault, np.flatnonzero(wrong), pieces, placement)
-    yield from _missing(docs, doc, pieces, manifest.packing.dropped_tokens)
+    if said and total != said:
+        yield TotalsMismatch(f"{total} tokens are repeated, the manifest says {said}")
+    yield from _missing(docs, doc, pieces, repeated, manifest.packing)
     for i, name in enumerate(names):
         placed, said = len(np.unique(doc[pieces.split == i])), manifest.splits[name].docs
         if placed != said:
             yield TotalsMismatch(f"split {name!r} holds {placed} documents, the manifest says {said}")
 
 
-def _repeated(doc: NDArray[np.int64], pieces: Pieces) -> NDArray[np.bool_]:
-    """Whether a piece begins before the one before it in its document ends."""
+def _repeated_tokens(doc: NDArray[np.int64], pieces: Pieces) -> NDArray[np.int64]:
+    """How many tokens of each piece an earlier one of its document holds, by where they begin."""
     order = np.lexsort((pieces.start, doc))
-    ends = (pieces.start + pieces.length)[order]
-    same = doc[order][1:] == doc[order][:-1]
-    repeated = np.zeros(len(order), dtype=np.bool_)
-    repeated[order[1:]] = same & (pieces.start[order][1:] < ends[:-1])
+    start, end = pieces.start[order], (pieces.start + pieces.length)[order]
+    # How far its document is covered before each piece: a running maximum that each document begins anew, above all
+    # ends of the one before it.
+    above = doc[order] * (int(end.max(initial=0)) + 1)
+    covered = np.maximum.accumulate(end + above)
+    before = np.zeros(len(order), dtype=np.int64)
+    before[1:] = np.maximum(covered[:-1] - above[1:], 0)
+    repeated = np.zeros(len(order), dtype=np.int64)
+    repeated[order] = np.clip(before - start, 0, end - start)
     return repeated
 
 
-def _missing(docs: Docs, doc: NDArray[np.int64], pieces: Pieces, dropped: int) -> Iterator[ShardError]:
-    """Pieces that neither overlap nor run past an end, and add up, cover every document exactly."""
-    missing = int(docs.n_tokens.sum() - pieces.length.sum())
-    if missing == dropped:
+def _missing(
+    docs: Docs, doc: NDArray[np.int64], pieces: Pieces, repeated: NDArray[np.int64], packing: Packing
+) -> Iterator[ShardError]:
+    """Pieces that do not run past an end, and add up without what is repeated, cover every document exactly."""
+    length = pieces.length - repeated
+    missing = int(docs.n_tokens.sum() - length.sum())
+    dropped, elsewhere = packing.dropped_tokens, packing.elsewhere_tokens
+    if missing == dropped + elsewhere:
         return
     placed = np.zeros(len(docs.key), dtype=np.int64)
-    np.add.at(placed, doc, pieces.length)
+    np.add.at(placed, doc, length)
     example = docs.key[placed < docs.n_tokens][:1].tolist()
+    besides = f" and put {elsewhere} elsewhere" if elsewhere else ""
     yield DocumentIncomplete(
-        f"{missing} tokens of documents are in no context, but the packing dropped {dropped}; doc_key {example}"
+        f"{missing} tokens of documents are in no context, but the packing dropped {dropped}{besides}; "
+        f"doc_key {example}"
     )
 
 

@@ -16,7 +16,8 @@ _NUMPY_DTYPES = {torch.int64: np.int64, torch.int32: np.int32}
 
 
 class ContextDataset(Dataset[Example]):
-    """The contexts of one split, in the written order, which is already a global shuffle.
+    """The contexts of one split, in the written order, which is already a global shuffle (or a curriculum, where
+    the manifest's order is `as_ordered`: then do not shuffle).
 
     An example holds `input_ids` (S,) and, as `labels` says, `labels` (S,); both of `dtype`. A position
     without a target has the label `ignore_index`. Pads are recognised by position, never by value.

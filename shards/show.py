@@ -12,7 +12,8 @@ import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
 from shards.errors import DocumentUnknown, TokenizerMismatch
-from shards.format import BYTES_TOKENIZER, TOKENIZER_NAME
+from shards.families import read_families
+from shards.format import BYTES_TOKENIZER, FAMILIES_NAME, MANIFEST_NAME, TOKENIZER_NAME
 from shards.rows import SplitRows
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def context_view(root: str | PathLike[str], split: str, index: int) -> ContextVi
     edges = np.concatenate([[0], np.cumsum(lens)]).tolist()
     parts = [row.input_ids[0, begin:end] for begin, end in pairwise(edges)]
     texts = _decode(rows.root, header.tokenizer.name, parts)
+    once = rows.manifest.packing.repeated_tokens == 0
     pieces = []
     for key, start, length, text in zip(keys, starts, lens, texts, strict=True):
         if key not in key_to_doc:
@@ -87,8 +89,8 @@ def context_view(root: str | PathLike[str], split: str, index: int) -> ContextVi
                 start=start,
                 length=length,
                 n_tokens=doc["n_tokens"],
-                # a later piece of a document opens another context: the comparison belongs to the first
-                cosine_to_previous=doc["cosine_to_previous"] if start == 0 else None,
+                # it belongs to the first piece of the document, where that is one alone
+                cosine_to_previous=doc["cosine_to_previous"] if start == 0 and once else None,
                 text=text,
             )
         )
@@ -101,6 +103,24 @@ def context_view(root: str | PathLike[str], split: str, index: int) -> ContextVi
         num_tokens=int(row.num_tokens[0]),
         pieces=pieces,
     )
+
+
+def families_view(root: str | PathLike[str]) -> "RenderableType | None":
+    """For a rich console: the datasets in a directory that families.json parts; None where there is none."""
+    if not (Path(root) / FAMILIES_NAME).is_file() or (Path(root) / MANIFEST_NAME).exists():
+        return None
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None)
+    table.add_column("directory", overflow="fold")
+    table.add_column("family", overflow="fold")
+    for name in ("context length", "documents", "contexts", "tokens"):
+        table.add_column(name, justify="right")
+    for one in read_families(root):
+        numbers = (one.context_length, one.documents, one.contexts, one.tokens)
+        table.add_row(Text(harmless(one.directory)), Text(harmless(one.family)), *(f"{number:,}" for number in numbers))
+    return table
 
 
 def render(view: ContextView) -> "RenderableType":

@@ -22,15 +22,24 @@ from shards.errors import (
     TokenizerMismatch,
     TotalsMismatch,
 )
+from shards.families import dataset_entry, read_families
 from shards.files import Place, check_crc, check_size, map_shard, parse_batch, read_schema
-from shards.format import BYTES_TOKENIZER, TOKENIZER_NAME, Header, context_schema, docs_schema
+from shards.format import (
+    BYTES_TOKENIZER,
+    FAMILIES_NAME,
+    MANIFEST_NAME,
+    TOKENIZER_NAME,
+    Header,
+    context_schema,
+    docs_schema,
+)
 from shards.manifest import FileEntry, Manifest, ShardEntry, SplitEntry, read_manifest
 from shards.placement import Placement, placement_problems
 
 
 def verify(root: str | PathLike[str], *, full: bool = True) -> list[ShardError]:
-    """All problems of the dataset in `root`, as unraised errors with shard, batch and offset; none if it is
-    whole."""
+    """All problems of the dataset in `root`, or of the datasets that its families.json lists, as unraised
+    errors with shard, batch and offset; none if all is whole."""
     return list(problems(root, full=full))
 
 
@@ -40,6 +49,9 @@ def problems(root: str | PathLike[str], *, full: bool = True) -> Iterator[ShardE
     A damaged shard's pieces are unknown, so where documents lie is checked only if all shards are intact.
     """
     base = Path(root)
+    if (base / FAMILIES_NAME).is_file() and not (base / MANIFEST_NAME).exists():
+        yield from _problems_of_all(base, full)
+        return
     try:
         manifest = read_manifest(base)
     except ShardError as error:
@@ -58,6 +70,23 @@ def problems(root: str | PathLike[str], *, full: bool = True) -> Iterator[ShardE
     yield from docs_problems
     if full and not damaged and not docs_problems:
         yield from placement_problems(base, manifest, placement)
+
+
+def _problems_of_all(base: Path, full: bool) -> Iterator[ShardError]:
+    """Those of each dataset in its turn, and whether it is the one that is listed."""
+    try:
+        datasets = read_families(base)
+    except ShardError as error:
+        yield error
+        return
+    for dataset in datasets:
+        directory = dataset.directory
+        yield from (problem.within(directory) for problem in problems(base / directory, full=full))
+        try:
+            if dataset != dataset_entry(dataset.family, directory, read_manifest(base / directory)):
+                yield TotalsMismatch(f"{FAMILIES_NAME} lists another dataset than is there", shard=directory)
+        except ShardError:
+            continue  # told already
 
 
 def _tokenizer_problems(root: Path, header: Header) -> Iterator[ShardError]:

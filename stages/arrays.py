@@ -10,6 +10,7 @@ import pyarrow as pa
 from graph_sort.graph import Graph, from_neighbors
 from pipeline import artifacts, schemas
 from pipeline.stage import Run
+from stages.encoders import unit
 
 
 def all_vectors(run: Run) -> np.ndarray:
@@ -21,6 +22,24 @@ def all_vectors(run: Run) -> np.ndarray:
     for part in manifest.parts:
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
         vectors[start : start + part.rows] = rows
+        start += part.rows
+    return vectors
+
+
+def own_vectors(run: Run) -> np.ndarray:
+    """The model's own part of the vectors, at unit length or zero, float16 [n, d_model], row = ordinal.
+
+    Where the words have no share in the vectors these are `all_vectors`. Memory: 2·n·d_model bytes.
+    """
+    directory, manifest = run.artifact("vectors"), run.manifest("vectors")
+    dimensions = manifest.statistics.get("model_dimensions", manifest.statistics["dimensions"])
+    if dimensions == manifest.statistics["dimensions"]:
+        return all_vectors(run)
+    vectors = np.empty((manifest.rows, dimensions), dtype=np.float16)
+    start = 0
+    for part in manifest.parts:
+        rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
+        vectors[start : start + part.rows] = unit(rows[:, :dimensions].astype(np.float32))
         start += part.rows
     return vectors
 
@@ -41,15 +60,16 @@ def all_values(run: Run, artifact: str, column: str) -> np.ndarray:
     return np.asarray(table[column].to_numpy())
 
 
-def read_graph(run: Run) -> tuple[np.ndarray, Graph]:
-    """The documents that stay, int64 ordinals ascending, and their graph, whose nodes are positions among them."""
-    ordinals = all_values(run, "neighbors", "ordinal")
-    directory = run.artifact("neighbors")
+def read_graph(run: Run, artifact: str = "neighbors") -> tuple[np.ndarray, Graph]:
+    """The documents in an artifact of neighbours, int64 ordinals ascending, and their graph, whose nodes are positions
+    among them."""
+    ordinals = all_values(run, artifact, "ordinal")
+    directory = run.artifact(artifact)
     k = run.config.neighbors.k
     neighbor = np.empty((len(ordinals), k), dtype=np.int64)
     cosine = np.empty((len(ordinals), k), dtype=np.float32)
     start = 0
-    for part in run.manifest("neighbors").parts:
+    for part in run.manifest(artifact).parts:
         batch = artifacts.read_part(directory, part)
         rows = slice(start, start + part.rows)
         ids = schemas.list_matrix(batch.column("neighbor"))

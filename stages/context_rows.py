@@ -9,6 +9,9 @@ from numba import njit
 
 from pipeline import artifacts
 from pipeline.storage import Directory
+from stages.memory import copy_tokens
+
+TOKEN_BYTES = 4
 
 
 class SplitPlan(NamedTuple):
@@ -19,87 +22,94 @@ class SplitPlan(NamedTuple):
     start: np.ndarray  # int64 [p] token offset of the piece in its document
     length: np.ndarray  # int64 [p] tokens
     group: np.ndarray  # int64 [c] path of each context's first document
+    next_document: np.ndarray  # int64 [c] document whose token follows each context; −1 where none does
+    next_start: np.ndarray  # int64 [c] offset of that token in its document
     reading_order: np.ndarray  # int64 [c]; row r of the split is context reading_order[r]
 
 
 class TokenStore:
-    """Memory-mapped tokens of all parts, found by ordinal.
+    """Memory-mapped tokens of all parts, found by ordinal. Memory: 16 bytes a document.
 
     With `check` every byte is read and compared with the manifest first; gathering trusts what it finds.
     """
 
     def __init__(self, directory: Directory, *, check: bool) -> None:
         read = artifacts.read_part if check else artifacts.map_part
-        self._parts = []
-        starts = [0]
+        self._values = []  # held, for what lies at the addresses
+        addresses, lengths = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for part in artifacts.require_manifest(directory).parts:
             column = read(directory, part, ["input_ids"]).column("input_ids")
-            self._parts.append((column.offsets.to_numpy(), column.values.to_numpy()))
-            starts.append(starts[-1] + part.rows)
-        self._starts = np.array(starts, dtype=np.int64)
+            offsets, values = column.offsets.to_numpy(), column.values.to_numpy()
+            self._values.append(values)
+            addresses.append(values.ctypes.data + TOKEN_BYTES * offsets[:-1])
+            lengths.append(np.diff(offsets))
+        self._addresses = np.concatenate(addresses)  # of each document's first token
+        self._lengths = np.concatenate(lengths)
 
     def lengths(self) -> np.ndarray:
         """int64 tokens of each document, by ordinal."""
-        return np.concatenate([np.empty(0, np.int64), *(np.diff(offsets) for offsets, _ in self._parts)])
+        return self._lengths
 
     def of(self, ordinals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The tokens of some documents (int64, ascending), one after the other: int64 offsets [n + 1], uint32 ids.
+        """The tokens of some documents (int64), one after the other: int64 offsets [n + 1], uint32 ids.
 
         Memory: 4 bytes a token.
         """
-        lengths = self.lengths()[ordinals]
+        lengths = self._lengths[ordinals]
         offsets = np.append(0, np.cumsum(lengths))
         ids = np.empty(offsets[-1], dtype=np.uint32)
-        part = np.searchsorted(self._starts, ordinals, side="right") - 1
-        for index in np.unique(part):
-            here = part == index
-            starts, values = self._parts[index]
-            begin = starts[ordinals[here] - self._starts[index]]
-            _copy(values, begin, lengths[here], offsets[:-1][here], ids)
+        self._copy(ordinals, np.zeros(len(ordinals), dtype=np.int64), lengths, offsets[:-1], ids)
         return offsets, ids
 
     def gather(self, plan: SplitPlan, contexts: np.ndarray, out: np.ndarray) -> None:
-        """Writes the tokens of each of `contexts` (int64) into a row of `out`, uint32 [len(contexts), S]."""
-        pieces, row = pieces_of(plan, contexts)
-        target = row * out.shape[1] + _offsets_within(plan.length[pieces], row)
-        part = np.searchsorted(self._starts, plan.document[pieces], side="right") - 1
-        for index in np.unique(part):
-            here = part == index
-            offsets, values = self._parts[index]
-            begin = offsets[plan.document[pieces[here]] - self._starts[index]] + plan.start[pieces[here]]
-            _copy(values, begin, plan.length[pieces[here]], target[here], out.reshape(-1))
+        """Writes the tokens of each of `contexts` (int64) into a row of `out`, uint32 [len(contexts), S], C order.
 
-    def first_tokens(self, plan: SplitPlan, contexts: np.ndarray) -> np.ndarray:
-        """uint32 first token of each of `contexts`."""
-        first = plan.offsets[contexts]
-        only_first = plan._replace(
-            offsets=np.arange(len(contexts) + 1, dtype=np.int64),
-            document=plan.document[first],
-            start=plan.start[first],
-            length=np.ones(len(contexts), dtype=np.int64),
-        )
-        out = np.empty((len(contexts), 1), dtype=np.uint32)
-        self.gather(only_first, np.arange(len(contexts)), out)
-        return out[:, 0]
+        What a context does not fill of its row is left as it is. Half as fast as copying memory, or faster.
+        """
+        pieces, target = _lay_out(plan.offsets, plan.length, contexts, out.shape[1])
+        self._copy(plan.document[pieces], plan.start[pieces], plan.length[pieces], target, out.reshape(-1))
+
+    def tokens_at(self, document: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """The token of each document (int64 ordinals) at an offset (int64): uint32."""
+        out = np.empty(len(document), dtype=np.uint32)
+        self._copy(document, start, np.ones(len(document), dtype=np.int64), np.arange(len(document)), out)
+        return out
+
+    def _copy(
+        self, document: np.ndarray, start: np.ndarray, length: np.ndarray, target: np.ndarray, out: np.ndarray
+    ) -> None:
+        """Copies pieces to where they begin in `out`."""
+        copy_tokens(self._addresses[document] + TOKEN_BYTES * start, length, target, out)
 
 
 def pieces_of(plan: SplitPlan, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The pieces of some contexts in reading order, and for each the position of its context among them."""
-    counts = np.diff(plan.offsets)[contexts]
+    counts = plan.offsets[contexts + 1] - plan.offsets[contexts]
     row = np.repeat(np.arange(len(contexts)), counts)
     within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
     return plan.offsets[contexts][row] + within, row
 
 
-def _offsets_within(length: np.ndarray, row: np.ndarray) -> np.ndarray:
-    """Where each piece begins in its row."""
-    ends = np.cumsum(length)
-    row_start = np.append(0, ends)[np.searchsorted(row, row)]
-    return ends - length - row_start
+def pad_rows(input_ids: np.ndarray, num_tokens: np.ndarray, pad: int) -> None:
+    """Fills each row of `input_ids`, uint32 [r, S], with `pad` from its `num_tokens`, uint32 [r], on."""
+    for row in np.flatnonzero(num_tokens < input_ids.shape[1]):
+        input_ids[row, num_tokens[row] :] = pad
 
 
 @njit(cache=True, nogil=True)
-def _copy(values: np.ndarray, begin: np.ndarray, length: np.ndarray, target: np.ndarray, out: np.ndarray) -> None:
-    for piece in range(begin.size):
-        for token in range(length[piece]):
-            out[target[piece] + token] = values[begin[piece] + token]
+def _lay_out(
+    offsets: np.ndarray, length: np.ndarray, contexts: np.ndarray, row_length: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """int64: the pieces of some contexts, and where each begins in the contexts' rows laid end to end."""
+    count = 0
+    for context in contexts:
+        count += offsets[context + 1] - offsets[context]
+    pieces, target = np.empty(count, np.int64), np.empty(count, np.int64)
+    at = 0
+    for row in range(contexts.size):
+        place = row * row_length
+        for piece in range(offsets[contexts[row]], offsets[contexts[row] + 1]):
+            pieces[at], target[at] = piece, place
+            place += length[piece]
+            at += 1
+    return pieces, target

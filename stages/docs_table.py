@@ -1,8 +1,9 @@
-"""The documents table of the shards: where each placed document came from, and what it met in its context."""
+"""The documents tables of the shards: where each placed document came from, and what it met in its context."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,54 +17,90 @@ from shards.format import docs_schema
 from shards.manifest import FileEntry
 from shards.writer import write_docs
 from stages.arrays import all_vectors
-from stages.context_rows import SplitPlan
+from stages.shard_sets import ShardSet
+
+COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row"]
 
 
-def write_docs_table(run: Run, plans: Mapping[str, SplitPlan], order: pa.Table, lengths: np.ndarray) -> list[FileEntry]:
-    """The documents table, one file for each part of `documents` that has a placed document."""
-    run.progress.step("pack: documents table")
-    count = len(lengths)
-    path = np.full(count, -1, dtype=np.int64)
-    path[order["ordinal"].to_numpy()] = order["path"].to_numpy()
-    split_of = np.full(count, -1, dtype=np.int8)
-    cosine = np.full(count, np.nan, dtype=np.float32)
+class Placed(NamedTuple):
+    """The documents of a dataset, once each."""
+
+    ordinals: np.ndarray  # int64 [m], ascending
+    split: np.ndarray  # int64 [m], index into the dataset's splits
+    cosine: np.ndarray  # float32 [m], to the document before it where it first stands; NaN at a context's start
+
+
+def write_docs_tables(
+    run: Run, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray
+) -> list[list[FileEntry]]:
+    """The documents table of each dataset, one file for each part of `documents` that has a document in it.
+
+    One pass over `documents`. Memory: the vectors, 2·n·d bytes, and 20 bytes for each document of a dataset.
+    """
+    path = np.full(len(lengths), -1, dtype=np.int64)
+    path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
     vectors = all_vectors(run)
-    for number, plan in enumerate(plans.values()):
-        split_of[plan.document] = number
-        met = metrics.consecutive_cosines(vectors, plan.document)
-        follows = np.ones(len(plan.document), dtype=bool)
-        follows[plan.offsets[:-1]] = False
-        follows &= plan.start == 0
-        cosine[plan.document[follows]] = met[np.flatnonzero(follows) - 1]
-    tables = []
-    columns = ["doc_id", "record_id", "source", "url", "source_file", "source_row"]
-    for part, selection in zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True):
-        ordinal = artifacts.read_part(run.artifact("selection"), selection, ["ordinal"]).column("ordinal")
-        rows = np.flatnonzero(ordinal.is_valid().to_numpy(zero_copy_only=False))
-        ordinals = ordinal.take(pa.array(rows)).to_numpy()
-        rows, ordinals = rows[split_of[ordinals] >= 0], ordinals[split_of[ordinals] >= 0]
-        batch = artifacts.read_part(run.artifact("documents"), part, columns).take(pa.array(rows))
-        tables.append(_docs_table(batch, ordinals, lengths, path, cosine, np.array(list(plans))[split_of[ordinals]]))
-    tables = [table for table in tables if table.num_rows]
-    entries = []
-    for index, table in enumerate(tables):
-        name = f"docs-{index:05}-of-{len(tables):05}.parquet"
-        with (run.artifact("shards") / "docs").writing(name) as file:
-            sink = HashingSink(file)
-            entries.append(write_docs(sink, f"docs/{name}", table))
-        part = Part(f"docs/{name}", 0, entries[-1].bytes, sink.hash.hexdigest())
-        artifacts.record_part(run.artifact("shards"), part)
+    placed = [_placed(shard_set, vectors) for shard_set in sets]
+    del vectors
+    rows_of = [_kept_rows(run, index) for index in range(len(run.manifest("selection").parts))]
+    begins = np.cumsum([0, *map(len, rows_of)])
+    files = [len(np.unique(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
+    entries: list[list[FileEntry]] = [[] for _ in sets]
+    run.progress.step("pack: documents table", len(rows_of), "parts")
+    for index, part in enumerate(run.manifest("documents").parts):
+        batch = artifacts.read_part(run.artifact("documents"), part, COLUMNS)
+        for number, one in enumerate(placed):
+            here = slice(*np.searchsorted(one.ordinals, begins[index : index + 2]).tolist())
+            some = Placed(*(column[here] for column in one))
+            if not len(some.ordinals):
+                continue
+            rows = pa.array(rows_of[index][some.ordinals - begins[index]])
+            table = _docs_table(batch.take(rows), some, list(sets[number].plans), lengths, path)
+            name = f"docs/docs-{len(entries[number]):05}-of-{files[number]:05}.parquet"
+            entries[number].append(_write(run, sets[number].directory, name, table))
+        run.progress.update(index + 1)
     return entries
 
 
+def _placed(shard_set: ShardSet, vectors: np.ndarray) -> Placed:
+    plans = list(shard_set.plans.values())
+    ordinals = np.unique(np.concatenate([plan.document for plan in plans]))
+    split = np.empty(len(ordinals), dtype=np.int64)
+    cosine = np.full(len(ordinals), np.nan, dtype=np.float32)
+    for number, plan in enumerate(plans):
+        row = np.searchsorted(ordinals, plan.document)
+        split[row] = number
+        if len(plan.offsets) - 1 == len(row):  # every context is one piece: nothing meets
+            continue
+        met = metrics.consecutive_cosines(vectors, plan.document)
+        follows = plan.start == 0
+        follows[plan.offsets[:-1]] = False
+        pieces = np.flatnonzero(follows)[::-1]  # the first one last, which stays
+        cosine[row[pieces]] = met[pieces - 1]
+    return Placed(ordinals, split, cosine)
+
+
+def _kept_rows(run: Run, index: int) -> np.ndarray:
+    """int64 rows of a part of `documents` that have ordinals, which count on from part to part."""
+    part = run.manifest("selection").parts[index]
+    kept = artifacts.read_part(run.artifact("selection"), part, ["ordinal"]).column("ordinal").is_valid()
+    return np.flatnonzero(kept.to_numpy(zero_copy_only=False))
+
+
+def _write(run: Run, directory: str, name: str, table: pa.Table) -> FileEntry:
+    full_name = f"{directory}/{name}" if directory else name
+    folder, _, file_name = full_name.rpartition("/")
+    with (run.artifact("shards") / folder).writing(file_name) as file:
+        sink = HashingSink(file)
+        entry = write_docs(sink, name, table)
+    artifacts.record_part(run.artifact("shards"), Part(full_name, 0, entry.bytes, sink.hash.hexdigest()))
+    return entry
+
+
 def _docs_table(
-    batch: pa.RecordBatch,
-    ordinals: np.ndarray,
-    lengths: np.ndarray,
-    path: np.ndarray,
-    cosine: np.ndarray,
-    split: np.ndarray,
+    batch: pa.RecordBatch, placed: Placed, splits: list[str], lengths: np.ndarray, path: np.ndarray
 ) -> pa.Table:
+    ordinals = placed.ordinals
     columns = {
         "doc_key": pa.array(ordinals.astype(np.uint64)),
         "doc_id": pa.array([one.hex() for one in batch.column("doc_id").to_pylist()], pa.string()),
@@ -74,7 +111,7 @@ def _docs_table(
         "source_row": batch.column("source_row"),
         "n_tokens": pa.array(lengths[ordinals]),
         "path": pa.array(path[ordinals]),
-        "cosine_to_previous": pa.array(cosine[ordinals], mask=np.isnan(cosine[ordinals])),
-        "split": pa.array(split, pa.string()),
+        "cosine_to_previous": pa.array(placed.cosine, mask=np.isnan(placed.cosine)),
+        "split": pa.array(np.array(splits)[placed.split], pa.string()),
     }
     return pa.table([columns[field.name] for field in docs_schema()], schema=docs_schema())

@@ -1,12 +1,17 @@
 """embed: kept text → `vectors`: each document as a unit vector.
 
     input    `documents` and `selection`
-    output   one row per kept document, in ordinal order: a float16 vector of unit length; the fitted model beside them
-    dropped  nothing; a document in which the model finds nothing to go by has the zero vector, and is counted
+    output   one row per kept document, in ordinal order: a float16 vector of unit length; beside them the fitted model,
+             or what computes a given one
+    dropped  nothing; a document in which the model finds nothing to go by has the zero vector, and is counted;
+             so does one whose vector is not of finite numbers
     cost     the model's: some ten thousand documents a second and core fitted, about a hundred with a small transformer
 
 The default model is fitted on this corpus and saved as a sentence-transformers directory. It is loaded as any other
 model is, by `SentenceTransformer(path or name)`.
+
+What computes a model, and in which numbers, is decided once for a run, and what is exported for it stored (see
+`stages/encoders.py`): workers and a run that goes on later compute as the first did.
 """
 
 from __future__ import annotations
@@ -27,53 +32,18 @@ from pipeline.errors import ModelError
 from pipeline.sections import Embed
 from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
+from stages import encoders, lexical
+from stages.encoders import FITTED, unit
 from stages.model_files import digests
 from stages.samples import sample_texts
 from text_core import word_vectors
 
-FITTED = "fitted"
 MODEL = "model"
-FILES = "_model.json"  # digests of the fitted model's files; written when all of them are there
+FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
+NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite
 SAMPLE_BYTES = 64 * 2**20
 FITTED_PER_SECOND = 3000  # documents on one core, measured
 MODEL_PER_SECOND = 30  # documents through a small transformer on one core, measured
-
-
-def load(settings: Embed, model: str) -> Any:
-    """A sentence-transformers model by path or name, on the configured device.
-
-    On a CPU it computes on one thread: workers are processes, and the sums of a matrix product must not depend on how
-    many of them there are.
-
-    Raises:
-        ModelError: it cannot be loaded.
-    """
-    import torch
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils.logging import disable_progress_bar
-
-    disable_progress_bar()
-
-    device = settings.device
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        torch.set_num_threads(1)
-    try:
-        return SentenceTransformer(model, device=device, trust_remote_code=settings.trust_remote_code)
-    except Exception as error:  # a model is files and code of others, which raise what they like
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise ModelError(
-            f"embed.model {model}: cannot be loaded on {device} ({reason}); give the directory of a "
-            "sentence-transformers model, or its name where the hub can be reached"
-        ) from error
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """float32 [n, d] → float16 of unit length; what is all zero or not finite becomes zero."""
-    vectors = np.where(np.isfinite(vectors).all(axis=1, keepdims=True), vectors, 0).astype(np.float32)
-    length = np.linalg.norm(vectors.astype(np.float64), axis=1, keepdims=True)
-    return (vectors / np.where(length > 0, length, 1)).astype(np.float16)
 
 
 @beam.typehints.with_input_types(Rows)
@@ -86,14 +56,8 @@ class EmbedText(beam.DoFn):
 
     def setup(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
-        model = self._settings.model
-        if model == FITTED:
-            model = str(self._directory.local_copy(MODEL, Path(self._scratch.name)))
-        self._model = load(self._settings, model)
-
-    def _encode(self, texts: list[str]) -> np.ndarray:
-        batch_size = self._settings.batch_size or 32
-        return np.asarray(self._model.encode(texts, batch_size=batch_size, show_progress_bar=False))
+        self._encoder = _load(self._settings, self._directory, Path(self._scratch.name))
+        self._term_weights = lexical.read_weights(self._directory) if self._settings.lexical_weight else None
 
     def teardown(self) -> None:
         self._scratch.cleanup()
@@ -101,30 +65,66 @@ class EmbedText(beam.DoFn):
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
         batch = batch.filter(batch.column("kept"))
-        limit = None if self._settings.model == FITTED else self._settings.max_characters
-        texts = [text[:limit] for text in batch.column("text").to_pylist()]
-        vectors = self._encode([*texts, ""])[:-1]  # a part may have no kept document, and its schema needs d
+        vectors = self._encoder.encode(batch.column("text").to_pylist())
+        if not_finite := int((~np.isfinite(vectors).all(axis=1)).sum()):
+            (self._directory / NOT_FINITE).write_json(f"{name}.json", not_finite)
+        vectors = unit(vectors)
+        if self._term_weights is not None:
+            vectors = lexical.joint_vectors(vectors, batch.column("text"), self._term_weights, self._settings)
         dimensions = vectors.shape[1]
-        column = pa.FixedSizeListArray.from_arrays(pa.array(unit(vectors).reshape(-1)), dimensions)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimensions)
         yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.vectors(dimensions))
 
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, directory = run.config.embed, run.artifact("vectors")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    if settings.model == FITTED and not directory.exists(FILES):
-        _fit(run, directory)
-    seconds = run.manifest("selection").statistics["kept"] / (
-        FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND
-    )
+    if not directory.exists(FILES):
+        if settings.model == FITTED:
+            _fit(run, directory)
+        else:
+            _prepare(run, directory)
+    if settings.lexical_weight:
+        lexical.fit(run, directory)
+    kept = run.manifest("selection").statistics["kept"]
+    seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {run.text: ["text"], "selection": ["kept", "ordinal"]}
-    run.map_parts(columns, EmbedText(settings, directory), "vectors", step="embed: encoding", seconds=seconds)
+    encode = EmbedText(settings, directory)
+    run.map_parts(columns, encode, "vectors", step="embed: encoding", seconds=seconds, documents=kept)
     empty, dimensions = 0, 0
     for part in artifacts.written_parts(directory):
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
+        if dimensions not in (0, rows.shape[1]):
+            raise ModelError(
+                f"{directory.path(part.name)}: has vectors of {rows.shape[1]} dimensions, the parts before it of "
+                f"{dimensions}: the model has changed; delete {directory.path()} and run again"
+            )
         empty += int((~rows.any(axis=1)).sum())
         dimensions = rows.shape[1]
-    return {"dimensions": dimensions, "without_vector": empty}
+    notes = directory / NOT_FINITE
+    not_finite = sum(int(notes.read_json(name)) for name in notes.names())
+    if 0 < kept == not_finite:
+        raise ModelError(
+            f"embed.model {settings.model}: no vector is of finite numbers; delete {directory.path()}, and set "
+            "embed.precision float32 or name another model"
+        )
+    counted = {"dimensions": dimensions, "without_vector": empty, "not_finite": not_finite}
+    return {**counted, **_choice(settings, directory), **lexical.statistics(run, directory, dimensions)}
+
+
+def _load(settings: Embed, directory: Directory, scratch: Path) -> encoders.Encoder:
+    stored = directory.local_copy(MODEL, scratch)
+    if settings.model == FITTED:
+        return encoders.load(settings, str(stored))
+    return encoders.load(settings, settings.model, stored)
+
+
+def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
+    """What computed the model: `backend` and `precision`."""
+    if settings.model == FITTED:
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        return encoders.read_choice(directory.local_copy(MODEL, Path(scratch)))._asdict()
 
 
 def _fit(run: Run, directory: Directory) -> None:
@@ -136,15 +136,29 @@ def _fit(run: Run, directory: Directory) -> None:
         raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
     with tempfile.TemporaryDirectory() as scratch:
         word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
-        directory.put_directory(Path(scratch) / MODEL, MODEL)
-        directory.write_json(FILES, digests(Path(scratch) / MODEL))
+        _store(Path(scratch) / MODEL, directory)
+
+
+def _prepare(run: Run, directory: Directory) -> None:
+    run.progress.step("embed: preparing the model")
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / MODEL).mkdir()
+        encoders.prepare(run.config.embed, Path(scratch) / MODEL)
+        _store(Path(scratch) / MODEL, directory)
+
+
+def _store(model: Path, directory: Directory) -> None:
+    directory.put_directory(model, MODEL)
+    directory.write_json(FILES, digests(model))
 
 
 def parameters(run: Run) -> Mapping[str, Any]:
     settings = run.config.embed
     if settings.model == FITTED:
-        return {"model": FITTED, "sample_documents": settings.sample_documents, "seed": run.config.seed}
-    chosen = {"model": settings.model, "max_characters": settings.max_characters}
+        fitted = {"model": FITTED, "sample_documents": settings.sample_documents, "seed": run.config.seed}
+        return fitted | lexical.parameters(run)
+    named = ("model", "max_characters", "backend", "precision", "long_documents")
+    chosen = {name: getattr(settings, name) for name in named} | lexical.parameters(run)
     path = Path(settings.model)
     if path.is_dir():
         chosen |= {"model": path.name, "files": digests(path)}
@@ -156,13 +170,15 @@ def parameters(run: Run) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     selection, text = run.manifest("selection"), run.manifest(run.text)
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
-    disk = 2 * 1024 * selection.statistics["kept"]
-    fitting = 0
+    share = lexical.estimate(run)
+    disk = 2 * 1024 * selection.statistics["kept"] + share.disk
+    fitting = share.memory
     if run.config.embed.model == FITTED:
         sampled = min(selection.statistics["kept"], run.config.embed.sample_documents)
         characters = min(SAMPLE_BYTES, text.statistics["text_bytes"])
-        fitting = characters + word_vectors.fit_memory_bytes(sampled, characters)
-    return Estimate(memory=fitting, disk=disk, each_worker=12 * int(run.config.ingest.part_bytes) + 2**30)
+        fitting = max(fitting, characters + word_vectors.fit_memory_bytes(sampled, characters))
+    each_worker = 12 * int(run.config.ingest.part_bytes) + 2**30 + share.each_worker
+    return Estimate(memory=fitting, disk=disk, each_worker=each_worker)
 
 
 def verify(run: Run) -> Iterable[str]:
@@ -170,10 +186,11 @@ def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact("vectors"), schemas.vectors(dimensions))
     yield from every_ordinal(run, "vectors")
     directory = run.artifact("vectors")
+    yield from lexical.problems(run, directory)
     if directory.exists(FILES):
         with tempfile.TemporaryDirectory() as scratch:
             if directory.read_json(FILES) != digests(directory.local_copy(MODEL, Path(scratch))):
-                yield f"{directory.path(MODEL)}: not the model that was fitted; delete {directory.path()} and run again"
+                yield f"{directory.path(MODEL)}: not the model that was stored; delete {directory.path()} and run again"
 
 
 STAGE = Stage("embed", "vectors", 1, (TEXT, "selection"), parameters, estimate, work, verify)

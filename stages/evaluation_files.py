@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
 import fsspec
@@ -23,8 +23,11 @@ class EvaluationText(NamedTuple):
     record_id: str | None
 
 
-def find(patterns: Sequence[str]) -> list[str]:
-    """The files that are named, each once.
+DECONTAMINATE = "select.decontaminate"
+
+
+def find(patterns: Sequence[str], setting: str = DECONTAMINATE) -> list[str]:
+    """The files that are named by a setting, each once.
 
     Raises:
         ConfigError: there is no such file, or its name tells another format.
@@ -33,11 +36,11 @@ def find(patterns: Sequence[str]) -> list[str]:
     for pattern in patterns:
         files = expand(pattern)
         if not files:
-            raise ConfigError(f"select.decontaminate: {pattern}: no such file; correct the path")
+            raise ConfigError(f"{setting}: {pattern}: no such file; correct the path")
         found |= dict.fromkeys(files)
     for path in found:
         if record_files.format_of(path) not in ("jsonl", "text"):
-            raise ConfigError(f"select.decontaminate: {path}: neither JSON Lines (.jsonl) nor text (.txt); convert it")
+            raise ConfigError(f"{setting}: {path}: neither JSON Lines (.jsonl) nor text (.txt); convert it")
     return list(found)
 
 
@@ -63,31 +66,47 @@ def size(path: str) -> int:
     return int(fs.size(name))
 
 
-def read(path: str, limits: Limits) -> Iterator[EvaluationText]:
-    """The texts of a file that hold more than white space.
+def read(path: str, limits: Limits, setting: str = DECONTAMINATE, field: str | None = None) -> Iterator[EvaluationText]:
+    """The texts of a file that hold more than white space; of a record that has the string `field`, only that.
 
     Raises:
         InputError: it cannot be read, or a record of it is no JSON object, not UTF-8, or larger than the limit.
     """
-    records = _json_texts if record_files.format_of(path) == "jsonl" else _paragraphs
-    with record_files.reading(path, limits) as file:
-        for row, record_id, text in records(file, path, limits):
-            try:
+    records = _json_texts(field) if record_files.format_of(path) == "jsonl" else _paragraphs
+    row = 0
+    try:
+        with record_files.reading(path, limits) as file:
+            for row, record_id, text in records(file, limits):
                 (text + (record_id or "")).encode()
-            except UnicodeEncodeError as error:
-                raise _wrong(path, row, "it has an unpaired surrogate") from error
-            if text and not text.isspace():
-                yield EvaluationText(text, path, row, record_id)
+                if text and not text.isspace():
+                    yield EvaluationText(text, path, row, record_id)
+    except UnicodeEncodeError as error:
+        raise _wrong(path, row, "it has an unpaired surrogate", setting) from error
+    except _UnusableRecord as error:
+        raise _wrong(path, error.row, error.what, setting) from error
 
 
-def _json_texts(file: BinaryIO, path: str, limits: Limits) -> Iterator[tuple[int, str | None, str]]:
-    for row, record in record_files.jsonl_records(file, limits):
-        if isinstance(record, Bad):
-            raise _wrong(path, row, record.detail)
-        name = record.get("id")
-        is_name = isinstance(name, str | int) and not isinstance(name, bool)
-        for text in _strings(record):
-            yield row, str(name) if is_name else None, text
+class _UnusableRecord(Exception):
+    def __init__(self, row: int, what: str) -> None:
+        super().__init__(row, what)
+        self.row, self.what = row, what
+
+
+_Texts = Iterator[tuple[int, str | None, str]]
+
+
+def _json_texts(field: str | None) -> Callable[[BinaryIO, Limits], _Texts]:
+    def texts(file: BinaryIO, limits: Limits) -> _Texts:
+        for row, record in record_files.jsonl_records(file, limits):
+            if isinstance(record, Bad):
+                raise _UnusableRecord(row, record.detail)
+            name = record.get("id")
+            is_name = isinstance(name, str | int) and not isinstance(name, bool)
+            only = record.get(field) if field is not None else None
+            for text in [only] if isinstance(only, str) else _strings(record):
+                yield row, str(name) if is_name else None, text
+
+    return texts
 
 
 def _strings(record: Mapping[str, Any]) -> Iterator[str]:
@@ -103,16 +122,16 @@ def _strings(record: Mapping[str, Any]) -> Iterator[str]:
             left.extend(reversed(value))
 
 
-def _paragraphs(file: BinaryIO, path: str, limits: Limits) -> Iterator[tuple[int, str | None, str]]:
+def _paragraphs(file: BinaryIO, limits: Limits) -> _Texts:
     row = 0
     lines: list[str] = []
     for index, line in record_files.lines(file, limits):
         if isinstance(line, Bad):
-            raise _wrong(path, row, line.detail)
+            raise _UnusableRecord(row, line.detail)
         try:
             text = line.decode("utf-8" if index else "utf-8-sig")
         except UnicodeDecodeError as error:
-            raise _wrong(path, row, f"line {index + 1} is not UTF-8") from error
+            raise _UnusableRecord(row, f"line {index + 1} is not UTF-8") from error
         if text and not text.isspace():
             lines.append(text)
         elif lines:
@@ -122,5 +141,5 @@ def _paragraphs(file: BinaryIO, path: str, limits: Limits) -> Iterator[tuple[int
         yield row, None, "\n".join(lines)
 
 
-def _wrong(path: str, row: int, what: str) -> InputError:
-    return InputError(f"{path}: record {row}: {what}; correct it, or leave the file out of select.decontaminate")
+def _wrong(path: str, row: int, what: str, setting: str) -> InputError:
+    return InputError(f"{path}: record {row}: {what}; correct it, or leave the file out of {setting}")

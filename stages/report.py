@@ -3,7 +3,8 @@
 input    all artifacts; the contexts are read back from the shards, not from the plan that made them
 output   the ledger, the waterfall per source, the metrics of the order beside those of a random one, the packing
 dropped  nothing; the run fails here if the ledger does not balance
-cost     the vectors, 2·n·d bytes, and one pass over the columns of the shards that are not tokens
+cost     the graph, about 50·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
+         that are not tokens, and compressing the text of some hundred contexts of either order
 """
 
 from __future__ import annotations
@@ -16,57 +17,65 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graph_sort import metrics, packing
+from graph_sort import orders
 from graph_sort.packing import Contexts
 from pipeline import artifacts
 from pipeline.artifacts import Part
 from pipeline.ledger import Characters, Ledger
 from pipeline.stage import TEXT, Estimate, Run, Stage
+from shards import contexts as shard_contexts
 from shards.contexts import batch_contexts
-from stages.arrays import all_values, all_vectors, read_graph
+from stages import order_metrics
+from stages.arrays import all_values, read_graph
 from stages.context_rows import TokenStore
-from stages.groups import group_codes
+from stages.order_metrics import Cut, Yardstick
 
 METRICS = "metrics.json"
-SEMANTIC = "semantic_duplicate"
+SEMANTIC, SUBSET = "semantic_duplicate", "subset"
+DUPLICATES, UNSELECTED = "neighbors/duplicates", "neighbors/unselected"
 
 
 class Placed(NamedTuple):
-    """What the shards of a split hold, in the order of contexts, not of rows."""
+    """What the shards of a split hold, in all directories."""
 
-    contexts: Contexts  # documents by ordinal
-    reading_order: np.ndarray  # int64 [c]; row r holds context reading_order[r]
+    cut: Cut  # contexts by their order, not by row
     num_tokens: int
 
 
-def read_split(run: Run, split: str) -> Placed:
-    """Reads the contexts of a split back from its shards."""
-    directory = run.artifact("shards")
-    blocks = []
-    for part in run.manifest("shards").parts:
-        if part.name.startswith(f"{split}/") and part.name.endswith(".arrow"):
-            with pa.ipc.open_stream(directory.buffer(part.name)) as stream:
+def read_splits(run: Run) -> dict[str, Placed]:
+    """Reads the contexts of each split back from its shards, which lie in DIRECTORY/SPLIT/, or in SPLIT/ alone."""
+    shards, manifest = run.artifact("shards"), run.manifest("shards")
+    splits: dict[str, dict[str, list[shard_contexts.Contexts]]] = {name: {} for name in manifest.statistics["contexts"]}
+    for part in manifest.parts:
+        path, _, name = part.name.rpartition("/")
+        directory, _, split = path.rpartition("/")
+        if split in splits and name.endswith(".arrow"):
+            blocks = splits[split].setdefault(directory, [])
+            with pa.ipc.open_stream(shards.buffer(part.name)) as stream:
                 blocks += [batch_contexts(batch) for batch in stream]
-    rows = np.concatenate([block.context_id.astype(np.int64) for block in blocks])
-    counts = np.concatenate([np.diff(block.doc_offsets) for block in blocks]).astype(np.int64)
-    columns = [
-        np.concatenate([getattr(block, name) for block in blocks]) for name in ("doc_ids", "doc_starts", "doc_lens")
-    ]
-    in_order = np.argsort(rows)
-    starts = (np.cumsum(counts) - counts)[in_order]
-    ordered_counts = counts[in_order]
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(ordered_counts)])
-    pieces = np.repeat(starts - offsets[:-1], ordered_counts) + np.arange(offsets[-1])
-    document, start, length = (column[pieces].astype(np.int64) for column in columns)
-    return Placed(
-        Contexts(offsets, document, start, length),
-        rows,
-        sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks),
-    )
+    return {split: _placed(list(directories.values())) for split, directories in splits.items()}
 
 
-def splits_of(run: Run) -> list[str]:
-    return list(run.manifest("shards").statistics["contexts"])
+def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
+    """The contexts of some directories, each given as its blocks in reading order."""
+    columns: list[list[np.ndarray]] = [[], [], []]
+    counts, reading_orders, row_lengths, tokens, before = [], [], [], 0, 0
+    for blocks in directories:
+        row = np.concatenate([block.context_id.astype(np.int64) for block in blocks])
+        row_counts = np.concatenate([np.diff(block.doc_offsets) for block in blocks]).astype(np.int64)
+        in_order = np.argsort(row)
+        counts.append(row_counts[in_order])
+        starts = (np.cumsum(row_counts) - row_counts)[in_order]
+        pieces = np.repeat(starts - (np.cumsum(counts[-1]) - counts[-1]), counts[-1]) + np.arange(row_counts.sum())
+        for column, name in zip(columns, ("doc_ids", "doc_starts", "doc_lens"), strict=True):
+            column.append(np.concatenate([getattr(block, name) for block in blocks])[pieces].astype(np.int64))
+        reading_orders.append(before + row)
+        row_lengths.append(np.full(len(row), blocks[0].input_ids.shape[1], dtype=np.int64))
+        tokens += sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks)
+        before += len(row)
+    offsets = np.append(0, np.cumsum(np.concatenate(counts))).astype(np.int64)
+    contexts = Contexts(offsets, *map(np.concatenate, columns))
+    return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), tokens)
 
 
 def token_lengths(run: Run) -> np.ndarray:
@@ -95,14 +104,17 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
         kept_sources += encoded.dictionary.to_pylist()
     ledger.read.update(ledger.rejected)
     source_of = np.concatenate(codes)
-    for code, count in _counted(source_of[all_values(run, "neighbors/duplicates", "ordinal")]):
-        ledger.drop(kept_sources[code], SEMANTIC, count)
-    placed = np.unique(np.concatenate([split.contexts.document for split in splits.values()]))
+    lost = {DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if run.config.select.subset.by else {})
+    for artifact, reason in lost.items():
+        for code, count in _counted(source_of[all_values(run, artifact, "ordinal")]):
+            ledger.drop(kept_sources[code], reason, count)
+    placed = np.unique(np.concatenate([split.cut.contexts.document for split in splits.values()]))
     for code, count in _counted(source_of[placed]):
         ledger.placed[kept_sources[code]] += count
     ledger.tokens_of_placed = int(lengths[placed].sum())
     ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
     ledger.tokens_dropped = int(run.manifest("shards").statistics["dropped_tokens"])
+    ledger.tokens_repeated = int(run.manifest("shards").statistics.get("repeated_tokens", 0))
     ledger.characters = characters_of(run)
     return ledger
 
@@ -137,73 +149,19 @@ def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
     return list(zip(values.tolist(), counts.tolist(), strict=True))
 
 
-def groups_of(run: Run) -> dict[str, np.ndarray]:
-    """By name, the group that each kept document belongs to, int64 by ordinal, −1 where unknown: its source, and its
-    `section` (of that source) where the records have one."""
-    source, _ = group_codes(run, "source")
-    section, names = group_codes(run, "section")
-    return {"source": source} | (
-        {"section": np.where(section >= 0, source * len(names) + section, -1)} if names else {}
-    )
-
-
-def measure(
-    run: Run, contexts: Contexts, reading_order: np.ndarray, vectors: np.ndarray, groups: Mapping[str, np.ndarray]
-) -> dict[str, float | None]:
-    """The metrics of some contexts, NaN as null; `groups` as `groups_of` gives them."""
-    found: dict[str, float] = {
-        **metrics.coherence(contexts, vectors, run.config.neighbors.duplicate_cosine)._asdict(),
-        **{
-            f"leakage_{name}": value
-            for name, value in metrics.leakage(contexts, vectors, reading_order, run.seed("leakage"))._asdict().items()
-        },
-        **metrics.placement(contexts, run.config.pack.context_length)._asdict(),
-        "documents_per_context": len(contexts.document) / max(len(contexts.offsets) - 1, 1),
-    }
-    for name, group in groups.items():
-        found[f"same_{name}_share"] = metrics.same_group_share(contexts, group)
-    return _finite(found)
-
-
-def random_contexts(run: Run, ordinals: np.ndarray, lengths: np.ndarray) -> tuple[Contexts, np.ndarray]:
-    """The same documents in a random order, packed by the same policy: the baseline."""
-    generator = np.random.Generator(np.random.PCG64(run.seed("report", "random")))
-    permutation = generator.permutation(len(ordinals)).astype(np.int64)
-    contexts = packing.POLICIES[run.config.pack.policy](
-        lengths[ordinals], permutation, run.config.pack.context_length, np.zeros(len(ordinals), dtype=bool)
-    )
-    reading_order = generator.permutation(len(contexts.offsets) - 1).astype(np.int64)
-    return contexts._replace(document=ordinals[contexts.document]), reading_order
-
-
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
-    splits = {name: read_split(run, name) for name in splits_of(run)}
+    splits = read_splits(run)
     lengths = token_lengths(run)
     ledger = make_ledger(run, splits, lengths)
-    run.progress.step("report: metrics")
-    vectors = all_vectors(run)
-    train = splits["train"]
-    ordinals = np.unique(train.contexts.document)
-    members, graph = read_graph(run)
-    order = artifacts.read_columns(run.artifact("order"), ["ordinal"])["ordinal"].to_numpy()
-    permutation = np.searchsorted(members, order)
-    shares = {
-        "bound": metrics.bound(graph),
-        "path_weight_share": metrics.path_weight_share(graph, vectors[members], permutation),
-    }
-    strategy, groups = run.config.order.strategy, groups_of(run)
     report = {
         "ledger": ledger.to_json(),
-        "order": {
-            "strategy": strategy,
-            strategy: {**measure(run, train.contexts, train.reading_order, vectors, groups), **_finite(shares)},
-            "random_baseline": measure(run, *random_contexts(run, ordinals, lengths), vectors, groups),
-        },
+        "order": measure_order(run, splits["train"].cut),
         "packing": {
             **run.manifest("shards").statistics,
             "context_length": run.config.pack.context_length,
         },
+        "distributions": distributions(splits, lengths),
         "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(run)},
         "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(run)},
     }
@@ -215,8 +173,39 @@ def work(run: Run) -> Mapping[str, Any]:
     return {"ledger_balances": True}
 
 
-def _finite(values: Mapping[str, float]) -> dict[str, float | None]:
-    return {name: None if value != value else value for name, value in values.items()}
+def measure_order(run: Run, train: Cut) -> dict[str, Any]:
+    """The metrics of the order, from the contexts of the training split, and those of a random one."""
+    run.progress.step("report: metrics")
+    by, strategy = order_metrics.yardstick(run), run.config.order.strategy
+    baseline = order_metrics.measure(run, random_cut(run, np.unique(train.contexts.document), by), by)
+    measured = order_metrics.measure(run, train, by)
+    members, graph = read_graph(run)
+    permutation = np.searchsorted(members, all_values(run, "order", "ordinal"))
+    measured |= order_metrics.excess_gain(measured, baseline)
+    measured |= order_metrics.path_weight(graph, members, permutation, by)
+    return {"strategy": strategy, strategy: measured, "random_baseline": baseline}
+
+
+def random_cut(run: Run, ordinals: np.ndarray, by: Yardstick) -> Cut:
+    """The same documents in a random order, packed by the same policy: the baseline."""
+    generator = np.random.Generator(np.random.PCG64(run.seed("report", "random")))
+    permutation = generator.permutation(len(ordinals)).astype(np.int64)
+    order = orders.uncut(permutation, np.arange(len(ordinals), dtype=np.int64))
+    return order_metrics.cut(run, order, ordinals, by.lengths)
+
+
+def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str, Any]:
+    """Histograms over all splits, in bins that double: tokens of a placed document, and documents and tokens of a
+    context."""
+    all_contexts = [split.cut.contexts for split in splits.values()]
+    placed = np.unique(np.concatenate([contexts.document for contexts in all_contexts]))
+    tokens = [np.add.reduceat(contexts.length, contexts.offsets[:-1]) for contexts in all_contexts]
+    values = {
+        "tokens_per_document": lengths[placed],
+        "documents_per_context": np.concatenate([np.diff(contexts.offsets) for contexts in all_contexts]),
+        "tokens_per_context": np.concatenate(tokens),
+    }
+    return {name: order_metrics.histogram(value) for name, value in values.items()}
 
 
 def parameters(run: Run) -> Mapping[str, Any]:
@@ -226,13 +215,13 @@ def parameters(run: Run) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     vectors = run.manifest("vectors")
     return Estimate(
-        memory=4 * vectors.bytes + 50 * vectors.rows * run.config.neighbors.k + 200 * run.manifest("documents").rows,
+        memory=vectors.bytes + 50 * vectors.rows * run.config.neighbors.k + 200 * run.manifest("documents").rows,
         disk=2**20,
     )
 
 
 def verify(run: Run) -> Iterable[str]:
-    ledger = make_ledger(run, {name: read_split(run, name) for name in splits_of(run)}, token_lengths(run))
+    ledger = make_ledger(run, read_splits(run), token_lengths(run))
     yield from (f"{run.config.output}: the ledger does not balance: {problem}" for problem in ledger.problems())
     if run.artifact("report").read_json(METRICS)["ledger"] != ledger.to_json():
         path = run.artifact("report").path(METRICS)
@@ -242,7 +231,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "report",
     "report",
-    1,
+    2,
     ("documents", TEXT, "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards"),
     parameters,
     estimate,

@@ -144,7 +144,7 @@ def settings(corpus_file: Path, tiny_model: Path) -> Settings:
             "output": str(output),
             "ingest": {"inputs": [str(corpus_file)], "part_bytes": 2**15, "split_bytes": 100_000},
             "tokenize": {"vocabulary": 600},
-            "embed": {"model": str(tiny_model), "device": "cpu"},
+            "embed": {"model": str(tiny_model), "device": "cpu", "lexical_weight": 0},
             "neighbors": {"k": K},
             "pack": {"context_length": 1024},
         }

@@ -24,15 +24,17 @@ class Gain(NamedTuple):
 def compressed_sizes(context: Sequence[bytes]) -> tuple[int, int]:
     """Bytes of the documents of a context but the first: each given all before it, and each alone.
 
-    C is the size of a zstd frame of level 12, the earlier documents as a raw-content dictionary. Cost: about a
-    megabyte of documents and dictionaries together in 0.1 s.
+    C is the size of a zstd frame of level 12, the earlier documents as a raw-content dictionary. The frame's window
+    is as long as the document, so the whole dictionary is seen; but of more than 8 MiB of earlier documents only the
+    last may be, and none by what follows the first 4 MiB of a document. Cost: the dictionary is indexed anew for every
+    document, so O(documents × bytes); 6 documents of 27 kB together take 10 ms on one core.
     """
     alone = zstandard.ZstdCompressor(level=LEVEL, write_content_size=False)
     given = by_itself = 0
-    earlier = context[0] if context else b""
+    earlier = bytearray(context[0] if context else b"")
     for document in context[1:]:
         by_itself += len(alone.compress(document))
-        given += len(_knowing(earlier).compress(document))
+        given += len(_knowing(bytes(earlier)).compress(document))
         earlier += document
     return given, by_itself
 

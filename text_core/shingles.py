@@ -35,6 +35,16 @@ def shingle_sets(words: WordTable, size: int = 5) -> ShingleSets:
     return ShingleSets(hashes[: offsets[-1]], offsets)
 
 
+def token_shingle_sets(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], size: int) -> ShingleSets:
+    """`shingle_sets` of tokens: document i has `ids[offsets[i]:offsets[i + 1]]`, `offsets` [n + 1]."""
+    words = np.empty(len(ids), dtype=np.uint64)
+    _mix(ids, words)
+    hashes = np.empty(len(ids), dtype=np.uint64)
+    own_offsets = np.zeros(len(offsets), dtype=np.int64)
+    _fill_shingles(words, offsets, size, hashes, own_offsets)
+    return ShingleSets(hashes[: own_offsets[-1]], own_offsets)
+
+
 def jaccard(a: ShingleSets, b: ShingleSets, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """|A ∩ B| / |A ∪ B| for each of p pairs (document of `a`, document of `b`), int64[p, 2]: float64[p] in [0, 1].
 
@@ -51,6 +61,12 @@ def jaccard(a: ShingleSets, b: ShingleSets, pairs: npt.NDArray[np.int64]) -> npt
         )
     _fill_jaccard(a, b, pairs, similarities)
     return similarities
+
+
+@njit(cache=True, nogil=True)
+def _mix(ids: npt.NDArray[np.uint32], mixed: npt.NDArray[np.uint64]) -> None:
+    for i in range(len(ids)):
+        mixed[i] = mix64(np.uint64(ids[i]) + np.uint64(1))  # 0 would stay 0
 
 
 @njit(cache=True, nogil=True)

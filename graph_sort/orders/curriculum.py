@@ -30,4 +30,6 @@ def _means(context: NDArray[np.int64], signal: NDArray[np.float64], lengths: NDA
     count = int(context[-1]) + 1 if context.size else 0
     weight = np.bincount(context, counts, count)
     total = np.bincount(context, counts * np.nan_to_num(signal), count)
-    return np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
+    mean = np.full(count, np.nan)
+    np.divide(total, weight, out=mean, where=weight > 0)
+    return mean

@@ -19,6 +19,8 @@ def order(documents: Documents, seed: int) -> Order:
     """
     graph = documents.graph
     degree = np.diff(graph.offsets)
+    if degree.size and degree.max() < 2**16:
+        degree = degree.astype(np.uint16)  # which numpy sorts in linear time
     return uncut(*_walk(graph.offsets, graph.neighbor, np.argsort(degree, kind="stable")))
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from graph_sort.graph import Graph, from_neighbors
-from graph_sort.neighbors import build_index, search
+from graph_sort.neighbor_plans import build, choose
+from graph_sort.neighbors import search
 
 
 @pytest.fixture(scope="session")
@@ -25,7 +26,8 @@ def unit_vectors() -> Callable[..., np.ndarray]:
 def knn_graph() -> Callable[[np.ndarray, int], Graph]:
     def knn_graph(vectors: np.ndarray, k: int) -> Graph:
         ids = np.arange(len(vectors), dtype=np.int64)
-        return from_neighbors(*search(build_index(vectors), vectors, vectors, ids, k))
+        index = build(choose(len(vectors), vectors.shape[1], k, 2**30), vectors, seed=0)
+        return from_neighbors(*search(index, vectors, vectors, ids, k))
 
     return knn_graph
 

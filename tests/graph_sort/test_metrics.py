@@ -3,7 +3,7 @@
 Run: python -m pytest tests/graph_sort/test_metrics.py
 """
 
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
@@ -74,7 +74,7 @@ def test_leakage_is_the_mean_of_cross_pairs(vectors):
     members = as_lists(contexts)
     reading = np.random.default_rng(2).permutation(len(members))
     expected = np.mean([cosine[np.ix_(members[a], members[b])].mean() for a, b in pairwise(reading)])
-    assert metrics.leakage(contexts, vectors, reading, seed=0).neighboring == pytest.approx(expected, abs=1e-6)
+    assert metrics.leakage(contexts, vectors, reading).neighboring == pytest.approx(expected, abs=1e-6)
 
 
 def test_leakage_tells_a_path_from_a_shuffle(unit_vectors, knn_graph):
@@ -83,10 +83,35 @@ def test_leakage_tells_a_path_from_a_shuffle(unit_vectors, knn_graph):
     order = find("path")(documents, 0)
     contexts = stream(np.full(2000, 5), order.permutation, 20)
     as_written = np.arange(len(contexts.offsets) - 1)
-    in_order = metrics.leakage(contexts, vectors, as_written, seed=0)
-    shuffled = metrics.leakage(contexts, vectors, np.random.default_rng(3).permutation(as_written), seed=0)
-    assert in_order.neighboring > in_order.chance + 10 * in_order.chance_error
-    assert abs(shuffled.neighboring - shuffled.chance) < 4 * shuffled.chance_error
+    assert metrics.leakage(contexts, vectors, as_written).z > 10
+    rng = np.random.default_rng(3)
+    shuffled = [metrics.leakage(contexts, vectors, rng.permutation(as_written)).z for _ in range(20)]
+    assert abs(np.mean(shuffled)) < 1
+    assert 0.5 < np.std(shuffled) < 2
+
+
+@pytest.mark.parametrize("count", [2, 3, 4, 6])
+def test_chance_is_what_all_reading_orders_have(vectors, count):
+    contexts = contexts_of(*np.split(np.arange(2 * count), count))
+    orders = [np.array(one) for one in permutations(range(count))]
+    found = [metrics.leakage(contexts, vectors, one) for one in orders]
+    neighboring = [one.neighboring for one in found]
+    assert found[0].chance == pytest.approx(np.mean(neighboring), abs=1e-12)
+    assert found[0].chance_error == pytest.approx(np.std(neighboring), abs=1e-7)
+
+
+def test_several_reading_orders_are_read_one_by_one(unit_vectors):
+    contexts = contexts_of(*np.split(np.arange(30), 10))
+    first, second, alone = np.array([3, 1, 2, 0]), np.array([4, 9, 6, 5, 8]), np.array([7])
+    apart = [metrics.leakage(contexts, unit_vectors(N), one) for one in (first, second)]
+    both = metrics.leakage(contexts, unit_vectors(N), first, alone, second)
+    assert both.neighboring == pytest.approx((3 * apart[0].neighboring + 4 * apart[1].neighboring) / 7)
+    assert both.chance == pytest.approx((3 * apart[0].chance + 4 * apart[1].chance) / 7)
+    assert both.chance_error == pytest.approx(np.hypot(3 * apart[0].chance_error, 4 * apart[1].chance_error) / 7)
+
+
+def test_padding_where_contexts_differ_in_length():
+    assert metrics.placement(contexts_of([0, 1], [2]), np.array([16, 8])).padding == 9 / 24
 
 
 def test_placement_of_a_stream():
@@ -130,6 +155,7 @@ def test_nothing_to_measure_is_nan(unit_vectors):
     assert np.isnan(metrics.same_group_share(alone, np.zeros(N, np.int64)))
     empty = stream(np.empty(0, np.int64), np.empty(0, np.int64), 8)
     assert np.isnan(metrics.coherence(empty, vectors[:0]).pairwise)
-    assert np.isnan(metrics.leakage(empty, vectors[:0], np.empty(0, np.int64), seed=0).neighboring)
+    assert np.isnan(metrics.leakage(empty, vectors[:0], np.empty(0, np.int64)).neighboring)
+    assert np.isnan(metrics.leakage(contexts_of([0, 1]), vectors, np.zeros(1, np.int64)).z)
     assert np.isnan(metrics.placement(empty, 8).padding)
     assert metrics.consecutive_cosines(vectors, np.empty(0, np.int64)).shape == (0,)

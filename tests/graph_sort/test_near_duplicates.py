@@ -5,13 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort.near_duplicates import Pairs, keep_first, pairs_above
+from graph_sort.near_duplicates import Pairs, distinct, dropped_at, keep_first, pair_cosines, pairs_above
 from graph_sort.neighbors import Neighbors
 
 
 def pairs(edges, cosine=None):
     edges = np.array(edges, np.int64).reshape(-1, 2)
     return Pairs(edges, np.ones(len(edges), np.float32) if cosine is None else np.array(cosine, np.float32))
+
+
+def stated(found):
+    return zip(found.cosine.tolist(), map(set, found.edges.tolist()), strict=True)
 
 
 def in_plain_python(found, n, priority):
@@ -35,20 +39,29 @@ def test_greedy_by_priority(data):
     listed = data.draw(st.lists(st.tuples(node, node, st.sampled_from([0.9, 0.95, 1.0])), max_size=30))
     found = pairs([edge[:2] for edge in listed], [edge[2] for edge in listed])
     priority = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
-    assert keep_first(found, n, np.array(priority, np.int64)).tolist() == in_plain_python(found, n, priority)
+    duplicates = keep_first(found, n, np.array(priority, np.int64))
+    expected = in_plain_python(found, n, priority)
+    assert duplicates.of.tolist() == expected
+    cosine = [max((c for c, pair in stated(found) if pair == {i, j}), default=0) for i, j in enumerate(expected)]
+    assert duplicates.cosine.tolist() == cosine
+    once = distinct(found)
+    assert {tuple(edge) for edge in once.edges.tolist()} == {tuple(sorted(edge)) for edge in found.edges.tolist()}
+    assert len(once.edges) == len({tuple(edge) for edge in once.edges.tolist()})
 
 
 def test_a_chain_is_not_merged():
-    assert keep_first(pairs([[0, 1], [1, 2], [2, 3]]), 4).tolist() == [-1, 0, -1, 2]
+    assert keep_first(pairs([[0, 1], [1, 2], [2, 3]]), 4).of.tolist() == [-1, 0, -1, 2]
 
 
 def test_priority_chooses_the_survivor():
-    assert keep_first(pairs([[0, 1]]), 2, np.array([5, 1], np.int64)).tolist() == [1, -1]
+    assert keep_first(pairs([[0, 1]]), 2, np.array([5, 1], np.int64)).of.tolist() == [1, -1]
 
 
 def test_no_pairs_no_documents():
-    assert keep_first(pairs([]), 3).tolist() == [-1, -1, -1]
-    assert keep_first(pairs([]), 0).tolist() == []
+    assert keep_first(pairs([]), 3).of.tolist() == [-1, -1, -1]
+    assert keep_first(pairs([]), 0).of.tolist() == []
+    assert distinct(pairs([])).edges.tolist() == []
+    assert dropped_at(pairs([]), [0.9]) == [0]
 
 
 def test_an_unknown_document_is_named():
@@ -68,4 +81,14 @@ def test_pairs_above_the_threshold():
     )
     found = pairs_above(neighbors, 0.95)
     assert found.edges.tolist() == [[0, 1], [0, 2], [1, 0], [2, 0]]
-    assert keep_first(found, 3).tolist() == [-1, 0, 0]
+    assert keep_first(found, 3).of.tolist() == [-1, 0, 0]
+
+
+def test_what_other_thresholds_would_drop():
+    found = pairs([[7, 90], [90, 200], [3, 4]], [0.97, 0.94, 0.91])
+    assert dropped_at(found, [0.9, 0.92, 0.95, 0.99]) == [2, 1, 1, 0]  # 200 stays: what it is near to does not
+
+
+def test_cosines_of_pairs():
+    vectors = np.array([[1, 0], [0.6, 0.8], [0, 0]], np.float16)
+    np.testing.assert_allclose(pair_cosines(vectors[[0, 1, 1]], vectors[[1, 1, 2]]), [0.6, 1, 0], atol=1e-3)

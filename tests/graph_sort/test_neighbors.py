@@ -1,11 +1,18 @@
 """Neighbours against a full sort of all cosines. Run: python -m pytest tests/graph_sort/test_neighbors.py"""
 
+import faiss
 import numpy as np
 import pytest
 
-from graph_sort.neighbors import VectorError, build_index, memory_bytes, search
+from graph_sort.neighbor_plans import Plan, build, choose
+from graph_sort.neighbors import Neighbors, VectorError, merge, scan, search
 
 ALL = np.arange(400, dtype=np.int64)
+FLAT = Plan("ivf_flat", 20, 0, 0, 0, "")
+
+
+def exact(vectors):
+    return build(choose(*vectors.shape, 1, 2**40), vectors, seed=0)
 
 
 def brute_force(vectors, k):
@@ -14,67 +21,110 @@ def brute_force(vectors, k):
     return np.argsort(-cosines, axis=1, kind="stable")[:, :k], cosines
 
 
+def same(found, expected):
+    return (
+        found.neighbor.tobytes() == expected.neighbor.tobytes() and found.cosine.tobytes() == expected.cosine.tobytes()
+    )
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 def test_exact_search_is_the_full_sort(unit_vectors, dtype):
     vectors = unit_vectors(400).astype(dtype)
-    found = search(build_index(vectors), vectors, vectors, ALL, 10)
+    found = search(exact(vectors), vectors, vectors, ALL, 10)
     expected, cosines = brute_force(vectors, 10)
     assert (found.neighbor == expected).all()
     np.testing.assert_allclose(found.cosine, np.take_along_axis(cosines, expected, axis=1), atol=1e-6)
 
 
-def test_ivf_finds_nearly_all(unit_vectors):
-    vectors = unit_vectors(3000, seed=1)
-    ids = np.arange(3000, dtype=np.int64)
-    found = search(build_index(vectors, exact_up_to=0, seed=5), vectors, vectors, ids, 10)
-    expected, _ = brute_force(vectors, 10)
-    recall = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(found.neighbor, expected, strict=True)])
-    assert recall >= 0.95
-    again = search(build_index(vectors, exact_up_to=0, seed=5), vectors, vectors, ids, 10)
-    assert (found.neighbor == again.neighbor).all()
-
-
-def test_the_answer_does_not_depend_on_how_many_are_asked(unit_vectors):
+@pytest.mark.parametrize("block", [7, 399, 65_536])
+def test_a_scan_is_an_exact_search(unit_vectors, block):
     vectors = unit_vectors(400)
-    index = build_index(vectors)
-    together = search(index, vectors, vectors, ALL, 5)
-    for i in (0, 17, 399):
-        alone = search(index, vectors, vectors[i : i + 1], ALL[i : i + 1], 5)
-        assert (alone.neighbor[0] == together.neighbor[i]).all()
-        assert (alone.cosine[0] == together.cosine[i]).all()
+    found = scan(vectors, vectors[30:60], ALL[30:60], 6, block=block)
+    assert same(found, search(exact(vectors), vectors, vectors[30:60], ALL[30:60], 6))
+    tail = scan(vectors[100:], vectors[30:60], ALL[30:60], 6, first_id=100)
+    assert same(found, merge(tail, scan(vectors[:100], vectors[30:60], ALL[30:60], 6)))
 
 
-@pytest.mark.parametrize("exact_up_to", [400, 0])
-def test_among_equals_the_lowest_ids_are_found(unit_vectors, exact_up_to):
+def test_float16_is_searched_as_the_numbers_it_holds(unit_vectors):
+    """Subnormal numbers and both zeros included; a memory map is as good as an array."""
+    half = unit_vectors(400).astype(np.float16)
+    half[:, :4] = np.frombuffer(np.array([0x0001, 0x83FF, 0x8000, 0x0400], np.uint16).tobytes(), np.float16)
+    for index in (exact(half), build(FLAT, half, seed=1)):
+        expected = search(index, half.astype(np.float32), half.astype(np.float32), ALL, 5)
+        assert same(search(index, half, half, ALL, 5), expected)
+
+
+def test_vectors_may_be_a_memory_map(unit_vectors, tmp_path):
+    vectors = unit_vectors(400).astype(np.float16)
+    np.save(tmp_path / "vectors.npy", vectors)
+    mapped = np.load(tmp_path / "vectors.npy", mmap_mode="r")
+    assert same(search(exact(mapped), mapped, mapped, ALL, 5), search(exact(vectors), vectors, vectors, ALL, 5))
+
+
+@pytest.mark.parametrize(
+    "plan", [Plan("exact", 0, 0, 0, 0, ""), FLAT, Plan("ivf_sq8", 20, 0, 0, 0, "")], ids=lambda p: p.kind
+)
+def test_threads_and_the_number_of_queries_do_not_matter(unit_vectors, plan):
+    vectors = unit_vectors(3000, seed=4)
+    ids = np.arange(3000, dtype=np.int64)
+    index = build(plan, vectors, seed=5)
+    if plan.lists:
+        index.nprobe = 4
+    threads = faiss.omp_get_max_threads()
+    together = []
+    for number in (1, 2):
+        faiss.omp_set_num_threads(number)
+        together.append(search(index, vectors, vectors, ids, 5))
+    faiss.omp_set_num_threads(threads)
+    assert same(*together)
+    for i in (0, 17, 2999):
+        alone = search(index, vectors, vectors[i : i + 1], ids[i : i + 1], 5)
+        assert same(alone, Neighbors(*(column[i : i + 1] for column in together[0])))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_among_equals_the_lowest_ids_are_found(unit_vectors, inverted):
     vectors = unit_vectors(400, seed=2)
-    same = np.arange(50, 350, 3)
-    vectors[same] = vectors[50]
-    found = search(build_index(vectors, exact_up_to), vectors, vectors, ALL, 4)
+    equal = np.arange(50, 350, 3)
+    vectors[equal] = vectors[50]
+    index = build(FLAT, vectors, seed=0) if inverted else exact(vectors)
+    found = search(index, vectors, vectors, ALL, 4)
     assert (found.neighbor[50] == [53, 56, 59, 62]).all()
-    assert (found.neighbor[same[-1]] == [50, 53, 56, 59]).all()
+    assert (found.neighbor[equal[-1]] == [50, 53, 56, 59]).all()
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_fewer_documents_than_k(unit_vectors, n):
-    vectors = unit_vectors(n)
-    found = search(build_index(vectors), vectors, vectors, np.arange(n, dtype=np.int64), 5)
-    assert found.neighbor.shape == (n, 5)
-    assert ((found.neighbor >= 0).sum(axis=1) == max(n - 1, 0)).all()
-    assert np.isneginf(found.cosine[found.neighbor < 0]).all()
-    assert not (found.neighbor == np.arange(n)[:, None]).any()
+    vectors, ids = unit_vectors(n), np.arange(n, dtype=np.int64)
+    for found in (search(exact(vectors), vectors, vectors, ids, 5), scan(vectors, vectors, ids, 5)):
+        assert found.neighbor.shape == (n, 5)
+        assert ((found.neighbor >= 0).sum(axis=1) == max(n - 1, 0)).all()
+        assert np.isneginf(found.cosine[found.neighbor < 0]).all()
+        assert not (found.neighbor == np.arange(n)[:, None]).any()
 
 
-def test_vectors_that_cannot_be_compared_are_refused(unit_vectors):
-    vectors = unit_vectors(10)
-    vectors[3, 0] = np.nan
-    with pytest.raises(VectorError, match="NaN"):
-        build_index(vectors)
-    with pytest.raises(VectorError, match=r"\[n, d\]"):
-        build_index(vectors[0])
+def test_merging_keeps_the_best_and_a_document_once():
+    a = Neighbors(np.array([[4, 2, -1]]), np.array([[0.9, 0.5, -np.inf]], np.float32))
+    b = Neighbors(np.array([[7, 1, 2]]), np.array([[0.9, 0.5, 0.5]], np.float32))
+    for merged in (merge(a, b), merge(b, a)):
+        assert merged.neighbor.tolist() == [[4, 7, 1]]
+    nothing = Neighbors(np.array([[-1, -1, -1]]), np.full((1, 3), -np.inf, np.float32))
+    assert merge(nothing, a).neighbor.tolist() == merge(a, nothing).neighbor.tolist() == [[4, 2, -1]]
+
+
+def test_what_cannot_be_searched_is_refused(unit_vectors):
+    vectors = unit_vectors(400)
+    index = exact(vectors)
     with pytest.raises(ValueError, match="k must be"):
-        search(build_index(vectors[:2]), vectors[:2], vectors[:2], ALL[:2], 0)
-
-
-def test_memory_grows_with_the_corpus_and_holds_the_index():
-    assert memory_bytes(1_000_000, 512, 20) > 1_000_000 * (512 * 4 + 20 * 12)
-    assert memory_bytes(1_000, 512, 20) < memory_bytes(10_000, 512, 20) < memory_bytes(100_000, 512, 20)
+        search(index, vectors, vectors, ALL, 0)
+    with pytest.raises(ValueError, match="400 queries have 2 ids"):
+        search(index, vectors, vectors, ALL[:2], 3)
+    with pytest.raises(VectorError, match=r"\[400, 16\] and queries \[400, 8\]"):
+        search(index, vectors, vectors[:, :8], ALL, 3)
+    with pytest.raises(VectorError, match=r"index holds \[400, 16\] and the vectors are \[399, 16\]"):
+        search(index, vectors[1:], vectors, ALL, 3)
+    bad = vectors.copy()
+    bad[3, 0] = np.nan
+    for searched in (lambda: search(index, vectors, bad, ALL, 3), lambda: scan(bad, vectors, ALL, 3)):
+        with pytest.raises(VectorError, match="NaN"):
+            searched()

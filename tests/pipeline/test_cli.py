@@ -1,5 +1,6 @@
 """The command line: a mistake prints one line on standard error and ends with a code that is not 0."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -56,7 +57,7 @@ def test_help_is_quick_and_names_every_command() -> None:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    for command in ("init", "config", "run", "status", "verify", "show", "corpus"):
+    for command in ("init", "config", "run", "status", "verify", "show", "compare", "corpus"):
         assert f"\n  {command} " in ended.stdout
 
 
@@ -162,6 +163,60 @@ def test_verify_names_each_problem_and_fails(sequitur: Sequitur, stored: Path) -
 @pytest.mark.usefixtures("written", "stored")
 def test_show_without_a_dataset(sequitur: Sequitur, place: str) -> None:
     refused(sequitur("show", place), f"{place}: ")
+
+
+COMPARED = {
+    "documents": 40,
+    "context_length": 512,
+    "policy": "stream",
+    "bound": 0.7,
+    "orders": {"iclm": {"adjacency": 0.5}, "bm25": {"error": "there are no terms"}},
+}
+
+
+def test_compare_shows_a_table_and_writes_a_page(
+    sequitur: Sequitur, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def compare(run: Any, names: list[str], gain_contexts: int | None) -> dict[str, Any]:
+        asked.append((names, run.config.pack.policy, run.config.pack.context_length, gain_contexts))
+        return COMPARED
+
+    monkeypatch.setattr(beam_job, "compare", compare)
+
+    ended = sequitur("compare", "run", "--orders", "iclm, bm25,", "--policy", "stream", "--context-length", "512")
+
+    assert asked == [(["iclm", "bm25"], "stream", 512, None)]
+    assert (ended.code, ended.err) == (0, f"plot       {stored}/report/compare.html\n")
+    assert ["iclm", "0.500"] in [line.split() for line in ended.out.splitlines()]
+    assert "bm25: cannot be computed: there are no terms" in ended.out
+    assert (stored / "report" / "compare.html").read_text().startswith("<!doctype html>")
+
+    (stored / "report" / "compare.html").unlink()
+    ended = sequitur("compare", "run", "--json", "--gain-contexts", "9")
+    assert (ended.code, ended.err, json.loads(ended.out)) == (0, "", COMPARED)
+    assert asked[1][1:] == ("whole", 8192, 9)
+    assert not (stored / "report" / "compare.html").exists()
+
+
+@pytest.mark.usefixtures("stored")
+def test_compare_that_cannot_be(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(sequitur("compare", "none"), "none: no run is there; give the `output`")
+    refused(sequitur("compare", "run", "--orders", "iclmm"), "order.strategy: no order is called iclmm; did you mean")
+    refused(sequitur("compare", "run", "--orders", ","), "--orders: name at least one order", code=2)
+    refused(sequitur("compare", "run", "--policy", "[a"), "--set pack.policy=[a: the value is not valid YAML")
+    refused(sequitur("compare", "run", "--policy", "half"), "--set: pack.policy: input should be 'whole', 'stream'")
+    refused(sequitur("compare", "run", "--context-length", "1"), "--set: pack.context_length: input should be")
+    unfinished = sequitur("compare", "run", "--orders", "iclm")
+    refused(unfinished, "")
+    assert "/documents: not finished; run the stage that makes it first" in unfinished.err
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(beam_job, "compare", interrupt)
+    refused(sequitur("compare", "run"), "interrupted; nothing was changed", code=130)
 
 
 @pytest.mark.usefixtures("written")

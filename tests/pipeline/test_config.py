@@ -36,7 +36,7 @@ def test_least_configuration_has_the_documented_defaults(path: Path) -> None:
     assert loaded.ingest.inputs == ["a.jsonl"]
     assert (loaded.name, loaded.seed) == ("corpus", 0)
     assert loaded.ingest.part_bytes == 8 * 2**20
-    assert (loaded.order.strategy, loaded.pack.policy, loaded.pack.context_length) == ("path", "whole", 8192)
+    assert (loaded.order.strategy, loaded.pack.policy, loaded.pack.context_length) == ("contexts", "whole", 8192)
     assert loaded == validate(LEAST, "")
 
 
@@ -103,7 +103,10 @@ def test_unknown_key_names_the_nearest(given: dict[str, Any], near: str) -> None
         ({"name": "a/b"}, "name: string should match pattern"),
         ({"pack": {"context_length": 8192.5}}, "pack.context_length: input should be a valid integer, not 8192.5"),
         ({"pack": [1]}, "pack: input should be a valid dictionary"),
-        ({"order": {"strategy": "ilcm"}}, "order.strategy: input should be 'path', 'iclm' or 'random', not 'ilcm'"),
+        (
+            {"pack": {"policy": "hole"}},
+            "pack.policy: input should be 'whole', 'stream', 'best_fit' or 'buckets', not 'hole'",
+        ),
         ({"select": {"exact_duplicates": "yes"}}, "select.exact_duplicates: input should be a valid boolean"),
         ({"select": {"thresholds": {"x": "much"}}}, "select.thresholds.x: input should be a valid number, not 'much'"),
         ({"ingest": {"inputs": []}}, "ingest.inputs: list should have at least 1 item"),

@@ -32,7 +32,12 @@ def test_balanced_ledger_passes(ledger: Ledger) -> None:
         "placed": 5,
     }
     assert written["sources"]["books"] == {"read": 3, "rejected": 0, "dropped": {"too_short": 1}, "placed": 2}
-    assert written["tokens"] == {"of_placed_documents": 100, "in_shards": 97, "dropped_by_packing": 3}
+    assert written["tokens"] == {
+        "of_placed_documents": 100,
+        "repeated": 0,
+        "in_shards": 97,
+        "dropped_by_packing": 3,
+    }
     assert "characters" not in written
 
 
@@ -60,12 +65,22 @@ def test_source_that_was_never_read_is_found(ledger: Ledger) -> None:
     assert ledger.problems() == ["source ghost: 0 records read, 1 accounted for (0 rejected, 1 dropped, 0 placed)"]
 
 
-@pytest.mark.parametrize("field", ["tokens_of_placed", "tokens_in_shards", "tokens_dropped"])
+@pytest.mark.parametrize("field", ["tokens_of_placed", "tokens_in_shards", "tokens_dropped", "tokens_repeated"])
 def test_one_lost_token_is_found(ledger: Ledger, field: str) -> None:
     setattr(ledger, field, getattr(ledger, field) + 1)
 
     with pytest.raises(LedgerImbalance, match="tokens of placed documents"):
         ledger.check()
+
+
+def test_repeated_tokens_stand_in_the_shards_too(ledger: Ledger) -> None:
+    ledger.tokens_repeated, ledger.tokens_in_shards = 40, 137
+    ledger.check()
+    assert ledger.to_json()["tokens"]["repeated"] == 40
+
+    ledger.tokens_in_shards -= 1
+
+    assert ledger.problems() == ["100 tokens of placed documents and 40 repeated, 136 in shards and 3 dropped"]
 
 
 def test_characters_that_refining_lost_are_found(ledger: Ledger) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -142,3 +143,23 @@ def test_sizes_are_said_as_a_person_would(size: int, said: str) -> None:
 
 def test_peak_memory_is_in_bytes() -> None:
     assert 2**25 < peak_bytes() < 2**40
+
+
+@pytest.mark.parametrize(("unit", "expected_done"), [("parts", 2), ("documents", 5)])
+def test_progress_is_told_in_parts_or_in_their_rows(make_run: Any, unit: str, expected_done: int) -> None:
+    seen = threading.Event()
+    told: list[int] = []
+
+    class Told(Progress):
+        def update(self, done: int) -> None:
+            told.append(done)
+            seen.set()
+
+    run = replace(make_run(), progress=Told(quiet=True))
+    directory = run.artifact("words")
+    artifacts.begin(directory, "words")
+    for index, rows in enumerate(([1, 2], [3, 4, 5])):
+        artifacts.write_part(directory, f"part-{index:05}.arrow", pa.record_batch({"word": rows}), compress=False)
+    with run.watching("words", 9, "counting", unit):
+        assert seen.wait(30)
+    assert told[0] == expected_done

@@ -24,7 +24,7 @@ def report() -> dict[str, Any]:
         "packing": {"contexts": {"train": 1500, "validation": 2}, "context_length": 4096},
         "order": {
             "strategy": "path",
-            "path": {"adjacency": 0.5432, "padding": 0.01},
+            "path": {"adjacency": 0.5432, "padding": 0.01, "excess_gain": 0.12, "excess_gain_error": 0.0041},
             "random_baseline": {"adjacency": 0.1, "padding": None},
         },
     }
@@ -47,6 +47,7 @@ def test_counts_metrics_and_balance_are_shown(report: dict[str, Any]) -> None:
     assert ["placed", "1,053", "87.5%"] in rows
     assert ["adjacency", "0.543", "0.100", "cosine", "of", "consecutive", "documents"] in rows
     assert ["padding", "0.010", "-", "padding"] in rows
+    assert ["excess_gain", "0.120", "±0.004", "-", "the", "same,", "beyond", "a", "random", "order"] in rows
     last = "1,502 contexts of 4,096 tokens; 7,990 tokens of 1,053 documents; the ledger balances"
     assert last in text_of(report)
 

@@ -164,14 +164,3 @@ def test_torch_reads_the_rows(finished: Run) -> None:
     assert len(dataset) == len(written)
     for row in (0, len(written) - 1):
         assert dataset[row]["input_ids"].tolist() == written[row]["input_ids"]
-
-
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.99])
-def test_validation_takes_whole_paths_up_to_its_share(share: float) -> None:
-    rng = np.random.default_rng(1)
-    paths = np.sort(rng.integers(0, 40, 300))
-    tokens = rng.integers(1, 100, 300)
-    chosen = pack.validation_positions(paths, tokens, share, seed=3)
-    assert tokens[chosen].sum() <= share * tokens.sum()
-    assert not set(paths[chosen]) & set(paths[~chosen])
-    assert (chosen == pack.validation_positions(paths, tokens, share, seed=3)).all()

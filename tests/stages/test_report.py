@@ -1,7 +1,10 @@
 """The report accounts for every record, and measures that the order is better than a random one."""
 
+import shutil
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipeline.errors import LedgerImbalance
@@ -46,10 +49,74 @@ def test_orders_are_as_good_as_they_should_be(branch: Any) -> None:
         assert own["near_duplicate_rate"] == own["repeats"] == 0
         assert 0 < own["padding"] < 1
         assert own["best_previous"] >= own["adjacency"]
+        assert abs(own["leakage_z"]) < 4
+        assert own["excess_gain"] == own["in_context_gain"] - chance["in_context_gain"]
+        assert own["excess_gain_error"] > own["in_context_gain_error"] > 0
         assert chance["adjacency"] == pytest.approx(adjacency["random"], abs=0.1)
         assert content["packing"]["tokens"] == content["ledger"]["tokens"]["in_shards"]
     path, chance = (reports["path"]["order"][name] for name in ("path", "random_baseline"))
     assert path["same_section_share"] > 2 * chance["same_section_share"]
+
+
+def test_distributions_count_what_was_placed(finished: Run, corpus: Any) -> None:
+    content = metrics(finished)
+    counts = {name: sum(one["count"] for one in bins) for name, bins in content["distributions"].items()}
+    contexts = sum(content["packing"]["contexts"].values())
+    assert counts == {
+        "tokens_per_document": len(corpus.topic),
+        "documents_per_context": contexts,
+        "tokens_per_context": contexts,
+    }
+    assert content["distributions"]["tokens_per_context"][-1]["from"] <= 1024
+
+
+def test_contexts_are_read_from_every_directory(branch: Any) -> None:
+    run = branch("run")
+    once = report.read_splits(run)
+    shards, manifest = run.artifact("shards"), run.manifest("shards")
+    moved = []
+    for directory in ("of/web", "of/books"):
+        shutil.copytree(shards.path(), shards.path(directory), ignore=shutil.ignore_patterns("of"))
+        moved += [replace(part, name=f"{directory}/{part.name}") for part in manifest.parts]
+    shards.write_json("_manifest.json", replace(manifest, parts=tuple(moved)).to_json())
+
+    twice = report.read_splits(run)
+
+    assert list(twice) == ["train", "val"]
+    for split, placed in twice.items():
+        contexts, before = placed.cut.contexts, once[split].cut.contexts
+        count = len(before.offsets) - 1
+        assert placed.num_tokens == 2 * once[split].num_tokens
+        for ours, theirs in zip(contexts[1:], before[1:], strict=True):
+            np.testing.assert_array_equal(ours, np.tile(theirs, 2))
+        np.testing.assert_array_equal(np.diff(contexts.offsets), np.tile(np.diff(before.offsets), 2))
+        (first,) = once[split].cut.reading_orders
+        np.testing.assert_array_equal(placed.cut.reading_orders[1], first + count)
+
+
+@pytest.mark.parametrize(
+    ("sections", "directories"),
+    [
+        ({"families": {"by": "source"}}, 2),
+        ({"pack": {"policy": "buckets", "context_length": 256, "validation_share": 0.1}}, 4),
+        ({"order": {"strategy": "knn"}}, 1),
+        ({"select": {"subset": {"by": "coverage", "share": 0.7}}}, 1),
+    ],
+    ids=["families", "buckets", "knn", "subset"],
+)
+def test_the_ledger_balances_whatever_is_packed(branch: Any, sections: dict[str, Any], directories: int) -> None:
+    run = branch("run", **sections)
+    content = metrics(run)
+    ledger, order = content["ledger"], content["order"][content["order"]["strategy"]]
+    assert ledger["balances"]
+    assert ledger["tokens"]["in_shards"] == content["packing"]["tokens"]
+    assert (ledger["tokens"]["repeated"] > 0) == (order["repeats"] > 0) == ("order" in sections)
+    assert ("subset" in ledger["records"]["dropped"]) == ("select" in sections)
+    train = report.read_splits(run)["train"].cut
+    assert len(train.reading_orders) == directories
+    assert sorted(np.concatenate(train.reading_orders)) == list(range(len(train.contexts.offsets) - 1))
+    assert order["padding"] == pytest.approx(1 - train.contexts.length.sum() / np.sum(train.row_lengths))
+    assert list(report.verify(run)) == []
 
 
 def test_a_ledger_that_does_not_balance_fails_the_run(branch: Any, monkeypatch: pytest.MonkeyPatch) -> None:

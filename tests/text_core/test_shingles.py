@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.shingles import ShingleSets, jaccard, shingle_sets
+from text_core.shingles import ShingleSets, jaccard, shingle_sets, token_shingle_sets
 from text_core.strings import from_arrow
 from text_core.words import word_table
 
@@ -42,6 +42,15 @@ def test_jaccard_is_that_of_pythons_sets(left, right, size):
     a, b = sets_of(left, size), sets_of(right, size)
     expected = [len(a[i] & b[j]) / len(a[i] | b[j]) if a[i] | b[j] else 0.0 for i, j in pairs]
     assert jaccard(shingles_of(left, size), shingles_of(right, size), pairs).tolist() == expected
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2), max_size=12), min_size=2, max_size=4), st.integers(1, 6))
+def test_jaccard_of_tokens_is_that_of_pythons_sets(documents, size):
+    offsets = np.cumsum([0, *map(len, documents)])
+    sets = token_shingle_sets(offsets, np.array([token for row in documents for token in row], np.uint32), size)
+    a, b = sets_of(documents, size)[:2]
+    assert jaccard(sets, sets, np.array([[0, 1]])).tolist() == [len(a & b) / len(a | b) if a | b else 0.0]
 
 
 def test_word_order_tells_shingles_apart():

@@ -1,0 +1,327 @@
+"""Which documents share a context: places within capacity, and exchanges that raise the coherence of contexts.
+
+The objective is J = Σ over contexts of Σ over pairs of their documents of u_a·u_b + bond(a, b), u the weighted vectors
+and bonds those of `Items`. With S the sum of a context's vectors, the first part of J is (|S|² − Σ|u|²) / 2. So when
+documents that sum to x leave context 1 for context 2, and such that sum to y come back, then with z = y − x, exactly,
+
+    ΔJ = z·(S₁ − S₂) + |z|² + what the bonds of those documents gain
+
+which is one product and a look at a few edges, whatever the number of documents in the contexts.
+"""
+
+import heapq
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from graph_sort.merging import Items, MergeTree, leaves, product
+
+PARTNERS = 256  # documents of a context that an exchange is sought among, at most: those which came last
+LEAST = 0.02  # a pass that gains less than this share of what the first gained is the last
+
+
+class Assignment(NamedTuple):
+    """n documents in contexts 0, 1, 2 …, of which some may be empty."""
+
+    context: NDArray[np.int64]  # [n], −1 for none
+    first: NDArray[np.int64]  # [c], a document of the context, −1 for none
+    following: NDArray[np.int64]  # [n], the next document of its context, −1 after the last
+    preceding: NDArray[np.int64]  # [n]
+    sums: NDArray[np.int32]  # [c, d], vectors
+    room: NDArray[np.int64]  # [c], tokens
+    contexts: NDArray[np.int64]  # [1], how many
+
+
+@njit(cache=True, nogil=True)
+def place(items: Items, tree: MergeTree, capacity: int, wanted: int) -> Assignment:
+    """Clusters → contexts of at most `capacity` tokens, about `wanted` of them.
+
+    The `wanted` largest clusters become contexts, and all that hold a head. The others are dissolved, largest first:
+    a cluster goes, of all contexts that have room for it, where it adds most to J; if none has, it is halved as it was
+    merged, and the halves wait their turn. So what cannot be with its like stays at least together. A document for
+    which there is no room drives out of a context documents shorter than half of it, which then are placed in their
+    turn; if no context can make room, it begins another.
+
+    Time: for each piece that is placed or halved a product with each context, n²d at the very worst, which is why
+    cells are bounded. Memory: 4·d bytes a document, if all stood alone.
+    """
+    n = items.size.size
+    total = _totals(tree, items.size)
+    kept, pending = _largest(items, tree, total, wanted)
+    own = Assignment(
+        np.full(n, -1, np.int64),
+        np.full(n, -1, np.int64),
+        np.full(n, -1, np.int64),
+        np.full(n, -1, np.int64),
+        np.zeros((n, items.vector.shape[1]), np.int32),
+        np.full(n, capacity, np.int64),
+        np.zeros(1, np.int64),
+    )
+    members = np.empty(n, np.int64)
+    for root in kept:
+        for i in range(leaves(tree, root, members)):
+            _add(items, own, members[i], own.contexts[0])
+        own.contexts[0] += 1
+    bonds = np.zeros(n, np.int64)
+    while len(pending) > 0:
+        _, node = heapq.heappop(pending)
+        count = leaves(tree, node, members)
+        context = _any_with_room(items, own, members[:count], total[node], bonds)
+        if context < 0 and count > 1:
+            for half in (tree.left[node], tree.right[node]):
+                heapq.heappush(pending, (-total[half], half))
+            continue
+        if context < 0:
+            context, driven_out = _room_made(items, own, node)
+            for other in driven_out:
+                _remove(items, own, other)
+                heapq.heappush(pending, (-items.size[other], other))
+        for i in range(count):
+            _add(items, own, members[i], context)
+    return own
+
+
+@njit(cache=True, nogil=True)
+def improve(items: Items, own: Assignment, passes: int) -> NDArray[np.float64]:
+    """Move and exchange documents between contexts of neighbours while that raises J; returns the gain of each pass.
+
+    For each document, in order of id, and each context of a neighbour of it which would be better for it: it moves
+    there if it fits; else in exchange for the document, or the few documents that are worst there by the token, that
+    would fill its place best. The best of all that raises J is done. Heads stay. `own` is changed in place. The gain
+    is in units of the items' scale squared, and exact.
+
+    A pass costs a product for each neighbouring context, and for each document in those which are better.
+    """
+    n, d = items.vector.shape
+    seen = np.full(own.first.size, -1, np.int64)
+    z = np.empty(d, np.int32)
+    gains = np.zeros(passes)
+    for p in range(passes):
+        gained = np.int64(0)
+        for x in range(n):
+            here = own.context[x]
+            if items.heads[x]:
+                continue
+            best, best_context, best_back = np.int64(0), np.int64(-1), np.empty(0, np.int64)
+            for e in range(items.offsets[x], items.offsets[x + 1]):
+                there = own.context[items.neighbor[e]]
+                if there == here or seen[there] == x:
+                    continue
+                seen[there] = x
+                for j in range(d):
+                    z[j] = own.sums[there, j] - own.sums[here, j] + items.vector[x, j]
+                alone = product(items.vector[x], z) + _bonds(items, own, x, there) - _bonds(items, own, x, here)
+                if alone <= 0:
+                    continue
+                if own.room[there] >= items.size[x]:
+                    gain, back = alone, np.empty(0, np.int64)
+                else:
+                    gain, back = _best_exchange(items, own, x, there, alone)
+                if gain > best:
+                    best, best_context, best_back = gain, there, back
+            for e in range(items.offsets[x], items.offsets[x + 1]):
+                seen[own.context[items.neighbor[e]]] = -1
+            if best_context >= 0:
+                gained += best
+                _remove(items, own, x)
+                for other in best_back:
+                    _remove(items, own, other)
+                    _add(items, own, other, here)
+                _add(items, own, x, best_context)
+        gains[p] = gained
+        if gained <= LEAST * gains[0]:
+            break
+    return gains
+
+
+@njit(cache=True, nogil=True)
+def _best_exchange(
+    items: Items, own: Assignment, x: int, there: int, alone: np.int64
+) -> tuple[np.int64, NDArray[np.int64]]:
+    """ΔJ of moving x to context `there` for the best document or documents to come back; 0 where none can."""
+    here = own.context[x]
+    need = items.size[x] - own.room[there]
+    space = own.room[here] + items.size[x]
+    d = items.vector.shape[1]
+    z = np.empty(d, np.int32)
+    for j in range(d):
+        z[j] = own.sums[here, j] - own.sums[there, j] - 2 * items.vector[x, j]
+    best, best_back = np.int64(0), np.empty(0, np.int64)
+    others, worth = [np.int64(0) for _ in range(0)], [0.0 for _ in range(0)]
+    other = own.first[there]
+    while other >= 0 and len(others) < PARTNERS:
+        if not items.heads[other] and items.size[other] <= space:
+            gain = product(items.vector[other], z) + product(items.vector[other], items.vector[other])
+            gain += _bonds(items, own, other, here) - _bonds(items, own, other, there) - 2 * _bond(items, x, other)
+            if items.size[other] >= need and alone + gain > best:
+                best, best_back = alone + gain, np.full(1, other)
+            others.append(other)
+            worth.append(-gain / items.size[other])
+        other = own.following[other]
+    if len(others) < 2:
+        return best, best_back
+    z[:] = -items.vector[x].astype(np.int32)  # grows to what x is exchanged for, less x
+    several, freed = [np.int64(0) for _ in range(0)], 0
+    for i in np.argsort(np.array(worth), kind="mergesort"):
+        other = others[i]
+        if freed + items.size[other] > space:
+            continue
+        several.append(other)
+        freed += items.size[other]
+        for j in range(d):
+            z[j] += items.vector[other, j]
+        if freed >= need:
+            break
+    if freed < need:
+        return best, best_back
+    gain = product(z, own.sums[here]) - product(z, own.sums[there]) + product(z, z)
+    gain += _bonds(items, own, x, there) - _bonds(items, own, x, here)
+    for i in range(len(several)):
+        other = several[i]
+        gain += _bonds(items, own, other, here) - _bonds(items, own, other, there) - 2 * _bond(items, x, other)
+        for k in range(i):  # these two stay together
+            gain += 2 * _bond(items, other, several[k])
+    if gain > best:
+        best, best_back = gain, np.array(several)
+    return best, best_back
+
+
+@njit(cache=True, nogil=True)
+def _bonds(items: Items, own: Assignment, x: int, context: int) -> np.int64:
+    """Sum of the bonds of x with the documents of a context."""
+    total = np.int64(0)
+    for e in range(items.offsets[x], items.offsets[x + 1]):
+        if own.context[items.neighbor[e]] == context:
+            total += items.bond[e]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _bond(items: Items, x: int, other: int) -> np.int64:
+    for e in range(items.offsets[x], items.offsets[x + 1]):
+        if items.neighbor[e] == other:
+            return np.int64(items.bond[e])
+    return np.int64(0)
+
+
+@njit(cache=True, nogil=True)
+def _any_with_room(
+    items: Items, own: Assignment, members: NDArray[np.int64], size: int, bonds: NDArray[np.int64]
+) -> int:
+    """Of all contexts that have room for the members, the one to whose J they add most; −1 for none."""
+    total = np.zeros(items.vector.shape[1], np.int32)
+    for x in members:
+        for j in range(total.size):
+            total[j] += items.vector[x, j]
+        for e in range(items.offsets[x], items.offsets[x + 1]):
+            if own.context[items.neighbor[e]] >= 0:
+                bonds[own.context[items.neighbor[e]]] += items.bond[e]
+    best, best_gain = -1, np.int64(0)
+    for c in range(own.contexts[0]):
+        if own.room[c] >= size:
+            gain = product(total, own.sums[c]) + bonds[c]
+            if best < 0 or gain > best_gain:
+                best, best_gain = c, gain
+    bonds[: own.contexts[0]] = 0
+    return best
+
+
+@njit(cache=True, nogil=True)
+def _room_made(items: Items, own: Assignment, x: int) -> tuple[int, NDArray[np.int64]]:
+    """The context where x adds most to J less what it drives out, and that; the next new context if there is none."""
+    best, best_gain, best_out = own.contexts[0], -np.inf, np.empty(0, np.int64)
+    for c in range(own.contexts[0]):
+        need, can = items.size[x] - own.room[c], 0
+        other = own.first[c]
+        while other >= 0:
+            if not items.heads[other] and 2 * items.size[other] < items.size[x]:
+                can += items.size[other]
+            other = own.following[other]
+        if can >= need:
+            gain, out = _driven_out(items, own, x, c, need)
+            if gain > best_gain:
+                best, best_gain, best_out = c, gain, out
+    own.contexts[0] = max(own.contexts[0], best + 1)
+    return best, best_out
+
+
+@njit(cache=True, nogil=True)
+def _driven_out(items: Items, own: Assignment, x: int, c: int, need: int) -> tuple[float, NDArray[np.int64]]:
+    """What J gains if x comes to context c, and the documents that go: those which add least to it by the token."""
+    others, adds = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
+    by_token = [0.0 for _ in range(0)]
+    other = own.first[c]
+    while other >= 0:
+        if not items.heads[other] and 2 * items.size[other] < items.size[x]:
+            add = product(items.vector[other], own.sums[c]) - product(items.vector[other], items.vector[other])
+            others.append(other)
+            adds.append(add)
+            by_token.append(add / items.size[other])
+        other = own.following[other]
+    out = [np.int64(0) for _ in range(0)]
+    gain, freed = np.float64(product(items.vector[x], own.sums[c])), 0
+    for i in np.argsort(np.array(by_token), kind="mergesort"):
+        if freed >= need:
+            break
+        out.append(others[i])
+        freed += items.size[others[i]]
+        gain -= adds[i]
+    return gain, np.array(out)
+
+
+@njit(cache=True, nogil=True)
+def _totals(tree: MergeTree, size: NDArray[np.int64]) -> NDArray[np.int64]:
+    total = np.zeros(tree.left.size, np.int64)
+    total[: size.size] = size
+    for node in range(size.size, tree.left.size):
+        total[node] = total[tree.left[node]] + total[tree.right[node]]
+    return total
+
+
+@njit(cache=True, nogil=True)
+def _largest(
+    items: Items, tree: MergeTree, total: NDArray[np.int64], wanted: int
+) -> tuple[list[np.int64], list[tuple[np.int64, np.int64]]]:
+    """Roots that become contexts: with a head, then the largest; and a heap of (−size, root) of the others."""
+    members = np.empty(items.size.size, np.int64)
+    rank = np.empty(tree.roots.size, np.int64)
+    for i in range(tree.roots.size):
+        rank[i] = -total[tree.roots[i]]
+        if items.heads[members[: leaves(tree, tree.roots[i], members)]].any():
+            rank[i] -= np.int64(2) ** 60
+    kept, pending = [np.int64(0) for _ in range(0)], [(np.int64(0), np.int64(0)) for _ in range(0)]
+    for i in np.argsort(rank, kind="mergesort"):
+        if len(kept) < wanted or rank[i] < -(np.int64(2) ** 59):
+            kept.append(tree.roots[i])
+        else:
+            heapq.heappush(pending, (-total[tree.roots[i]], tree.roots[i]))
+    return kept, pending
+
+
+@njit(cache=True, nogil=True)
+def _add(items: Items, own: Assignment, x: int, c: int) -> None:
+    own.context[x] = c
+    own.following[x], own.preceding[x] = own.first[c], -1
+    if own.first[c] >= 0:
+        own.preceding[own.first[c]] = x
+    own.first[c] = x
+    own.room[c] -= items.size[x]
+    for j in range(items.vector.shape[1]):
+        own.sums[c, j] += items.vector[x, j]
+
+
+@njit(cache=True, nogil=True)
+def _remove(items: Items, own: Assignment, x: int) -> None:
+    c = own.context[x]
+    if own.preceding[x] >= 0:
+        own.following[own.preceding[x]] = own.following[x]
+    else:
+        own.first[c] = own.following[x]
+    if own.following[x] >= 0:
+        own.preceding[own.following[x]] = own.preceding[x]
+    own.context[x] = -1
+    own.room[c] += items.size[x]
+    for j in range(items.vector.shape[1]):
+        own.sums[c, j] -= items.vector[x, j]

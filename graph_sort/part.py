@@ -1,0 +1,89 @@
+"""A part of the documents, seen as documents themselves: what orders a family of them alone."""
+
+from functools import cached_property
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from graph_sort.documents import Documents, Terms
+from graph_sort.graph import Graph
+from graph_sort.vectors import Vectors
+
+
+class Part:
+    """Documents 0 … m−1: the `members` [m] of others, int64, ascending. What is asked for is made then, once."""
+
+    def __init__(self, documents: Documents, members: NDArray[np.int64]) -> None:
+        self._documents, self._members = documents, members
+
+    @property
+    def context_length(self) -> int:
+        return self._documents.context_length
+
+    @cached_property
+    def lengths(self) -> NDArray[np.int64]:
+        return self._documents.lengths[self._members]
+
+    @cached_property
+    def graph(self) -> Graph:
+        return induced(self._documents.graph, self._members)
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        return self._documents.vectors[self._members]
+
+    @cached_property
+    def source(self) -> NDArray[np.int64]:
+        source = self._documents.source
+        return source[self._members] if source.size else source
+
+    @cached_property
+    def structure(self) -> NDArray[np.int64]:
+        structure = self._documents.structure
+        return structure[self._members] if structure.size else structure
+
+    @cached_property
+    def signal(self) -> NDArray[np.float64]:
+        signal = self._documents.signal
+        return signal[self._members] if signal.size else signal
+
+    @cached_property
+    def terms(self) -> Terms:
+        terms = self._documents.terms
+        if terms.offsets.size <= 1:
+            return terms
+        begin, end = terms.offsets[self._members], terms.offsets[self._members + 1]
+        offsets = np.zeros(self._members.size + 1, np.int64)
+        np.cumsum(end - begin, out=offsets[1:])
+        return Terms(offsets, terms.ids[np.repeat(begin - offsets[:-1], end - begin) + np.arange(offsets[-1])])
+
+
+def induced(graph: Graph, members: NDArray[np.int64]) -> Graph:
+    """The graph of some nodes [m], int64, ascending, and the edges between them; node i of it is `members[i]`.
+
+    O(e log m), e the length of the members' rows. Rows stay sorted, because the new ids ascend with the old.
+    """
+    return Graph(*_induced(graph.offsets, graph.neighbor, graph.weight, members))
+
+
+@njit(cache=True, nogil=True)
+def _induced(
+    offsets: NDArray[np.int64], neighbor: NDArray[np.int64], weight: NDArray[np.float32], members: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    longest = 0
+    for node in members:
+        longest += offsets[node + 1] - offsets[node]
+    new_offsets = np.zeros(members.size + 1, np.int64)
+    new_neighbor = np.empty(longest, np.int64)
+    new_weight = np.empty(longest, np.float32)
+    kept = 0
+    for i in range(members.size):
+        for e in range(offsets[members[i]], offsets[members[i] + 1]):
+            place = np.searchsorted(members, neighbor[e])
+            if place < members.size and members[place] == neighbor[e]:
+                new_neighbor[kept] = place
+                new_weight[kept] = weight[e]
+                kept += 1
+        new_offsets[i + 1] = kept
+    return new_offsets, new_neighbor[:kept].copy(), new_weight[:kept].copy()

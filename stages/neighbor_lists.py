@@ -1,0 +1,127 @@
+"""The lists that `neighbors` makes in rounds: what a round is, and how its rows are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from graph_sort.neighbors import Neighbors
+from pipeline import artifacts, schemas
+from pipeline.errors import CorruptPart
+from pipeline.stage import Run
+from pipeline.storage import Directory
+
+# Working files of the stage, gone when it is done: what workers search with, and what each round finds.
+SEARCH = "neighbors/_search"
+ROUND = "neighbors/_round-{}"
+MEMBERS, VECTORS = "members.npy", "vectors.npy"
+REBUILT_BELOW = 0.5  # of all documents; where fewer are left, index or cells are made for them alone
+
+
+@dataclass(frozen=True)
+class Round:
+    """A search of some documents for each other.
+
+    Attributes:
+        target: the artifact to make, part by part like `vectors`.
+        members: int64 ordinals, ascending: who is searched for, and by whom.
+        base: int64 ordinals, ascending, with all members among them: for whom index or cells are made.
+        before: the artifact with the lists of an earlier search, in which all members were; those that name none but
+            members stay as they are. None: there was no such search.
+    """
+
+    target: str
+    members: np.ndarray
+    base: np.ndarray
+    before: str | None = None
+
+    def mark(self, run: Run) -> str:
+        """The fingerprint of what it makes, within this build of the stage."""
+        return artifacts.fingerprint(self.target, 1, _digests(self), {"neighbors": _building(run)})
+
+    def base_mark(self, run: Run) -> str:
+        """The fingerprint of what is prepared for searching the base."""
+        return artifacts.fingerprint(SEARCH, 1, {"base": _digests(self)["base"]}, {"neighbors": _building(run)})
+
+
+def _building(run: Run) -> str:
+    """The fingerprint of the stage in this run, by which its settings and parents are known."""
+    return artifacts.read_building(run.artifact("neighbors"))
+
+
+def _digests(this: Round) -> dict[str, str]:
+    return {"members": artifacts.digest(this.members), "base": artifacts.digest(this.base)}
+
+
+def as_batch(ordinals: np.ndarray, found: Neighbors) -> pa.RecordBatch:
+    """Rows of `neighbors`; a neighbour that is none has the cosine 0."""
+    k = found.neighbor.shape[1]
+    cosine = np.where(found.neighbor >= 0, found.cosine, np.float32(0))
+    columns = [
+        pa.array(ordinals),
+        pa.FixedSizeListArray.from_arrays(pa.array(found.neighbor.reshape(-1)), k),
+        pa.FixedSizeListArray.from_arrays(pa.array(cosine.reshape(-1)), k),
+    ]
+    return pa.record_batch(columns, schema=schemas.neighbors(k))
+
+
+def lists_of(batch: pa.RecordBatch) -> Neighbors:
+    """The lists in rows of `neighbors`."""
+    return Neighbors(schemas.list_matrix(batch.column("neighbor")), schemas.list_matrix(batch.column("cosine")))
+
+
+def mask(run: Run, ordinals: np.ndarray) -> np.ndarray:
+    """bool [n] by ordinal: whether it is among some."""
+    among = np.zeros(run.manifest("vectors").rows, dtype=bool)
+    among[ordinals] = True
+    return among
+
+
+def is_stale(found: Neighbors, is_member: np.ndarray) -> np.ndarray:
+    """Whether each list names one that is no member any more; `is_member` bool [n] by ordinal."""
+    stale: np.ndarray = ((found.neighbor >= 0) & ~is_member[found.neighbor]).any(axis=1)
+    return stale
+
+
+def save(directory: Directory, name: str, array: np.ndarray) -> None:
+    with directory.writing(name) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def save_vectors(run: Run, ordinals: np.ndarray) -> None:
+    """Writes the vectors of some documents, int64 ascending, into one file that can be mapped: float16 [n, d].
+
+    Raises:
+        CorruptPart: as `vector_blocks`.
+    """
+    chosen, dimensions = mask(run, ordinals), run.manifest("vectors").statistics["dimensions"]
+    with run.artifact(SEARCH).writing(VECTORS) as file:
+        header = {"descr": "<f2", "fortran_order": False, "shape": (len(ordinals), dimensions)}
+        np.lib.format.write_array_header_1_0(file, header)
+        for here, rows in vector_blocks(run):
+            file.write(rows[chosen[here]].tobytes())
+
+
+def vector_blocks(run: Run) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """(int64 ordinals, float16 [r, d]) of each part of `vectors`, checked.
+
+    Raises:
+        CorruptPart: vectors of another dimension, NaN or infinity.
+    """
+    directory, manifest = run.artifact("vectors"), run.manifest("vectors")
+    dimensions = manifest.statistics["dimensions"]
+    for part in manifest.parts:
+        batch = artifacts.read_part(directory, part, ["ordinal", "vector"])
+        rows = schemas.list_matrix(batch.column("vector"))
+        path = directory.path(part.name)
+        if rows.shape[1] != dimensions:
+            raise CorruptPart(
+                f"{path}: vectors of {rows.shape[1]} dimensions where the others have {dimensions}; delete "
+                f"{directory.path()} and run again to embed anew"
+            )
+        if not np.isfinite(rows).all():
+            raise CorruptPart(f"{path}: a vector holds NaN or infinity; delete {directory.path()} and run again")
+        yield batch.column("ordinal").to_numpy(), rows

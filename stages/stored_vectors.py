@@ -1,0 +1,37 @@
+"""The vectors of all kept documents, read where they lie: for measures that go over them block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline import artifacts, schemas
+from pipeline.stage import Run
+from stages.encoders import unit
+
+
+class StoredVectors:
+    """Rows of `vectors` by ordinal, float16 [r, d], from memory-mapped parts; none is held.
+
+    With `own` they are the model's part of each vector alone, at unit length or zero, as of `arrays.own_vectors`.
+    """
+
+    def __init__(self, run: Run, *, own: bool) -> None:
+        directory, manifest = run.artifact("vectors"), run.manifest("vectors")
+        dimensions = manifest.statistics["dimensions"]
+        kept = manifest.statistics.get("model_dimensions", dimensions) if own else dimensions
+        self.shape = (manifest.rows, kept)
+        self._cut = kept < dimensions
+        columns = (artifacts.map_part(directory, part, ["vector"]).column("vector") for part in manifest.parts)
+        self._parts = [schemas.list_matrix(column) for column in columns]
+        self._starts = np.cumsum([0, *map(len, self._parts)])[:-1]
+
+    def __getitem__(self, ordinals: np.ndarray) -> np.ndarray:
+        """The vectors of int64 [r] ordinals."""
+        rows = np.empty((len(ordinals), self.shape[1]), dtype=np.float16)
+        part = np.searchsorted(self._starts, ordinals, side="right") - 1
+        by_part = np.argsort(part, kind="stable")
+        numbers, begins = np.unique(part[by_part], return_index=True)
+        for number, here in zip(numbers, np.split(by_part, begins[1:]), strict=False):  # nothing asked is one piece
+            found = self._parts[number][ordinals[here] - self._starts[number], : self.shape[1]]
+            rows[here] = unit(found.astype(np.float32)) if self._cut else found
+        return rows

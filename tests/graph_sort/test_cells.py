@@ -1,0 +1,114 @@
+"""Search by cells against all pairs. Run: python -m pytest tests/graph_sort/test_cells.py"""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph_sort import cells
+from graph_sort.cells import QUERY, STORED
+from graph_sort.neighbors import Neighbors, merge, nothing_found
+
+
+def unit(seed, n, d, dtype=np.float16):
+    vectors = np.random.default_rng(seed).standard_normal((n, d))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(dtype)
+
+
+def of_all_pairs(queries, query_ids, stored, stored_ids, k):
+    found = nothing_found(len(queries), k)
+    products = queries.astype(np.float64) @ stored.astype(np.float64).T
+    for i, row in enumerate(products):
+        ranked = sorted((-np.float32(c), j) for c, j in zip(row, stored_ids, strict=True) if j != query_ids[i])[:k]
+        found.neighbor[i, : len(ranked)] = [j for _, j in ranked]
+        found.cosine[i, : len(ranked)] = [-c for c, _ in ranked]
+    return found
+
+
+def equal(a, b):
+    np.testing.assert_array_equal(a.neighbor, b.neighbor)
+    np.testing.assert_array_equal(a.cosine, b.cosine)
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_nearest_is_exact_whatever_is_tied(data):
+    n, k, seed = data.draw(st.integers(0, 40)), data.draw(st.integers(1, 6)), data.draw(st.integers(0, 2**20))
+    rng = np.random.default_rng(seed)
+    # Sums of few multiples of 1/4 are exact in any order, so that plain numpy may serve as the oracle; ties abound.
+    vectors = (rng.integers(-2, 3, (n, 4)) / 4).astype(np.float16)
+    ids = rng.permutation(100)[:n].astype(np.int64)
+    stored = rng.random(n) < 0.7
+    equal(
+        cells.nearest(vectors, ids, vectors[stored], ids[stored], k),
+        of_all_pairs(vectors, ids, vectors[stored], ids[stored], k),
+    )
+
+
+@settings(max_examples=20)
+@given(st.integers(0, 2**20), st.integers(1, 30), st.integers(1, 4), st.integers(1, 40))
+def test_tasks_of_all_cells_give_the_exact_lists_however_cells_are_cut(seed, most, parts, centroid_count):
+    n, d, k = 60, 8, 5
+    rng = np.random.default_rng(seed)
+    vectors = np.repeat(unit(seed, n // 2, d), 2, axis=0)  # every document twice
+    ordinals = np.arange(n, dtype=np.int64)
+    roles = rng.integers(0, 4, n).astype(np.uint8)
+    assigned = cells.cells_of(vectors, unit(seed + 1, centroid_count, d, np.float32), centroid_count)
+    stored = np.bincount(assigned[(roles & STORED) > 0, 0], minlength=centroid_count)
+    queries = np.bincount(assigned[(roles & QUERY) > 0].reshape(-1), minlength=centroid_count)
+    tasks = cells.make_tasks(stored, queries, most)
+    members = {}
+    for part in np.array_split(ordinals, parts):
+        taking = cells.spread(tasks, part, assigned[part], roles[part])
+        for task, row, role in zip(*(column.tolist() for column in taking), strict=True):
+            members.setdefault(task, []).append((part[row], role))
+    found = nothing_found(n, k)
+    for task in rng.permutation(sorted(members)).tolist():
+        ids, role = (np.array(column) for column in zip(*members[task], strict=True))
+        near = cells.nearest(vectors[ids[role & QUERY > 0]], ids[role & QUERY > 0], vectors[ids[role & STORED > 0]],
+                             ids[role & STORED > 0], k)  # fmt: skip
+        rows = ids[role & QUERY > 0]
+        best = merge(Neighbors(found.neighbor[rows], found.cosine[rows]), near)
+        found.neighbor[rows], found.cosine[rows] = best
+    asking, there = np.flatnonzero(roles & QUERY), np.flatnonzero(roles & STORED)
+    every = cells.nearest(vectors[asking], asking, vectors[there], there, k)
+    equal(Neighbors(found.neighbor[asking], found.cosine[asking]), every)
+    assert (found.neighbor[(roles & QUERY) == 0] == -1).all()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 1000])
+def test_blocks_are_about_equal_whatever_ordinals_meet(stride):
+    ordinals = np.arange(0, 5000 * stride, stride, dtype=np.int64)
+    tasks = cells.make_tasks(np.array([5000]), np.array([5000]), 100)
+    roles = np.full(5000, STORED | QUERY, np.uint8)
+    taking = cells.spread(tasks, ordinals, np.zeros((5000, 1), np.int32), roles)
+    for role in (STORED, QUERY):
+        assert np.bincount(taking.task[(taking.role & role) > 0]).max() < 160
+    assert taking.task.max() == 50 * 50 - 1
+
+
+def test_nearest_does_not_depend_on_the_block():
+    vectors = np.repeat(unit(3, 300, 96), 4, axis=0)
+    ids = np.arange(len(vectors), dtype=np.int64)
+    whole = cells.nearest(vectors, ids, vectors, ids, 10)
+    assert (whole.neighbor[:, :3] // 4 == ids[:, None] // 4).all()  # the three copies, in order
+    one_by_one = [cells.nearest(vectors[i : i + 1], ids[i : i + 1], vectors, ids, 10) for i in range(0, 1200, 37)]
+    for i, found in zip(range(0, 1200, 37), one_by_one, strict=True):
+        equal(found, Neighbors(whole.neighbor[i : i + 1], whole.cosine[i : i + 1]))
+
+
+def test_cells_probed_are_as_many_as_the_recall_needs():
+    rank = np.array([0, 0, 0, 1, 1, 2, 5, 5, 5, 9], np.int64)
+    assert cells.probes_needed(rank, 0.3, 10) == (1, 0.3)
+    assert cells.probes_needed(rank, 0.55, 10) == (3, 0.6)
+    assert cells.probes_needed(rank, 1.0, 10) == (10, 1.0)
+    assert cells.probes_needed(rank, 1.0, 6) == (6, 0.9)
+    assert cells.probes_needed(np.empty(0, np.int64), 0.95, 4) == (1, 1.0)
+
+
+@pytest.mark.parametrize("probes", [1, 3, 8])
+def test_fewer_cells_than_are_probed(probes):
+    assigned = cells.cells_of(unit(4, 5, 4), unit(5, 3, 4, np.float32), probes)
+    assert assigned.shape == (5, probes)
+    assert (assigned[:, 3:] == -1).all()
+    assert (np.sort(assigned[:, :3], axis=1)[:, :probes] >= 0).all()

@@ -1,0 +1,224 @@
+"""Contexts made as such: they fit, they are dense and alike; their search and their paths against brute force.
+
+Run: python -m pytest tests/graph_sort/test_contexts_order.py
+"""
+
+from itertools import combinations, pairwise, permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graph_sort import packing
+from graph_sort.bisection import bisect, whole_numbers
+from graph_sort.context_paths import arrange
+from graph_sort.context_search import improve, place
+from graph_sort.documents import ArrayDocuments
+from graph_sort.graph import from_neighbors
+from graph_sort.merging import Items, leaf_order, merge
+from graph_sort.metrics import coherence, placement
+from graph_sort.orders import contexts, iclm
+
+SETTINGS = settings(max_examples=40, deadline=None)
+RANDOM_GRAPH = {"n": st.integers(0, 40), "seed": st.integers(0, 2**32 - 1)}
+LENGTH = 100
+
+
+def random_documents(random_neighbors, unit_vectors, n, seed, longest=250):
+    """Any graph; documents of 0 to `longest` tokens; some vectors zero, some the same."""
+    rng = np.random.default_rng(seed)
+    vectors = unit_vectors(n, seed=seed % 1000)
+    vectors[rng.random(n) < 0.1] = 0
+    vectors[rng.random(n) < 0.2] = vectors[:1]
+    lengths = rng.choice([0, 1, 30, LENGTH, 2 * LENGTH, longest], size=n) + rng.integers(0, 2, n)
+    return ArrayDocuments(from_neighbors(*random_neighbors(n, seed)), vectors, lengths.astype(np.int64), LENGTH)
+
+
+def items_of(documents):
+    lengths = documents.lengths % LENGTH
+    vector = whole_numbers(documents.vectors, np.sqrt(lengths / LENGTH, dtype=np.float32)[:, None] * 32767)
+    graph = documents.graph
+    heads = documents.lengths > LENGTH
+    bond = np.rint(np.maximum(graph.weight, 0) * 1e8).astype(np.int64)
+    return Items(graph.offsets, graph.neighbor, vector, np.sqrt(lengths / LENGTH), lengths, heads, bond)
+
+
+def without_empty_tails(documents):
+    lengths = np.where(documents.lengths % LENGTH, documents.lengths, documents.lengths + 7)
+    return ArrayDocuments(documents.graph, documents.vectors, lengths, LENGTH)
+
+
+def objective(items, context):
+    """Σ over pairs that share a context of the product of their vectors and of their bond, pair by pair."""
+    vectors = items.vector.astype(np.int64)
+    pairs = [(a, b) for a, b in combinations(range(len(context)), 2) if context[a] == context[b]]
+    ends = np.repeat(np.arange(len(context)), np.diff(items.offsets))
+    bond = {(int(a), int(b)): int(w) for a, b, w in zip(ends, items.neighbor, items.bond, strict=True)}
+    return sum(int(vectors[a] @ vectors[b]) + bond.get((a, b), 0) for a, b in pairs)
+
+
+@SETTINGS
+@given(**RANDOM_GRAPH)
+def test_contexts_hold_every_document_and_fit(random_neighbors, unit_vectors, n, seed):
+    documents = random_documents(random_neighbors, unit_vectors, n, seed)
+    order = contexts.order(documents, 3)
+    assert sorted(order.permutation.tolist()) == list(range(n))
+    assert order.path[:1].tolist() == [0] * min(n, 1)
+    assert set(np.diff(order.path).tolist()) <= {0, 1}
+    assert order.opens[:1].all()
+    for run in np.split(order.permutation, np.flatnonzero(order.opens)[1:]):
+        assert (documents.lengths[run] % LENGTH).sum() <= LENGTH
+        assert not (documents.lengths[run[1:]] > LENGTH).any()
+    assert order.opens[1:][np.diff(order.path) > 0].all()
+
+
+@SETTINGS
+@given(**RANDOM_GRAPH)
+def test_packing_whole_keeps_the_contexts(random_neighbors, unit_vectors, n, seed):
+    documents = random_documents(random_neighbors, unit_vectors, n, seed)
+    order = contexts.order(documents, 3)
+    packed = packing.whole(documents.lengths, order.permutation, LENGTH, order.opens)
+    runs = int(np.count_nonzero(order.opens[documents.lengths[order.permutation] > 0]))
+    full = int((documents.lengths // LENGTH - (documents.lengths % LENGTH == 0)).clip(0).sum())
+    assert packed.offsets.size - 1 == runs + full
+
+
+@SETTINGS
+@given(**RANDOM_GRAPH)
+def test_exchanges_raise_the_objective_by_what_they_say(random_neighbors, unit_vectors, n, seed):
+    documents = without_empty_tails(random_documents(random_neighbors, unit_vectors, n, seed, 40))
+    items = items_of(documents)
+    assignment = place(items, merge(items, LENGTH), LENGTH, 1)
+    before = objective(items, assignment.context)
+    gains = improve(items, assignment, 3)
+    assert (gains >= 0).all()
+    assert objective(items, assignment.context) == before + int(gains.sum())
+    for context in range(assignment.contexts[0]):
+        members = assignment.context == context
+        assert assignment.room[context] == LENGTH - items.size[members].sum() >= 0
+        assert np.count_nonzero(items.heads[members]) <= 1
+        assert (assignment.sums[context] == items.vector[members].sum(axis=0, dtype=np.int64)).all()
+
+
+def test_an_exchange_undoes_a_mixture():
+    vectors = np.repeat(np.eye(2, dtype=np.float32), 4, axis=0)
+    neighbor = np.array([[j for j in range(8) if j // 4 == i // 4 and j != i] for i in range(8)])
+    graph = from_neighbors(neighbor, np.ones((8, 3), np.float32))
+    items = items_of(ArrayDocuments(graph, vectors, np.full(8, 25, np.int64), LENGTH))
+    assignment = place(items, merge(items, 25), LENGTH, 2)  # nothing merged: two documents, and what fills them
+    improve(items, assignment, 5)
+    assert len(set(assignment.context[:4])) == len(set(assignment.context[4:])) == 1
+
+
+@SETTINGS
+@given(m=st.integers(1, 7), seed=st.integers(0, 2**32 - 1))
+def test_paths_of_small_contexts_are_the_best(unit_vectors, m, seed):
+    rows, opening = unit_vectors(m, seed=seed), np.random.default_rng(seed).random(m)
+
+    def weight(path):
+        return opening[path[0]] + sum(float(rows[a] @ rows[b]) for a, b in pairwise(path))
+
+    path = arrange(np.array([0, m]), rows, opening)
+    assert sorted(path) == list(range(m))
+    assert weight(path) == pytest.approx(max(map(weight, permutations(range(m)))), abs=1e-5)
+
+
+def test_paths_of_large_contexts_are_permutations_that_no_reversal_betters(unit_vectors):
+    rows = unit_vectors(60, d=4)
+    path = arrange(np.array([0, 20, 60]), rows, np.zeros(60))
+    assert sorted(path[:20]) == list(range(20))
+    assert sorted(path[20:]) == list(range(20, 60))
+    cosine = rows @ rows.T
+    for part in (path[:20], path[20:]):
+        weight = cosine[part[:-1], part[1:]].sum()
+        for i, j in combinations(range(len(part)), 2):
+            other = np.concatenate([part[:i], part[i : j + 1][::-1], part[j + 1 :]])
+            assert cosine[other[:-1], other[1:]].sum() < weight + 1e-4
+
+
+@SETTINGS
+@given(**RANDOM_GRAPH)
+def test_clusters_hold_every_document_once_and_fit(random_neighbors, unit_vectors, n, seed):
+    items = items_of(without_empty_tails(random_documents(random_neighbors, unit_vectors, n, seed, 40)))
+    order, cluster = leaf_order(merge(items, LENGTH))
+    assert sorted(order.tolist()) == list(range(n))
+    for c in range(cluster.max(initial=-1) + 1):
+        members = order[cluster == c]
+        assert len(members) == 1 or items.size[members].sum() <= LENGTH
+        assert np.count_nonzero(items.heads[members]) <= 1
+
+
+def clustered(unit_vectors, knn_graph, n=3000):
+    vectors = unit_vectors(n, seed=5)
+    lengths = np.random.default_rng(6).lognormal(5.5, 1.2, n).astype(np.int64) + 1
+    return ArrayDocuments(knn_graph(vectors, 15), vectors, lengths, 2048)
+
+
+def test_denser_and_more_coherent_than_iclm_on_clusters(unit_vectors, knn_graph):
+    documents = clustered(unit_vectors, knn_graph)
+    ours, theirs = (
+        packing.whole(documents.lengths, order.permutation, 2048, order.opens)
+        for order in (contexts.order(documents, 0), iclm.order(documents, 0))
+    )
+    assert placement(ours, 2048).padding < 0.04
+    ours, theirs = coherence(ours, documents.vectors), coherence(theirs, documents.vectors)
+    assert ours.adjacency > theirs.adjacency
+    assert ours.best_previous > theirs.best_previous
+    assert ours.pairwise > 1.15 * theirs.pairwise
+
+
+def test_many_paths_of_related_contexts(unit_vectors, knn_graph):
+    order = contexts.order(clustered(unit_vectors, knn_graph), 0)
+    by_path = np.bincount(order.path, weights=order.opens)
+    assert by_path.size >= contexts.GROUP
+    assert by_path.max() <= contexts.GROUP
+
+
+def test_cells_are_solved_alone_and_lose_little(unit_vectors, knn_graph, monkeypatch):
+    documents = clustered(unit_vectors, knn_graph)
+    monkeypatch.setattr(contexts, "CELL", 800)
+    order = contexts.order(documents, 0)
+    again = contexts.order(documents, 0)
+    assert sorted(order.permutation) == list(range(3000))
+    assert (order.permutation == again.permutation).all()
+    packed = packing.whole(documents.lengths, order.permutation, 2048, order.opens)
+    rival = packing.whole(documents.lengths, iclm.order(documents, 0).permutation, 2048)
+    assert coherence(packed, documents.vectors).pairwise > coherence(rival, documents.vectors).pairwise
+
+
+def no_edges(n):
+    return from_neighbors(np.full((n, 1), -1, np.int64), np.zeros((n, 1), np.float32))
+
+
+def test_cells_keep_flocks_of_neighbors_together(unit_vectors):
+    pairs = np.arange(600).reshape(300, 2)
+    neighbor = pairs[:, ::-1].reshape(600, 1)
+    graph = from_neighbors(neighbor, np.ones((600, 1), np.float32))
+    cells = bisect(unit_vectors(600), graph, np.arange(600), 256, 0)
+    cell_of = np.empty(600, np.int64)
+    for number, cell in enumerate(cells):
+        cell_of[cell] = number
+    assert max(map(len, cells)) <= 256
+    assert (cell_of[pairs[:, 0]] == cell_of[pairs[:, 1]]).all()
+
+
+def test_cells_are_of_bounded_size_even_where_all_vectors_are_alike():
+    cells = bisect(np.zeros((1000, 4), np.float16), no_edges(1000), np.arange(1000), 300, 0)
+    assert sorted(np.concatenate(cells).tolist()) == list(range(1000))
+    assert max(map(len, cells)) <= 300
+
+
+def test_cells_part_two_clusters(unit_vectors):
+    centers = unit_vectors(2, d=32, seed=1)
+    vectors = np.repeat(centers, 200, axis=0) + 0.01
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    low, high = bisect(vectors, no_edges(400), np.arange(400), 200, 0)
+    assert {low[0] // 200, high[0] // 200} == {0, 1}
+    assert len(set(low // 200)) == len(set(high // 200)) == 1
+
+
+def test_reads_float16(unit_vectors, knn_graph):
+    vectors = unit_vectors(300).astype(np.float16)
+    documents = ArrayDocuments(knn_graph(vectors.astype(np.float32), 5), vectors, np.full(300, 90, np.int64), 1000)
+    assert sorted(contexts.order(documents, 0).permutation) == list(range(300))

@@ -1,0 +1,44 @@
+"""k-means of directions: planted clusters, no empty ones, the same bits on any number of threads.
+
+Run: python -m pytest tests/graph_sort/test_spherical_kmeans.py
+"""
+
+import faiss
+import numpy as np
+
+from graph_sort import spherical_kmeans
+
+
+def train(sample, count, seed=0):
+    return spherical_kmeans.train(sample, count, np.random.Generator(np.random.PCG64(seed)))
+
+
+def test_planted_clusters_are_found():
+    rng = np.random.default_rng(1)
+    planted = np.eye(8, dtype=np.float32)[:5]
+    sample = planted[rng.integers(5, size=500)] + rng.normal(scale=0.02, size=(500, 8)).astype(np.float32)
+    centroids = train(sample, 5)
+    np.testing.assert_allclose(np.linalg.norm(centroids, axis=1), 1, atol=1e-6)
+    assert sorted((centroids @ planted.T).argmax(axis=1)) == [0, 1, 2, 3, 4]
+    assert (centroids @ planted.T).max(axis=1).min() > 0.99
+
+
+def test_no_centroid_is_wasted_on_copies():
+    sample = np.repeat(np.eye(6, dtype=np.float32), [95, 1, 1, 1, 1, 1], axis=0)
+    centroids = train(sample, 6)
+    assert sorted((centroids @ np.eye(6)).argmax(axis=1)) == [0, 1, 2, 3, 4, 5]
+
+
+def test_zero_vectors_leave_centroids_finite():
+    assert np.isfinite(train(np.zeros((50, 4), np.float32), 3)).all()
+
+
+def test_threads_do_not_matter(unit_vectors):
+    sample = unit_vectors(3000, d=40)
+    threads = faiss.omp_get_max_threads()
+    trained = []
+    for number in (1, 2):
+        faiss.omp_set_num_threads(number)
+        trained.append(train(sample, 70).tobytes())
+    faiss.omp_set_num_threads(threads)
+    assert trained[0] == trained[1] != train(sample, 70, seed=1).tobytes()
