@@ -67,9 +67,9 @@ def greedy_fragments(g):
     taken = nx.Graph()
     taken.add_nodes_from(g.nodes)
     edges = [(min(a, b), max(a, b), w) for a, b, w in g.edges(data="weight")]
-    for a, b, _ in sorted(edges, key=lambda e: (-e[2], e[0], e[1])):
+    for a, b, w in sorted(edges, key=lambda e: (-e[2], e[0], e[1])):
         if taken.degree(a) < 2 and taken.degree(b) < 2 and not nx.has_path(taken, a, b):
-            taken.add_edge(a, b)
+            taken.add_edge(a, b, weight=w)
     return taken
 
 
@@ -130,12 +130,23 @@ def test_iclm_is_algorithm_1(random_neighbors, unit_vectors, n, seed):
 
 @SETTINGS
 @given(**RANDOM_GRAPH)
-def test_path_fragments_are_the_greedy_edges(random_neighbors, unit_vectors, n, seed):
+def test_path_without_exchange_has_the_greedy_edges(random_neighbors, unit_vectors, n, seed):
     graph = from_neighbors(*random_neighbors(n, seed))
     taken = greedy_fragments(as_networkx(graph))
-    found = fragments(path.order(documents(graph, unit_vectors(n)), 0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(path, "exchange_links", lambda *_: None)
+        found = fragments(path.order(documents(graph, unit_vectors(n)), 0))
     assert {frozenset(f) for f in found} == {frozenset(c) for c in nx.connected_components(taken)}
     assert all(taken.has_edge(a, b) for f in found for a, b in pairwise(f))
+
+
+@SETTINGS
+@given(**RANDOM_GRAPH)
+def test_path_fragments_are_edges_no_lighter_than_the_greedy_ones(random_neighbors, unit_vectors, n, seed):
+    g = as_networkx(graph := from_neighbors(*random_neighbors(n, seed)))
+    found = fragments(path.order(documents(graph, unit_vectors(n)), 0))
+    weight = sum(g.edges[edge]["weight"] for f in found for edge in pairwise(f))  # KeyError where there is none
+    assert weight >= greedy_fragments(g).size("weight") - 1e-9
 
 
 def test_path_joins_all_fragments_and_beats_iclm_and_random(unit_vectors, knn_graph):
