@@ -204,7 +204,7 @@ def _third_cut(
 
 @njit(cache=True, nogil=True)
 def _may_join(paths: _Paths, x: int, y: int) -> bool:
-    return paths.link[x, 0] != y and paths.link[x, 1] != y and paths.size[paths.path[y]] <= LONGEST
+    return bool(paths.link[x, 0] != y and paths.link[x, 1] != y and paths.size[paths.path[y]] <= LONGEST)
 
 
 @njit(cache=True, nogil=True)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from graph_sort.documents import Documents
 from graph_sort.graph import Graph, descending
 from graph_sort.link_exchange import exchange_links
+from graph_sort.metrics import path_weight_share
 from graph_sort.neighbor_plans import build, choose
 from graph_sort.neighbors import search
 from graph_sort.orders import Order, first_of_runs, uncut
@@ -26,6 +27,7 @@ SLICES = (
     1 / 2,
 )  # of the edges, heaviest first; few of the lighter are then open and need sorting
 SLICE_SAMPLE = 65_536  # edges from which the bounds of the slices are told
+ENOUGH = 0.96  # of the bound on a path's weight; a greedy path that reaches it is not worth the time of an exchange
 STITCH_NEIGHBORS = 4  # candidates of each open end in a round of stitching
 STALLED = 16  # a round that joins fewer than one in so many fragments is the last of its kind
 
@@ -46,31 +48,43 @@ def order(documents: Documents, seed: int) -> Order:
     """One path through all documents: greedy edges of the graph, made heavier, then edges between open ends.
 
     Edges are taken by (−weight, a, b), a < b. What the graph's edges leave are fragments (a document alone is
-    one too). Links of these are exchanged for heavier ones while up to three at a time gain anything, which takes most
-    of the time and leaves few fragments. Then, in rounds, the edges between open ends are taken by the same rule as
-    the graph's, until one path is left: first from each open end to the ends of those fragments that hold a neighbour
-    of it; when that joins less than one fragment in STALLED, to its nearest open ends by a search. When that stalls,
-    too, the rest are laid end to end by lowest end id: that happens where very many ends are alike, so that all have
-    the same few nearest.
+    one too). Then, in rounds, the edges between open ends are taken by the same rule, until one path is left:
+    first from each open end to the ends of those fragments that hold a neighbour of it; when that joins less than
+    one fragment in STALLED, to its nearest open ends by a search. When that stalls, too, the rest are laid end to
+    end by lowest end id: that happens where very many ends are alike, so that all have the same few nearest.
+
+    Should the mean cosine along that path be less than ENOUGH of `metrics.bound`, links of the fragments are
+    exchanged for heavier ones while up to three at a time gain anything, which leaves fewer and longer fragments;
+    these are stitched in the same way.
 
     The fragments reported are those before the stitching, between which the order is least related. `seed` is
     for the search among the ends. The path starts at its end of lower id.
 
-    O(m log m), m the length of all rows, but most edges are never sorted; the exchange, 20 to 40 µs a document; and
-    the searches, among a hundredth of the documents or fewer where the graph hangs together. Memory: 130 bytes a document, 16 for the edges of a slice
-    that may be taken, and the vectors of open ends as float32.
+    O(m log m), m the length of all rows, but most edges are never sorted; and the searches, among a hundredth of
+    the documents or fewer where the graph hangs together. An exchange takes 20 to 40 µs a document, many times the
+    rest. Memory: 150 bytes a document, 16 for the edges of a slice that may be taken, and the vectors of open ends as
+    float32.
     """
     graph, vectors = documents.graph, documents.vectors
     n = graph.offsets.size - 1
     paths = _Paths(np.full((n, 2), -1, np.int64), np.ones(n, np.bool_), np.arange(n, dtype=np.int64))
     _take_graph_edges(graph, paths)
-    exchange_links(graph, paths.link, _walk(paths.link)[0])
+    greedy = paths.link.copy()
+    permutation, fragment = _stitched(graph, vectors, paths, seed)
+    if path_weight_share(graph, vectors, permutation) < ENOUGH:
+        paths.link[:] = greedy
+        exchange_links(graph, paths.link, _walk(paths.link)[0])
+        permutation, fragment = _stitched(graph, vectors, paths, seed)
+    return uncut(permutation, np.cumsum(first_of_runs(fragment[permutation]), dtype=np.int64) - 1)
+
+
+def _stitched(graph: Graph, vectors: Vectors, paths: _Paths, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The path that stitching makes of the linked fragments, and the fragment of each document; changes `paths`."""
     permutation, fragment = _walk(paths.link)
     paths.open[:] = paths.link[:, 1] < 0
     paths.parent[:] = permutation[first_of_runs(fragment[permutation])][fragment]
     _stitch(graph, vectors, paths, seed)
-    permutation, _ = _walk(paths.link)
-    return uncut(permutation, np.cumsum(first_of_runs(fragment[permutation]), dtype=np.int64) - 1)
+    return _walk(paths.link)[0], fragment
 
 
 def _take_graph_edges(graph: Graph, paths: _Paths) -> None:
