@@ -2,14 +2,29 @@
 
 Documents are nodes with dense int64 ids 0 … n−1, which are also the rows of the array of unit vectors.
 
-    neighbors       k nearest neighbours of each document, exact or IVF
-    near_duplicates which documents to drop, never by chaining
-    graph           the undirected k-nearest-neighbour graph
-    documents       what an order may go by
-    orders          the reading orders, one file each
-    packing         an order and token lengths → contexts
-    metrics         what an order and its contexts are worth
-    vectors         row access and the dot product by which every cosine is computed
+Neighbours
+    neighbors         k nearest of each document: from an index or exact, decided by exact cosines
+    neighbor_plans    which index fits the memory, built and probed until it finds enough
+    cells             the same search in pieces, for a cluster of machines
+    exact_search      the same on a GPU
+    near_duplicates   which documents to drop, never by chaining
+    subset            which documents represent all others, or are nearest to given ones
 
-Depends on numpy, numba and faiss only.
+Orders
+    graph             the undirected k-nearest-neighbour graph
+    documents         what an order may go by; `part`: some of the documents
+    orders            the reading orders, one file each
+    merging, context_search, context_paths, bisection    how `contexts` makes, improves, reads and divides
+    link_exchange     how `path` is improved
+    balanced_clusters, spherical_kmeans                  groups of near documents
+
+Contexts
+    packing           an order and token lengths → contexts; `best_fit`
+    metrics           what an order and its contexts are worth
+
+Arithmetic
+    vectors           row access and the dot product by which cosines are computed
+    products          many exact cosines at once
+
+Depends on numpy, numba and faiss only; exact_search on torch, too.
 """

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from graph_sort.graph import Graph
 from graph_sort.merging import product
+from graph_sort.union_find import root_of
 from graph_sort.vectors import Vectors, rows_as_float32
 
 SCALE = 32767  # of the integers that stand for the components of a unit vector
@@ -73,12 +74,12 @@ def _flocks(offsets: NDArray[np.int64], neighbor: NDArray[np.int64], largest: in
         for x in range(n):
             if offsets[x] + rank >= offsets[x + 1]:
                 continue
-            a, b = _root(parent, x), _root(parent, neighbor[offsets[x] + rank])
+            a, b = root_of(parent, x), root_of(parent, neighbor[offsets[x] + rank])
             if a != b and size[a] + size[b] <= largest:
                 parent[max(a, b)] = min(a, b)
                 size[min(a, b)] = size[a] + size[b]
     for x in range(n):
-        parent[x] = _root(parent, x)
+        parent[x] = root_of(parent, x)
     return parent
 
 
@@ -90,14 +91,6 @@ def flocks(graph: Graph, largest: int) -> NDArray[np.int64]:
     """
     flock: NDArray[np.int64] = _flocks(graph.offsets, graph.neighbor, largest)
     return flock
-
-
-@njit(cache=True, nogil=True)
-def _root(parent: NDArray[np.int64], node: int) -> int:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]  # path halving
-        node = parent[node]
-    return node
 
 
 def _contrast(vectors: Vectors, sample: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graph_sort.neighbors import MARGIN, Neighbors, VectorError, merge, nothing_found
+from graph_sort.neighbors import MARGIN, Neighbors, VectorError, checked, merge, nothing_found
 from graph_sort.vectors import Vectors
 
 GROUP = 32  # columns of which the greatest score is kept
@@ -44,13 +44,7 @@ def exact_neighbors(
 
     Raises ValueError for k < 1, VectorError.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
-    if vectors.ndim != 2 or queries.ndim != 2 or vectors.shape[1] != queries.shape[1]:
-        raise VectorError(f"vectors {list(vectors.shape)} and queries {list(queries.shape)} must be [n, d] and [q, d]")
-    if len(query_ids) != len(queries):
-        raise ValueError(f"{len(queries)} queries have {len(query_ids)} ids")
-    found = nothing_found(len(queries), k)
+    found = nothing_found(checked(vectors, queries, query_ids, k), k)
     resident = resident or _rows_that_fit(device, vectors.shape[1])
     for start in range(0, len(vectors), resident):
         slab = _on_device(vectors[start : start + resident], device)

@@ -49,7 +49,7 @@ def search(
 
     Memory: blocks of 1,024 queries, 16 bytes per candidate. Raises ValueError for k < 1, VectorError.
     """
-    q = _checked(vectors, queries, query_ids, k)
+    q = checked(vectors, queries, query_ids, k)
     if vectors.shape != (index.ntotal, index.d):
         raise VectorError(f"the index holds [{index.ntotal}, {index.d}] and the vectors are {list(vectors.shape)}")
     found = nothing_found(q, k)
@@ -76,7 +76,7 @@ def scan(
     and for vectors too many for memory: `block` rows at once are read and converted. q·n·d multiplications.
     Raises ValueError for k < 1, VectorError.
     """
-    q = _checked(vectors, queries, query_ids, k)
+    q = checked(vectors, queries, query_ids, k)
     found = nothing_found(q, k)
     for start in range(0, len(vectors), block):
         slab = finite_rows(vectors, slice(start, start + block))
@@ -144,7 +144,7 @@ def inverted_file(index: faiss.Index) -> faiss.IndexIVF | None:
     return index if isinstance(index, faiss.IndexIVF) else None
 
 
-def _checked(vectors: Vectors, queries: Vectors, query_ids: NDArray[np.int64], k: int) -> int:
+def checked(vectors: Vectors, queries: Vectors, query_ids: NDArray[np.int64], k: int) -> int:
     """The number of queries, if all agree."""
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")

@@ -33,12 +33,11 @@ from pipeline.sections import Embed
 from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
 from stages import encoders, lexical
-from stages.encoders import FITTED, unit
+from stages.encoders import FITTED, MODEL, unit
 from stages.model_files import digests
 from stages.samples import sample_texts
 from text_core import word_vectors
 
-MODEL = "model"
 FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
 NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite
 SAMPLE_BYTES = 64 * 2**20
@@ -56,7 +55,7 @@ class EmbedText(beam.DoFn):
 
     def setup(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
-        self._encoder = _load(self._settings, self._directory, Path(self._scratch.name))
+        self._encoder = encoders.load_stored(self._settings, self._directory, Path(self._scratch.name))
         self._term_weights = lexical.read_weights(self._directory) if self._settings.lexical_weight else None
 
     def teardown(self) -> None:
@@ -110,13 +109,6 @@ def work(run: Run) -> Mapping[str, Any]:
         )
     counted = {"dimensions": dimensions, "without_vector": empty, "not_finite": not_finite}
     return {**counted, **_choice(settings, directory), **lexical.statistics(run, directory, dimensions)}
-
-
-def _load(settings: Embed, directory: Directory, scratch: Path) -> encoders.Encoder:
-    stored = directory.local_copy(MODEL, scratch)
-    if settings.model == FITTED:
-        return encoders.load(settings, str(stored))
-    return encoders.load(settings, settings.model, stored)
 
 
 def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:

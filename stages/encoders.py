@@ -18,8 +18,10 @@ import numpy as np
 
 from pipeline.errors import ModelError
 from pipeline.sections import Embed
+from pipeline.storage import Directory
 from stages.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
 
+MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
 FITTED = "fitted"
 CHOICE = "encoder.json"
 # Tokens in a batch, padding included. On a CPU the activations of a small model then stay in the cache of a core: all
@@ -189,6 +191,14 @@ def load_model(settings: Embed, model: str, precision: str = "float32") -> Any:
             f"embed.model {model}: cannot be loaded on {device} ({_reason(error)}); give the directory of a "
             "sentence-transformers model, or its name where the hub can be reached"
         ) from error
+
+
+def load_stored(settings: Embed, directory: Directory, scratch: Path) -> Encoder:
+    """The model whose vectors lie in `directory`, as `prepare`, or the fitting, left it there; see `load`."""
+    stored = directory.local_copy(MODEL, scratch)
+    if settings.model == FITTED:
+        return load(settings, str(stored))
+    return load(settings, settings.model, stored)
 
 
 def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:

@@ -46,6 +46,9 @@ def kept_column(run: Run, artifact: str, column: str) -> pa.ChunkedArray:
     """
     selection = run.artifact("selection")
     chunks = []
+    known = pa.ipc.open_file(run.artifact(artifact).buffer(run.manifest(artifact).parts[0].name)).schema.names
+    if column not in known:
+        raise KeyError(column)
     for part, verdicts in zip(run.manifest(artifact).parts, run.manifest("selection").parts, strict=True):
         kept = artifacts.read_part(selection, verdicts, ["kept"]).column("kept")
         chunks.append(artifacts.read_part(run.artifact(artifact), part, [column]).column(0).filter(kept))

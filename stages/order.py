@@ -16,9 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from graph_sort import metrics, orders
+from graph_sort.documents import MissingField
 from graph_sort.orders import Order
 from graph_sort.part import Part
 from pipeline import artifacts, schemas
+from pipeline.errors import ConfigError
 from pipeline.stage import Estimate, Run, Stage
 from stages import families
 from stages.arrays import all_values
@@ -32,7 +34,10 @@ def work(run: Run) -> Mapping[str, Any]:
     documents = RunDocuments(run)
     family_of, names = families.family_of(run, documents)
     run.progress.step(f"order: {strategy}", len(names), "families")
-    order, family = in_families(run, documents, family_of, names)
+    try:
+        order, family = in_families(run, documents, family_of, names)
+    except MissingField as error:
+        raise ConfigError(f"order.strategy {strategy}: {error}; choose another") from error
     cosines = np.concatenate(
         [np.zeros(1, np.float32), metrics.consecutive_cosines(documents.vectors, order.permutation)]
     )
@@ -120,5 +125,5 @@ def verify(run: Run) -> Iterable[str]:
 
 
 STAGE = Stage(
-    "order", "order", 1, ("tokens", "vectors", "neighbors"), parameters, estimate, work, verify, (families.ROUTER,)
+    "order", "order", 2, ("tokens", "vectors", "neighbors"), parameters, estimate, work, verify, (families.ROUTER,)
 )

@@ -73,7 +73,7 @@ class RunDocuments:
         field = self._run.config.order.structure
         codes, names = group_codes(self._run, field)
         if not names:
-            raise MissingField(f"order.structure: no document has a field {field}; name another, or another strategy")
+            raise MissingField(f"no document has a field {field}, as order.structure says")
         return codes[self.ordinals]
 
     @cached_property
@@ -82,7 +82,7 @@ class RunDocuments:
         try:
             values = kept_column(self._run, "signals", settings.signal).to_numpy().astype(np.float64)
         except (KeyError, ValueError) as error:
-            raise MissingField(f"order.signal: {settings.signal} is no number among the signals") from error
+            raise MissingField(f"{settings.signal}, as order.signal says, is no number among the signals") from error
         return (-values if settings.descending else values)[self.ordinals]
 
     @cached_property

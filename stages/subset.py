@@ -99,7 +99,7 @@ def _target_vectors(run: Run, settings: Subset) -> np.ndarray:
     A target is a paragraph of a text file, or a record of a JSONL file: its field `ingest.text_field`, or else all its
     strings.
     """
-    ingest, embed = run.config.ingest, run.config.embed
+    ingest = run.config.ingest
     limits = Limits(int(ingest.max_record_bytes), int(ingest.max_decompressed_bytes))
     texts: list[str] = []
     for path in evaluation_files.find(settings.targets, TARGETS):
@@ -109,11 +109,7 @@ def _target_vectors(run: Run, settings: Subset) -> np.ndarray:
             raise ConfigError(f"{path}: holds no text; leave it out of {TARGETS}")
         texts += records
     with tempfile.TemporaryDirectory() as scratch:
-        stored = run.artifact("vectors").local_copy("model", Path(scratch))
-        if embed.model == encoders.FITTED:
-            encoder = encoders.load(embed, str(stored))
-        else:
-            encoder = encoders.load(embed, embed.model, stored)
+        encoder = encoders.load_stored(run.config.embed, run.artifact("vectors"), Path(scratch))
         vectors = encoders.unit(encoder.encode(texts))
     if not vectors.any():
         raise ConfigError(f"{TARGETS}: embed.model finds nothing to go by in any of the texts; give others")

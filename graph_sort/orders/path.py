@@ -18,14 +18,11 @@ from graph_sort.metrics import path_weight_share
 from graph_sort.neighbor_plans import build, choose
 from graph_sort.neighbors import search
 from graph_sort.orders import Order, first_of_runs, uncut
+from graph_sort.union_find import root_of
 from graph_sort.vectors import Vectors, dot, rows_as_float32
 
-SLICES = (
-    1 / 16,
-    1 / 8,
-    1 / 4,
-    1 / 2,
-)  # of the edges, heaviest first; few of the lighter are then open and need sorting
+# Shares of the edges, heaviest first: once these are taken, few of the lighter are open and need sorting.
+SLICES = (1 / 16, 1 / 8, 1 / 4, 1 / 2)
 SLICE_SAMPLE = 65_536  # edges from which the bounds of the slices are told
 ENOUGH = 0.96  # of the bound on a path's weight; a greedy path that reaches it is not worth the time of an exchange
 STITCH_NEIGHBORS = 4  # candidates of each open end in a round of stitching
@@ -170,15 +167,15 @@ def _ends_beyond(
     """Edges from each open end to the ends of other fragments that hold neighbours of it: the best few by cosine."""
     ends_of = np.full((parent.size, 2), -1, np.int64)  # by root of the fragment, places in `ends`
     for place in range(ends.size):
-        root = _root(parent, ends[place])
+        root = root_of(parent, ends[place])
         ends_of[root, 0 if ends_of[root, 0] < 0 else 1] = place
     found = np.full((ends.size, STITCH_NEIGHBORS), -1, np.int64)
     cosine = np.full((ends.size, STITCH_NEIGHBORS), -np.inf, np.float32)
     seen = np.full(ends.size, -1, np.int64)
     for place in range(ends.size):
-        root = _root(parent, ends[place])
+        root = root_of(parent, ends[place])
         for e in range(offsets[ends[place]], offsets[ends[place] + 1]):
-            other_root = _root(parent, neighbor[e])
+            other_root = root_of(parent, neighbor[e])
             for other in ends_of[other_root]:
                 if other_root == root or other < 0 or seen[other] == place:
                     continue
@@ -210,7 +207,7 @@ def _join(a: NDArray[np.int64], b: NDArray[np.int64], sequence: NDArray[np.int64
     for e in sequence:
         if not (paths.open[a[e]] and paths.open[b[e]]):
             continue
-        root_a, root_b = _root(paths.parent, a[e]), _root(paths.parent, b[e])
+        root_a, root_b = root_of(paths.parent, a[e]), root_of(paths.parent, b[e])
         if root_a == root_b:
             continue
         paths.parent[max(root_a, root_b)] = min(root_a, root_b)
@@ -220,14 +217,6 @@ def _join(a: NDArray[np.int64], b: NDArray[np.int64], sequence: NDArray[np.int64
             paths.open[end] = place == 0
         joined += 1
     return joined
-
-
-@njit(cache=True, nogil=True)
-def _root(parent: NDArray[np.int64], node: int) -> int:
-    while parent[node] != node:
-        parent[node] = parent[parent[node]]  # path halving
-        node = parent[node]
-    return node
 
 
 @njit(cache=True, nogil=True)
