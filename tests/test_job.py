@@ -60,7 +60,8 @@ def configure(settings: Any) -> Configure:
 
     def write(output: Path, **sections: Any) -> Path:
         path = output.parent / f"{output.name}.yaml"
-        path.write_text(yaml.safe_dump(settings(output, **{"pack": PACK, **sections})))
+        embed = {"lexical_weight": 0.3, "lexical_dimensions": 64, **sections.get("embed", {})}
+        path.write_text(yaml.safe_dump(settings(output, **{"pack": PACK, **sections, "embed": embed})))
         return path
 
     return write

@@ -3,7 +3,6 @@
 import os
 import signal
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -155,24 +154,6 @@ def test_killed_worker_fails_the_stage_at_once(tmp_path: Path, logs: Path) -> No
         run_on_two(work, 2)
 
     assert time.time() - max(file.stat().st_mtime for file in tmp_path.iterdir()) < 10
-    wait_until_gone(pids_in(tmp_path))
-
-
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_interrupt_leaves_no_worker_behind(tmp_path: Path) -> None:
-    def work(element: int) -> None:
-        (tmp_path / str(os.getpid())).touch()
-        time.sleep(60)
-
-    def interrupt_once_two_work() -> None:
-        while len(list(tmp_path.iterdir())) < 2:
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    threading.Thread(target=interrupt_once_two_work, daemon=True).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_on_two(work, 2)
-
     wait_until_gone(pids_in(tmp_path))
 
 

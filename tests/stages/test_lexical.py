@@ -10,10 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-import beam_job
-from pipeline import artifacts, beam, run_directory
-from pipeline.beam import Runner
-from pipeline.config import validate
+from pipeline import artifacts
 from pipeline.stage import Run
 from stages import embed, lexical
 from stages.arrays import all_vectors, own_vectors
@@ -78,19 +75,6 @@ def test_a_document_without_one_of_both_has_the_other_alone(execute: Execute, co
     joint = lexical.joint_vectors(own, blank, weights, run.config.embed)
     assert np.array_equal(joint[:, :2], own)
     assert not joint[:, 2:].any()
-
-
-def test_the_same_bytes_by_two_workers(
-    mixed: Run, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = {part.name: part.checksum for part in mixed.manifest("vectors").parts}
-    output = shutil.copytree(mixed.config.output, tmp_path / "run")
-    shutil.rmtree(output / "vectors")
-    monkeypatch.setattr(beam, "START_SECONDS", 1e-6)  # so that two are worth starting
-    run = Run(validate(settings(output, embed=SHARE), "settings"), Runner(2))
-    run_directory.execute(beam_job.RECIPE, run, None, "embed")
-    assert len(before) > 2
-    assert {part.name: part.checksum for part in run.manifest("vectors").parts} == before
 
 
 def test_an_interrupted_run_goes_on_with_the_weights_that_it_counted(mixed: Run) -> None:
