@@ -30,7 +30,7 @@ def test_what_an_order_lacks_is_said_in_its_place(finished: Run) -> None:
 
     assert list(found) == ["iclm", "structure"]
     assert list(found["structure"]) == ["error"]
-    assert found["structure"]["error"].startswith("order.structure: no document has a field url")
+    assert found["structure"]["error"].startswith("no document has a field url")
     assert found["iclm"]["excess_gain"] is not None  # though no random order was asked for
 
 
