@@ -15,15 +15,7 @@ from stages.encoders import unit
 
 def all_vectors(run: Run) -> np.ndarray:
     """The vectors of all kept documents, float16 [n, d], row = ordinal. Memory: 2·n·d bytes."""
-    directory, manifest = run.artifact("vectors"), run.manifest("vectors")
-    dimensions = manifest.statistics["dimensions"]
-    vectors = np.empty((manifest.rows, dimensions), dtype=np.float16)
-    start = 0
-    for part in manifest.parts:
-        rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
-        vectors[start : start + part.rows] = rows
-        start += part.rows
-    return vectors
+    return _read_vectors(run, run.manifest("vectors").statistics["dimensions"])
 
 
 def own_vectors(run: Run) -> np.ndarray:
@@ -31,15 +23,19 @@ def own_vectors(run: Run) -> np.ndarray:
 
     Where the words have no share in the vectors these are `all_vectors`. Memory: 2·n·d_model bytes.
     """
+    statistics = run.manifest("vectors").statistics
+    return _read_vectors(run, statistics.get("model_dimensions", statistics["dimensions"]))
+
+
+def _read_vectors(run: Run, kept: int) -> np.ndarray:
+    """The first `kept` dimensions of all vectors, brought to unit length where that is not all of them."""
     directory, manifest = run.artifact("vectors"), run.manifest("vectors")
-    dimensions = manifest.statistics.get("model_dimensions", manifest.statistics["dimensions"])
-    if dimensions == manifest.statistics["dimensions"]:
-        return all_vectors(run)
-    vectors = np.empty((manifest.rows, dimensions), dtype=np.float16)
+    vectors = np.empty((manifest.rows, kept), dtype=np.float16)
     start = 0
     for part in manifest.parts:
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
-        vectors[start : start + part.rows] = unit(rows[:, :dimensions].astype(np.float32))
+        whole = rows.shape[1] == kept
+        vectors[start : start + part.rows] = rows if whole else unit(rows[:, :kept].astype(np.float32))
         start += part.rows
     return vectors
 

@@ -6,9 +6,7 @@ neighbours whose cells are not among those probed. So the true neighbours of a s
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -22,7 +20,7 @@ from pipeline import artifacts, schemas
 from pipeline.beam import Rows
 from pipeline.stage import Run
 from pipeline.storage import Directory
-from stages.neighbor_lists import SEARCH, Round, lists_of, mask, save, vector_blocks
+from stages.neighbor_lists import SEARCH, Round, lists_of, load, mask, save, vector_blocks
 
 ASSIGNED, TRUTH = "neighbors/_assigned", "neighbors/_truth"
 CENTROIDS = "centroids.npy"  # beside the parts of `neighbors`; it stays
@@ -49,9 +47,7 @@ def prepare(run: Run, this: Round) -> Mapping[str, Any]:
         run.progress.step("neighbors: cells")
         _train(run, this.base)
         directory.write_json(OF, mark)
-    with tempfile.TemporaryDirectory() as scratch:
-        centroids = np.load(run.artifact("neighbors").local_copy(CENTROIDS, Path(scratch)), allow_pickle=False)
-        queries = np.load(directory.local_copy(QUERIES, Path(scratch)), allow_pickle=False)
+    centroids, queries = load(run.artifact("neighbors"), CENTROIDS), load(directory, QUERIES)
     multiplications = run.manifest("vectors").rows * centroids.shape[1]
     files = Files(directory, run.artifact("neighbors"))
     seconds = len(queries) * multiplications / MULTIPLICATIONS_PER_SECOND
@@ -126,11 +122,7 @@ class Files:
         self._at = dict.fromkeys((QUERIES, ASKING, BASE), search) | {CENTROIDS: neighbors}
 
     def load(self, name: str) -> np.ndarray:
-        with tempfile.TemporaryDirectory() as scratch:
-            array: np.ndarray = np.load(
-                self._at[name].local_copy(name, Path(scratch)), mmap_mode="r", allow_pickle=False
-            )
-        return array
+        return load(self._at[name], name)
 
 
 @beam.typehints.with_input_types(Rows)

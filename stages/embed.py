@@ -18,7 +18,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,13 @@ from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from pipeline.storage import Directory
 from stages import encoders, lexical
 from stages.encoders import FITTED, MODEL, unit
+from stages.lexical import SAMPLE_BYTES
 from stages.model_files import digests
 from stages.samples import sample_texts
 from text_core import word_vectors
 
 FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
 NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite
-SAMPLE_BYTES = 64 * 2**20
 FITTED_PER_SECOND = 3000  # documents on one core, measured
 MODEL_PER_SECOND = 30  # documents through a small transformer on one core, measured
 
@@ -78,13 +79,15 @@ class EmbedText(beam.DoFn):
 def work(run: Run) -> Mapping[str, Any]:
     settings, directory = run.config.embed, run.artifact("vectors")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sample = cache(lambda: sample_texts(run, "embed", SAMPLE_BYTES, settings.sample_documents))
     if not directory.exists(FILES):
         if settings.model == FITTED:
-            _fit(run, directory)
+            _fit(run, directory, sample())
         else:
             _prepare(run, directory)
     if settings.lexical_weight:
-        lexical.fit(run, directory)
+        lexical.fit(run, directory, sample)
+    del sample  # and with it the texts
     kept = run.manifest("selection").statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {run.text: ["text"], "selection": ["kept", "ordinal"]}
@@ -119,8 +122,7 @@ def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
         return encoders.read_choice(directory.local_copy(MODEL, Path(scratch)))._asdict()
 
 
-def _fit(run: Run, directory: Directory) -> None:
-    texts = sample_texts(run, "embed", SAMPLE_BYTES, run.config.embed.sample_documents)
+def _fit(run: Run, directory: Directory, texts: Sequence[str]) -> None:
     run.progress.step("embed: fitting")
     try:
         vectors = word_vectors.fit_word_vectors(texts, seed=run.seed("embed") % 2**32)

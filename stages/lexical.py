@@ -9,7 +9,7 @@ Where one of the two is zero the joint vector is the other alone, at unit length
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +20,6 @@ from pipeline.sections import Embed
 from pipeline.stage import Estimate, Run
 from pipeline.storage import Directory
 from stages.encoders import unit
-from stages.samples import sample_texts
 from text_core.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
 from text_core.strings import from_arrow
 
@@ -38,11 +37,11 @@ def parameters(run: Run) -> dict[str, object]:
     return {name: getattr(settings, name) for name in named} | {"seed": run.config.seed}
 
 
-def fit(run: Run, directory: Directory) -> None:
+def fit(run: Run, directory: Directory, sample: Callable[[], Sequence[str]]) -> None:
     """Stores the weights of terms by a seeded sample; an interrupted run goes on with those that are there."""
     if directory.exists(WEIGHTS):
         return
-    texts = sample_texts(run, "embed", SAMPLE_BYTES, run.config.embed.sample_documents)
+    texts = sample()
     run.progress.step("embed: counting words")
     frequencies = document_frequencies(from_arrow(pa.array(texts, pa.large_string())))
     with directory.writing(WEIGHTS) as file:

@@ -10,9 +10,7 @@ document. The result depends on neither: not on how cells are cut, nor on where 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
@@ -28,7 +26,7 @@ from pipeline.stage import Estimate, Run
 from pipeline.storage import Directory
 from stages.candidates import by_group
 from stages.cell_assignment import ASSIGNED, MULTIPLICATIONS_PER_SECOND, RECALL_QUERIES, cells_for, prepare
-from stages.neighbor_lists import SEARCH, Round, as_batch, is_stale, lists_of, mask, save
+from stages.neighbor_lists import SEARCH, Round, as_batch, is_stale, lists_of, load, mask, save
 
 ROLES = "roles.npy"
 BLOCK = 16384  # about the most vectors that a task stores, and the most queries that it answers
@@ -132,12 +130,6 @@ def _counts(run: Run, roles: np.ndarray, count: int) -> tuple[np.ndarray, np.nda
     return stored, queries
 
 
-def _load(directory: Directory) -> np.ndarray:
-    with tempfile.TemporaryDirectory() as scratch:
-        roles: np.ndarray = np.load(directory.local_copy(ROLES, Path(scratch)), mmap_mode="r", allow_pickle=False)
-    return roles
-
-
 @beam.typehints.with_input_types(Rows)
 @beam.typehints.with_output_types(tuple[int, bytes])
 class SendToTasks(beam.DoFn):
@@ -147,7 +139,7 @@ class SendToTasks(beam.DoFn):
         self._search, self._tasks = search, tasks
 
     def setup(self) -> None:
-        self._roles = _load(self._search)
+        self._roles = load(self._search, ROLES)
 
     def process(self, part: Rows) -> Iterator[tuple[int, bytes]]:
         batch = part[1]
@@ -202,7 +194,7 @@ class MergePart(beam.DoFn):
         self._search, self._before, self._names, self._starts, self._k = search, before, names, starts, k
 
     def setup(self) -> None:
-        self._roles = _load(self._search)
+        self._roles = load(self._search, ROLES)
         parts = artifacts.require_manifest(self._before).parts if self._before else ()
         self._parts = {part.name: part for part in parts}
 

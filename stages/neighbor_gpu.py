@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy as np
 from graph_sort.neighbors import Neighbors
 from pipeline import artifacts
 from pipeline.stage import Estimate, Run
-from stages.neighbor_lists import SEARCH, VECTORS, Round, as_batch, save_vectors
+from stages.neighbor_lists import SEARCH, VECTORS, Round, as_batch, load, save_vectors
 
 
 def device(run: Run) -> str | None:
@@ -41,11 +39,9 @@ def search(run: Run, this: Round) -> Mapping[str, Any]:
     run.root.remove(SEARCH)
     save_vectors(run, this.members)
     run.progress.step(f"neighbors: searching on {on}")
-    with tempfile.TemporaryDirectory() as scratch:
-        file = run.artifact(SEARCH).local_copy(VECTORS, Path(scratch))
-        vectors = np.load(file, mmap_mode="r", allow_pickle=False)
-        places = np.arange(len(vectors), dtype=np.int64)
-        found = exact_neighbors(vectors, vectors, places, run.config.neighbors.k, on)
+    vectors = load(run.artifact(SEARCH), VECTORS)
+    places = np.arange(len(vectors), dtype=np.int64)
+    found = exact_neighbors(vectors, vectors, places, run.config.neighbors.k, on)
     neighbor = np.where(found.neighbor >= 0, this.members[np.maximum(found.neighbor, 0)], -1)
     ends = np.searchsorted(this.members, np.cumsum([0, *(part.rows for part in manifest.parts)]))
     for part, begin, end in zip(manifest.parts, ends, ends[1:], strict=False):

@@ -31,6 +31,7 @@ from stages.neighbor_lists import (
     as_batch,
     is_stale,
     lists_of,
+    load,
     mask,
     save,
     save_vectors,
@@ -100,12 +101,11 @@ def _prepare(run: Run, this: Round) -> Mapping[str, Any]:
     chosen = plan(run, len(this.base))
     save_vectors(run, this.base)
     save(directory, BASE, this.base)
-    with tempfile.TemporaryDirectory() as scratch:
-        vectors = np.load(directory.local_copy(VECTORS, Path(scratch)), mmap_mode="r", allow_pickle=False)
-        index = neighbor_plans.build(chosen, vectors, run.seed("neighbors"))
-        recall = neighbor_plans.widen(
-            index, chosen, vectors, settings.k, settings.recall_target, run.seed("neighbors", "recall")
-        )
+    vectors = load(directory, VECTORS)
+    index = neighbor_plans.build(chosen, vectors, run.seed("neighbors"))
+    recall = neighbor_plans.widen(
+        index, chosen, vectors, settings.k, settings.recall_target, run.seed("neighbors", "recall")
+    )
     with directory.writing(INDEX) as file:
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
     statistics = {
@@ -134,10 +134,7 @@ class SearchPart(beam.DoFn):
         with tempfile.TemporaryDirectory() as into:
             path = self._search.local_copy(INDEX, Path(into))
             self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-            self._vectors, self._base, self._is_member = (
-                np.load(self._search.local_copy(name, Path(into)), mmap_mode="r", allow_pickle=False)
-                for name in (VECTORS, BASE, MEMBERS)
-            )
+        self._vectors, self._base, self._is_member = (load(self._search, name) for name in (VECTORS, BASE, MEMBERS))
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows

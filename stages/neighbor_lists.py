@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -89,6 +91,13 @@ def is_stale(found: Neighbors, is_member: np.ndarray) -> np.ndarray:
 def save(directory: Directory, name: str, array: np.ndarray) -> None:
     with directory.writing(name) as file:
         np.save(file, array, allow_pickle=False)
+
+
+def load(directory: Directory, name: str) -> np.ndarray:
+    """An array that `save` or `save_vectors` stored, memory-mapped."""
+    with tempfile.TemporaryDirectory() as scratch:  # of what was not local; a mapped file outlives its name
+        array: np.ndarray = np.load(directory.local_copy(name, Path(scratch)), mmap_mode="r", allow_pickle=False)
+    return array
 
 
 def save_vectors(run: Run, ordinals: np.ndarray) -> None:
