@@ -120,8 +120,9 @@ def docs_schema() -> pa.Schema:
     all files.
 
     `doc_key` is what `doc_ids` holds; `doc_id` the 32 hex digits of the document's own id; `n_tokens`
-    counts all its tokens, special ones included; `path` is the order's path; `cosine_to_previous` compares
-    with the document before it in its context, null at a context's start.
+    counts all its tokens, special ones included; `title` and `license` are what the record says; `path` is the
+    order's path; `cosine_to_previous` compares with the document before it in its context, null at a context's
+    start.
     """
     return pa.schema(
         [
@@ -130,6 +131,9 @@ def docs_schema() -> pa.Schema:
             pa.field("record_id", pa.string()),
             pa.field("source", pa.string(), nullable=False),
             pa.field("url", pa.string()),
+            pa.field("title", pa.string()),
+            pa.field("language", pa.string()),
+            pa.field("license", pa.string()),
             pa.field("source_file", pa.string(), nullable=False),
             pa.field("source_row", pa.int64(), nullable=False),
             pa.field("n_tokens", pa.int64(), nullable=False),

@@ -17,9 +17,11 @@ from shards.format import docs_schema
 from shards.manifest import FileEntry
 from shards.writer import write_docs
 from stages.arrays import all_vectors
+from stages.groups import string_field
 from stages.shard_sets import ShardSet
 
-COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row"]
+COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row", "metadata"]
+FIELDS = ("title", "license")  # of the records, where they are strings
 
 
 class Placed(NamedTuple):
@@ -49,6 +51,8 @@ def write_docs_tables(
     run.progress.step("pack: documents table", len(rows_of), "parts")
     for index, part in enumerate(run.manifest("documents").parts):
         batch = artifacts.read_part(run.artifact("documents"), part, COLUMNS)
+        signals = artifacts.read_part(run.artifact("signals"), run.manifest("signals").parts[index], ["language"])
+        batch = batch.append_column("language", signals.column("language"))
         for number, one in enumerate(placed):
             here = slice(*np.searchsorted(one.ordinals, begins[index : index + 2]).tolist())
             some = Placed(*(column[here] for column in one))
@@ -101,12 +105,15 @@ def _docs_table(
     batch: pa.RecordBatch, placed: Placed, splits: list[str], lengths: np.ndarray, path: np.ndarray
 ) -> pa.Table:
     ordinals = placed.ordinals
+    metadata = batch.column("metadata").to_pylist()
     columns = {
         "doc_key": pa.array(ordinals.astype(np.uint64)),
         "doc_id": pa.array([one.hex() for one in batch.column("doc_id").to_pylist()], pa.string()),
         "record_id": batch.column("record_id"),
         "source": pc.cast(batch.column("source"), pa.string()),
         "url": batch.column("url"),
+        "language": pc.cast(batch.column("language"), pa.string()),
+        **{name: pa.array([string_field(record, name) for record in metadata], pa.string()) for name in FIELDS},
         "source_file": pc.cast(batch.column("source_file"), pa.string()),
         "source_row": batch.column("source_row"),
         "n_tokens": pa.array(lengths[ordinals]),

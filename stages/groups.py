@@ -32,7 +32,7 @@ def group_codes(run: Run, by: str) -> tuple[np.ndarray, list[str]]:
     if by == "url":
         values = _mapped(values, _directory)
     elif by not in ("source", "language"):
-        values = _mapped(values, lambda metadata: _field(metadata, by))
+        values = _mapped(values, lambda metadata: string_field(metadata, by))
     names = sorted(name for name in pc.unique(values).to_pylist() if name is not None)
     codes = pc.fill_null(pc.index_in(values, pa.array(names, pa.string())), -1)
     return codes.to_numpy().astype(np.int64), names
@@ -68,7 +68,8 @@ def _directory(url: str) -> str | None:
     return "\0".join([parts.netloc.lower(), *parts.path.split("/")[1:-1]])
 
 
-def _field(metadata: str, name: str) -> str | None:
+def string_field(metadata: str, name: str) -> str | None:
+    """The field of that name in the JSON of a document's metadata; None where it is absent or no string."""
     if f'"{name}"' not in metadata:
         return None
     value = json.loads(metadata).get(name)

@@ -183,8 +183,8 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "pack",
     "shards",
-    2,
-    ("documents", "selection", "tokens", "vectors", "order"),
+    3,
+    ("documents", "signals", "selection", "tokens", "vectors", "order"),
     parameters,
     estimate,
     work,

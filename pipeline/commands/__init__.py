@@ -1,0 +1,1 @@
+"""The commands of `sequitur`; pipeline/cli.py puts them together."""

@@ -1,0 +1,33 @@
+"""What the commands share: arguments that several take, and how a mistake of the user ends one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
+RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
+ShardsPath = Annotated[Path, typer.Argument(help="Directory of shards, such as RUN/shards.", show_default=False)]
+Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+
+
+def fail(message: str, code: int = 1) -> NoReturn:
+    """Ends the command with one line on standard error."""
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    raise typer.Exit(code)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on a line of standard output."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def console(width: int = 120) -> Console:
+    """A console on standard output, as wide as the terminal, or `width` columns where there is none."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else width)
