@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 _MAX_NODES = 2**32  # a node id fills half of a 64-bit sort key
 _NONE = np.uint64(2**64 - 1)  # a key behind all others: no weight is −NaN
 _BLOCK_BITS = 12  # nodes of a block: what names them, 20 each, takes 650 kB
+_SORTED_BY_RANK, _SORTED_BY_INSERTION = 32, 128  # keys, at most; above them numba's sort is faster
 _MOST_BLOCKS_BITS = 9  # more blocks than 2^9 are more places to write to than a processor keeps at hand
 
 
@@ -48,12 +49,16 @@ def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32]) -> 
     starts, wrong = _count_blocks(neighbor, shift)
     if wrong >= 0:
         _explain(neighbor, wrong)
-    return Graph(*_rows(neighbor, bits, shift, starts, *_divide(neighbor, bits, shift, starts)))
-
-
-def descending(bits: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    """Bits of float32 numbers → integers that ascend as the numbers descend. It is its own inverse."""
-    return np.where(bits < 0x80000000, bits ^ np.uint32(0x7FFFFFFF), bits)
+    # Made here and not in the kernels: numpy asks for huge pages, with which all this takes half the time.
+    named, keys = np.empty(starts[-1], np.uint32), np.empty(starts[-1], np.uint64)
+    _divide(neighbor, bits, shift, starts, named, keys)
+    # Room for the most there can be; pages that are not written to take no memory.
+    room = neighbor.size + keys.size
+    graph = Graph(np.empty(n + 1, np.int64), np.empty(room, np.int64), np.empty(room, np.float32))
+    size = _rows(
+        neighbor, bits, shift, starts, named, keys, graph.offsets, graph.neighbor, graph.weight.view(np.uint32)
+    )
+    return Graph(graph.offsets, graph.neighbor[:size], graph.weight[:size])
 
 
 def _explain(neighbor: NDArray[np.int64], node: int) -> NoReturn:
@@ -64,13 +69,20 @@ def _explain(neighbor: NDArray[np.int64], node: int) -> NoReturn:
 
 
 @njit(cache=True, nogil=True)
-def _key(bits: np.uint32, node: int) -> np.uint64:
-    """Keys ascend as weights fall, then as nodes ascend."""
+def ascending_key(bits: np.uint32, number: int) -> np.uint64:
+    """Of the bits of a float32 weight and a number below 2^32: ascends as weights fall, then as numbers ascend."""
     if bits == np.uint32(0x80000000):
         bits = np.uint32(0)  # −0.0 is 0.0
     if bits < np.uint32(0x80000000):
         bits = bits ^ np.uint32(0x7FFFFFFF)
-    return np.uint64(bits) << np.uint64(32) | np.uint64(node)
+    return np.uint64(bits) << np.uint64(32) | np.uint64(number)
+
+
+@njit(cache=True, nogil=True)
+def weight_bits(key: np.uint64) -> np.uint32:
+    """The bits of the weight from which a key was made."""
+    bits = np.uint32(key >> np.uint64(32))
+    return bits ^ np.uint32(0x7FFFFFFF) if bits < np.uint32(0x80000000) else bits
 
 
 @njit(cache=True, nogil=True)
@@ -90,12 +102,15 @@ def _count_blocks(neighbor: NDArray[np.int64], shift: int) -> tuple[NDArray[np.i
 
 @njit(cache=True, nogil=True)
 def _divide(
-    neighbor: NDArray[np.int64], bits: NDArray[np.uint32], shift: int, starts: NDArray[np.int64]
-) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    neighbor: NDArray[np.int64],
+    bits: NDArray[np.uint32],
+    shift: int,
+    starts: NDArray[np.int64],
+    named: NDArray[np.uint32],
+    keys: NDArray[np.uint64],
+) -> None:
     """The edges block by block: the node named, and the key of the one that names it."""
     n, k = neighbor.shape
-    named = np.empty(starts[-1], np.uint32)
-    keys = np.empty(starts[-1], np.uint64)
     free = starts.copy()
     for i in range(n):
         for j in range(k):
@@ -103,9 +118,8 @@ def _divide(
             if other >= 0:
                 at = free[other >> shift]
                 named[at] = other
-                keys[at] = _key(bits[i, j], i)
+                keys[at] = ascending_key(bits[i, j], i)
                 free[other >> shift] = at + 1
-    return named, keys
 
 
 @njit(cache=True, nogil=True)
@@ -116,16 +130,19 @@ def _rows(
     starts: NDArray[np.int64],
     named: NDArray[np.uint32],
     keys: NDArray[np.uint64],
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
-    """The graph's offsets, neighbours and weights: each row what a node names and what names it, once each."""
+    ends: NDArray[np.int64],
+    others: NDArray[np.int64],
+    weights: NDArray[np.uint32],
+) -> int:
+    """Writes the graph's offsets, neighbours and weights: each row what a node names and what names it, once each.
+
+    Returns how many neighbours there are.
+    """
     n, k = neighbor.shape
-    ends = np.zeros(n + 1, np.int64)
-    # Room for the most there can be; pages that are not written to take no memory.
-    others = np.empty(n * k + keys.size, np.int64)
-    weights = np.empty(n * k + keys.size, np.uint32)
     incoming = np.empty(np.diff(starts).max(), np.uint64)
-    row = np.empty(k + incoming.size, np.uint64)
-    kept = 0
+    row = np.empty(k + incoming.size + 1, np.uint64)
+    tail = np.empty(_SORTED_BY_RANK, np.uint64)
+    ends[0] = kept = 0
     for block in range(starts.size - 1):
         first = block << shift
         offsets = np.zeros(min(n - first, 1 << shift) + 1, np.int64)
@@ -137,45 +154,59 @@ def _rows(
             incoming[free[named[e] - first]] = keys[e]
             free[named[e] - first] += 1
         for node in range(first, first + offsets.size - 1):
-            size = _row(neighbor[node], bits[node], incoming[offsets[node - first] : offsets[node - first + 1]], row)
+            size = _gather(neighbor[node], bits[node], incoming[offsets[node - first] : offsets[node - first + 1]], row)
+            _sort(row[:size], k, tail)
+            while size > 0 and row[size - 1] == _NONE:
+                size -= 1
             for key in row[:size]:
                 others[kept] = key & np.uint64(0xFFFFFFFF)
-                weight = np.uint32(key >> np.uint64(32))
-                weights[kept] = weight ^ np.uint32(0x7FFFFFFF) if weight < np.uint32(0x80000000) else weight
+                weights[kept] = weight_bits(key)
                 kept += 1
             ends[node + 1] = kept
-    return ends, others[:kept], weights[:kept].view(np.float32)
+    return kept
 
 
 @njit(cache=True, nogil=True)
-def _row(
+def _gather(
     neighbor: NDArray[np.int64], bits: NDArray[np.uint32], incoming: NDArray[np.uint64], row: NDArray[np.uint64]
 ) -> int:
-    """Writes a node's row, sorted, to the start of `row`; returns its size."""
+    """Writes what a node names, in its order, then what names it and is not there, to `row`; returns their number.
+
+    `row` needs room for one key more. Without branches: whether two name each other cannot be foretold.
+    """
     k = neighbor.size
     for j in range(k):
-        row[j] = _key(bits[j], neighbor[j]) if neighbor[j] >= 0 else _NONE
+        row[j] = ascending_key(bits[j], neighbor[j]) if neighbor[j] >= 0 else _NONE
     size = k
     for key in incoming:
         node = np.int64(key & np.uint64(0xFFFFFFFF))
         place = -1
         for j in range(k):
             place = max(place, j if neighbor[j] == node else -1)
-        if place < 0:
-            row[size] = key
-            size += 1
-        elif key < row[place]:
-            row[place] = key
-    _sort(row[:size])
-    while size > 0 and row[size - 1] == _NONE:
-        size -= 1
+        row[size] = key
+        place = place if place >= 0 else size
+        size += 1 if place == size else 0
+        row[place] = min(row[place], key)
     return size
 
 
 @njit(cache=True, nogil=True)
-def _sort(row: NDArray[np.uint64]) -> None:
-    """In place; by insertion while the row is short, as its first part is sorted already."""
-    if row.size > 128:
+def _sort(row: NDArray[np.uint64], k: int, tail: NDArray[np.uint64]) -> None:
+    """In place; least work where the first k are sorted already. `tail` is scratch.
+
+    What follows them is sorted first, where it is short by counting how many are less, which are different.
+    """
+    if row.size - k <= tail.size:
+        short = tail[: row.size - k]
+        short[:] = row[k:]
+        for key in short:
+            rank = 0
+            for other in short:
+                rank += 1 if other < key else 0
+            row[k + rank] = key
+    else:
+        row[k:].sort()
+    if row.size > _SORTED_BY_INSERTION:
         row.sort()
         return
     for i in range(1, row.size):

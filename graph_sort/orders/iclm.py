@@ -6,6 +6,10 @@ from numpy.typing import NDArray
 
 from graph_sort.documents import Documents
 from graph_sort.orders import Order, uncut
+from graph_sort.prefetching import prefetch
+
+AHEAD = 8  # heaviest neighbours of a document whose rows are fetched: the walk comes to most of them soon
+LINE = 8  # ids of 64 bits that come with one
 
 
 def order(documents: Documents, seed: int) -> Order:
@@ -21,17 +25,22 @@ def order(documents: Documents, seed: int) -> Order:
     degree = np.diff(graph.offsets)
     if degree.size and degree.max() < 2**16:
         degree = degree.astype(np.uint16)  # which numpy sorts in linear time
-    return uncut(*_walk(graph.offsets, graph.neighbor, np.argsort(degree, kind="stable")))
+    # Half the memory is fetched in half the time, where the walk jumps about.
+    offsets = graph.offsets.astype(np.uint32) if graph.neighbor.size < 2**32 else graph.offsets
+    permutation, path = np.empty(degree.size, np.int64), np.empty(degree.size, np.int64)
+    _walk(offsets, graph.neighbor, np.argsort(degree, kind="stable"), permutation, path)
+    return uncut(permutation, path)
 
 
 @njit(cache=True, nogil=True)
 def _walk(
-    offsets: NDArray[np.int64], neighbor: NDArray[np.int64], starts: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    n = starts.size
-    permutation = np.empty(n, np.int64)
-    path = np.empty(n, np.int64)
-    visited = np.zeros(n, np.bool_)
+    offsets: NDArray[np.uint32] | NDArray[np.int64],
+    neighbor: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    permutation: NDArray[np.int64],
+    path: NDArray[np.int64],
+) -> None:
+    visited = np.zeros(starts.size, np.bool_)
     count = 0
     fragment = 0
     for start in starts:
@@ -43,11 +52,14 @@ def _walk(
             permutation[count] = node
             path[count] = fragment
             count += 1
-            following = -1
-            for e in range(offsets[node], offsets[node + 1]):  # heaviest first
+            first, end = np.int64(offsets[node]), np.int64(offsets[node + 1])
+            for e in range(first, min(first + AHEAD, end)):
+                row = np.int64(offsets[neighbor[e]])
+                prefetch(neighbor, row)
+                prefetch(neighbor, row + LINE)
+            node = -1
+            for e in range(first, end):  # heaviest first
                 if not visited[neighbor[e]]:
-                    following = neighbor[e]
+                    node = neighbor[e]
                     break
-            node = following
         fragment += 1
-    return permutation, path
