@@ -15,7 +15,10 @@ line of standard output is one JSON object:
 * `excess_bytes_saved_vs_iclm_own_graph`: the same of compressed bytes saved, of all text: the gain leaves out the
   first document of each context, so it is higher where long documents come first; this is not;
 * `…_error` of the ratios of gains: their standard error, the samples taken as independent;
-* `path_vs_bound`, the weight of `path` as a share of the bound; `leakage_z` and `repeats` of `contexts`.
+* `path_vs_bound`, the weight of `path` as a share of the bound, the mean of each document's two heaviest edges; and
+  `attainable_vs_bound`, the share of it that no path of graph edges can exceed: the heaviest choice of (parts of)
+  edges of which no document has more than two, a linear program, for runs of at most 20,000 documents;
+* `leakage_z` and `repeats` of `contexts`.
 
 In-context gain is over all contexts unless --gain-contexts says otherwise: about 10 ms for 8,192 tokens.
 """
@@ -32,10 +35,12 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from scipy.optimize import linprog
+from scipy.sparse import csr_matrix
 
-from graph_sort import neighbors, orders
+from graph_sort import metrics, neighbors, orders
 from graph_sort.documents import ArrayDocuments
-from graph_sort.graph import from_neighbors
+from graph_sort.graph import Graph, from_neighbors
 from pipeline import run_directory
 from pipeline.compare_view import render
 from pipeline.config import overridden
@@ -50,6 +55,7 @@ from stages.order_metrics import Yardstick
 DEFAULT = ("contexts", "iclm", "path", "cluster", "splice", "random")
 OURS, PEER = "contexts", "iclm"
 COSINES = ("adjacency", "best_previous", "pairwise")
+RELAXED = 20_000  # documents for which the linear program takes a minute
 Metrics = Mapping[str, Any]
 
 
@@ -85,6 +91,21 @@ def own_graph_orders(run: Run, by: Yardstick, baseline: Metrics, gain_contexts: 
     return {name: one | order_metrics.excess_gain(one, baseline) for name, one in measured.items()}
 
 
+def attainable(graph: Graph) -> float | None:
+    """The most that edges can weigh of which no document has more than two, as a share of `metrics.bound`."""
+    n = graph.offsets.size - 1
+    end = np.repeat(np.arange(n), np.diff(graph.offsets))
+    once = (end < graph.neighbor) & (graph.weight > 0)
+    a, b, weight = end[once], graph.neighbor[once], graph.weight[once].astype(np.float64)
+    if n > RELAXED or not weight.size:
+        return None
+    of_document = csr_matrix((np.ones(2 * weight.size), (np.append(a, b), np.tile(np.arange(weight.size), 2))))
+    most = linprog(
+        -weight, A_ub=of_document, b_ub=np.full(of_document.shape[0], 2.0), bounds=(0, 1), method="highs-ipm"
+    )
+    return float(-most.fun / (n - 1) / metrics.bound(graph))
+
+
 def saved(one: Metrics, chance: Metrics) -> Metrics:
     """Compressed bytes that an order saves beyond a random one, per token of all text."""
     return {"saved": one["bytes_saved_per_token"] - chance["bytes_saved_per_token"]} if one else {}
@@ -112,7 +133,9 @@ def figures(run: Run, names: list[str], gain_contexts: int) -> dict[str, Any]:
     found["excess_bytes_saved_vs_iclm_own_graph"] = ratio(
         *(saved(one, measured["random"]) for one in (ours, published)), "saved"
     )
+    run.progress.step("what a path could weigh")
     found["path_vs_bound"] = measured.get("path", nothing).get("path_weight_share")
+    found["attainable_vs_bound"] = attainable(RunDocuments(run).graph)
     return found | {"leakage_z": ours.get("leakage_z"), "repeats": ours.get("repeats")}
 
 
