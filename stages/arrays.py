@@ -10,34 +10,6 @@ import pyarrow as pa
 from graph_sort.graph import Graph, from_neighbors
 from pipeline import artifacts, schemas
 from pipeline.stage import Run
-from stages.encoders import unit
-
-
-def all_vectors(run: Run) -> np.ndarray:
-    """The vectors of all kept documents, float16 [n, d], row = ordinal. Memory: 2·n·d bytes."""
-    return _read_vectors(run, run.manifest("vectors").statistics["dimensions"])
-
-
-def own_vectors(run: Run) -> np.ndarray:
-    """The model's own part of the vectors, at unit length or zero, float16 [n, d_model], row = ordinal.
-
-    Where the words have no share in the vectors these are `all_vectors`. Memory: 2·n·d_model bytes.
-    """
-    statistics = run.manifest("vectors").statistics
-    return _read_vectors(run, statistics.get("model_dimensions", statistics["dimensions"]))
-
-
-def _read_vectors(run: Run, kept: int) -> np.ndarray:
-    """The first `kept` dimensions of all vectors, brought to unit length where that is not all of them."""
-    directory, manifest = run.artifact("vectors"), run.manifest("vectors")
-    vectors = np.empty((manifest.rows, kept), dtype=np.float16)
-    start = 0
-    for part in manifest.parts:
-        rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
-        whole = rows.shape[1] == kept
-        vectors[start : start + part.rows] = rows if whole else unit(rows[:, :kept].astype(np.float32))
-        start += part.rows
-    return vectors
 
 
 def problems_beside(run: Run, artifact: str, schema: pa.Schema, main: str) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,9 @@ from pipeline.stage import Run
 from shards.format import docs_schema
 from shards.manifest import FileEntry
 from shards.writer import write_docs
-from stages.arrays import all_vectors
 from stages.groups import string_field
 from stages.shard_sets import ShardSet
+from stages.stored_vectors import StoredVectors
 
 COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row", "metadata"]
 FIELDS = ("title", "license")  # of the records, where they are strings
@@ -37,13 +37,12 @@ def write_docs_tables(
 ) -> list[list[FileEntry]]:
     """The documents table of each dataset, one file for each part of `documents` that has a document in it.
 
-    One pass over `documents`. Memory: the vectors, 2·n·d bytes, and 20 bytes for each document of a dataset.
+    One pass over `documents`. Memory: 20 bytes for each document of a dataset.
     """
     path = np.full(len(lengths), -1, dtype=np.int64)
     path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
-    vectors = all_vectors(run)
+    vectors = cast(np.ndarray, StoredVectors(run, own=False))  # all that is asked of them
     placed = [_placed(shard_set, vectors) for shard_set in sets]
-    del vectors
     rows_of = [_kept_rows(run, index) for index in range(len(run.manifest("selection").parts))]
     begins = np.cumsum([0, *map(len, rows_of)])
     files = [len(np.unique(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]

@@ -24,9 +24,9 @@ from pipeline.artifacts import Part
 from pipeline.errors import ConfigError
 from pipeline.stage import Run
 from pipeline.storage import Directory
-from stages.arrays import own_vectors
 from stages.groups import group_codes
 from stages.order_documents import RunDocuments
+from stages.stored_vectors import StoredVectors
 
 ROUTER, ROUTER_JSON = "order/router", "router.json"
 CLUSTERS, UNKNOWN = "clusters", "unknown"
@@ -117,7 +117,7 @@ def _level(run: Run, documents: RunDocuments, by: str, groups: Level, centroids:
 
 
 def _clusters(run: Run, documents: RunDocuments, groups: Level, centroids: dict[str, np.ndarray]) -> Level:
-    settings, vectors = run.config.families, own_vectors(run)
+    settings, vectors = run.config.families, StoredVectors(run, own=True).all()
     codes = np.zeros(groups.codes.size, np.int64)
     by_group = np.argsort(groups.codes, kind="stable")
     starts = np.searchsorted(groups.codes[by_group], np.arange(1, len(groups.names)))

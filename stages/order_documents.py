@@ -13,9 +13,10 @@ from graph_sort.graph import Graph
 from graph_sort.vectors import Vectors
 from pipeline.errors import ConfigError
 from pipeline.stage import Run
-from stages.arrays import all_vectors, read_graph
+from stages.arrays import read_graph
 from stages.context_rows import TokenStore
 from stages.groups import group_codes, kept_column
+from stages.stored_vectors import StoredVectors
 
 
 def checked_strategy(name: str) -> str:
@@ -58,7 +59,7 @@ class RunDocuments:
 
     @cached_property
     def vectors(self) -> Vectors:
-        return all_vectors(self._run)[self.ordinals]
+        return StoredVectors(self._run, own=False)[self.ordinals]
 
     @cached_property
     def lengths(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The vectors of all kept documents, read where they lie: for measures that go over them block by block."""
+"""The vectors of all kept documents, read where they lie: whole, or block by block."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stages.encoders import unit
 class StoredVectors:
     """Rows of `vectors` by ordinal, float16 [r, d], from memory-mapped parts; none is held.
 
-    With `own` they are the model's part of each vector alone, at unit length or zero, as of `arrays.own_vectors`.
+    With `own` they are the model's own part of each vector, without the words', at unit length or zero.
     """
 
     def __init__(self, run: Run, *, own: bool) -> None:
@@ -35,3 +35,7 @@ class StoredVectors:
             found = self._parts[number][ordinals[here] - self._starts[number], : self.shape[1]]
             rows[here] = unit(found.astype(np.float32)) if self._cut else found
         return rows
+
+    def all(self) -> np.ndarray:
+        """All of them, row = ordinal. Memory: 2·n·d bytes."""
+        return self[np.arange(self.shape[0])]

@@ -17,8 +17,9 @@ from pipeline.errors import ConfigError
 from pipeline.sections import Subset
 from pipeline.stage import Run
 from stages import encoders, evaluation_files
-from stages.arrays import own_vectors, problems_beside, read_graph
+from stages.arrays import problems_beside, read_graph
 from stages.record_files import Limits, compression_of
+from stages.stored_vectors import StoredVectors
 
 UNSELECTED = "neighbors/unselected"
 TARGETS = "select.subset.targets"
@@ -86,7 +87,7 @@ def _left_out(run: Run, lists: str, ordinals: np.ndarray) -> tuple[np.ndarray, n
         score = subset.coverage(graph, kept)
     else:
         targets = _target_vectors(run, settings)
-        similarity = subset.similarity_to_targets(own_vectors(run)[ordinals], targets)
+        similarity = subset.similarity_to_targets(StoredVectors(run, own=True)[ordinals], targets)
         kept = subset.nearest_to_targets(similarity, count).ids
         score = similarity.astype(np.float32)
     left = np.setdiff1d(np.arange(len(ordinals)), kept)

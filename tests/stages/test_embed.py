@@ -13,13 +13,13 @@ from pipeline import artifacts
 from pipeline.errors import ModelError
 from pipeline.stage import Run
 from stages import embed
-from stages.arrays import all_vectors
+from stages.stored_vectors import StoredVectors
 
 Execute = Callable[..., Run]
 
 
 def test_vectors_have_unit_length_and_follow_the_topics(finished: Run, rows: Any, corpus: Any) -> None:
-    vectors = all_vectors(finished).astype(np.float32)
+    vectors = StoredVectors(finished, own=False).all().astype(np.float32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
     statistics = finished.manifest("vectors").statistics
     assert (statistics["model_dimensions"], statistics["without_vector"]) == (48, 0)
@@ -44,7 +44,7 @@ def test_documents_that_the_model_does_not_know_are_counted(execute: Execute, co
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     run = execute(tmp_path / "run", "embed", ingest={"inputs": [str(path)]}, select={"rules": "none"})
     assert run.manifest("vectors").statistics["without_vector"] == 2
-    assert all_vectors(run).any(axis=1).tolist() == [False, False, True]
+    assert StoredVectors(run, own=False).all().any(axis=1).tolist() == [False, False, True]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def test_the_fitted_model_is_an_ordinary_one(fitted: Run, rows: Any) -> None:
     model = SentenceTransformer(fitted.artifact("vectors").path("model"), device="cpu")
     documents = zip(rows(fitted), rows(fitted, "selection"), strict=True)
     texts = [document["text"] for document, verdict in documents if verdict["kept"]]
-    np.testing.assert_allclose(model.encode(texts), all_vectors(fitted), atol=1e-3)
+    np.testing.assert_allclose(model.encode(texts), StoredVectors(fitted, own=False).all(), atol=1e-3)
     assert fitted.manifest("vectors").statistics["without_vector"] == 0
     assert list(embed.verify(fitted)) == []
 

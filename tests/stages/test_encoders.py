@@ -19,7 +19,7 @@ from pipeline.errors import ModelError
 from pipeline.sections import Embed
 from pipeline.stage import Run
 from stages import embed, encoder_input, encoders
-from stages.arrays import all_vectors
+from stages.stored_vectors import StoredVectors
 
 SEEN = 14  # tokens of a text that the model reads at a time, without the two special ones
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -169,7 +169,7 @@ def test_the_exported_model_is_stored_and_used_again(
     statistics = run.manifest("vectors").statistics
     assert (statistics["backend"], statistics["precision"], statistics["not_finite"]) == ("openvino", "float32", 0)
     assert list(embed.verify(run)) == []
-    before, manifest = all_vectors(run), run.manifest("vectors")
+    before, manifest = StoredVectors(run, own=False).all(), run.manifest("vectors")
     directory = run.artifact("vectors")
     artifacts.begin(directory, manifest.fingerprint)
     for part in manifest.parts[1:]:  # as if the run had been killed after its first part
@@ -177,7 +177,7 @@ def test_the_exported_model_is_stored_and_used_again(
     monkeypatch.setattr(encoders, "prepare", lambda *_: pytest.fail("exported again"))
     again = artifacts.finish(directory, manifest.fingerprint, manifest.parameters, manifest.parents, embed.work(run))
     assert again.parts == manifest.parts
-    np.testing.assert_array_equal(all_vectors(run), before)
+    np.testing.assert_array_equal(StoredVectors(run, own=False).all(), before)
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -217,7 +217,7 @@ def test_single_vectors_that_are_not_finite_are_counted(
     run = execute(tmp_path / "run", "embed", **sections, embed={"model": str(broken), "backend": "torch"})
     statistics = run.manifest("vectors").statistics
     assert (statistics["not_finite"], statistics["without_vector"]) == (1, 1)
-    assert all_vectors(run).any(axis=1).tolist() == [False, True, True]
+    assert StoredVectors(run, own=False).all().any(axis=1).tolist() == [False, True, True]
 
 
 def test_a_model_that_has_changed_is_noticed(execute: Any, transformer: Path, tmp_path: Path, tiny_model: Path) -> None:

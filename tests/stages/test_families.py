@@ -15,9 +15,9 @@ from pipeline import artifacts
 from pipeline.errors import ConfigError
 from pipeline.stage import Run
 from stages import families, order
-from stages.arrays import all_vectors, own_vectors
 from stages.context_rows import TokenStore
 from stages.groups import group_codes
+from stages.stored_vectors import StoredVectors
 
 PATH = {"strategy": "path"}
 
@@ -81,7 +81,7 @@ def test_the_router_says_the_family_of_a_document(ordered: Callable[..., Run]) -
     router = families.read_router(run.artifact(families.ROUTER))
 
     assert router.centroids[""].dtype == np.float32
-    routed = families.route(own_vectors(run)[found["ordinal"]], router)
+    routed = families.route(StoredVectors(run, own=True).all()[found["ordinal"]], router)
     assert routed.tolist() == found["family"].tolist()
 
 
@@ -101,7 +101,7 @@ def test_two_levels(ordered: Callable[..., Run], by: list[str]) -> None:
     assert "0--cluster-01" in names_of(run) or "cluster-01--0" in names_of(run)
     for value in ("0", "3"):
         here = section == value
-        routed = families.route(all_vectors(run)[found["ordinal"][here]], router, value)
+        routed = families.route(StoredVectors(run, own=False).all()[found["ordinal"][here]], router, value)
         assert routed.tolist() == found["family"][here].tolist()
 
 

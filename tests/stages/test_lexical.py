@@ -13,7 +13,7 @@ import pytest
 from pipeline import artifacts
 from pipeline.stage import Run
 from stages import embed, lexical
-from stages.arrays import all_vectors, own_vectors
+from stages.stored_vectors import StoredVectors
 from text_core.lexical_vectors import lexical_vectors
 from text_core.strings import from_arrow
 
@@ -43,8 +43,8 @@ def test_cosines_add_in_the_stated_shares(pure: Run, mixed: Run, rows: Any) -> N
     documents = zip(rows(mixed), rows(mixed, "selection"), strict=True)
     texts = pa.array([document["text"] for document, verdict in documents if verdict["kept"]], pa.large_string())
     words = lexical_vectors(from_arrow(texts), lexical.read_weights(mixed.artifact("vectors")), DIMENSIONS)
-    expected = (1 - WEIGHT) * cosines(all_vectors(pure)) + WEIGHT * cosines(words)
-    np.testing.assert_allclose(cosines(all_vectors(mixed)), expected, atol=3e-3)
+    expected = (1 - WEIGHT) * cosines(StoredVectors(pure, own=False).all()) + WEIGHT * cosines(words)
+    np.testing.assert_allclose(cosines(StoredVectors(mixed, own=False).all()), expected, atol=3e-3)
     assert list(embed.verify(mixed)) == []
 
 
@@ -52,10 +52,12 @@ def test_the_models_own_vectors_come_back(pure: Run, mixed: Run) -> None:
     statistics = mixed.manifest("vectors").statistics
     assert (statistics["dimensions"], statistics["model_dimensions"]) == (48 + DIMENSIONS, 48)
     assert statistics["lexical_weight"] == WEIGHT
-    own = own_vectors(mixed)
+    own = StoredVectors(mixed, own=True).all()
     assert own.dtype == np.float16
-    np.testing.assert_allclose(own.astype(np.float32), all_vectors(pure).astype(np.float32), atol=1e-3)
-    assert np.array_equal(own_vectors(pure), all_vectors(pure))
+    np.testing.assert_allclose(
+        own.astype(np.float32), StoredVectors(pure, own=False).all().astype(np.float32), atol=1e-3
+    )
+    assert np.array_equal(StoredVectors(pure, own=True).all(), StoredVectors(pure, own=False).all())
 
 
 def test_a_document_without_one_of_both_has_the_other_alone(execute: Execute, corpus: Any, tmp_path: Path) -> None:
@@ -64,9 +66,9 @@ def test_a_document_without_one_of_both_has_the_other_alone(execute: Execute, co
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     sections = {"ingest": {"inputs": [str(path)]}, "select": {"rules": "none"}, "embed": SHARE}
     run = execute(tmp_path / "run", "embed", **sections)
-    lengths = np.linalg.norm(all_vectors(run).astype(np.float32), axis=1)
+    lengths = np.linalg.norm(StoredVectors(run, own=False).all().astype(np.float32), axis=1)
     np.testing.assert_allclose(lengths, [0, 1, 1], atol=1e-3)
-    assert own_vectors(run).any(axis=1).tolist() == [False, False, True]
+    assert StoredVectors(run, own=True).all().any(axis=1).tolist() == [False, False, True]
     assert run.manifest("vectors").statistics["without_vector"] == 1
 
     own = np.array([[1, 0], [0, 0]], np.float16)

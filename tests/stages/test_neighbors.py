@@ -18,7 +18,8 @@ from pipeline.errors import ConfigError, CorruptPart, SequiturError
 from pipeline.progress import Progress
 from pipeline.stage import Run
 from stages import cell_assignment, neighbor_cells, neighbor_gpu, neighbors
-from stages.arrays import all_values, all_vectors, read_graph
+from stages.arrays import all_values, read_graph
+from stages.stored_vectors import StoredVectors
 
 THRESHOLD = 0.95
 
@@ -85,7 +86,7 @@ def content(run: Run) -> dict[str, bytes]:
 
 def check(run: Run, threshold: float = THRESHOLD) -> None:
     """Compares the lists with all cosines, and the duplicates with what they are said to duplicate."""
-    vectors = all_vectors(run).astype(np.float32)
+    vectors = StoredVectors(run, own=False).all().astype(np.float32)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
     ordinals, found, near = lists(run)
@@ -166,7 +167,7 @@ def test_above_one_the_threshold_is_off(neighbors_of: Any) -> None:
 def test_the_graph_speaks_of_positions_among_those_that_stay(finished: Run) -> None:
     ordinals, graph = read_graph(finished)
     assert graph.offsets.size == len(ordinals) + 1
-    vectors = all_vectors(finished).astype(np.float32)[ordinals]
+    vectors = StoredVectors(finished, own=False)[ordinals].astype(np.float32)
     node = np.repeat(np.arange(len(ordinals)), np.diff(graph.offsets))
     cosines = np.einsum("ed,ed->e", vectors[node], vectors[graph.neighbor])
     np.testing.assert_allclose(cosines, graph.weight, atol=1e-5)
@@ -179,7 +180,7 @@ def unit(seed: int, count: int, dimensions: int) -> np.ndarray:
 
 def recall_of(run: Run) -> float:
     """The share of the true neighbours that the lists name."""
-    vectors, k = all_vectors(run).astype(np.float32), run.config.neighbors.k
+    vectors, k = StoredVectors(run, own=False).all().astype(np.float32), run.config.neighbors.k
     ordinals, found, _ = lists(run)
     cosines = vectors[ordinals] @ vectors[ordinals].T
     np.fill_diagonal(cosines, -2)

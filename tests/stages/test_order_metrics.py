@@ -14,7 +14,8 @@ from pipeline import artifacts
 from pipeline.config import overridden
 from pipeline.stage import Run
 from stages import order_metrics, report
-from stages.arrays import all_values, all_vectors, own_vectors
+from stages.arrays import all_values
+from stages.encoders import unit
 from stages.order_metrics import Yardstick
 from stages.stored_vectors import StoredVectors
 from text_core.in_context_gain import compressed_sizes, gain
@@ -109,7 +110,7 @@ def test_cosines_are_the_models_and_those_of_the_graph_stand_beside(
 
     both = order_metrics.measure(finished, cut, by._replace(of_graph=others), 2)
 
-    coherence = metrics.coherence(cut.contexts, all_vectors(finished))
+    coherence = metrics.coherence(cut.contexts, StoredVectors(finished, own=False).all())
     assert both["adjacency"] == alone["adjacency"] == coherence.adjacency
     assert both["graph_pairwise"] == metrics.coherence(cut.contexts, others).pairwise
     assert {name for name in both if name not in alone} == {
@@ -145,11 +146,15 @@ def test_stored_vectors_are_read_as_arrays_are(finished: Run, tmp_path: Path, ow
     manifest = run.manifest("vectors")
     with_words = {**manifest.statistics, "model_dimensions": 40}
     run.artifact("vectors").write_json("_manifest.json", replace(manifest, statistics=with_words).to_json())
-    expected = own_vectors(run) if own else all_vectors(run)
+    expected = artifacts.read_columns(run.artifact("vectors"), ["vector"])["vector"]
+    expected = np.array(expected.to_pylist(), dtype=np.float16).reshape(manifest.rows, -1)
+    if own:
+        expected = unit(expected[:, :40].astype(np.float32)).astype(np.float16)
 
     stored = StoredVectors(run, own=own)
 
     assert stored.shape == expected.shape == (manifest.rows, 40 if own else 48)
     some = np.random.default_rng(0).integers(0, manifest.rows, 500)
     np.testing.assert_array_equal(stored[some], expected[some])
+    np.testing.assert_array_equal(stored.all(), expected)
     assert stored[some[:0]].shape == (0, expected.shape[1])

@@ -13,8 +13,9 @@ from pipeline import artifacts
 from pipeline.errors import ConfigError, InputError, SequiturError
 from pipeline.stage import Run
 from stages import neighbors, subset
-from stages.arrays import all_values, all_vectors, read_graph
+from stages.arrays import all_values, read_graph
 from stages.groups import group_codes
+from stages.stored_vectors import StoredVectors
 from tests.conftest import Corpus
 
 DUPLICATES = "neighbors/duplicates"
@@ -47,7 +48,7 @@ def test_coverage_keeps_what_represents_all(finished: Run, selected: Callable[..
     assert sorted([*staying.tolist(), *gone.tolist()]) == ordinals.tolist()
     assert all_values(run, DUPLICATES, "ordinal").tolist() == all_values(finished, DUPLICATES, "ordinal").tolist()
     assert set(lists(run).ravel().tolist()) <= {-1, *staying.tolist()}
-    vectors = all_vectors(run).astype(np.float32)
+    vectors = StoredVectors(run, own=False).all().astype(np.float32)
     nearest = (vectors[gone] @ vectors[staying].T).max(axis=1)
     score = all_values(run, subset.UNSELECTED, "score")
     assert (score <= nearest + 1e-5).all()
