@@ -1,10 +1,12 @@
 # Everything runs in .venv, which the first target that needs it sets up from requirements.lock.
 #
-#   make demo        the whole job on the documentation of the installed Python packages
-#   make test        the tests
-#   make lint        style and types
-#   make docs        regenerate what is generated in docs/
-#   make lock        resolve the dependencies anew
+#   make demo          the whole job on the documentation of the installed Python packages
+#   make test          the tests
+#   make test-peers    the exports and adapters, read by the libraries they are for
+#   make test-browser  the report in headless Chromium
+#   make lint          style and types
+#   make docs          regenerate what is generated in docs/
+#   make lock          resolve the dependencies anew
 #
 # PYTHON=python3.12 names another interpreter (3.11 or newer). PIP_FLAGS goes to `uv pip install`; with it the lock
 # gives the versions but not the hashes, since other indexes hold other files: PIP_FLAGS=--torch-backend=cpu installs
@@ -16,8 +18,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
+PEERS := common streaming
 
-.PHONY: demo test lint docs lock clean
+.PHONY: demo test test-peers test-browser lint docs lock clean
 
 demo: $(READY)
 	rm -rf demo
@@ -27,6 +30,17 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-peers: $(READY) $(PEERS:%=.peers/%/.ready)
+	$(BIN)/python -m pytest tests/peers -m ''
+
+# Chromium and its driver are those of the system: nothing is downloaded while the tests run.
+test-browser: $(READY)
+	@command -v chromium > /dev/null && command -v chromedriver > /dev/null || { \
+		sudo=$$(test "$$(id -u)" = 0 || echo sudo -n); \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium chromium-driver; } > /dev/null 2>&1 || { \
+		echo "error: no chromium and chromedriver; install them: sudo apt-get install chromium chromium-driver"; exit 1; }
+	$(BIN)/python -m pytest tests/browser -m browser
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -39,6 +53,16 @@ docs: $(READY)
 lock: $(VENV)/bin/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --upgrade --generate-hashes \
 		--no-annotate --no-header --no-emit-index-url --no-emit-find-links pyproject.toml --output-file $(LOCK)
+# The peers take the versions of the lock where they can: uv keeps those that the output file holds already. OLMo-core
+# says torch<2.14 and filelock<4, of which its data loading needs neither; it gets those of the lock as well.
+	sed -n '/^[A-Za-z0-9]/s/ *\\$$//p' $(LOCK) > $(VENV)/constraints.txt
+	grep -E '^(torch|filelock)==' $(VENV)/constraints.txt > $(VENV)/overrides.txt
+	for peers in $(PEERS); do \
+		cp $(VENV)/constraints.txt tests/peers/$$peers.txt && \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --override $(VENV)/overrides.txt --no-annotate \
+			--no-header --no-emit-index-url --no-emit-find-links tests/peers/$$peers.in \
+			--output-file tests/peers/$$peers.txt || exit 1; \
+	done
 
 $(READY): $(LOCK) pyproject.toml | $(VENV)/bin/uv
 	@echo "Setting up $(VENV): about 3 GB to download and 6.5 GB on disk on Linux, most of it torch with CUDA."
@@ -52,6 +76,18 @@ else
 endif
 	@touch $@
 
+# Packages that .venv has in the same version are hard links: no second download, little disk.
+.peers/%/.ready: tests/peers/%.txt | $(READY)
+	rm -rf $(@D)
+	$(BIN)/uv venv --quiet --python $(BIN)/python $(@D)
+ifeq ($(PIP_FLAGS),)
+	$(BIN)/uv pip install --python $(@D)/bin/python --quiet --no-deps --requirement $<
+else
+	grep -Ev '^(nvidia|cuda|triton)' $< > $(@D)/requirements.txt
+	$(BIN)/uv pip install --python $(@D)/bin/python --quiet $(PIP_FLAGS) --no-deps --requirement $(@D)/requirements.txt
+endif
+	@touch $@
+
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "error: $(PYTHON) is older than Python 3.11; name a newer one: make PYTHON=python3.12 …"; exit 1; }
@@ -59,4 +95,4 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install --quiet 'uv>=0.8,<1'
 
 clean:
-	rm -rf $(VENV) demo build *.egg-info
+	rm -rf $(VENV) .peers demo build *.egg-info

@@ -1,0 +1,159 @@
+"""Writing the rows of a split in the formats that other trainers read: what all targets share.
+
+A target is a module with one function
+
+    def write(source: Source, out: Path) -> dict[str, Any]
+
+that takes the rows it can hold from `source`, in their written order, writes plain files into `out`, and returns what
+a trainer has to be told about them. Checking, counting, flushing and renaming are done here.
+"""
+
+import importlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from shards.atomic import flush_directory
+from shards.errors import ShardError
+from shards.exports.source import Source
+from shards.families import read_families
+from shards.format import FAMILIES_NAME, MANIFEST_NAME, SpecialIds, TokenizerInfo
+
+TARGETS = {
+    "datatrove": "shards.exports.datatrove",
+    "litdata": "shards.exports.litdata",
+    "mds": "shards.exports.mds",
+    "megatron": "shards.exports.megatron",
+    "olmo": "shards.exports.olmo",
+}
+"""Module of each target by the name that `sequitur export --to` takes."""
+
+REPORT_NAME = "sequitur-export.json"
+_STAGING = ".partial"
+
+
+class ExportRefused(ShardError, ValueError):
+    """The export cannot be made as asked: an unknown target, a directory in use, several datasets, no row that
+    fits."""
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """What was written, and what was not; also the content of sequitur-export.json, which is written last.
+
+    Tokens are those of the source's rows, without pads and next tokens: `tokens + dropped_tokens` are the split's.
+    `dropped_rows` counts rows by reason: "short" (of less than S tokens: the format cannot mask their pads) and
+    "no_next_token". `row_digest` is of the rows written, as in shards/digest.py. `settings` is what a trainer has to
+    be told; `files` is bytes by name.
+    """
+
+    target: str
+    split: str
+    fingerprint: str
+    seq_len: int
+    tokenizer: TokenizerInfo
+    special_ids: SpecialIds
+    rows: int
+    tokens: int
+    dropped_rows: dict[str, int]
+    dropped_tokens: int
+    row_digest: str
+    settings: dict[str, Any]
+    files: dict[str, int]
+
+
+def export(
+    root: str | PathLike[str],
+    target: str,
+    out: str | PathLike[str],
+    split: str = "train",
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> ExportReport:
+    """Write a split of the dataset in `root` for `target` (a name in `TARGETS`) into the directory `out`, which must
+    be empty or absent. Equal datasets give equal bytes.
+
+    `advance` is told the rows done and the rows in all. Everything is written to a folder within `out`, flushed, and
+    renamed at the end, the report last: its presence means that the export is whole. An error or Ctrl-C leaves
+    nothing.
+
+    Raises ExportRefused, FormatUnsupported for token ids that the format has no room for, the named errors of damage,
+    and OSError. About 60 M tokens a second on one core; memory: a batch or two, and the memory map of a shard.
+    """
+    if target not in TARGETS:
+        raise ExportRefused(f"no target {target!r}: the known ones are {', '.join(TARGETS)}")
+    _refuse_families(Path(root))
+    source = Source(root, split, advance)
+    write = importlib.import_module(TARGETS[target]).write
+    with _staged(Path(out)) as staging:
+        settings = write(source, staging)
+        source.check_totals()
+        if not source.rows:
+            raise ExportRefused(
+                f"no row of split {split!r} can be written for {target}, which needs full ones: its rows are short or "
+                "without a next token; pack them with pack.policy: stream"
+            )
+        report = ExportReport(
+            target=target,
+            split=split,
+            fingerprint=source.manifest.fingerprint,
+            seq_len=source.seq_len,
+            tokenizer=source.header.tokenizer,
+            special_ids=source.header.special_ids,
+            rows=source.rows,
+            tokens=source.tokens,
+            dropped_rows=dict(sorted(source.dropped_rows.items())),
+            dropped_tokens=source.dropped_tokens,
+            row_digest=source.row_digest,
+            settings=settings,
+            files={path.relative_to(staging).as_posix(): path.stat().st_size for path in _files(staging)},
+        )
+        (staging / REPORT_NAME).write_text(json.dumps(asdict(report), sort_keys=True, indent=1) + "\n")
+    return report
+
+
+def _refuse_families(root: Path) -> None:
+    if (root / FAMILIES_NAME).is_file() and not (root / MANIFEST_NAME).exists():
+        names = ", ".join(str(root / dataset.directory) for dataset in read_families(root))
+        raise ExportRefused(f"{root} holds several datasets: export one of {names}")
+
+
+@contextmanager
+def _staged(out: Path) -> Iterator[Path]:
+    """A folder to write in, whose files move to `out` once the block has ended well."""
+    existed = out.exists()
+    if existed and not out.is_dir():
+        raise ExportRefused(f"{out} is a file: give a new directory")
+    if existed and any(out.iterdir()):
+        raise ExportRefused(f"{out} is not empty: give a new directory, or empty this one")
+    staging = out / _STAGING
+    moved: list[Path] = []
+    try:
+        staging.mkdir(parents=True)
+        yield staging
+        files = _files(staging)
+        for path in files:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        for path in sorted(files, key=lambda path: path.name == REPORT_NAME):  # the report goes last
+            final = out / path.relative_to(staging)
+            final.parent.mkdir(exist_ok=True, parents=True)
+            moved.append(final)
+            path.rename(final)
+        shutil.rmtree(staging)
+        for folder in {out, *(path.parent for path in moved)}:
+            flush_directory(folder)
+    except BaseException:
+        for path in moved:
+            path.unlink(missing_ok=True)
+        shutil.rmtree(staging if existed else out, ignore_errors=True)
+        raise
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
