@@ -26,6 +26,11 @@ class ShardError(Exception):
         self.batch = batch
         self.offset = offset
 
+    def described(self) -> dict[str, str | int | None]:
+        """The error as JSON: its class as `kind`, its place, and `message`, the line that it prints."""
+        place: dict[str, str | int | None] = {"shard": self.shard, "batch": self.batch, "offset": self.offset}
+        return {"kind": type(self).__name__, **place, "message": str(self)}
+
     def within(self, directory: str) -> "ShardError":
         """The same error of a dataset in a directory below."""
         place = f"{directory}/{self.shard}" if self.shard else directory
@@ -42,6 +47,10 @@ class ManifestMissing(ShardError, FileNotFoundError):
 
 class ManifestInvalid(ShardError):
     """manifest.json is not JSON, lacks a key, or contradicts itself."""
+
+
+class ManifestCorrupt(ShardError):
+    """manifest.json or families.json, in itself consistent, is not byte for byte what was written."""
 
 
 class FormatUnsupported(ShardError):
@@ -66,6 +75,14 @@ class ShardMissing(ShardError, FileNotFoundError):
     """A file that the manifest lists is not there."""
 
 
+class FileUnreadable(ShardError):
+    """The file system refuses to read a file: permissions, or a directory in its place."""
+
+
+class FileUnlisted(ShardError):
+    """A file lies among the dataset's that no manifest lists; whoever reads by pattern would read it too."""
+
+
 class ShardTruncated(ShardError):
     """A file is shorter than the manifest says."""
 
@@ -86,6 +103,18 @@ class RowsInvalid(ShardError):
     """Intact bytes that break a rule of the format: a length, a token id, a pad, a null."""
 
 
+class NextTokenMismatch(ShardError):
+    """The `next_token` of a context is not the first token of the context that follows it in the order."""
+
+
+class OrderMismatch(ShardError):
+    """A row holds another context than the order in the manifest puts there."""
+
+
+class OrderLeaks(ShardError):
+    """Rows one after the other are of one path more often than a permutation makes them."""
+
+
 class TotalsMismatch(ShardError):
     """A count or row digest over the shards is not what the manifest says."""
 
@@ -94,12 +123,20 @@ class TokenizerMismatch(ShardError):
     """tokenizer.json is missing, or is not the one that the tokens were made with."""
 
 
+class HubFilesMismatch(ShardError):
+    """state.json or dataset_info.json is missing, or does not describe the shards beside it."""
+
+
 class DocsInvalid(ShardError):
     """The documents table is unsorted, or has a repeated key."""
 
 
 class DocumentUnknown(ShardError):
     """A context holds a piece of a document that the documents table lacks."""
+
+
+class DocumentUnplaced(ShardError):
+    """The documents table lists a document of which no context holds a piece."""
 
 
 class DocumentRepeated(ShardError):
@@ -112,3 +149,11 @@ class DocumentIncomplete(ShardError):
 
 class SplitLeak(ShardError):
     """A document is placed in another split than the documents table says."""
+
+
+class NothingWhole(ShardError):
+    """No batch passes every check, so there is nothing to salvage."""
+
+
+class OutputRefused(ShardError):
+    """The place for what is salvaged is not empty, or lies within the source."""

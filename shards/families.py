@@ -3,6 +3,7 @@
 Each is a whole dataset of its own, with its own manifest.json; families.json is written after the last of them.
 """
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from shards.errors import ManifestInvalid, ManifestMissing
 from shards.format import FAMILIES_NAME
-from shards.manifest import Manifest, check_path, from_json
+from shards.manifest import Manifest, check_checksum, check_path, checksummed_json, from_json
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,20 @@ class DatasetEntry:
 
 
 @dataclass(frozen=True)
+class RouterFile:
+    """A file that tells which family a document belongs to; `path` is from the root of families.json."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Families:
-    """All of families.json."""
+    """All of families.json, but for its checksum."""
 
     datasets: tuple[DatasetEntry, ...]
+    router: tuple[RouterFile, ...] = ()
 
 
 def dataset_entry(family: str, directory: str, manifest: Manifest) -> DatasetEntry:
@@ -51,13 +62,23 @@ def dataset_entry(family: str, directory: str, manifest: Manifest) -> DatasetEnt
     )
 
 
-def families_json(datasets: Sequence[DatasetEntry]) -> str:
+def router_file(path: str, content: bytes) -> RouterFile:
+    """The entry of a file of the router."""
+    return RouterFile(path, len(content), hashlib.sha256(content).hexdigest())
+
+
+def families_json(datasets: Sequence[DatasetEntry], router: Sequence[RouterFile] = ()) -> str:
     """The text of families.json."""
-    return json.dumps(asdict(Families(tuple(datasets))), sort_keys=True, indent=1) + "\n"
+    return checksummed_json(asdict(Families(tuple(datasets), tuple(router))))
 
 
 def read_families(root: str | PathLike[str]) -> tuple[DatasetEntry, ...]:
-    """The datasets that the families.json in `root` lists. Raises ManifestMissing, ManifestInvalid or PathEscape."""
+    """The datasets that the families.json in `root` lists. Raises as `read_families_file` does."""
+    return read_families_file(root).datasets
+
+
+def read_families_file(root: str | PathLike[str]) -> Families:
+    """The families.json in `root`. Raises ManifestMissing, ManifestInvalid, ManifestCorrupt or PathEscape."""
     path = Path(root) / FAMILIES_NAME
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -67,7 +88,10 @@ def read_families(root: str | PathLike[str]) -> tuple[DatasetEntry, ...]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise ManifestInvalid(f"{path} is not JSON: {error}") from error
-    datasets = from_json(Families, content).datasets
-    for dataset in datasets:
-        check_path(dataset.directory)
-    return datasets
+    families = from_json(Families, content)
+    for entry in families.datasets:
+        check_path(entry.directory)
+    for file in families.router:
+        check_path(file.path)
+    check_checksum(content, FAMILIES_NAME)
+    return families

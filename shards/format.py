@@ -19,6 +19,7 @@ BATCH_ROWS = 1024
 MANIFEST_NAME = "manifest.json"
 FAMILIES_NAME = "families.json"
 TOKENIZER_NAME = "tokenizer.json"
+SALVAGE_NAME = "salvage.json"
 
 BYTES_TOKENIZER = "bytes"
 """Name of the tokenizer without a file: ids 0 … 255 are UTF-8 bytes, 256 ends a document."""

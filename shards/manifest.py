@@ -9,7 +9,7 @@ import json
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, asdict, dataclass, is_dataclass
 from functools import cache
 from os import PathLike
@@ -20,9 +20,11 @@ from shards.digest import add_digests
 from shards.errors import (
     FingerprintMismatch,
     FormatUnsupported,
+    ManifestCorrupt,
     ManifestInvalid,
     ManifestMissing,
     PathEscape,
+    ShardError,
     SplitUnknown,
 )
 from shards.format import (
@@ -76,7 +78,7 @@ class SplitEntry:
 
 @dataclass(frozen=True)
 class FileEntry:
-    """One file of the documents table."""
+    """One file of the documents table, or one removal record, `rows` being the documents that it names."""
 
     path: str
     bytes: int
@@ -102,13 +104,15 @@ class Packing:
 class Order:
     """In what order the rows lie, and how often neighbours share a group, beside what chance would give.
 
-    `kind` is `global_permutation`, or `as_ordered` where rows are to be read as they lie."""
+    `kind` is `global_permutation`, or `as_ordered` where rows are to be read as they lie. Where contexts were taken
+    out since, the rest lie in their old order, and `contexts` says by split how many there were; else it is None."""
 
     kind: str
     algo: str
     seed: int
     adjacent_same_group: float
     expected_by_chance: float
+    contexts: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -121,6 +125,7 @@ class Manifest:
     splits: dict[str, SplitEntry]
     docs_table: tuple[FileEntry, ...]
     fingerprint: str
+    removals: tuple[FileEntry, ...] = ()
 
     def split(self, name: str) -> SplitEntry:
         """The split of that name; SplitUnknown, naming those there are."""
@@ -146,9 +151,11 @@ def build_manifest(
     order: Order,
     splits: dict[str, SplitEntry],
     docs_table: Sequence[FileEntry],
+    removals: Sequence[FileEntry] = (),
 ) -> Manifest:
     """The manifest of a finished dataset, fingerprinted and checked by the rules that readers apply."""
-    manifest = Manifest(header, packing, order, splits, tuple(docs_table), fingerprint(header, splits))
+    mark = fingerprint(header, splits)
+    manifest = Manifest(header, packing, order, splits, tuple(docs_table), mark, tuple(removals))
     _check(manifest)
     return manifest
 
@@ -167,16 +174,65 @@ def fingerprint(header: Header, splits: dict[str, SplitEntry]) -> str:
 
 
 def manifest_json(manifest: Manifest) -> str:
-    """The text of manifest.json: sorted keys, one-space indent; equal manifests give equal text."""
+    """The text of manifest.json: sorted keys, one-space indent, a checksum; equal manifests give equal text."""
     content = asdict(manifest)
     content.update(content.pop("header"))
+    return checksummed_json(content)
+
+
+def checksummed_json(content: dict[str, Any]) -> str:
+    """The text of a JSON file that holds `content`, and as `checksum` the SHA-256 of the canonical JSON of that."""
+    return _json_text({**content, "checksum": _checksum(content)})
+
+
+def check_checksum(content: dict[str, Any], name: str) -> None:
+    """Raise ManifestCorrupt if the parsed JSON of a file holds a `checksum`, and not that of the rest of it."""
+    try:
+        differs = "checksum" in content and content["checksum"] != _checksum(content)
+    except RecursionError as error:
+        raise ManifestInvalid(f"{name} is nested too deep") from error
+    if differs:
+        raise ManifestCorrupt("its checksum is not that of its contents: restore the original", shard=name)
+
+
+def text_problems(root: str | PathLike[str], name: str) -> Iterator[ShardError]:
+    """Whether a JSON file in `root`, already parsed with success, holds a checksum and is to the byte the text that
+    was written. Together with the checksum this finds every changed byte."""
+    text = (Path(root) / name).read_bytes()
+    content = json.loads(text)
+    try:
+        written = _json_text(content).encode()
+    except RecursionError:
+        yield ManifestInvalid(f"{name} is nested too deep")
+        return
+    if text != written:
+        offset = first_difference(text, written)
+        yield ManifestCorrupt(
+            "not as it was written, though it says the same: restore the original", shard=name, offset=offset
+        )
+    if "checksum" not in content:
+        yield ManifestCorrupt("it has no checksum: restore the original, or write the dataset anew", shard=name)
+
+
+def first_difference(found: bytes, expected: bytes) -> int:
+    """The first byte in which they differ; the end of the shorter where one begins with the other."""
+    pairs = zip(found, expected, strict=False)
+    return next((i for i, (one, other) in enumerate(pairs) if one != other), min(len(found), len(expected)))
+
+
+def _json_text(content: dict[str, Any]) -> str:
     return json.dumps(content, sort_keys=True, indent=1) + "\n"
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    rest = {key: value for key, value in content.items() if key != "checksum"}
+    return hashlib.sha256(canonical_json(rest).encode()).hexdigest()
 
 
 def read_manifest(root: str | PathLike[str]) -> Manifest:
     """The manifest of the dataset in `root`, fully checked.
 
-    Raises ManifestMissing, ManifestInvalid, FormatUnsupported, PathEscape or FingerprintMismatch.
+    Raises ManifestMissing, ManifestInvalid, FormatUnsupported, PathEscape, FingerprintMismatch or ManifestCorrupt.
     """
     path = Path(root) / MANIFEST_NAME
     try:
@@ -201,6 +257,7 @@ def parse_manifest(text: str) -> Manifest:
     _check_supported(content)
     manifest: Manifest = _decode(Manifest, {**content, "header": content}, MANIFEST_NAME)
     _check(manifest)
+    check_checksum(content, MANIFEST_NAME)
     return manifest
 
 
@@ -270,6 +327,7 @@ def _check(manifest: Manifest) -> None:
     if not 1 <= manifest.header.seq_len <= 1 << 20:
         raise ManifestInvalid(f"seq_len is {manifest.header.seq_len}; it must be 1 … 2^20")
     for name, split in manifest.splits.items():
+        check_path(name)
         for shard in split.shards:
             check_path(shard.path)
             if PurePosixPath(shard.path).parent != PurePosixPath(name):
@@ -277,7 +335,9 @@ def _check(manifest: Manifest) -> None:
             _check_batches(shard)
         if split != split_entry(split.shards, split.docs):
             raise ManifestInvalid(f"split {name!r}: rows, tokens or row_digest is not the sum over its shards")
-    for file in manifest.docs_table:
+        if not split.rows <= (manifest.order.contexts or {}).get(name, split.rows) <= 1 << 63:
+            raise ManifestInvalid(f"split {name!r} has more rows than its order had contexts, or that had too many")
+    for file in (*manifest.docs_table, *manifest.removals):
         check_path(file.path)
     if manifest.fingerprint != fingerprint(manifest.header, manifest.splits):
         raise FingerprintMismatch(

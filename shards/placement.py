@@ -19,13 +19,14 @@ from shards.errors import (
     DocumentIncomplete,
     DocumentRepeated,
     DocumentUnknown,
+    DocumentUnplaced,
     RowsInvalid,
     ShardError,
     SplitLeak,
     TotalsMismatch,
 )
 from shards.format import docs_schema
-from shards.manifest import Manifest, Packing, ShardEntry
+from shards.manifest import FileEntry, Manifest, ShardEntry
 
 
 class Docs(NamedTuple):
@@ -73,24 +74,40 @@ class Placement:
         )
 
 
+class Counts(NamedTuple):
+    """What became of the tokens of the documents, as in `Packing`."""
+
+    missing: int  # tokens in no context: dropped, or elsewhere
+    repeated_tokens: int
+    split_docs: int
+
+
+def count(docs: Docs, doc: NDArray[np.int64], pieces: Pieces, repeated: NDArray[np.int64]) -> Counts:
+    """The counts over `pieces`, each of the document at `doc` (int64) of `docs`, and its `repeated_tokens`."""
+    once = int((pieces.length - repeated).sum())
+    cut = pieces.length < docs.n_tokens[doc]
+    return Counts(int(docs.n_tokens.sum()) - once, int(repeated.sum()), len(np.unique(doc[cut])))
+
+
 def placement_problems(root: str | PathLike[str], manifest: Manifest, placement: Placement) -> Iterator[ShardError]:
     """What is wrong with where the documents lie, given the pieces of all shards: one problem of each kind,
     with its first instance and its count. The files of docs/ must be intact."""
     names = list(manifest.splits)
-    docs = _read_docs(Path(root), manifest, names)
+    try:
+        docs = read_docs(Path(root), manifest.docs_table, names)
+    except DocsInvalid as error:
+        yield error
+        return
     if (docs.key[1:] <= docs.key[:-1]).any():
         yield DocsInvalid("doc_key does not rise strictly over the files of docs/: write them sorted")
         return
     pieces = placement.pieces(names)
-    doc = np.searchsorted(docs.key, pieces.key)
-    known = doc < len(docs.key)
-    known[known] = docs.key[doc[known]] == pieces.key[known]
+    doc, known = find_documents(docs, pieces.key)
     if not known.all():
-        wrong = np.flatnonzero(~known)
-        yield _problem(DocumentUnknown, "a document that docs/ lacks", wrong, pieces, placement)
+        yield _problem(DocumentUnknown, "a document that docs/ lacks", np.flatnonzero(~known), pieces, placement)
         return
-    repeated = _repeated_tokens(doc, pieces)
-    total, said = int(repeated.sum()), manifest.packing.repeated_tokens
+    repeated = repeated_tokens(doc, pieces)
+    said = manifest.packing.repeated_tokens
     found = [
         (SplitLeak, "docs/ has the document in another split", docs.split[doc] != pieces.split),
         (RowsInvalid, "a piece past its document's end", pieces.start + pieces.length > docs.n_tokens[doc]),
@@ -99,16 +116,18 @@ def placement_problems(root: str | PathLike[str], manifest: Manifest, placement:
     for kind, fault, wrong in found:
         if wrong.any():
             yield _problem(kind, fault, np.flatnonzero(wrong), pieces, placement)
-    if said and total != said:
-        yield TotalsMismatch(f"{total} tokens are repeated, the manifest says {said}")
-    yield from _missing(docs, doc, pieces, repeated, manifest.packing)
-    for i, name in enumerate(names):
-        placed, said = len(np.unique(doc[pieces.split == i])), manifest.splits[name].docs
-        if placed != said:
-            yield TotalsMismatch(f"split {name!r} holds {placed} documents, the manifest says {said}")
+    yield from _wrong_counts(docs, doc, pieces, repeated, manifest)
 
 
-def _repeated_tokens(doc: NDArray[np.int64], pieces: Pieces) -> NDArray[np.int64]:
+def find_documents(docs: Docs, key: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where in `docs` each key is (int64), and whether it is there."""
+    doc = np.searchsorted(docs.key, key).astype(np.int64)
+    known = doc < len(docs.key)
+    known[known] = docs.key[doc[known]] == key[known]
+    return doc, known
+
+
+def repeated_tokens(doc: NDArray[np.int64], pieces: Pieces) -> NDArray[np.int64]:
     """How many tokens of each piece an earlier one of its document holds, by where they begin."""
     order = np.lexsort((pieces.start, doc))
     start, end = pieces.start[order], (pieces.start + pieces.length)[order]
@@ -123,23 +142,34 @@ def _repeated_tokens(doc: NDArray[np.int64], pieces: Pieces) -> NDArray[np.int64
     return repeated
 
 
-def _missing(
-    docs: Docs, doc: NDArray[np.int64], pieces: Pieces, repeated: NDArray[np.int64], packing: Packing
+def _wrong_counts(
+    docs: Docs, doc: NDArray[np.int64], pieces: Pieces, repeated: NDArray[np.int64], manifest: Manifest
 ) -> Iterator[ShardError]:
     """Pieces that do not run past an end, and add up without what is repeated, cover every document exactly."""
-    length = pieces.length - repeated
-    missing = int(docs.n_tokens.sum() - length.sum())
+    packing, counts = manifest.packing, count(docs, doc, pieces, repeated)
     dropped, elsewhere = packing.dropped_tokens, packing.elsewhere_tokens
-    if missing == dropped + elsewhere:
-        return
     placed = np.zeros(len(docs.key), dtype=np.int64)
-    np.add.at(placed, doc, length)
-    example = docs.key[placed < docs.n_tokens][:1].tolist()
-    besides = f" and put {elsewhere} elsewhere" if elsewhere else ""
-    yield DocumentIncomplete(
-        f"{missing} tokens of documents are in no context, but the packing dropped {dropped}{besides}; "
-        f"doc_key {example}"
-    )
+    np.add.at(placed, doc, pieces.length - repeated)
+    if counts.missing != dropped + elsewhere:
+        example = docs.key[placed < docs.n_tokens][:1].tolist()
+        besides = f" and put {elsewhere} elsewhere" if elsewhere else ""
+        yield DocumentIncomplete(
+            f"{counts.missing} tokens of documents are in no context, but the packing dropped {dropped}{besides}; "
+            f"doc_key {example}"
+        )
+    unplaced = docs.key[placed == 0]
+    if len(unplaced):
+        yield DocumentUnplaced(f"docs/ lists {len(unplaced)} documents that are in no context; doc_key {unplaced[0]}")
+    if packing.repeated_tokens and counts.repeated_tokens != packing.repeated_tokens:
+        yield TotalsMismatch(
+            f"{counts.repeated_tokens} tokens are repeated, the manifest says {packing.repeated_tokens}"
+        )
+    if counts.split_docs != packing.split_docs:
+        yield TotalsMismatch(f"{counts.split_docs} documents are split, the manifest says {packing.split_docs}")
+    for i, (name, split) in enumerate(manifest.splits.items()):
+        there = len(np.unique(doc[pieces.split == i]))
+        if there != split.docs:
+            yield TotalsMismatch(f"split {name!r} holds {there} documents, the manifest says {split.docs}")
 
 
 def _problem(
@@ -151,16 +181,20 @@ def _problem(
     return kind(detail, shard=shard.path, batch=batch, offset=shard.batches[batch].offset)
 
 
-def _read_docs(root: Path, manifest: Manifest, split_names: list[str]) -> Docs:
+def read_docs(root: Path, files: Sequence[FileEntry], split_names: Sequence[str]) -> Docs:
+    """The documents in `files`, in their order. Memory: 24 bytes each, and a file at a time. Raises DocsInvalid."""
     columns = ["doc_key", "n_tokens", "split"]
-    tables = [pq.read_table(root / file.path, columns=columns) for file in manifest.docs_table]
-    docs = pa.concat_tables([pa.schema([docs_schema().field(name) for name in columns]).empty_table(), *tables])
-    split = pc.index_in(docs.column("split"), value_set=pa.array(split_names, pa.string()))
-    return Docs(
-        key=docs.column("doc_key").to_numpy(),
-        n_tokens=docs.column("n_tokens").to_numpy(),
-        split=pc.fill_null(split, -1).to_numpy().astype(np.int64),
-    )
+    keys, counts, splits = [], [], []
+    for file in files:
+        try:
+            table = pq.read_table(root / file.path, columns=columns, schema=docs_schema())
+        except (pa.ArrowException, OSError) as error:
+            raise DocsInvalid(f"unreadable ({error}): write it anew", shard=file.path) from error
+        split = pc.index_in(table.column("split"), value_set=pa.array(split_names, pa.string()))
+        keys.append(table.column("doc_key").to_numpy())
+        counts.append(table.column("n_tokens").to_numpy())
+        splits.append(pc.fill_null(split, -1).to_numpy().astype(np.int64))
+    return Docs(_concatenate(keys, np.uint64), _concatenate(counts, np.int64), _concatenate(splits, np.int64))
 
 
 def _concatenate(parts: list[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:

@@ -18,15 +18,16 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from pipeline import artifacts
 from pipeline.artifacts import Part
+from pipeline.errors import RemovalsUndone
 from pipeline.stage import Estimate, Run, Stage
-from shards.families import DatasetEntry, dataset_entry, families_json
+from shards.families import DatasetEntry, dataset_entry, families_json, router_file
 from shards.format import (
     BATCH_ROWS,
     FAMILIES_NAME,
@@ -40,6 +41,7 @@ from shards.format import (
     context_columns,
 )
 from shards.manifest import FileEntry, Manifest, ShardEntry, build_manifest, manifest_json, split_entry
+from shards.removal_record import FOLDER as REMOVALS
 from shards.verify import verify as shards_verify
 from shards.writer import hf_files
 from stages import families
@@ -89,9 +91,11 @@ def work(run: Run) -> Mapping[str, Any]:
         dataset_entry(one.family, one.directory, manifest) for one, manifest in zip(sets, manifests, strict=True)
     ]
     if any(one.directory for one in sets):
-        for name, content in families.router_files(run).items():
-            _write_extra(run, f"{ROUTER}/{name}", content)
-        _write_extra(run, FAMILIES_NAME, families_json(datasets).encode())
+        router = {f"{ROUTER}/{name}": content for name, content in families.router_files(run).items()}
+        for path, content in router.items():
+            _write_extra(run, path, content)
+        listed = [router_file(path, content) for path, content in router.items()]
+        _write_extra(run, FAMILIES_NAME, families_json(datasets, listed).encode())
     run.root.remove(PLAN)
     run.root.remove(ENTRIES)
     return _statistics(sets, datasets, manifests, lengths)
@@ -175,6 +179,21 @@ def estimate(run: Run) -> Estimate:
     )
 
 
+def guard(run: Run) -> None:
+    """
+    Raises:
+        RemovalsUndone: documents were removed from the shards that are there.
+    """
+    shards = run.artifact("shards")
+    records = [name for name in shards.files() if PurePosixPath(name).parent.name == REMOVALS]
+    if records:
+        raise RemovalsUndone(
+            f"{shards.path(records[0])}: documents were removed from these shards, and packing again would bring them "
+            f"back; if a removal was interrupted, repeat it; else copy the records, delete {shards.path()}, run again, "
+            f"and then sequitur remove {shards.path()} --doc-ids COPY/{PurePosixPath(records[0]).name} for each"
+        )
+
+
 def verify(run: Run) -> Iterable[str]:
     with tempfile.TemporaryDirectory() as scratch:
         yield from (str(problem) for problem in shards_verify(run.root.local_copy("shards", Path(scratch))))
@@ -189,4 +208,5 @@ STAGE = Stage(
     estimate,
     work,
     verify,
+    guard=guard,
 )

@@ -19,6 +19,7 @@ from shards.format import (
 )
 from shards.manifest import Manifest, Order, Packing, ShardEntry, build_manifest, manifest_json, split_entry
 from shards.permutation import permute
+from shards.row_order import count_pairs
 from shards.writer import hf_files, write_docs, write_shard
 
 SEQ_LEN = 16
@@ -119,13 +120,13 @@ def docs_table(splits: dict[str, dict[int, np.ndarray]]) -> pa.Table:
     return pa.Table.from_pylist(sorted(rows, key=lambda row: row["doc_key"]), schema=docs_schema())
 
 
-def write_shards(root: Path, split: str, contexts: Contexts) -> list[ShardEntry]:
+def write_shards(root: Path, split: str, contexts: Contexts, header: Header = HEADER) -> list[ShardEntry]:
     (root / split).mkdir(parents=True)
     n = len(contexts.num_tokens)
     starts = range(0, n, SHARD_ROWS)
     shards = []
     for number, first in enumerate(starts):
-        schema = context_schema(HEADER, split, number, len(starts))
+        schema = context_schema(header, split, number, len(starts))
         last = min(first + SHARD_ROWS, n)
         batches = [
             context_batch(take(contexts, np.arange(i, min(i + BATCH_ROWS, last))), schema)
@@ -137,23 +138,36 @@ def write_shards(root: Path, split: str, contexts: Contexts) -> list[ShardEntry]
     return shards
 
 
-def write_dataset(root: Path, **changed: Contexts) -> Dataset:
+def write_dataset(
+    root: Path, *, header: Header = HEADER, train_docs: int = 30, docs_files: int = 1, **changed: Contexts
+) -> Dataset:
     """Write a dataset of the splits train and val. `changed` gives a split other contexts than its documents'."""
     rng = np.random.default_rng(7)
-    documents = {"train": make_documents(rng, range(30)), "val": make_documents(rng, range(30, 40))}
+    last = train_docs + train_docs // 3
+    documents = {"train": make_documents(rng, range(train_docs)), "val": make_documents(rng, range(train_docs, last))}
     contexts, entries = {}, {}
     for split, docs in documents.items():
         ordered = make_contexts(docs)
         shuffled = take(ordered, permute(np.arange(len(ordered.num_tokens)), len(ordered.num_tokens), seed=1))
         contexts[split] = changed.get(split, shuffled)
-        entries[split] = split_entry(write_shards(root, split, contexts[split]), docs=len(docs))
+        entries[split] = split_entry(write_shards(root, split, contexts[split], header), docs=len(docs))
     (root / "docs").mkdir()
-    with (root / "docs/docs-00000-of-00001.parquet").open("wb") as sink:
-        docs_entry = write_docs(sink, "docs/docs-00000-of-00001.parquet", docs_table(documents))
+    table = docs_table(documents)
+    each = -(-table.num_rows // docs_files)
+    docs_entries = []
+    for number in range(docs_files):
+        path = f"docs/docs-{number:05}-of-{docs_files:05}.parquet"
+        with (root / path).open("wb") as sink:
+            docs_entries.append(write_docs(sink, path, table.slice(number * each, each)))
     padded = sum(entry.rows * SEQ_LEN - entry.tokens for entry in entries.values())
-    packing = Packing("stream", dropped_tokens=0, padded_tokens=padded, split_docs=0)
-    order = Order("global_permutation", "feistel-v1", 1, 0.0, 0.0)
-    manifest = build_manifest(HEADER, packing, order, entries, [docs_entry])
+    lens = np.concatenate([contexts[split].doc_lens for split in documents])
+    ids = np.concatenate([contexts[split].doc_ids for split in documents])
+    n_tokens = {key: len(tokens) for docs in documents.values() for key, tokens in docs.items()}
+    cut = {key for key, size in zip(ids.tolist(), lens.tolist(), strict=True) if size < n_tokens.get(key, 0)}
+    packing = Packing("stream", dropped_tokens=0, padded_tokens=padded, split_docs=len(cut))
+    pairs = count_pairs(contexts["train"].group_id)
+    order = Order("global_permutation", "feistel-v1", 1, pairs.share, pairs.chance)
+    manifest = build_manifest(header, packing, order, entries, docs_entries)
     for split, entry in entries.items():
         names = [Path(shard.path).name for shard in entry.shards]
         for name, text in hf_files(split, names, manifest.fingerprint, context_columns(SEQ_LEN)).items():

@@ -20,6 +20,18 @@ def test_survives_pickling_and_torchs_rebuilding(kind: type[ShardError]) -> None
     assert str(kind(f"Caught in worker 0: {error}")) == f"Caught in worker 0: {error}"  # with the message alone
 
 
+def test_described_for_programs() -> None:
+    error = ShardCorrupt("unreadable", shard="x", batch=0, offset=8).within("web")
+    message = "web/x, batch 0 at byte 8: unreadable"
+    assert error.described() == {
+        "kind": "ShardCorrupt",
+        "shard": "web/x",
+        "batch": 0,
+        "offset": 8,
+        "message": message,
+    }
+
+
 def test_place_is_optional() -> None:
     assert str(ShardCorrupt("unreadable")) == "unreadable"
     assert str(ShardCorrupt("unreadable", shard="x")) == "x: unreadable"

@@ -12,12 +12,13 @@ from example_dataset import Dataset
 from shards.errors import (
     FingerprintMismatch,
     FormatUnsupported,
+    ManifestCorrupt,
     ManifestInvalid,
     ManifestMissing,
     PathEscape,
     SplitUnknown,
 )
-from shards.manifest import ShardEntry, from_json, manifest_json, parse_manifest, read_manifest
+from shards.manifest import ShardEntry, checksummed_json, from_json, manifest_json, parse_manifest, read_manifest
 
 
 def test_round_trip(dataset: Dataset) -> None:
@@ -47,6 +48,9 @@ def test_missing(tmp_path: Path) -> None:
 def test_unknown_split_names_the_known(dataset: Dataset) -> None:
     with pytest.raises(SplitUnknown, match=r"no split 'test'.*train, val"):
         dataset.manifest.split("test")
+
+
+EMPTY = {"rows": 0, "tokens": 0, "docs": 0, "row_digest": "0" * 32, "shards": []}
 
 
 def set_shard(key: str, value: Any) -> Callable[[dict], None]:
@@ -84,6 +88,7 @@ def set_top(key: str, value: Any) -> Callable[[dict], None]:
         (set_batch("offset", 0), ManifestInvalid, "batch 1: is empty, or overlaps"),
         (set_batch("offset", -8), ManifestInvalid, "-8"),
         (set_batch("bytes", 1 << 40), ManifestInvalid, "overlaps|do not add up"),
+        (lambda content: content["splits"].__setitem__("../x", EMPTY), PathEscape, "x"),
         (lambda content: content.pop("order"), ManifestInvalid, "manifest.json has no 'order'"),
         (
             lambda content: content["docs_table"][0].__setitem__("path", "../docs.parquet"),
@@ -107,4 +112,27 @@ def test_not_a_manifest(text: str) -> None:
 
 def test_an_unknown_key_is_ignored(dataset: Dataset) -> None:
     content = json.loads(manifest_json(dataset.manifest)) | {"note": "added later"}
-    assert parse_manifest(json.dumps(content)) == dataset.manifest
+    with pytest.raises(ManifestCorrupt, match="checksum"):
+        parse_manifest(json.dumps(content))
+    del content["checksum"]
+    for text in (checksummed_json(content), json.dumps(content)):
+        assert parse_manifest(text) == dataset.manifest
+
+
+def test_every_key_is_covered_by_the_checksum(dataset: Dataset) -> None:
+    content = json.loads(manifest_json(dataset.manifest))
+    for key in ("created_by", "run_id", "config_sha256"):
+        with pytest.raises(ManifestCorrupt, match=r"manifest\.json: its checksum"):
+            parse_manifest(json.dumps(content | {key: "another"}))
+
+
+def test_contexts_taken_out(dataset: Dataset) -> None:
+    content = json.loads(manifest_json(dataset.manifest))
+    del content["checksum"]
+    rows = dataset.manifest.splits["train"].rows
+    content["order"]["contexts"] = {"train": rows + 1}
+    assert parse_manifest(json.dumps(content)).order.contexts == {"train": rows + 1}
+    for count in (rows - 1, 1 << 63 | 1):
+        content["order"]["contexts"] = {"train": count}
+        with pytest.raises(ManifestInvalid, match="more rows than its order had contexts"):
+            parse_manifest(json.dumps(content))

@@ -7,19 +7,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
-from example_dataset import BATCH_ROWS, Dataset, docs_table, take, write_dataset
+from example_dataset import BATCH_ROWS, END, Dataset, docs_table, take, write_dataset
 
 from shards.contexts import Contexts
 from shards.errors import (
     DocumentIncomplete,
     DocumentRepeated,
     DocumentUnknown,
+    DocumentUnplaced,
+    FileUnlisted,
+    FileUnreadable,
     FingerprintMismatch,
+    HubFilesMismatch,
+    ManifestCorrupt,
     ManifestMissing,
+    OrderMismatch,
     RowsInvalid,
     SchemaMismatch,
     ShardCorrupt,
+    ShardError,
     ShardMisplaced,
     ShardMissing,
     ShardTruncated,
@@ -27,8 +35,9 @@ from shards.errors import (
     TokenizerMismatch,
     TotalsMismatch,
 )
+from shards.format import docs_schema
 from shards.manifest import Manifest, build_manifest, manifest_json
-from shards.verify import verify
+from shards.verify import bytes_to_read, problems, verify
 from shards.writer import write_docs
 
 
@@ -40,6 +49,84 @@ def test_a_whole_dataset_has_no_problems(dataset: Dataset) -> None:
 def test_no_manifest(copy: Dataset) -> None:
     (copy.root / "manifest.json").unlink()
     assert [type(problem) for problem in verify(copy.root)] == [ManifestMissing]
+
+
+def test_a_manifest_that_says_the_same_in_other_bytes(copy: Dataset) -> None:
+    path = copy.root / "manifest.json"
+    text = path.read_text()
+    path.write_text(text.replace('"seq_len": 16', '"seq_len":  16'))
+    (problem,) = verify(copy.root, full=False)
+    assert type(problem) is ManifestCorrupt
+    assert (problem.shard, problem.offset) == ("manifest.json", text.index('"seq_len": 16') + len('"seq_len": '))
+    path.write_text(text.replace('"checksum"', '"checkzum"'))
+    assert [type(one) for one in verify(copy.root)] == [ManifestCorrupt]
+
+
+@pytest.mark.parametrize("name", ["state.json", "dataset_info.json"])
+def test_the_files_of_hugging_face(copy: Dataset, name: str) -> None:
+    path = copy.root / "val" / name
+    path.write_text(path.read_text().replace(":", " :", 1))
+    (problem,) = verify(copy.root, full=False)
+    assert type(problem) is HubFilesMismatch
+    assert problem.shard == f"val/{name}"
+    path.unlink()
+    assert [str(one) for one in verify(copy.root)] == [f"val/{name}: is missing: copy it again"]
+
+
+@pytest.mark.parametrize("path", ["train/data-00004-of-00005.arrow", "docs/old.parquet", "x/y.arrow", "val/notes.txt"])
+def test_files_that_nobody_lists(copy: Dataset, path: str) -> None:
+    (copy.root / path).parent.mkdir(exist_ok=True)
+    (copy.root / path).touch()
+    (problem,) = verify(copy.root, full=False)
+    assert (type(problem), problem.shard) == (FileUnlisted, path)
+
+
+@pytest.mark.parametrize("path", ["README.md", "_manifest.json", "train/.tmp-x.arrow", ".cache/x.arrow"])
+def test_files_that_may_lie_about(copy: Dataset, path: str) -> None:
+    (copy.root / path).parent.mkdir(exist_ok=True)
+    (copy.root / path).touch()
+    assert verify(copy.root) == []
+
+
+@pytest.mark.parametrize(
+    "path", ["manifest.json", "train/data-00000-of-00004.arrow", "docs/docs-00000-of-00001.parquet"]
+)
+def test_a_directory_in_place_of_a_file(copy: Dataset, path: str) -> None:
+    (copy.root / path).unlink()
+    (copy.root / path).mkdir()
+    for full in (False, True):
+        (problem,) = verify(copy.root, full=full)
+        assert type(problem) is FileUnreadable
+        assert problem.shard == path
+
+
+def test_a_schema_that_is_damaged_is_not_another_shard(copy: Dataset) -> None:
+    """Its number, its run, or what makes it a schema: the batches after it are the right ones."""
+    shard = copy.manifest.splits["train"].shards[1]
+    content = (copy.root / shard.path).read_bytes()
+    for found in (b"1/4", b"sequitur.run_id", b"input_ids", b"\xff\xff\xff\xff"):
+        damaged = bytearray(content)
+        damaged[content.index(found)] ^= 3
+        (copy.root / shard.path).write_bytes(damaged)
+        for full in (False, True):
+            (problem,) = verify(copy.root, full=full)
+            assert (type(problem), problem.shard, problem.offset) == (ShardCorrupt, shard.path, 0)
+
+
+def test_the_end_mark(copy: Dataset) -> None:
+    shard = copy.manifest.splits["train"].shards[1]
+    content = bytearray((copy.root / shard.path).read_bytes())
+    content[-1] ^= 1
+    (copy.root / shard.path).write_bytes(content)
+    (problem,) = verify(copy.root)
+    assert (type(problem), problem.batch, problem.offset) == (ShardCorrupt, None, shard.bytes - 8)
+
+
+def test_what_is_read_is_told(dataset: Dataset) -> None:
+    told: list[int] = []
+    assert list(problems(dataset.root, progress=told.append)) == []
+    assert sum(told) == bytes_to_read(dataset.root)
+    assert bytes_to_read(dataset.root / "none") == 0
 
 
 def cut(root: Path, dataset: Dataset) -> None:
@@ -110,6 +197,11 @@ def test_problems_of_all_shards_are_listed(copy: Dataset) -> None:
     assert [problem.batch for problem in verify(copy.root)] == [0, 1, 0, 1]
 
 
+def only(kind: type[ShardError], found: list[ShardError]) -> ShardError:
+    (problem,) = (one for one in found if type(one) is kind)
+    return problem
+
+
 def rewrite(root: Path, manifest: Manifest, **changed: object) -> None:
     parts = {f.name: getattr(manifest, f.name) for f in dataclasses.fields(manifest) if f.name != "fingerprint"}
     (root / "manifest.json").write_text(manifest_json(build_manifest(**(parts | changed))))
@@ -131,6 +223,36 @@ def test_packing_counts(copy: Dataset, key: str, message: str) -> None:
     rewrite(copy.root, copy.manifest, packing=dataclasses.replace(copy.manifest.packing, **{key: 999}))
     (problem,) = verify(copy.root)
     assert message in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "message"),
+    [
+        ("packing", "split_docs", "documents are split, the manifest says 999"),
+        ("order", "adjacent_same_group", "the manifest says 999"),
+        ("order", "expected_by_chance", "the manifest says 999"),
+    ],
+)
+def test_figures(copy: Dataset, part: str, key: str, message: str) -> None:
+    rewrite(copy.root, copy.manifest, **{part: dataclasses.replace(getattr(copy.manifest, part), **{key: 999})})
+    (problem,) = verify(copy.root)
+    assert isinstance(problem, TotalsMismatch)
+    assert message in str(problem)
+
+
+def test_a_document_in_no_context(copy: Dataset) -> None:
+    documents = {"train": copy.documents | {99: np.array([END], np.uint32)}}
+    (entry,) = copy.manifest.docs_table
+    table = docs_table(documents)
+    val = pa.array(["val" if 30 <= key < 40 else "train" for key in table["doc_key"].to_pylist()])
+    sink = io.BytesIO()
+    entry = write_docs(sink, entry.path, table.set_column(table.num_columns - 1, docs_schema().field("split"), val))
+    (copy.root / entry.path).write_bytes(sink.getvalue())
+    packing = dataclasses.replace(copy.manifest.packing, dropped_tokens=1)
+    rewrite(copy.root, copy.manifest, docs_table=[entry], packing=packing)
+    (problem,) = verify(copy.root)
+    assert type(problem) is DocumentUnplaced
+    assert "doc_key 99" in str(problem)
 
 
 def test_document_count(copy: Dataset) -> None:
@@ -173,16 +295,16 @@ def test_a_context_placed_twice_in_place_of_another(dataset: Dataset, tmp_path: 
     contexts = dataset.contexts["train"]
     rows = np.arange(len(contexts.num_tokens))
     rows[BATCH_ROWS] = 0
-    problem = verify(write_dataset(tmp_path / "x", train=take(contexts, rows)).root)[0]
-    assert type(problem) is DocumentRepeated
+    found = verify(write_dataset(tmp_path / "x", train=take(contexts, rows)).root)
+    problem = only(DocumentRepeated, found)
     assert problem.batch in (0, 1)
+    assert OrderMismatch in {type(one) for one in found}
 
 
 def test_a_context_lost(dataset: Dataset, tmp_path: Path) -> None:
     contexts = dataset.contexts["train"]
     lost = take(contexts, np.arange(1, len(contexts.num_tokens)))
-    problem = verify(write_dataset(tmp_path / "x", train=lost).root)[0]
-    assert type(problem) is DocumentIncomplete
+    problem = only(DocumentIncomplete, verify(write_dataset(tmp_path / "x", train=lost).root))
     assert f"{contexts.num_tokens[0]} tokens of documents are in no context" in str(problem)
 
 

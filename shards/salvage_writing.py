@@ -1,0 +1,156 @@
+"""Writing what was found whole: its rows as new shards, its documents, and a manifest of what is left."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice, pairwise
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from shards.atomic import writing
+from shards.contexts import batch_contexts, context_batch
+from shards.format import (
+    BATCH_ROWS,
+    MANIFEST_NAME,
+    TOKENIZER_NAME,
+    context_columns,
+    context_schema,
+    docs_schema,
+    shard_name,
+)
+from shards.manifest import FileEntry, Manifest, Order, Packing, ShardEntry, build_manifest, split_entry
+from shards.placement import Docs, Placement, count, find_documents, repeated_tokens
+from shards.row_order import count_pairs
+from shards.salvage_reading import Whole, map_file
+from shards.side_files import hashed_file_problems
+from shards.verify import Progress
+from shards.writer import hf_files, plan_shards, write_docs, write_shard
+
+
+class Copied(NamedTuple):
+    """What is known of the rows written so far."""
+
+    placement: Placement
+    groups: dict[str, list[NDArray[np.uint64]]]
+
+
+def write_split(
+    target: Path, manifest: Manifest, split: str, whole: Sequence[Whole], copied: Copied, progress: Progress
+) -> list[ShardEntry]:
+    """Write the kept rows of a split as shards of about the size that they had."""
+    old = manifest.splits[split].shards
+    rows = sum(one.rows for one in whole)
+    plan = plan_shards(rows, manifest.header.seq_len, max(shard.bytes for shard in old), len(old))
+    written = []
+    stream = _batches(manifest, split, whole, copied, progress)
+    for number, (_, shard_rows) in enumerate(plan):
+        schema = context_schema(manifest.header, split, number, len(plan))
+        path = f"{split}/{shard_name(number, len(plan))}"
+        with writing(target / path) as file:
+            written.append(write_shard(file, path, islice(stream, -(-shard_rows // BATCH_ROWS)), schema))
+    return written
+
+
+def _batches(
+    manifest: Manifest, split: str, whole: Sequence[Whole], copied: Copied, progress: Progress
+) -> Iterator[pa.RecordBatch]:
+    """The kept rows in batches of `BATCH_ROWS`, the last of what is left. Memory: three batches or so."""
+    columns = context_columns(manifest.header.seq_len)
+    waiting: list[pa.RecordBatch] = []
+    for one in whole:
+        batch = one.shard.batches[one.number]
+        message = map_file(one.file).slice(batch.offset, batch.bytes)
+        rows = pa.ipc.read_record_batch(message, columns)
+        waiting.append(rows if one.kept is None else rows.filter(pa.array(one.kept)))
+        progress(batch.bytes)
+        while sum(part.num_rows for part in waiting) >= BATCH_ROWS or (one is whole[-1] and waiting):
+            table = pa.Table.from_batches(waiting)
+            (first,) = table.slice(0, BATCH_ROWS).combine_chunks().to_batches()
+            waiting = table.slice(BATCH_ROWS).to_batches()
+            contexts = batch_contexts(first)
+            copied.placement.add(split, one.shard, one.number, contexts)
+            copied.groups.setdefault(split, []).append(contexts.group_id.copy())
+            yield context_batch(contexts, columns)
+
+
+def finish(
+    source: Path,
+    target: Path,
+    manifest: Manifest,
+    shards: dict[str, list[ShardEntry]],
+    copied: Copied,
+    files: Sequence[FileEntry],
+    docs: Docs,
+) -> Manifest:
+    """Write what belongs to the shards, and return the manifest."""
+    pieces = copied.placement.pieces(list(shards))
+    kept = np.isin(docs.key, pieces.key)
+    docs_table = _write_docs(source, target, files, kept)
+    here = Docs(docs.key[kept], docs.n_tokens[kept], docs.split[kept])
+    doc, _ = find_documents(here, pieces.key)
+    splits = {
+        split: split_entry(entries, len(np.unique(doc[pieces.split == i])))
+        for i, (split, entries) in enumerate(shards.items())
+    }
+    counts, old = count(here, doc, pieces, repeated_tokens(doc, pieces)), manifest.packing
+    elsewhere = min(old.elsewhere_tokens, counts.missing)  # which of the missing ones are, cannot be known any more
+    cells = manifest.header.seq_len * sum(entry.rows for entry in splits.values())
+    packing = Packing(
+        old.policy,
+        dropped_tokens=counts.missing - elsewhere,
+        padded_tokens=cells - sum(entry.tokens for entry in splits.values()),
+        split_docs=counts.split_docs,
+        repeated_tokens=counts.repeated_tokens if old.repeated_tokens else 0,
+        elsewhere_tokens=elsewhere,
+    )
+    groups = copied.groups.get("train") or next(iter(copied.groups.values()))
+    order = _order(manifest, np.concatenate(groups))
+    new = build_manifest(manifest.header, packing, order, splits, docs_table, _copy_removals(source, target, manifest))
+    for split, entry in splits.items():
+        names = [PurePosixPath(shard.path).name for shard in entry.shards]
+        for name, text in hf_files(split, names, new.fingerprint, context_columns(manifest.header.seq_len)).items():
+            write(target / split / name, text.encode())
+    if (source / TOKENIZER_NAME).is_file():
+        write(target / TOKENIZER_NAME, (source / TOKENIZER_NAME).read_bytes())
+    return new
+
+
+def _copy_removals(source: Path, target: Path, manifest: Manifest) -> list[FileEntry]:
+    """Copy the records of what was removed before; those that are damaged are left out."""
+    whole = [file for file in manifest.removals if not any(hashed_file_problems(source, file, MANIFEST_NAME))]
+    for file in whole:
+        write(target / file.path, (source / file.path).read_bytes())
+    return whole
+
+
+def _order(manifest: Manifest, groups: NDArray[np.uint64]) -> Order:
+    """The old order, with how many contexts there were, and how the rows that are left lie."""
+    pairs = count_pairs(groups)
+    there_were = {split: entry.rows for split, entry in manifest.splits.items()} | (manifest.order.contexts or {})
+    return replace(
+        manifest.order, adjacent_same_group=pairs.share, expected_by_chance=pairs.chance, contexts=there_were
+    )
+
+
+def _write_docs(source: Path, target: Path, files: Sequence[FileEntry], kept: NDArray[np.bool_]) -> list[FileEntry]:
+    """Write the kept rows of the documents table, a file for each that has any."""
+    ends = np.cumsum([0, *(file.rows for file in files)])
+    masks = [kept[first:last] for first, last in pairwise(ends)]
+    left = [(file, mask) for file, mask in zip(files, masks, strict=True) if mask.any()]
+    entries = []
+    for number, (file, mask) in enumerate(left):
+        path = f"docs/docs-{number:05}-of-{len(left):05}.parquet"
+        table = pq.read_table(source / file.path, schema=docs_schema()).filter(pa.array(mask))
+        with writing(target / path) as sink:
+            entries.append(write_docs(sink, path, table))
+    return entries
+
+
+def write(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all."""
+    with writing(path) as file:
+        file.write(content)
