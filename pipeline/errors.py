@@ -61,8 +61,16 @@ class ModelError(SequiturError):
     """A tokenizer or an embedding model cannot be loaded."""
 
 
+class DocumentUnknown(SequiturError):
+    """A name fits no document of a run, or several."""
+
+
 class LedgerImbalance(SequiturError):
     """Documents or tokens were lost or counted twice: a defect, never to be ignored."""
+
+
+class RemovalsUndone(SequiturError):
+    """Making the shards anew would bring back documents that were removed from them."""
 
 
 class StageFailed(SequiturError):

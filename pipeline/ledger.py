@@ -1,7 +1,8 @@
 """The ledger: the proof that nothing was lost and nothing counted twice, per source and in all.
 
-records read = rejected + dropped by each rule + duplicates of each kind + placed in contexts
+records read = rejected + dropped by each rule + duplicates of each kind + placed in contexts + removed since
 tokens of the placed documents + tokens repeated by the order = tokens in shards + tokens dropped by the packing policy
+tokens of the removed documents = tokens that the removal records tell
 characters read = characters refined + removed by each operation − added by each operation, where text is refined
 """
 
@@ -51,10 +52,13 @@ class Ledger:
     rejected: Counter[str] = field(default_factory=Counter)
     dropped: dict[str, Counter[str]] = field(default_factory=dict)
     placed: Counter[str] = field(default_factory=Counter)
+    removed: Counter[str] = field(default_factory=Counter)  # placed once, and taken out of the shards since
     tokens_of_placed: int = 0
     tokens_in_shards: int = 0
     tokens_dropped: int = 0
     tokens_repeated: int = 0  # of documents that an order for comparison reads more than once, beyond the first time
+    tokens_of_removed: int = 0
+    tokens_removed: int = 0  # by the removal records
     characters: Characters | None = None
 
     def drop(self, source: str, reason: str, count: int) -> None:
@@ -63,7 +67,7 @@ class Ledger:
 
     @property
     def sources(self) -> list[str]:
-        return sorted({*self.read, *self.rejected, *self.dropped, *self.placed})
+        return sorted({*self.read, *self.rejected, *self.dropped, *self.placed, *self.removed})
 
     @property
     def reasons(self) -> Counter[str]:
@@ -78,17 +82,22 @@ class Ledger:
         found = []
         for source in self.sources:
             lost = self.dropped.get(source, Counter()).total()
-            accounted = self.rejected[source] + lost + self.placed[source]
+            accounted = self.rejected[source] + lost + self.placed[source] + self.removed[source]
             if self.read[source] != accounted:
                 found.append(
                     f"source {source}: {self.read[source]:,} records read, {accounted:,} accounted for "
-                    f"({self.rejected[source]:,} rejected, {lost:,} dropped, {self.placed[source]:,} placed)"
+                    f"({self.rejected[source]:,} rejected, {lost:,} dropped, {self.placed[source]:,} placed"
+                    + (f", {self.removed[source]:,} removed)" if self.removed else ")")
                 )
         if self.tokens_of_placed + self.tokens_repeated != self.tokens_in_shards + self.tokens_dropped:
             repeated = f" and {self.tokens_repeated:,} repeated" if self.tokens_repeated else ""
             found.append(
                 f"{self.tokens_of_placed:,} tokens of placed documents{repeated}, {self.tokens_in_shards:,} in shards "
                 f"and {self.tokens_dropped:,} dropped"
+            )
+        if self.tokens_of_removed != self.tokens_removed:
+            found.append(
+                f"{self.tokens_of_removed:,} tokens of removed documents, {self.tokens_removed:,} in removal records"
             )
         return found + (self.characters.problems() if self.characters else [])
 
@@ -108,12 +117,14 @@ class Ledger:
                 "rejected": self.rejected.total(),
                 "dropped": dict(sorted(self.reasons.items())),
                 "placed": self.placed.total(),
+                **({"removed": self.removed.total()} if self.removed else {}),
             },
             "tokens": {
                 "of_placed_documents": self.tokens_of_placed,
                 "repeated": self.tokens_repeated,
                 "in_shards": self.tokens_in_shards,
                 "dropped_by_packing": self.tokens_dropped,
+                **({"removed": self.tokens_removed} if self.removed else {}),
             },
             **({"characters": self.characters.to_json()} if self.characters else {}),
             "sources": {source: self._of(source) for source in self.sources},
@@ -125,4 +136,5 @@ class Ledger:
             "rejected": self.rejected[source],
             "dropped": dict(sorted(self.dropped.get(source, Counter()).items())),
             "placed": self.placed[source],
+            **({"removed": self.removed[source]} if self.removed else {}),
         }

@@ -164,6 +164,7 @@ class Stage:
         beside: other artifacts that it makes on the way, finished before its own.
         wanted: whether the configuration asks for it; else the recipe is run without it.
         also: artifacts that it reads besides, under this configuration.
+        guard: raises where making the artifact anew would undo what was done to it since it was made.
     """
 
     name: str
@@ -177,6 +178,7 @@ class Stage:
     beside: tuple[str, ...] = ()
     wanted: Callable[[Run], bool] = lambda run: True
     also: Callable[[Run], tuple[str, ...]] = lambda run: ()
+    guard: Callable[[Run], None] = lambda run: None
 
     def parents_of(self, run: Run) -> tuple[str, ...]:
         """The artifacts that it reads in this run."""
@@ -224,6 +226,7 @@ def execute(stage: Stage, run: Run, marks: Mapping[str, str]) -> None:
     if is_done(stage, run, mark):
         run.progress.say(f"{stage.name:<10} done before")
         return
+    stage.guard(run)
     estimate = stage.estimate(run)
     announced = announce(stage, run, estimate)
     state = {"stage": stage.name, "fingerprint": mark, "state": "running", "announced_bytes": announced}

@@ -77,6 +77,11 @@ class Directory:
             raise from_storage(error, root) from error
         return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
+    def files(self) -> list[str]:
+        """The names of all files here and below, from here, sorted; none where it is absent."""
+        root = self.path()
+        return sorted(str(path).removeprefix(f"{root}/") for path in self._located[0].find(root))
+
     def make(self) -> None:
         try:
             self._located[0].makedirs(self.path(), exist_ok=True)

@@ -65,6 +65,8 @@ def _waterfall(ledger: Mapping[str, Any]) -> Table:
     table.add_column("share", justify="right")
     rows = [("read", records["read"]), ("- rejected", records["rejected"])]
     rows += [(f"- {reason}", count) for reason, count in records["dropped"].items()]
+    if records.get("removed"):
+        rows.append(("- removed from the shards", records["removed"]))
     for name, count in [*rows, ("placed", records["placed"])]:
         table.add_row(Text(name), f"{count:,}", f"{count / max(records['read'], 1):.1%}")
     return table
@@ -94,6 +96,7 @@ def _in_short(counts: Mapping[str, Any]) -> dict[str, int]:
         "rejected": counts["rejected"],
         "by rules": sum(counts["dropped"].values()) - copies,
         "duplicates": copies,
+        **({"removed": counts["removed"]} if "removed" in counts else {}),
         "placed": counts["placed"],
     }
 

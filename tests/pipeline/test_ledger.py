@@ -83,6 +83,26 @@ def test_repeated_tokens_stand_in_the_shards_too(ledger: Ledger) -> None:
     assert ledger.problems() == ["100 tokens of placed documents and 40 repeated, 136 in shards and 3 dropped"]
 
 
+def test_removed_documents_are_a_class_of_their_own(ledger: Ledger) -> None:
+    ledger.placed.update(web=-1)
+    ledger.removed.update(web=1)
+    ledger.tokens_of_placed, ledger.tokens_in_shards = 80, 77
+    ledger.tokens_of_removed = ledger.tokens_removed = 20
+    ledger.check()
+    written = ledger.to_json()
+    assert (written["records"]["placed"], written["records"]["removed"]) == (4, 1)
+    assert (written["sources"]["web"]["removed"], written["sources"]["books"]["removed"]) == (1, 0)
+    assert written["tokens"]["removed"] == 20
+
+    ledger.tokens_removed += 1
+    ledger.removed.update(books=1)
+
+    assert ledger.problems() == [
+        "source books: 3 records read, 4 accounted for (0 rejected, 1 dropped, 2 placed, 1 removed)",
+        "20 tokens of removed documents, 21 in removal records",
+    ]
+
+
 def test_characters_that_refining_lost_are_found(ledger: Ledger) -> None:
     ledger.characters = Characters(read=50, refined=44)
     ledger.characters.removed.update(edit_1=8, redact_ip=7)

@@ -1,0 +1,205 @@
+"""Taking documents out of finished shards: their tokens, their rows of docs/, and nothing else.
+
+What is rewritten goes under new names, then the removal record, and then manifest.json by one rename: a reader finds
+the old dataset or the new one, whenever the writer is killed. Files that are no longer listed are deleted last; what a
+killed call left is cleared by the next one, whatever it removes. tokenizer.json stays: it was trained before.
+
+    removals/removal-00001.json    what was asked, the ids and tokens of the documents, what became of the files
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from os import PathLike
+from pathlib import Path
+from typing import Literal
+
+from shards.atomic import TEMPORARY, writing
+from shards.errors import ShardError
+from shards.families import dataset_entry, families_json, read_families_file
+from shards.find import Advance, Query, common_unknown, dataset_directories, refuse_unknown, select
+from shards.format import FAMILIES_NAME, MANIFEST_NAME
+from shards.manifest import Manifest, manifest_json, read_manifest
+from shards.removal_plan import Plan, make_plan
+from shards.removal_record import without_removed
+from shards.removal_writing import settle, write_removal
+
+Contexts = Literal["repack", "drop"]
+_REMEDY = "correct them, or add --missing-ok where not all need be here"
+
+
+class RemovalRefused(ShardError, ValueError):
+    """Nothing was changed: nothing to train on would be left, the dataset is one of several that hold the documents
+    together, or another process is removing."""
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What a removal did, or would do, to one dataset; `directory` is the dataset's, below that of families.json.
+
+    `tokens` are those of the documents asked for, in contexts. `other_documents` lie in no context any more because all
+    of theirs were dropped, and `other_tokens` are all tokens that documents not asked for lost. `contexts_changed`
+    are shorter now, `contexts_gone` are no more, of `next_tokens_gone` only the token after them is gone.
+    `fingerprint_after` and `record` are None where nothing was written.
+    """
+
+    directory: str
+    documents: int
+    tokens: int
+    other_documents: int
+    other_tokens: int
+    contexts_changed: int
+    contexts_gone: int
+    next_tokens_gone: int
+    shards: int
+    shards_rewritten: int
+    fingerprint_before: str
+    fingerprint_after: str | None
+    record: str | None
+
+
+def remove(
+    root: str | PathLike[str],
+    query: Query,
+    *,
+    contexts: Contexts = "repack",
+    missing_ok: bool = False,
+    dry_run: bool = False,
+    advance: Advance = lambda step, done, total: None,
+) -> list[Removal]:
+    """Take the documents that `query` names out of the dataset in `root`, or out of all that its families.json lists.
+
+    - contexts "repack": their pieces are cut out, the rest of a context moves up, and its tail is padded; a context
+      that holds nothing else is left out. "drop": every context that holds one of them is left out whole, and other
+      documents lose the tokens that they had there.
+    - missing_ok: names that no document has are passed over, as a request over several datasets needs it. Otherwise
+      they raise DocumentUnknown, unless an earlier removal took them out.
+    - dry_run: nothing is written.
+    - advance: told what is being done, how much of it is done, and how much there is.
+
+    Returns what was done to each dataset that held one of the documents. Rewrites only the shards that hold a token of
+    theirs, after checking the CRC-32 of each batch; the columns of pieces are read in all shards. Disk: as much again
+    as the shards rewritten, until the old ones are deleted.
+
+    Raises RemovalRefused, DocumentUnknown, and the named errors of damage.
+    """
+    base = Path(root)
+    directories = dataset_directories(base)
+    _refuse_part(base)
+    with _alone(base):
+        if not dry_run:
+            for directory in directories:
+                settle(base / directory, read_manifest(base / directory))
+        manifests = {directory: read_manifest(base / directory) for directory in directories}
+        plans = _plans(base, manifests, query, contexts, missing_ok, advance)
+        _refuse_nothing_left(base, manifests, plans)
+        done = []
+        for directory, plan in plans.items():
+            written = None if dry_run else _write(base / directory, manifests[directory], plan, query, advance)
+            done.append(_told(directory, manifests[directory], plan, written))
+        if not dry_run:
+            _renew_families(base)
+    return done
+
+
+def _plans(
+    base: Path, manifests: dict[str, Manifest], query: Query, contexts: Contexts, missing_ok: bool, advance: Advance
+) -> dict[str, Plan]:
+    chosen = {directory: select(base / directory, manifest, query) for directory, manifest in manifests.items()}
+    if not missing_ok:
+        unknown = common_unknown([one.unknown for one in chosen.values()])
+        for directory, manifest in manifests.items():
+            unknown = without_removed(base / directory, manifest, unknown)
+        refuse_unknown(unknown, query, _REMEDY)
+    drop = contexts == "drop"
+    return {
+        directory: make_plan(base / directory, manifests[directory], asked, drop=drop, advance=advance)
+        for directory, asked in chosen.items()
+        if len(asked.key)
+    }
+
+
+def _write(root: Path, manifest: Manifest, plan: Plan, query: Query, advance: Advance) -> Manifest:
+    try:
+        new = write_removal(root, manifest, plan, query, advance)
+        with writing(root / MANIFEST_NAME) as file:
+            file.write(manifest_json(new).encode())
+    finally:
+        settle(root, read_manifest(root))  # the old one's files, if it did not come to the renaming
+    return new
+
+
+def _told(directory: str, manifest: Manifest, plan: Plan, new: Manifest | None) -> Removal:
+    changes = plan.rows
+    starts = {name: [0, *accumulate(shard.rows for shard in split.shards)] for name, split in manifest.splits.items()}
+    rewritten = sum(
+        int(changes[name].touched[first:last].any()) for name, rows in starts.items() for first, last in pairwise(rows)
+    )
+    return Removal(
+        directory=directory,
+        documents=len(plan.asked.key),
+        tokens=plan.tokens,
+        other_documents=len(plan.gone),
+        other_tokens=plan.other_tokens,
+        contexts_changed=sum(int((change.changed & ~change.emptied).sum()) for change in changes.values()),
+        contexts_gone=sum(int(change.emptied.sum()) for change in changes.values()),
+        next_tokens_gone=sum(int(change.unfollowed.sum()) for change in changes.values()),
+        shards=sum(len(split.shards) for split in manifest.splits.values()),
+        shards_rewritten=rewritten,
+        fingerprint_before=manifest.fingerprint,
+        fingerprint_after=None if new is None else new.fingerprint,
+        record=None if new is None else new.removals[-1].path,
+    )
+
+
+def _refuse_part(base: Path) -> None:
+    """A dataset that a families.json lists shares its documents, or their family, with the others."""
+    here = base.resolve()
+    for parent in list(here.parents)[:2]:
+        directory = here.relative_to(parent).as_posix()
+        if (parent / FAMILIES_NAME).is_file() and directory in dataset_directories(parent):
+            raise RemovalRefused(
+                f"{base} is one of the datasets in {parent / FAMILIES_NAME}: give {parent}, so that none keeps a part"
+            )
+
+
+def _refuse_nothing_left(base: Path, manifests: dict[str, Manifest], plans: dict[str, Plan]) -> None:
+    left = 0
+    for directory, manifest in manifests.items():
+        for split in manifest.splits.keys() & {"train"} or manifest.splits:
+            gone = int(plans[directory].rows[split].emptied.sum()) if directory in plans else 0
+            left += manifest.splits[split].rows - gone
+    if not left:
+        raise RemovalRefused(f"{base}: no context would be left to train on; delete the directory instead")
+
+
+def _renew_families(base: Path) -> None:
+    """Have families.json list the datasets as they are now."""
+    if dataset_directories(base) == [""]:
+        return
+    (base / f"{TEMPORARY}{FAMILIES_NAME}").unlink(missing_ok=True)
+    families = read_families_file(base)
+    datasets = [
+        dataset_entry(one.family, one.directory, read_manifest(base / one.directory)) for one in families.datasets
+    ]
+    if tuple(datasets) != families.datasets:
+        with writing(base / FAMILIES_NAME) as file:
+            file.write(families_json(datasets, families.router).encode())
+
+
+@contextmanager
+def _alone(base: Path) -> Iterator[None]:
+    """Holds a lock on the directory, which the kernel lets go when its holder dies. Leaves no file."""
+    import fcntl
+
+    descriptor = os.open(base, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RemovalRefused(f"{base}: another process is removing documents here; wait for it") from error
+    else:
+        yield
+    finally:
+        os.close(descriptor)

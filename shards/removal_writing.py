@@ -1,0 +1,191 @@
+"""Writing a planned removal: new shards, new files of docs/, the record; and clearing what is no longer listed."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from shards.atomic import TEMPORARY, writing
+from shards.contexts import Contexts, context_batch
+from shards.documents import read_documents
+from shards.find import Advance, Query
+from shards.format import MANIFEST_NAME, context_columns, context_schema, docs_schema, shard_name
+from shards.manifest import FileEntry, Manifest, ShardEntry, SplitEntry, build_manifest, fingerprint, split_entry
+from shards.pieces import contains, shard_batches
+from shards.removal_counts import RowChange
+from shards.removal_plan import Plan, going
+from shards.removal_record import FOLDER, Record, SplitRows, asked_of, read_record, record_json, record_path
+from shards.repack import without_pieces
+from shards.writer import hf_files, write_docs, write_shard
+
+_HF_FILES = ("state.json", "dataset_info.json")
+
+
+def write_removal(root: Path, manifest: Manifest, plan: Plan, query: Query, advance: Advance) -> Manifest:
+    """Write what `plan` changes under new names, and the record of it; the manifest that lists them is returned, not
+    written. Holds one batch of contexts at a time, about three times."""
+    replaced: dict[str, str | None] = {}
+    splits: dict[str, SplitEntry] = {}
+    for name in manifest.splits:
+        shards = _write_split(root, manifest, name, plan, replaced, advance)
+        if shards:
+            splits[name] = split_entry(shards, plan.docs[name])
+    docs = _write_docs(root, manifest, plan, replaced)
+    record = _record(manifest, plan, query, splits, replaced)
+    content = record_json(record)
+    path = record_path(record.number)
+    with writing(root / path) as file:
+        file.write(content)
+    names = len(record.documents) + len(record.other_documents)
+    entry = FileEntry(path, len(content), names, hashlib.sha256(content).hexdigest())
+    return build_manifest(manifest.header, plan.packing, plan.order, splits, docs, (*manifest.removals, entry))
+
+
+def settle(root: Path, manifest: Manifest) -> None:
+    """Make the files in `root` those of `manifest`, its own: what an unfinished removal wrote goes, and what the last
+    finished one replaced; Hugging Face's two files of each split are renewed. Doing it twice does no harm."""
+    number = len(manifest.removals) + 1
+    ours = re.compile(rf"{re.escape(TEMPORARY)}.*|.*-r{number:05}\.(arrow|parquet)|removal-{number:05}\.json")
+    for folder in (*manifest.splits, "docs", FOLDER):
+        if (root / folder).is_dir():
+            for path in sorted((root / folder).iterdir()):
+                if ours.fullmatch(path.name):
+                    path.unlink()
+    (root / f"{TEMPORARY}{MANIFEST_NAME}").unlink(missing_ok=True)
+    for split, entry in manifest.splits.items():
+        names = [PurePosixPath(shard.path).name for shard in entry.shards]
+        columns = context_columns(manifest.header.seq_len)
+        for name, text in hf_files(split, names, manifest.fingerprint, columns).items():
+            path = root / split / name
+            if not path.is_file() or path.read_bytes() != text.encode():
+                with writing(path) as file:
+                    file.write(text.encode())
+    if manifest.removals:
+        _delete_replaced(root, manifest)
+
+
+def _delete_replaced(root: Path, manifest: Manifest) -> None:
+    listed = {shard.path for split in manifest.splits.values() for shard in split.shards}
+    listed |= {file.path for file in manifest.docs_table}
+    replaced = read_record(root, manifest.removals[-1]).replaced
+    for old in sorted(replaced.keys() - listed):
+        (root / old).unlink(missing_ok=True)
+    for folder in sorted({PurePosixPath(old).parts[0] for old in replaced} - manifest.splits.keys() - {"docs"}):
+        for name in _HF_FILES:
+            (root / folder / name).unlink(missing_ok=True)
+        with suppress(OSError):  # it may hold something of the user's
+            (root / folder).rmdir()
+
+
+def _write_split(
+    root: Path, manifest: Manifest, split: str, plan: Plan, replaced: dict[str, str | None], advance: Advance
+) -> list[ShardEntry]:
+    """The shards of a split after the removal. Where one is left empty, the others count anew, and are all rewritten,
+    for each says which of how many it is."""
+    shards, change, number = manifest.splits[split].shards, plan.rows[split], len(manifest.removals) + 1
+    ends = np.cumsum([shard.rows for shard in shards])
+    rows = [slice(end - shard.rows, end) for end, shard in zip(ends.tolist(), shards, strict=True)]
+    left = [i for i, here in enumerate(rows) if not change.emptied[here].all()]
+    todo = sum(1 for i in left if len(left) < len(shards) or change.touched[rows[i]].any())
+    replaced.update((shards[i].path, None) for i in range(len(shards)) if i not in left)
+    entries: list[ShardEntry] = []
+    done = 0
+    for place, i in enumerate(left):
+        if len(left) == len(shards) and not change.touched[rows[i]].any():
+            entries.append(shards[i])
+            continue
+        advance(f"write {split}", done, todo)
+        path = f"{split}/{_renamed(shard_name(place, len(left)), number)}"
+        schema = context_schema(manifest.header, split, place, len(left))
+        blocks = _contexts(root, manifest, split, i, plan, change.at(rows[i]))
+        batches = (context_batch(contexts, schema) for contexts in blocks if len(contexts.num_tokens))
+        with writing(root / path) as file:
+            entries.append(write_shard(file, path, batches, schema))
+        replaced[shards[i].path] = path
+        done += 1
+    return entries
+
+
+def _contexts(
+    root: Path, manifest: Manifest, split: str, number: int, plan: Plan, change: RowChange
+) -> Iterator[Contexts]:
+    """The batches of a shard without what goes; `change` is of its rows."""
+    first = 0
+    for contexts in shard_batches(root, manifest, split, number, check=True):
+        rows = slice(first, first + len(contexts.num_tokens))
+        first = rows.stop
+        followed = contexts.next_valid & ~change.unfollowed[rows]
+        contexts = contexts._replace(group_id=change.group_id[rows], next_valid=followed)
+        goes = going(plan.asked.key, contexts, plan.drop)
+        yield without_pieces(contexts, goes, manifest.header.special_ids.pad) if goes.any() else contexts
+
+
+def _write_docs(root: Path, manifest: Manifest, plan: Plan, replaced: dict[str, str | None]) -> list[FileEntry]:
+    entries, number = [], len(manifest.removals) + 1
+    for file in manifest.docs_table:
+        batches = read_documents(root, replace(manifest, docs_table=(file,)), docs_schema().names)
+        docs = pa.concat_tables(
+            [docs_schema().empty_table(), *(pa.table(batch.columns, schema=docs_schema()) for batch in batches)]
+        )
+        key = docs.column("doc_key").to_numpy()
+        lost, alone = contains(plan.lost, key), contains(plan.uncompared, key)
+        if not lost.any() and not alone.any():
+            entries.append(file)
+            continue
+        left = _without_cosines(docs, alone).filter(pa.array(~lost))
+        replaced[file.path] = None
+        if left.num_rows:
+            path = f"docs/{_renamed(PurePosixPath(file.path).name, number)}"
+            with writing(root / path) as sink:
+                entries.append(write_docs(sink, path, left))
+            replaced[file.path] = path
+    return entries
+
+
+def _without_cosines(docs: pa.Table, alone: NDArray[np.bool_]) -> pa.Table:
+    index = docs.schema.get_field_index("cosine_to_previous")
+    cosine = pc.if_else(pa.array(alone), pa.scalar(None, pa.float32()), docs.column(index))
+    return docs.set_column(index, docs.schema.field(index), cosine)
+
+
+def _record(
+    manifest: Manifest, plan: Plan, query: Query, splits: dict[str, SplitEntry], replaced: dict[str, str | None]
+) -> Record:
+    changes = plan.rows.values()
+    return Record(
+        number=len(manifest.removals) + 1,
+        contexts="drop" if plan.drop else "repack",
+        asked=asked_of(query, plan.asked.unknown),
+        documents=dict(zip(plan.asked.doc_id, plan.asked.n_tokens.tolist(), strict=True)),
+        other_documents=plan.gone,
+        tokens=plan.tokens,
+        other_tokens=plan.other_tokens,
+        contexts_changed=sum(int((change.changed & ~change.emptied).sum()) for change in changes),
+        contexts_gone=sum(int(change.emptied.sum()) for change in changes),
+        next_tokens_gone=sum(int(change.unfollowed.sum()) for change in changes),
+        splits={
+            name: SplitRows(
+                split.rows,
+                splits[name].rows if name in splits else 0,
+                split.tokens,
+                splits[name].tokens if name in splits else 0,
+            )
+            for name, split in manifest.splits.items()
+        },
+        replaced=replaced,
+        fingerprint_before=manifest.fingerprint,
+        fingerprint_after=fingerprint(manifest.header, splits),
+    )
+
+
+def _renamed(name: str, number: int) -> str:
+    """A file name that tells the removal that wrote it: data-00003-of-00064-r00001.arrow."""
+    stem, dot, suffix = name.rpartition(".")
+    return f"{re.sub(r'-r[0-9]{5}$', '', stem)}-r{number:05}{dot}{suffix}"
