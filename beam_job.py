@@ -20,9 +20,10 @@ from pipeline.progress import Progress
 from pipeline.stage import Run
 from stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
 from stages.compare import compare
+from stages.explain import trace, why
 from stages.rules_trial import try_rules
 
-__all__ = ["RECIPE", "compare", "main", "try_rules"]
+__all__ = ["RECIPE", "compare", "main", "trace", "try_rules", "why"]
 
 RECIPE = (
     ingest.STAGE,  # raw files             → documents

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from pipeline.commands import checks, jobs, views
+from pipeline.commands import checks, exports, jobs, lineage, views
 from pipeline.errors import SequiturError
 
 app = typer.Typer(
@@ -31,6 +31,13 @@ app.add_typer(rules, name="rules")
 rules.command("try")(jobs.try_rules)
 app.command()(checks.verify)
 app.command()(views.show)
+app.command()(views.stats)
+app.command()(views.why)
+app.command()(views.trace)
+app.command()(exports.export)
+app.command()(lineage.remove)
+app.command()(lineage.find)
+app.command()(lineage.locate)
 app.add_typer(corpus, name="corpus")
 corpus.command("python-docs")(jobs.python_docs)
 

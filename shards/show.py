@@ -1,47 +1,48 @@
-"""A context as a person reads it: its pieces, where each came from, and its text with the boundaries
-coloured."""
+"""A context as a person reads it: its pieces, where each came from, and its text; found by row, by document or by
+words."""
 
-from itertools import pairwise
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import groupby, pairwise
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from numpy.typing import NDArray
 
-from shards.errors import DocumentUnknown, TokenizerMismatch
+from shards.documents import by_key, find
+from shards.errors import ManifestInvalid
 from shards.families import read_families
-from shards.format import BYTES_TOKENIZER, FAMILIES_NAME, MANIFEST_NAME, TOKENIZER_NAME
+from shards.format import FAMILIES_NAME, MANIFEST_NAME
+from shards.manifest import Manifest, read_manifest
+from shards.pieces import Batch, batches, placements
 from shards.rows import SplitRows
+from shards.text import TITLE_LENGTH, Decoder, harmless, harmless_all, title_in
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-_TITLE_LENGTH = 80
-_COLOURS = ("cyan", "magenta", "yellow", "green", "blue")
-
-# Shown as pictures or escapes: C0 and DEL as U+2400 …, C1 and the marks that reorder text (Unicode bidi) as \uXXXX.
-_HARMLESS = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\n\t"}
-_HARMLESS[0x7F] = "\u2421"
-_HARMLESS.update(
-    (code, f"\\u{code:04x}")
-    for codes in (range(0x80, 0xA0), (0x061C, 0x200E, 0x200F), range(0x2028, 0x202F), range(0x2066, 0x206A))
-    for code in codes
+_COLUMNS = (
+    *("doc_id", "record_id", "source", "url", "title", "language", "license", "source_file", "source_row"),
+    *("n_tokens", "cosine_to_previous"),
 )
-_END_OF_DOCUMENT = "\u2404"
+_TOKENS_AT_ONCE = 1 << 20  # decoded together: a list of as many numbers, and some MB of text
 
 
 class Piece(NamedTuple):
-    """A run of tokens of one document: tokens `start` … `start + length` of its `n_tokens`. `title` is the
-    first line of `text`. `cosine_to_previous` compares the document with the one before it; None where
-    there is none."""
+    """A run of tokens of one document: tokens `start` … `start + length` of its `n_tokens`.
+
+    `title` is the record's; else, where the document begins here, what `title_in` finds; else the record's id.
+    `cosine_to_previous` compares the document with the one before it; None where there is none.
+    """
 
     title: str
     source: str
     url: str | None
     doc_id: str
+    record_id: str | None
+    language: str | None
+    license: str | None
+    source_file: str
+    source_row: int
     start: int
     length: int
     n_tokens: int
@@ -50,137 +51,149 @@ class Piece(NamedTuple):
 
 
 class ContextView(NamedTuple):
-    """One context of a split. `text` of the pieces is harmless to print."""
+    """One context of a split of `rows` rows. All its strings are harmless to print.
+
+    `matches` are the pieces, by position, that it was chosen for; empty where it was chosen by its row.
+    """
 
     split: str
     row: int
+    rows: int
     context_id: int
     group_id: int
     seq_len: int
     num_tokens: int
     pieces: list[Piece]
+    matches: list[int]
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON-like value."""
+        return self._asdict() | {"pieces": [piece._asdict() for piece in self.pieces]}
 
 
-def context_view(root: str | PathLike[str], split: str, index: int) -> ContextView:
+def dataset_root(path: str | PathLike[str]) -> Path:
+    """Where shards lie: `path`, or its folder `shards` where it is a run's."""
+    root = Path(path)
+    for place in (root, root / "shards"):
+        if (place / MANIFEST_NAME).is_file() or (place / FAMILIES_NAME).is_file():
+            return place
+    return root
+
+
+def directories(root: str | PathLike[str]) -> list[str]:
+    """The datasets that a directory parts its documents into, each a folder in it; none where it is one itself."""
+    if not (Path(root) / FAMILIES_NAME).is_file() or (Path(root) / MANIFEST_NAME).exists():
+        return []
+    return [one.directory for one in read_families(root)]
+
+
+def open_dataset(root: Path) -> Manifest:
+    """The manifest of one dataset.
+
+    Raises ManifestInvalid for a directory of several, naming them, and otherwise as `read_manifest` does.
+    """
+    if names := directories(root):
+        listed = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
+        raise ManifestInvalid(f"holds several datasets; give one of {listed}")
+    return read_manifest(root)
+
+
+def context_view(root: str | PathLike[str], split: str, index: int, matches: Collection[int] = ()) -> ContextView:
     """The context at row `index` of a split, decoded by the tokenizer.json in `root`.
 
     Raises IndexError, or named errors for a damaged dataset.
     """
     rows = SplitRows(root, split)
     row = rows.gather([index], np.uint32)
-    header = rows.manifest.header
+    manifest = rows.manifest
     lens, starts, keys = row.doc_lens[0].tolist(), row.doc_starts[0].tolist(), row.doc_ids[0].tolist()
-    key_to_doc = _look_up([rows.root / file.path for file in rows.manifest.docs_table], keys)
-    edges = np.concatenate([[0], np.cumsum(lens)]).tolist()
-    parts = [row.input_ids[0, begin:end] for begin, end in pairwise(edges)]
-    texts = _decode(rows.root, header.tokenizer.name, parts)
-    once = rows.manifest.packing.repeated_tokens == 0
+    key_to_doc = by_key(Path(root), manifest, keys, _COLUMNS)
+    texts = Decoder(Path(root), manifest.header.tokenizer).texts(_cut(row.input_ids[0], row.doc_lens[0]))
+    once = manifest.packing.repeated_tokens == 0
     pieces = []
-    for key, start, length, text in zip(keys, starts, lens, texts, strict=True):
-        if key not in key_to_doc:
-            raise DocumentUnknown(f"docs/ lacks doc_key {key}: run verify")
-        doc = key_to_doc[key]
-        pieces.append(
-            Piece(
-                title=next((line.strip() for line in text.splitlines() if line.strip()), "")[:_TITLE_LENGTH],
-                source=harmless(doc["source"]),
-                url=None if doc["url"] is None else harmless(doc["url"]),
-                doc_id=harmless(doc["doc_id"]),
-                start=start,
-                length=length,
-                n_tokens=doc["n_tokens"],
-                # it belongs to the first piece of the document, where that is one alone
-                cosine_to_previous=doc["cosine_to_previous"] if start == 0 and once else None,
-                text=text,
-            )
-        )
+    for key, start, length, text in zip(keys, starts, lens, map(harmless, texts), strict=True):
+        doc: dict[str, Any] = harmless_all(key_to_doc[key])
+        # it belongs to the first piece of the document, where that is one alone
+        cosine = doc["cosine_to_previous"] if start == 0 and once else None
+        title = _title(doc, start, text)
+        for name in ("doc_key", "title", "cosine_to_previous"):
+            del doc[name]
+        pieces.append(Piece(title, start=start, length=length, cosine_to_previous=cosine, text=text, **doc))
     return ContextView(
         split=split,
-        row=index,
+        row=index % len(rows),
+        rows=len(rows),
         context_id=int(row.context_id[0]),
         group_id=int(row.group_id[0]),
-        seq_len=header.seq_len,
+        seq_len=manifest.header.seq_len,
         num_tokens=int(row.num_tokens[0]),
         pieces=pieces,
+        matches=sorted(matches),
     )
 
 
-def families_view(root: str | PathLike[str]) -> "RenderableType | None":
-    """For a rich console: the datasets in a directory that families.json parts; None where there is none."""
-    if not (Path(root) / FAMILIES_NAME).is_file() or (Path(root) / MANIFEST_NAME).exists():
-        return None
-    from rich.table import Table
-    from rich.text import Text
+def contexts_with_document(
+    root: Path, name: str, split: str | None = None, on_rows: Callable[[int], None] = lambda rows: None
+) -> Iterator[ContextView]:
+    """The contexts that hold a document, by split and row; `name` is as in `documents.find`.
 
-    table = Table(box=None)
-    table.add_column("directory", overflow="fold")
-    table.add_column("family", overflow="fold")
-    for name in ("context length", "documents", "contexts", "tokens"):
-        table.add_column(name, justify="right")
-    for one in read_families(root):
-        numbers = (one.context_length, one.documents, one.contexts, one.tokens)
-        table.add_row(Text(harmless(one.directory)), Text(harmless(one.family)), *(f"{number:,}" for number in numbers))
-    return table
-
-
-def render(view: ContextView) -> "RenderableType":
-    """The view for a rich console: a heading, then each piece under a rule of its own colour. Nothing in
-    the text is read as markup."""
-    from rich.console import Group
-    from rich.rule import Rule
-    from rich.text import Text
-
-    pads = view.seq_len - view.num_tokens
-    parts: list[RenderableType] = [
-        Text(
-            f"{view.split}[{view.row}]  context {view.context_id}, group {view.group_id}: "
-            f"{len(view.pieces)} pieces, {view.num_tokens:,} tokens, {pads:,} pads",
-            style="bold",
-        )
-    ]
-    for i, piece in enumerate(view.pieces):
-        colour = _COLOURS[i % len(_COLOURS)]
-        cosine = "" if piece.cosine_to_previous is None else f"cosine {piece.cosine_to_previous:.3f}  "
-        where = "  ".join(part for part in (piece.source, piece.url, piece.doc_id) if part)
-        span = f"tokens {piece.start:,} … {piece.start + piece.length:,} of {piece.n_tokens:,}"
-        parts += [
-            Rule(Text(f"{i + 1}. {piece.title}", style=f"bold {colour}"), style=colour, align="left"),
-            Text(f"{cosine}{span}  {where}", style=f"dim {colour}"),
-            Text(piece.text, style=colour),
-        ]
-    return Group(*parts)
+    Reads the columns of pieces, and the tokens of what it yields. `on_rows` is told how many rows are done. Raises
+    DocumentUnknown, and named errors for damage.
+    """
+    manifest, done = open_dataset(root), 0
+    key = np.array([find(root, manifest, name)["doc_key"]], dtype=np.uint64)
+    for one in [split] if split else manifest.splits:
+        found = placements(root, manifest, one, key, lambda rows, before=done: on_rows(before + rows))  # type: ignore[misc]
+        for row, placed in groupby(found, lambda piece: piece.row):
+            yield context_view(root, one, row, [piece.piece for piece in placed])
+        done += manifest.splits[one].rows
 
 
-def harmless(text: str) -> str:
-    """`text` without characters that command a terminal or reorder what is read; line breaks and tabs
-    stay."""
-    return text.translate(_HARMLESS)
+def contexts_with_text(
+    root: Path, text: str, split: str | None = None, on_rows: Callable[[int], None] = lambda rows: None
+) -> Iterator[ContextView]:
+    """The contexts in whose decoded text `text` occurs within a document, in upper or lower case, by split and row.
+
+    All tokens are read and decoded, one batch in memory at a time, about 5 million tokens per second; the first
+    contexts come as soon as they are found. `on_rows` is told how many rows are done.
+    """
+    manifest, pattern = open_dataset(root), search_pattern(text)
+    decoder, done = Decoder(root, manifest.header.tokenizer), 0
+    for one in [split] if split else manifest.splits:
+        for batch in batches(root, manifest, one, check=True):
+            for row, matches in _matching(batch, decoder, pattern):
+                yield context_view(root, one, row, matches)
+            done += len(batch.contexts.num_tokens)
+            on_rows(done)
 
 
-def _look_up(paths: list[Path], keys: list[int]) -> dict[int, dict[str, Any]]:
-    """The rows of docs/ with these keys. The files are sorted, so Parquet's statistics spare most of their
-    reading."""
-    table = ds.dataset(paths, format="parquet").to_table(
-        columns=["doc_key", "doc_id", "source", "url", "n_tokens", "cosine_to_previous"],
-        filter=pc.field("doc_key").isin(keys),
-    )
-    return {doc["doc_key"]: doc for doc in table.to_pylist()}
+def search_pattern(text: str) -> re.Pattern[str]:
+    """What finds a text in upper or lower case, and with any white space for its own."""
+    return re.compile(r"\s+".join(map(re.escape, text.split())) or re.escape(text), re.IGNORECASE)
 
 
-def _decode(root: Path, tokenizer_name: str, parts: list[NDArray[np.uint32]]) -> list[str]:
-    if tokenizer_name == BYTES_TOKENIZER:
-        return [_decode_bytes(ids) for ids in parts]
-    from tokenizers import Tokenizer
+def _matching(batch: Batch, decoder: Decoder, pattern: re.Pattern[str]) -> Iterator[tuple[int, list[int]]]:
+    """Rows of the split, and which of their pieces match."""
+    contexts = batch.contexts
+    offsets = contexts.doc_offsets.tolist()
+    count, seq_len = contexts.input_ids.shape
+    step = max(1, _TOKENS_AT_ONCE // seq_len)
+    for first in range(0, count, step):
+        rows = range(first, min(first + step, count))
+        lens = {row: contexts.doc_lens[offsets[row] : offsets[row + 1]] for row in rows}
+        texts = iter(decoder.texts([piece for row in rows for piece in _cut(contexts.input_ids[row], lens[row])]))
+        for row in rows:
+            found = [pattern.search(next(texts)) is not None for _ in lens[row]]
+            if any(found):
+                yield batch.first_row + row, np.flatnonzero(found).tolist()
 
-    path = root / TOKENIZER_NAME
-    if not path.is_file():
-        raise TokenizerMismatch(f"{TOKENIZER_NAME} is missing: copy it again")
-    tokenizer = Tokenizer.from_file(str(path))
-    return [harmless(tokenizer.decode(ids.tolist(), skip_special_tokens=False)) for ids in parts]
+
+def _cut(input_ids: NDArray[np.uint32], doc_lens: NDArray[np.uint32]) -> Sequence[NDArray[np.uint32]]:
+    edges = [0, *np.cumsum(doc_lens, dtype=np.int64).tolist()]
+    return [input_ids[begin:end] for begin, end in pairwise(edges)]
 
 
-def _decode_bytes(ids: NDArray[np.uint32]) -> str:
-    ends = ids == 256
-    runs = np.split(ids, np.flatnonzero(ends))
-    texts = [run[run < 256].astype(np.uint8).tobytes().decode("utf-8", "replace") for run in runs]
-    return harmless(_END_OF_DOCUMENT.join(texts))
+def _title(doc: dict[str, Any], start: int, text: str) -> str:
+    here = title_in(text)
+    title = doc["title"] or (here if start == 0 else doc["record_id"] or here) or doc["doc_id"]
+    return " ".join(str(title).split())[:TITLE_LENGTH]
