@@ -60,7 +60,7 @@ def context_batch(contexts: Contexts, schema: pa.Schema) -> pa.RecordBatch:
 
 def batch_contexts(batch: pa.RecordBatch) -> Contexts:
     """The arrays of a record batch with the format's columns: read-only views of its memory, but for
-    `next_token` and `doc_offsets`.
+    `next_token`, `next_valid` and `doc_offsets`.
 
     Raises RowsInvalid where a column other than `next_token` holds nulls, ShardCorrupt where the piece
     columns disagree in their offsets.
@@ -76,10 +76,11 @@ def batch_contexts(batch: pa.RecordBatch) -> Contexts:
     if not all(np.array_equal(doc_offsets, other) for other in others):
         raise ShardCorrupt("doc_lens, doc_ids and doc_starts disagree on the pieces of a row")
     seq_len = batch.schema.field("input_ids").type.list_size
+    next_valid = _view(pc.is_valid(next_token).cast(pa.uint8())).view(np.bool_)
     return Contexts(
         input_ids=_view(batch.column("input_ids").flatten()).reshape(-1, seq_len),
-        next_token=_view(pc.fill_null(next_token, pa.scalar(0, pa.uint32()))),
-        next_valid=pc.is_valid(next_token).to_numpy(zero_copy_only=False),
+        next_token=np.where(next_valid, _view(next_token), np.uint32(0)),
+        next_valid=next_valid,
         num_tokens=_view(batch.column("num_tokens")),
         doc_offsets=doc_offsets,
         doc_lens=_view(lens.flatten()),
@@ -139,5 +140,11 @@ def faults(contexts: Contexts) -> list[str]:
 
 
 def _view(column: pa.Array) -> NDArray[Any]:
-    view: NDArray[Any] = column.to_numpy(zero_copy_only=True)
+    """The values of a column of integers, whatever lies under its nulls. `to_numpy`, like a scalar of Arrow, would
+    import pandas where it is installed: 1.5 s and 35 MB in every process."""
+    dtype = np.dtype(str(column.type))
+    if not len(column):
+        return np.empty(0, dtype=dtype)
+    view: NDArray[Any] = np.frombuffer(column.buffers()[1], dtype, len(column), column.offset * dtype.itemsize)
+    view.flags.writeable = False
     return view

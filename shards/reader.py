@@ -1,23 +1,69 @@
 """`ContextDataset`: the contexts of a split as PyTorch examples."""
 
+from collections.abc import Iterator, Sequence
 from os import PathLike
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias, overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from shards.rows import Gathered, SplitRows, Verify
+from shards.rows import Located, Pieces, SplitRows, Verify
 
 Example: TypeAlias = dict[str, torch.Tensor]
 
 _NUMPY_DTYPES = {torch.int64: np.int64, torch.int32: np.int32}
 
 
+class Ragged(NamedTuple):
+    """Values of n examples that differ in number: those of example i are values[offsets[i]:offsets[i+1]]."""
+
+    values: torch.Tensor  # (all values,)
+    offsets: list[int]  # n + 1
+
+
+class Examples(Sequence[Example]):
+    """n examples that were fetched together, and still lie together: `columns` holds tensors (n, …), `ragged` what
+    differs in length. As a sequence it gives views of them, one dict per example."""
+
+    def __init__(self, n: int, columns: dict[str, torch.Tensor], ragged: dict[str, Ragged]) -> None:
+        self.columns = columns
+        self.ragged = ragged
+        self._n = n
+
+    def __len__(self) -> int:
+        return self._n
+
+    @overload
+    def __getitem__(self, i: int) -> Example: ...
+    @overload
+    def __getitem__(self, i: slice) -> list[Example]: ...
+    def __getitem__(self, i: int | slice) -> Example | list[Example]:
+        if isinstance(i, slice):
+            return [self._example(j) for j in range(self._n)[i]]
+        return self._example(range(self._n)[i])
+
+    def __iter__(self) -> Iterator[Example]:
+        return map(self._example, range(self._n))
+
+    def _example(self, i: int) -> Example:
+        example = {name: column[i] for name, column in self.columns.items()}
+        for name, (values, offsets) in self.ragged.items():
+            example[name] = values[offsets[i] : offsets[i + 1]]
+        return example
+
+
+class _Boundaries(NamedTuple):
+    """`cu_seqlens` of n rows, each from 0 to S, end to end; those of row i are edges[offsets[i]:offsets[i+1]]."""
+
+    edges: NDArray[np.int32]
+    offsets: NDArray[np.int64]  # (n + 1,)
+
+
 class ContextDataset(Dataset[Example]):
     """The contexts of one split, in the written order, which is already a global shuffle (or a curriculum, where
-    the manifest's order is `as_ordered`: then do not shuffle).
+    `as_ordered`: then do not shuffle).
 
     An example holds `input_ids` (S,) and, as `labels` says, `labels` (S,); both of `dtype`. A position
     without a target has the label `ignore_index`. Pads are recognised by position, never by value.
@@ -28,14 +74,13 @@ class ContextDataset(Dataset[Example]):
       pretraining asks for. "document": also `position_ids` (S,) of `dtype`, which restart with each
       document, and `cu_seqlens` int32 (pieces+1,) for variable-length attention kernels; a pad tail is a
       piece of its own, so that it ends at S. No label then crosses into another document; so `next_token`,
-      whose document is not recorded, is not used. `cu_seqlens` differ in length: collate them yourself, or
-      use a batch size of 1.
+      whose document is not recorded, is not used. `cu_seqlens` differ in length: `ContextCollator` joins them.
     - return_provenance: also `context_id`, `group_id` (scalars), `doc_ids` (pieces,), all uint64, and
       `doc_starts`, `doc_lens` (pieces,) int64.
 
-    `mmap` and `verify` are as for `SplitRows`: by default, files are memory-mapped when first touched,
-    their sizes are checked now, and the CRC-32 of each batch when first touched. The dataset pickles without
-    open files.
+    `root` is a directory or a URL, whose shards are copied to `cache` (`remote`); `mmap` and `verify` are as for
+    `SplitRows`: by default, files are memory-mapped when first touched, their sizes are checked now, and the CRC-32
+    of each batch when first touched. The dataset pickles without open files.
     """
 
     def __init__(
@@ -50,6 +95,7 @@ class ContextDataset(Dataset[Example]):
         mmap: bool = True,
         verify: Verify = "lazy",
         return_provenance: bool = False,
+        cache: str | PathLike[str] | None = None,
     ) -> None:
         if attention not in ("full", "document"):
             raise ValueError(f"attention is 'full' or 'document', not {attention!r}")
@@ -57,7 +103,7 @@ class ContextDataset(Dataset[Example]):
             raise ValueError(f"labels is 'shifted', 'hf' or 'none', not {labels!r}")
         if dtype not in _NUMPY_DTYPES:
             raise ValueError(f"dtype is torch.int64 or torch.int32, not {dtype}")
-        self._rows = SplitRows(root, split, mmap=mmap, verify=verify)
+        self._rows = SplitRows(root, split, mmap=mmap, verify=verify, cache=cache)
         self._attention = attention
         self._labels = labels
         self._ignore_index = ignore_index
@@ -70,6 +116,26 @@ class ContextDataset(Dataset[Example]):
         record."""
         return self._rows.manifest.fingerprint
 
+    @property
+    def seq_len(self) -> int:
+        """S, the tokens of a context."""
+        return self._rows.seq_len
+
+    @property
+    def attention(self) -> Literal["full", "document"]:
+        """Whether examples keep the documents of a context apart."""
+        return self._attention
+
+    @property
+    def ignore_index(self) -> int:
+        """The label of a position without a target."""
+        return self._ignore_index
+
+    @property
+    def as_ordered(self) -> bool:
+        """Whether the rows are a curriculum, to be read as they lie."""
+        return self._rows.manifest.order.kind == "as_ordered"
+
     def __len__(self) -> int:
         return len(self._rows)
 
@@ -80,56 +146,75 @@ class ContextDataset(Dataset[Example]):
     def __getitem__(self, i: int) -> Example:
         return self.__getitems__([i])[0]
 
-    def __getitems__(self, indices: list[int]) -> list[Example]:
-        """The examples at `indices`, gathered batch by batch; the hook by which DataLoader fetches whole
-        batches."""
-        rows = self._rows.gather(indices, _NUMPY_DTYPES[self._dtype])
-        columns: dict[str, Any] = {"input_ids": torch.from_numpy(rows.input_ids)}
+    def __getitems__(self, indices: Sequence[int] | NDArray[np.int64]) -> Examples:
+        """The examples at `indices`, copied from the files into one tensor per column; the hook by which DataLoader
+        fetches whole batches. Raises IndexError out of range, and named errors for damage."""
+        rows = self._rows
+        at = rows.locate(indices)
+        input_ids = rows.tokens(at, _NUMPY_DTYPES[self._dtype])
+        columns: dict[str, Any] = {"input_ids": input_ids}
+        ragged: dict[str, tuple[NDArray[Any], NDArray[np.int64]]] = {}
+        apart = self._attention == "document"
+        pieces = rows.pieces(at) if apart or self._return_provenance else None
+        boundaries = _boundaries(pieces, self.seq_len) if pieces is not None and apart else None
         if self._labels != "none":
-            columns["labels"] = torch.from_numpy(self._make_labels(rows))
-        examples = [{name: column[i] for name, column in columns.items()} for i in range(len(indices))]
-        for i, example in enumerate(examples):
-            if self._attention == "document":
-                self._add_boundaries(example, rows.doc_lens[i])
-            if self._return_provenance:
-                _add_provenance(example, rows, i)
-        return examples
+            columns["labels"] = self._make_labels(at, input_ids, boundaries)
+        if boundaries is not None:
+            columns["position_ids"] = _positions(boundaries.edges, input_ids)
+            ragged["cu_seqlens"] = boundaries
+        if pieces is not None and self._return_provenance:
+            columns["context_id"], columns["group_id"] = rows.origin(at)
+            ragged["doc_ids"] = pieces.doc_ids, pieces.offsets
+            ragged["doc_starts"] = pieces.doc_starts.astype(np.int64), pieces.offsets
+            ragged["doc_lens"] = pieces.doc_lens.astype(np.int64), pieces.offsets
+        return Examples(
+            len(at.row),
+            {name: torch.from_numpy(column) for name, column in columns.items()},
+            {name: Ragged(torch.from_numpy(values), ends.tolist()) for name, (values, ends) in ragged.items()},
+        )
 
-    def _make_labels(self, rows: Gathered) -> NDArray[Any]:
-        n, seq_len = rows.input_ids.shape
+    def _make_labels(self, at: Located, input_ids: NDArray[Any], boundaries: _Boundaries | None) -> NDArray[Any]:
+        """Labels (n, S); none crosses one of the `boundaries`, if they are given."""
+        n, seq_len = input_ids.shape
         ignore = self._ignore_index
-        last = rows.num_tokens - 1
-        if self._labels == "shifted":
-            labels = np.empty_like(rows.input_ids)
-            labels[:, :-1] = rows.input_ids[:, 1:]
-            has_next = (rows.next_token >= 0) & (self._attention == "full")
-            labels[np.arange(n), last] = np.where(has_next, rows.next_token, ignore)
+        num_tokens = self._rows.num_tokens(at)
+        shift = 1 if self._labels == "shifted" else 0
+        if shift:
+            labels = np.empty_like(input_ids)
+            labels[:, :-1] = input_ids[:, 1:]
+            following = self._rows.next_token(at) if boundaries is None else np.full(n, -1, dtype=np.int64)
+            labels[np.arange(n), num_tokens - 1] = np.where(following < 0, ignore, following)
         else:
-            labels = rows.input_ids.copy()
-        for i in np.flatnonzero(rows.num_tokens < seq_len).tolist():
-            labels[i, rows.num_tokens[i] :] = ignore
-        if self._attention == "document":
+            labels = input_ids.copy()
+        for i in np.flatnonzero(num_tokens < seq_len).tolist():
+            labels[i, num_tokens[i] :] = ignore
+        if boundaries is not None:
+            edges, offsets = boundaries
+            inner = edges.astype(np.int64) + np.repeat(np.arange(n) * seq_len, np.diff(offsets))
             # where the label lies whose target is a piece's first token
-            first_in_piece = 0 if self._labels == "hf" else -1
-            for i, lens in enumerate(rows.doc_lens):
-                labels[i, np.cumsum(lens[:-1], dtype=np.int64) + first_in_piece] = ignore
+            labels.reshape(-1)[inner[(edges > 0) & (edges < seq_len)] - shift] = ignore
         return labels
 
-    def _add_boundaries(self, example: Example, doc_lens: NDArray[np.uint32]) -> None:
-        seq_len = self._rows.seq_len
-        ends = np.cumsum(doc_lens, dtype=np.int32)
-        edges = np.concatenate([np.zeros(1, dtype=np.int32), ends])
-        if edges[-1] < seq_len:
-            edges = np.append(edges, np.int32(seq_len))
-        starts = np.repeat(edges[:-1], np.diff(edges))
-        positions = np.arange(seq_len, dtype=_NUMPY_DTYPES[self._dtype]) - starts
-        example["position_ids"] = torch.from_numpy(positions)
-        example["cu_seqlens"] = torch.from_numpy(edges)
+
+def _boundaries(pieces: Pieces, seq_len: int) -> _Boundaries:
+    counts = np.diff(pieces.offsets)
+    n = len(counts)
+    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(pieces.doc_lens, dtype=np.int64)])[pieces.offsets]
+    num_tokens = np.diff(ends)
+    padded = num_tokens < seq_len
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts + 1 + padded, dtype=np.int64)])
+    lens = np.zeros(offsets[-1], dtype=np.int64)  # of the piece that ends at each edge; 0 at a row's first
+    place = np.arange(len(pieces.doc_lens)) - np.repeat(pieces.offsets[:-1] - offsets[:-1] - 1, counts)
+    lens[place] = pieces.doc_lens
+    lens[offsets[1:][padded] - 1] = seq_len - num_tokens[padded]
+    edges = np.cumsum(lens) - np.repeat(np.arange(n) * seq_len, counts + 1 + padded)
+    return _Boundaries(edges.astype(np.int32), offsets)
 
 
-def _add_provenance(example: Example, rows: Gathered, i: int) -> None:
-    example["context_id"] = torch.from_numpy(rows.context_id[i : i + 1])[0]
-    example["group_id"] = torch.from_numpy(rows.group_id[i : i + 1])[0]
-    example["doc_ids"] = torch.from_numpy(rows.doc_ids[i].copy())
-    example["doc_starts"] = torch.from_numpy(rows.doc_starts[i].astype(np.int64))
-    example["doc_lens"] = torch.from_numpy(rows.doc_lens[i].astype(np.int64))
+def _positions(edges: NDArray[np.int32], like: NDArray[Any]) -> NDArray[Any]:
+    """Positions (n, S) that restart at each edge, of the shape and dtype of `like`."""
+    lens = np.diff(edges)
+    inside = lens > 0  # not from a row's end to the next one's beginning
+    starts = np.repeat(edges[:-1][inside], lens[inside])
+    positions: NDArray[Any] = np.arange(like.shape[1], dtype=like.dtype) - starts.reshape(like.shape).astype(like.dtype)
+    return positions

@@ -61,4 +61,4 @@ def test_flips_in_the_columns_of_pieces_do_no_harm(copy: Dataset) -> None:
         found = []
         with suppress(ShardError):
             found = list(placements(copy.root, copy.manifest, "val", np.arange(40, dtype=np.uint64)))
-        assert all(0 <= one.offset and one.offset + one.length <= SEQ_LEN for one in found)
+        assert all(one.offset >= 0 and one.offset + one.length <= SEQ_LEN for one in found)

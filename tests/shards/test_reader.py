@@ -5,13 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
-from example_dataset import END, SEQ_LEN, Dataset
-from torch.utils.data import DataLoader
+from example_dataset import END, HEADER, SEQ_LEN, Dataset, make_contexts, make_documents, take, write_dataset
+from torch.utils.data import DataLoader, default_collate
 
 from shards import ContextDataset
-from shards.errors import ShardCorrupt, ShardMisplaced, ShardMissing, ShardTruncated, SplitUnknown
+from shards.contexts import Contexts
+from shards.errors import RowsInvalid, ShardCorrupt, ShardMisplaced, ShardMissing, ShardTruncated, SplitUnknown
+from shards.files import batch_layout
+from shards.format import context_schema
+from shards.manifest import BatchEntry, ShardEntry
 
 
 def pieces(dataset: Dataset, row: int) -> list[tuple[int, int]]:
@@ -113,6 +118,16 @@ def test_any_order_repeated_and_negative_indices(dataset: Dataset) -> None:
         np.testing.assert_array_equal(example["input_ids"], dataset.contexts["train"].input_ids[i])
 
 
+def test_examples_are_a_sequence(dataset: Dataset) -> None:
+    examples = ContextDataset(dataset.root).__getitems__([4, 2, 9])
+    assert len(examples) == len(list(examples)) == 3
+    assert torch.equal(examples[-1]["input_ids"], examples[1:][1]["input_ids"])
+    assert torch.equal(default_collate(examples)["labels"], examples.columns["labels"])
+    assert len(ContextDataset(dataset.root, attention="document").__getitems__([])) == 0
+    with pytest.raises(IndexError):
+        examples[3]
+
+
 @pytest.mark.parametrize("index", [36, -37])
 def test_index_out_of_range(dataset: Dataset, index: int) -> None:
     with pytest.raises(IndexError, match=f"row {index} of a split of 36 rows"):
@@ -197,6 +212,57 @@ def test_swapped_shards_are_named(copy: Dataset) -> None:
     for mmap in (True, False):
         with pytest.raises(ShardMisplaced, match=r"data-00000.*says that it is.*1/4"):
             ContextDataset(copy.root, mmap=mmap, verify="size").row(0)
+
+
+def batch_message(contexts: Contexts, **options: object) -> tuple[pa.Buffer, pa.Schema, ShardEntry]:
+    """The message of a record batch of `contexts`, unchecked; `options` are those of Arrow's writer."""
+    schema = context_schema(HEADER, "train", 0, 1)
+    lists = {name: [getattr(contexts, name).tolist()] for name in ("doc_lens", "doc_ids", "doc_starts")}
+    ids = pa.array(contexts.input_ids.tolist(), schema.field("input_ids").type)
+    columns = {"input_ids": ids, **{name: pa.array(rows, schema.field(name).type) for name, rows in lists.items()}}
+    for name in ("next_token", "num_tokens", "context_id", "group_id"):
+        columns[name] = pa.array(getattr(contexts, name))
+    batch = pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, schema, options=pa.ipc.IpcWriteOptions(**options)) as writer:
+        writer.write_batch(batch)
+        offset = len(schema.serialize())
+        size = sink.tell() - offset
+    shard = ShardEntry("train/x.arrow", offset + size, 1, 16, "", "", (BatchEntry(offset, size, 1, 0),))
+    return sink.getvalue().slice(offset, size), schema, shard
+
+
+def test_where_values_lie(dataset: Dataset) -> None:
+    one = take(dataset.contexts["train"], np.array([3]))
+    message, schema, shard = batch_message(one)
+    layout, contexts = batch_layout(message, schema, shard, 0)
+    for name in ("input_ids", "num_tokens", "doc_lens", "doc_ids", "context_id"):
+        array = getattr(one, name)
+        found = np.frombuffer(message, array.dtype, array.size, int(layout[name]) - shard.batches[0].offset)
+        np.testing.assert_array_equal(found, array.reshape(-1))
+        np.testing.assert_array_equal(getattr(contexts, name), array)
+
+
+def test_a_compressed_batch_lies_nowhere(dataset: Dataset) -> None:
+    message, schema, shard = batch_message(take(dataset.contexts["train"], np.array([3])), compression="lz4")
+    with pytest.raises(ShardCorrupt, match="compressed or not aligned"):
+        batch_layout(message, schema, shard, 0)
+
+
+@pytest.mark.parametrize("verify", ["none", "lazy"])
+@pytest.mark.parametrize("mmap", [True, False])
+def test_intact_bytes_that_break_a_rule_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mmap: bool, verify: str
+) -> None:
+    contexts = make_contexts(make_documents(np.random.default_rng(1), range(30)))
+    contexts.num_tokens[5] = SEQ_LEN + 1
+    monkeypatch.setattr("shards.contexts.faults", lambda contexts: [])
+    wrong = write_dataset(tmp_path / "wrong", train=contexts)
+    monkeypatch.undo()
+    reader = ContextDataset(wrong.root, mmap=mmap, verify=verify)
+    reader.row(3)
+    with pytest.raises(RowsInvalid, match=r"data-00000.*, batch 1 at byte \d+: row 1: num_tokens is not 1 … S"):
+        reader.row(4)
 
 
 def test_a_missing_shard_is_named(copy: Dataset) -> None:

@@ -1,0 +1,286 @@
+"""`ElasticBatchSampler`: an order of rows that no number of ranks, workers or restarts can change.
+
+Order `elastic-v1`. An epoch of n rows is a function of (fingerprint, seed, epoch) alone: the key is the first 8 bytes,
+little-endian, of the SHA-256 of the text "elastic-v1\\nFINGERPRINT\\nSEED\\nEPOCH", and position p of the epoch is row
+
+- global: `permute(p, n, key)` (`feistel-v1`, `permutation`);
+- block: rows lie in blocks of `block_size`, the last one short. The blocks come in the order `permute(·, blocks, key)`,
+  and within block b the rows in the order `permute(·, its rows, key + 1 + b)`;
+- none: p.
+
+A global batch is the next G positions; each rank takes a contiguous share of it. So there is no index file to build and
+no barrier, any position costs the same, and resuming is setting a counter.
+"""
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Sampler
+
+from shards.errors import ShardError
+from shards.format import BATCH_ROWS
+from shards.permutation import invert, permute
+
+Shuffle: TypeAlias = Literal["global", "block", "none"]
+Tail: TypeAlias = Literal["drop", "pad", "wrap"]
+
+_ALGORITHM = "elastic-v1"
+_STATE_VERSION = 1
+_AHEAD = 4096  # positions permuted at once: a call of numpy costs as much as 1,000 of them
+_U64 = (1 << 64) - 1
+
+
+class StateMismatch(ShardError, ValueError):
+    """The state of a sampler or loader belongs to other data, another order, or is no state at all."""
+
+
+class GlobalBatchChanged(UserWarning):
+    """A run goes on with another global batch size: no row is lost or repeated, but batches are cut elsewhere."""
+
+
+class Contexts(Protocol):
+    """What a sampler asks of a dataset."""
+
+    @property
+    def fingerprint(self) -> str: ...
+    @property
+    def seq_len(self) -> int: ...
+    @property
+    def as_ordered(self) -> bool: ...
+    def __len__(self) -> int: ...
+
+
+class Share(NamedTuple):
+    """The rows that one rank reads at once: `indices`, of which the first `real` are no padding of the tail; once all
+    ranks have read theirs, `samples_seen` positions of the epoch are done with."""
+
+    indices: list[int]
+    real: int
+    samples_seen: int
+
+
+class ElasticBatchSampler(Sampler[list[int]]):
+    """The indices of each batch of rank `dp_rank`, of a split of `num_samples` rows.
+
+    Best made by `ElasticBatchSampler.of(dataset, …)`, which knows the fingerprint and whether rows may be shuffled.
+    Ranks that read the same rows (tensor, context or pipeline parallel ones) get the same `dp_rank`.
+
+    `tail` is what happens to an epoch's last rows if they fill no global batch: "drop" leaves them out, "pad" repeats
+    the epoch's last row (`ContextDataLoader` then masks its labels), "wrap" repeats the epoch's first rows;
+    `tail_rows` counts them.
+
+    Iterating gives the batches from where the epoch stands to its end, and moves on to the next epoch; it goes on
+    where it was left. The state counts the rows of batches that were given out: under torch's own `DataLoader` with
+    workers these are more than were seen, for it fetches ahead; `ContextDataLoader` counts rightly.
+
+    Raises ValueError for arguments that cannot be, also where the ranks cannot share a global batch evenly.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        global_batch_size: int,
+        *,
+        dp_rank: int = 0,
+        dp_world_size: int = 1,
+        seed: int = 0,
+        epoch: int = 0,
+        shuffle: Shuffle = "global",
+        block_size: int | None = None,
+        tail: Tail = "drop",
+        fingerprint: str = "",
+        seq_len: int | None = None,
+    ) -> None:
+        if shuffle not in ("global", "block", "none"):
+            raise ValueError(f"shuffle is 'global', 'block' or 'none', not {shuffle!r}")
+        if tail not in ("drop", "pad", "wrap"):
+            raise ValueError(f"tail is 'drop', 'pad' or 'wrap', not {tail!r}")
+        if not 0 <= dp_rank < dp_world_size:
+            raise ValueError(f"dp_rank is 0 … dp_world_size - 1 = {dp_world_size - 1}, not {dp_rank}")
+        if global_batch_size < 1 or global_batch_size % dp_world_size:
+            raise ValueError(f"global_batch_size {global_batch_size} is not a multiple of {dp_world_size} ranks")
+        if num_samples < 1 or (tail == "drop" and num_samples < global_batch_size):
+            raise ValueError(
+                f"{num_samples} rows fill no global batch of {global_batch_size}: make it smaller, or set tail='wrap'"
+            )
+        if not (0 <= seed <= _U64 and 0 <= epoch <= _U64):
+            raise ValueError(f"seed and epoch are 0 … 2^64-1, not {seed} and {epoch}")
+        if block_size is not None and (block_size < 1 or shuffle != "block"):
+            raise ValueError(f"block_size {block_size} goes with shuffle='block', and is 1 or more")
+        self.num_samples = num_samples
+        self.global_batch_size = global_batch_size
+        self.dp_rank = dp_rank
+        self.dp_world_size = dp_world_size
+        self.seed = seed
+        self.epoch = epoch
+        self.samples_seen = 0
+        self.shuffle = shuffle
+        self.block_size = (block_size or BATCH_ROWS) if shuffle == "block" else None
+        self.tail = tail
+        self.fingerprint = fingerprint
+        self.seq_len = seq_len
+
+    @classmethod
+    def of(
+        cls, dataset: Contexts, global_batch_size: int, *, shuffle: Shuffle | None = None, **options: Any
+    ) -> "ElasticBatchSampler":
+        """The sampler of a dataset. `shuffle` is "global" if not given, but "none" for a curriculum, whose rows are to
+        be read as they lie. `options` are the constructor's."""
+        return cls(
+            len(dataset),
+            global_batch_size,
+            shuffle=shuffle or ("none" if dataset.as_ordered else "global"),
+            fingerprint=dataset.fingerprint,
+            seq_len=dataset.seq_len,
+            **options,
+        )
+
+    @property
+    def tail_rows(self) -> int:
+        """How many rows an epoch leaves out (`tail` "drop") or repeats ("pad", "wrap")."""
+        rest = self.num_samples % self.global_batch_size
+        return rest if self.tail == "drop" or not rest else self.global_batch_size - rest
+
+    def __len__(self) -> int:
+        """Batches of an epoch that is read from its start; the same on each rank."""
+        full, rest = divmod(self.num_samples, self.global_batch_size)
+        return full if self.tail == "drop" or not rest else full + 1
+
+    def order(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The rows at these positions (n,) of the current epoch, each 0 … num_samples - 1. About 0.1 µs each, and
+        100 µs a call."""
+        text = f"{_ALGORITHM}\n{self.fingerprint}\n{self.seed}\n{self.epoch}"
+        key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        if self.shuffle == "none":
+            return positions
+        if self.block_size is None:
+            return permute(positions, self.num_samples, key)
+        return _block_order(positions, self.num_samples, self.block_size, key)
+
+    def global_indices(self, step: int) -> NDArray[np.int64]:
+        """The rows (G,) of global batch `step` of the current epoch, of all ranks: those of rank 0, then those of
+        rank 1, … IndexError beyond the epoch."""
+        if not 0 <= step < len(self):
+            raise IndexError(f"step {step} of an epoch of {len(self)}")
+        first = step * self.global_batch_size
+        return self.order(self._rows_at(np.arange(first, first + self.global_batch_size)))
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to the start of an epoch; nothing if it is the current one, so that a resumed epoch is not restarted."""
+        if not 0 <= epoch <= _U64:
+            raise ValueError(f"epoch is 0 … 2^64-1, not {epoch}")
+        if epoch != self.epoch:
+            self.epoch, self.samples_seen = epoch, 0
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for share in self.shares(self.global_batch_size // self.dp_world_size):
+            self.advance(share)
+            yield share.indices
+
+    def shares(self, rows: int) -> Iterator[Share]:
+        """What this rank is to read until the end of the epoch, `rows` at a time; of the next epoch, if nothing is left
+        of this one. `advance` counts it as read.
+
+        The ranks together read the next `rows` × ranks positions, so at any time a prefix of the epoch has been read.
+        """
+        together = rows * self.dp_world_size
+        self._roll_over(together)
+        start, end = self.samples_seen, self._end(together)
+        span = max(1, _AHEAD // together) * together
+        for first in range(start, end, span):
+            positions = np.arange(first, min(first + span, end)).reshape(-1, self.dp_world_size, rows)[:, self.dp_rank]
+            found = self.order(self._rows_at(positions.reshape(-1))).reshape(positions.shape)
+            real = ((positions < self.num_samples) | (self.tail != "pad")).sum(axis=1)
+            for i, rows_now in enumerate(found):
+                yield Share(rows_now.tolist(), int(real[i]), first + (i + 1) * together)
+
+    def advance(self, share: Share) -> None:
+        """Count a share as read: on to the next epoch if it was the last."""
+        self.samples_seen = share.samples_seen
+        self._roll_over(len(share.indices) * self.dp_world_size)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Where the run stands: small, JSON, the same on each rank."""
+        return {
+            "version": _STATE_VERSION,
+            "epoch": self.epoch,
+            "samples_seen": self.samples_seen,
+            "seed": self.seed,
+            "global_batch_size": self.global_batch_size,
+            "shuffle": self.shuffle,
+            "block_size": self.block_size,
+            "fingerprint": self.fingerprint,
+            "num_samples": self.num_samples,
+            "seq_len": self.seq_len,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken, with whatever number of ranks and workers.
+
+        Raises StateMismatch if it belongs to other data or another order. With another global batch size the next one
+        begins at the first row not seen; that warns, with GlobalBatchChanged.
+        """
+        own = self.state_dict()
+        if not isinstance(state, dict) or set(own) - set(state):
+            raise StateMismatch(f"not the state of a sampler: it should have {', '.join(own)}")
+        for name in ("version", "fingerprint", "num_samples", "seq_len", "seed", "shuffle", "block_size"):
+            if state[name] != own[name]:
+                raise StateMismatch(
+                    f"the state's {name} is {state[name]!r}, the sampler's {own[name]!r}: "
+                    "resume with the data and the settings that the run began with"
+                )
+        for name, least in (("epoch", 0), ("samples_seen", 0), ("global_batch_size", 1)):
+            if type(state[name]) is not int or not least <= state[name] <= _U64:
+                raise StateMismatch(f"the state's {name} is {state[name]!r}, not an integer from {least}")
+        if state["samples_seen"] >= self.num_samples + state["global_batch_size"]:
+            raise StateMismatch(f"the state has seen {state['samples_seen']} rows of an epoch of {self.num_samples}")
+        if state["global_batch_size"] != self.global_batch_size:
+            warnings.warn(
+                f"global batch size {self.global_batch_size} instead of {state['global_batch_size']}: "
+                f"going on after row {state['samples_seen']} of epoch {state['epoch']}",
+                GlobalBatchChanged,
+                stacklevel=2,
+            )
+        self.epoch, self.samples_seen = state["epoch"], state["samples_seen"]
+
+    def _rows_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The positions themselves, but those beyond the epoch as the tail asks."""
+        if self.tail == "wrap":
+            return positions % self.num_samples
+        return np.minimum(positions, self.num_samples - 1)
+
+    def _end(self, together: int) -> int:
+        """The position at which the epoch ends, a whole number of shares from here.
+
+        Global batches count from the epoch's start; but where the ranks cannot share evenly what is left of one, since
+        their number or the batch changed within it, from here.
+        """
+        size, seen = self.global_batch_size, self.samples_seen
+        end = len(self) * size
+        if seen < end and (end - seen) % together == 0:
+            return end
+        left = self.num_samples - seen
+        return seen + (left // size if self.tail == "drop" else -(-left // size)) * size
+
+    def _roll_over(self, together: int) -> None:
+        if self.samples_seen >= self._end(together):
+            self.epoch, self.samples_seen = self.epoch + 1, 0
+
+
+def _block_order(positions: NDArray[np.int64], n: int, size: int, key: int) -> NDArray[np.int64]:
+    blocks = -(-n // size)
+    missing = blocks * size - n  # rows that the last block is short of
+    short = invert(blocks - 1, blocks, key)  # where in the order of blocks it comes
+    even = positions + missing * (positions >= (short + 1) * size - missing)
+    slots, inside = np.divmod(even, size)
+    block = permute(slots, blocks, key)
+    rows = np.empty_like(positions)
+    for number in np.unique(block).tolist():
+        where = np.flatnonzero(block == number)
+        length = size - missing if number == blocks - 1 else size
+        rows[where] = number * size + permute(inside[where], length, (key + 1 + number) & _U64)
+    return rows
