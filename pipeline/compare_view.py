@@ -10,6 +10,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from pipeline import report_html
+from pipeline.report_html import MARK
+
 
 class Measure(NamedTuple):
     """A column: how it is headed, what it means, and whether more of it is better (None: neither is)."""
@@ -35,6 +38,7 @@ MEASURES = {
 }
 ALIKE = ("adjacency", "best_previous", "pairwise", "in_context_gain", "excess_gain")
 OTHERS = tuple(name for name in MEASURES if name not in ALIKE)  # two tables: the terminal may have 80 columns
+TIMES = "\u00d7"
 BASELINES = ("iclm", "random")  # of ratios: the first of them that was measured
 Orders = Mapping[str, Mapping[str, Any]]
 
@@ -120,93 +124,72 @@ def _value(found: Mapping[str, Any], name: str) -> str:
 
 def page(comparison: Mapping[str, Any]) -> str:
     """The same as an HTML page that needs nothing else: bars for each measure, light or dark as the reader has it."""
-    orders, base = comparison["orders"], baseline(comparison["orders"])
+    header = (
+        f'<header><p class="brand">{MARK}Sequitur</p><h1>Orders compared</h1>'
+        f'<p class="lead">{escape(headline(comparison))}</p></header>'
+    )
+    body = f"<section>{figures(comparison['orders'], baseline(comparison['orders']))}</section>"
+    return report_html.page("Orders compared · Sequitur", header, body)
+
+
+def figures(orders: Orders, base: str | None) -> str:
+    """A table with a bar for each order, of each measure that was taken; in HTML."""
     measured = {name: found for name, found in orders.items() if "error" not in found}
-    figures = []
-    for prefix in ("", "graph_"):
-        for name, measure in MEASURES.items():
-            values = [found.get(prefix + name) for found in measured.values()]
-            if any(value is not None for value in values) and (name != "repeats" or any(values)):
-                figures.append(_figure(measured, base, prefix + name, measure, by_graph=bool(prefix)))
-    errors = [
+    drawn = {
+        prefix: [
+            _figure(measured, base, prefix + name, measure)
+            for name, measure in MEASURES.items()
+            if any(found.get(prefix + name) is not None for found in measured.values())
+            and (name != "repeats" or any(found.get(prefix + name) for found in measured.values()))
+        ]
+        for prefix in ("", "graph_")
+    }
+    parts = [f'<div class="cards">{"".join(drawn[""])}</div>']
+    parts += [
         f"<p><b>{escape(name)}</b> cannot be computed: {escape(found['error'])}</p>"
         for name, found in orders.items()
         if "error" in found
     ]
-    note = f"<p>x: as a ratio to {escape(base)}.</p>" if base else ""
-    return PAGE.format(
-        title="Orders compared", headline=escape(headline(comparison)), body="\n".join([*figures, *errors, note])
-    )
+    if base:
+        note = f"{TIMES}: as a ratio to {escape(base)}. Bold: the best of those that read each document once."
+        parts.append(f'<p class="note">{note}</p>')
+    if drawn["graph_"]:
+        parts.append(
+            "<details><summary>The same by the vectors that made the graph</summary>"
+            f'<div class="cards">{"".join(drawn["graph_"])}</div></details>'
+        )
+    return "\n".join(parts)
 
 
-PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{title}</title>
-<style>
-:root {{ color-scheme: light dark; --text: #1d1d1f; --dim: #5f6368; --bar: #4a7ab5; --best: #1d4f91; --back: #fff; }}
-@media (prefers-color-scheme: dark) {{
-  :root {{ --text: #e8e8ea; --dim: #a0a4aa; --bar: #5d8fc9; --best: #a3cbf7; --back: #17181a; }}
-}}
-body {{ font: 15px/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); margin: 2rem auto;
-  max-width: 72rem; padding: 0 1rem; }}
-.figures {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1.5rem 2rem; }}
-figure {{ margin: 0; }}
-figcaption {{ font-weight: 600; }}
-figcaption span {{ font-weight: 400; color: var(--dim); display: block; font-size: 13px; }}
-svg {{ width: 100%; height: auto; }}
-svg text {{ fill: var(--text); font: 13px system-ui, sans-serif; }}
-svg .dim {{ fill: var(--dim); }}
-svg .best text {{ font-weight: 600; }}
-rect {{ fill: var(--bar); }}
-.best rect {{ fill: var(--best); }}
-line {{ stroke: var(--text); stroke-width: 1.5; }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-<p>{headline}</p>
-<div class="figures">
-{body}
-</div>
-</body>
-</html>
-"""
-WIDTH, ROW, LABEL, VALUE = 400, 24, 90, 150  # of the drawings, in pixels: the bars lie between label and value
-
-
-def _figure(orders: Orders, base: str | None, name: str, measure: Measure, *, by_graph: bool) -> str:
+def _figure(orders: Orders, base: str | None, name: str, measure: Measure) -> str:
     """A bar for each order, from 0; values below 0 to the left of it."""
-    spread = {
-        order: (found[name], found.get(f"{name}_error") or 0)
-        for order, found in orders.items()
-        if found.get(name) is not None
-    }
-    low = min(0, *(value - error for value, error in spread.values()), 0)
-    high = max(0, *(value + error for value, error in spread.values()), 0)
-    scale = (WIDTH - LABEL - VALUE) / ((high - low) or 1)
+    values = {order: found[name] for order, found in orders.items() if found.get(name) is not None}
+    errors = {order: orders[order].get(f"{name}_error") or 0 for order in values}
+    low = min(0, *(value - errors[order] for order, value in values.items()), 0)
+    high = max(0, *(value + errors[order] for order, value in values.items()), 0)
+    scale = 1000 / ((high - low) or 1)
     best = best_of(orders, name, measure.more)
+    best = [] if len(best) == len(values) else best
+    told_as = name.removeprefix("graph_").replace("_", " ").replace("in context", "in-context")
     rows = []
-    for index, (order, found) in enumerate(orders.items()):
-        middle = ROW * index + ROW // 2
-        drawn = f'<text x="{LABEL - 8}" y="{middle + 4}" text-anchor="end">{escape(order)}</text>'
-        if order in spread:
-            value, error = spread[order]
-            left, right = (LABEL + (at - low) * scale for at in sorted((0, value)))
-            drawn += f'<rect x="{left:.1f}" y="{middle - 8}" width="{max(right - left, 0.5):.1f}" height="16" rx="2"/>'
-            if error:
-                ends = [LABEL + (at - low) * scale for at in (value - error, value + error)]
-                drawn += f'<line x1="{ends[0]:.1f}" x2="{ends[1]:.1f}" y1="{middle}" y2="{middle}"/>'
-        told = ratio(orders, order, base, name) if base and measure.ratio else ""
-        drawn += f'<text x="{WIDTH - VALUE + 8}" y="{middle + 4}">{escape(_value(found, name))}'
-        drawn += f' <tspan class="dim">{told}</tspan></text>'
-        rows.append(f'<g class="best">{drawn}</g>' if order in best else f"<g>{drawn}</g>")
-    meaning = measure.meaning + (", by the vectors that made the graph" if by_graph else "")
+    for order, found in orders.items():
+        drawn = ""
+        if values.get(order):
+            left, right = ((at - low) * scale for at in sorted((0, values[order])))
+            drawn = f'<rect class="order" x="{left:.1f}" width="{max(right - left, 3):.1f}" height="10"/>'
+            if errors[order]:
+                ends = [(at - low) * scale for at in (values[order] - errors[order], values[order] + errors[order])]
+                drawn += f'<path class="error" d="M{ends[0]:.1f} 5H{ends[1]:.1f}"/>'
+        told = ratio(orders, order, base, name).replace("x", TIMES) if base and measure.ratio else ""
+        exact = f' title="{found[name]!r}"' if order in values else ""
+        rows.append(
+            f'<tr{" class=best" if order in best else ""}><th scope="row">{escape(order)}</th>'
+            f'<td class="drawn"><svg class="bar" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">'
+            f"{drawn}</svg></td><td{exact}>{escape(_value(found, name))}</td>"
+            + (f"<td>{told}</td>" if measure.ratio and base else "")
+            + "</tr>"
+        )
     return (
-        f"<figure><figcaption>{escape(measure.head)}<span>{escape(meaning)}</span></figcaption>\n"
-        f'<svg viewBox="0 0 {WIDTH} {ROW * len(orders)}" role="img" aria-label="{escape(measure.meaning)}">'
-        + "".join(rows)
-        + "</svg></figure>"
+        f'<div class="card"><table class="orders"><caption>{escape(told_as)}<span>{escape(measure.meaning)}</span>'
+        f"</caption><tbody>{''.join(rows)}</tbody></table></div>"
     )

@@ -1,7 +1,8 @@
-"""report: everything before → `report/metrics.json`: what became of every record, and how good the order is.
+"""report: everything before → `report/`: what became of every record, how good the order is, and a page to look at.
 
 input    all artifacts; the contexts are read back from the shards, not from the plan that made them
-output   the ledger, the waterfall per source, the metrics of the order beside those of a random one, the packing
+output   `metrics.json`: the ledger, the waterfall per source, the metrics of the order beside those of a random one,
+         the packing; `page.json`: these, and what else a person wants to see, from bounded samples; `index.html`
 dropped  nothing; the run fails here if the ledger does not balance
 cost     the graph, about 50·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
          that are not tokens, and compressing the text of some hundred contexts of either order
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,14 +23,18 @@ from graph_sort import orders
 from graph_sort.packing import Contexts
 from pipeline import artifacts
 from pipeline.artifacts import Part
+from pipeline.errors import CorruptPart
 from pipeline.ledger import Characters, Ledger
+from pipeline.report_page import INDEX, PAGE, render
 from pipeline.stage import TEXT, Estimate, Run, Stage
 from shards import contexts as shard_contexts
 from shards.contexts import batch_contexts
+from shards.removal_record import FOLDER as REMOVALS
 from stages import order_metrics
 from stages.arrays import all_values, read_graph
 from stages.context_rows import TokenStore
 from stages.order_metrics import Cut, Yardstick
+from stages.report_data import page_data
 
 METRICS = "metrics.json"
 SEMANTIC, SUBSET = "semantic_duplicate", "subset"
@@ -69,7 +75,7 @@ def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
         pieces = np.repeat(starts - (np.cumsum(counts[-1]) - counts[-1]), counts[-1]) + np.arange(row_counts.sum())
         for column, name in zip(columns, ("doc_ids", "doc_starts", "doc_lens"), strict=True):
             column.append(np.concatenate([getattr(block, name) for block in blocks])[pieces].astype(np.int64))
-        reading_orders.append(before + row)
+        reading_orders.append(before + np.argsort(in_order))  # removals leave gaps in the ids
         row_lengths.append(np.full(len(row), blocks[0].input_ids.shape[1], dtype=np.int64))
         tokens += sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks)
         before += len(row)
@@ -87,12 +93,16 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
     ledger = Ledger()
     kept_sources: list[str] = []
     codes: list[np.ndarray] = []
+    removed = removed_documents(run)
+    removed_ids = pa.array([name for name in sorted(removed) if len(name) == 16], pa.binary(16))
+    was_removed: list[np.ndarray] = []
     documents, selection, rejects = (run.artifact(name) for name in ("documents", "selection", "rejects"))
     for part in run.manifest("rejects").parts:
         sources = _strings(artifacts.read_part(rejects, part, ["source"]).column("source"))
         ledger.rejected.update(_counts(sources))
     for part, selection_part in zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True):
-        sources = _strings(artifacts.read_part(documents, part, ["source"]).column("source"))
+        batch = artifacts.read_part(documents, part, ["source", "doc_id"])
+        sources = _strings(batch.column("source"))
         ledger.read.update(_counts(sources))
         verdict = artifacts.read_part(selection, selection_part, ["kept", "reason"])
         kept = verdict.column("kept")
@@ -102,6 +112,8 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
         encoded = pc.dictionary_encode(sources.filter(kept))
         codes.append(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64) + len(kept_sources))
         kept_sources += encoded.dictionary.to_pylist()
+        named = pc.is_in(batch.column("doc_id").filter(kept), removed_ids)
+        was_removed.append(named.to_numpy(zero_copy_only=False))
     ledger.read.update(ledger.rejected)
     source_of = np.concatenate(codes)
     lost = {DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if run.config.select.subset.by else {})
@@ -111,12 +123,32 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
     placed = np.unique(np.concatenate([split.cut.contexts.document for split in splits.values()]))
     for code, count in _counted(source_of[placed]):
         ledger.placed[kept_sources[code]] += count
+    gone = np.setdiff1d(np.flatnonzero(np.concatenate(was_removed)), placed)
+    for code, count in _counted(source_of[gone]):
+        ledger.removed[kept_sources[code]] += count
+    ledger.tokens_of_removed, ledger.tokens_removed = int(lengths[gone].sum()), sum(removed.values())
     ledger.tokens_of_placed = int(lengths[placed].sum())
     ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
     ledger.tokens_dropped = int(run.manifest("shards").statistics["dropped_tokens"])
     ledger.tokens_repeated = int(run.manifest("shards").statistics.get("repeated_tokens", 0))
     ledger.characters = characters_of(run)
     return ledger
+
+
+def removed_documents(run: Run) -> dict[bytes, int]:
+    """The tokens, by `doc_id`, of all documents that removals took out of the shards."""
+    shards = run.artifact("shards")
+    found: dict[bytes, int] = {}
+    for part in run.manifest("shards").parts:
+        if PurePosixPath(part.name).parent.name != REMOVALS:
+            continue
+        record = shards.read_json(part.name)
+        try:
+            named = {**record["documents"], **record["other_documents"]}
+            found |= {bytes.fromhex(name): int(tokens) for name, tokens in named.items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptPart(f"{shards.path(part.name)}: not a removal record; restore it") from error
+    return found
 
 
 def characters_of(run: Run) -> Characters | None:
@@ -154,9 +186,10 @@ def work(run: Run) -> Mapping[str, Any]:
     splits = read_splits(run)
     lengths = token_lengths(run)
     ledger = make_ledger(run, splits, lengths)
+    by = order_metrics.yardstick(run)
     report = {
         "ledger": ledger.to_json(),
-        "order": measure_order(run, splits["train"].cut),
+        "order": measure_order(run, splits["train"].cut, by),
         "packing": {
             **run.manifest("shards").statistics,
             "context_length": run.config.pack.context_length,
@@ -165,18 +198,25 @@ def work(run: Run) -> Mapping[str, Any]:
         "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(run)},
         "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(run)},
     }
+    _write(run, METRICS, report)
+    _write(run, PAGE, page_data(run, report, {name: split.cut for name, split in splits.items()}, by))
     directory = run.artifact("report")
-    directory.write_json(METRICS, report)
-    content = directory.read_bytes(METRICS)
-    artifacts.record_part(directory, Part(METRICS, 0, len(content), artifacts.digest(content)))
+    directory.write_bytes(INDEX, render(directory.read_json(PAGE)).encode())  # no part: `compare` renews it
     ledger.check()
     return {"ledger_balances": True}
 
 
-def measure_order(run: Run, train: Cut) -> dict[str, Any]:
+def _write(run: Run, name: str, value: Any) -> None:
+    directory = run.artifact("report")
+    directory.write_json(name, value)
+    content = directory.read_bytes(name)
+    artifacts.record_part(directory, Part(name, 0, len(content), artifacts.digest(content)))
+
+
+def measure_order(run: Run, train: Cut, by: Yardstick) -> dict[str, Any]:
     """The metrics of the order, from the contexts of the training split, and those of a random one."""
     run.progress.step("report: metrics")
-    by, strategy = order_metrics.yardstick(run), run.config.order.strategy
+    strategy = run.config.order.strategy
     baseline = order_metrics.measure(run, random_cut(run, np.unique(train.contexts.document), by), by)
     measured = order_metrics.measure(run, train, by)
     members, graph = read_graph(run)
@@ -215,8 +255,11 @@ def parameters(run: Run) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     vectors = run.manifest("vectors")
     return Estimate(
-        memory=vectors.bytes + 50 * vectors.rows * run.config.neighbors.k + 200 * run.manifest("documents").rows,
-        disk=2**20,
+        memory=vectors.bytes
+        + 50 * vectors.rows * run.config.neighbors.k
+        + 200 * run.manifest("documents").rows
+        + 2**28,
+        disk=2**24,
     )
 
 
@@ -231,7 +274,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "report",
     "report",
-    2,
+    3,
     ("documents", TEXT, "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards"),
     parameters,
     estimate,

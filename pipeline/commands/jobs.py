@@ -69,7 +69,7 @@ def run(
         from pipeline.summary import render
 
         progress.console.print(render(report.read_json("metrics.json")))
-        progress.say(f"report     {report.path('metrics.json')}")
+        progress.say(f"report     {report.path('index.html')}")
     if any(job.artifact("shards").exists(name) for name in ("manifest.json", "families.json")):
         progress.say(f"shards     {job.artifact('shards').path()}")
 
@@ -117,8 +117,11 @@ def compare(
     from pipeline import run_directory
     from pipeline.compare_view import page, render
     from pipeline.progress import Progress
+    from pipeline.report_page import COMPARISON, INDEX, PAGE
+    from pipeline.report_page import render as render_page
     from pipeline.stage import Run
     from pipeline.storage import Directory
+    from shards.text import harmless_all
 
     settings = run_directory.read_config(Directory(path))
     other = {"pack.policy": policy, "pack.context_length": context_length}
@@ -137,8 +140,13 @@ def compare(
         print_json(comparison)
         return
     console().print(render(comparison))
-    job.artifact("report").write_bytes(PLOT, page(comparison).encode())
-    progress.say(f"plot       {job.artifact('report').path(PLOT)}")
+    report, shown = job.artifact("report"), harmless_all(comparison)
+    report.write_bytes(PLOT, page(shown).encode())
+    report.write_json(COMPARISON, shown)
+    progress.say(f"plot       {report.path(PLOT)}")
+    if report.exists(PAGE):  # the report, now with these orders in it
+        report.write_bytes(INDEX, render_page(report.read_json(PAGE), shown).encode())
+        progress.say(f"report     {report.path(INDEX)}")
 
 
 def try_rules(

@@ -212,3 +212,10 @@ def test_expansion_on_other_file_systems_gives_urls(pattern: str) -> None:
 
     memory.rm("/bucket", recursive=True)
     assert found == ["memory://bucket/in/a.jsonl", "memory://bucket/in/b.jsonl"]
+
+
+def test_files_are_named_from_here(directory: Directory) -> None:
+    assert directory.files() == []
+    directory.write_bytes("b", b"")
+    (directory / "a/c").write_bytes("d", b"")
+    assert directory.files() == ["a/c/d", "b"]
