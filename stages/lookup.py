@@ -15,7 +15,7 @@ from pipeline.artifacts import Manifest, Part
 from pipeline.errors import CorruptPart, DocumentUnknown
 from pipeline.stage import Run
 from pipeline.storage import Directory
-from shards.text import TITLE_LENGTH, title_in
+from shards.views.text import TITLE_LENGTH, title_in
 from stages.groups import string_field
 
 HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards")

@@ -41,7 +41,7 @@ from shards.format import (
     context_columns,
 )
 from shards.manifest import FileEntry, Manifest, ShardEntry, build_manifest, manifest_json, split_entry
-from shards.removal_record import FOLDER as REMOVALS
+from shards.removal.record import FOLDER as REMOVALS
 from shards.verify import verify as shards_verify
 from shards.writer import hf_files
 from stages import families

@@ -29,7 +29,7 @@ from pipeline.report_page import INDEX, PAGE, render
 from pipeline.stage import TEXT, Estimate, Run, Stage
 from shards import contexts as shard_contexts
 from shards.contexts import batch_contexts
-from shards.removal_record import FOLDER as REMOVALS
+from shards.removal.record import FOLDER as REMOVALS
 from stages import order_metrics
 from stages.arrays import all_values, read_graph
 from stages.context_rows import TokenStore

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.stage import Run
-from shards.text import harmless_all
+from shards.views.text import harmless_all
 from stages import quality_rules
 from stages.duplicates import REASONS
 from stages.order_metrics import Cut, Yardstick

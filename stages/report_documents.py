@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pipeline import artifacts
 from pipeline.stage import Run
 from shards.format import TOKENIZER_NAME, TokenizerInfo
-from shards.text import TITLE_LENGTH, Decoder, title_in
+from shards.views.text import TITLE_LENGTH, Decoder, title_in
 from stages.context_rows import TokenStore
 from stages.groups import string_field
 from stages.lookup import Place, places_of_ordinals

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from pipeline import artifacts
 from pipeline.stage import Run
-from shards.text import title_in
+from shards.views.text import title_in
 from stages.lookup import Place, places_of_ids, places_of_ordinals
 from stages.report_documents import NamedDocuments, in_a_line
 

@@ -13,7 +13,7 @@ from pipeline.errors import CorruptPart, RemovalsUndone
 from pipeline.lock import exclusive
 from pipeline.stage import Run
 from shards.find import Query
-from shards.removal import remove
+from shards.removal.removing import remove
 from shards.totals import totals
 
 Sequitur = Callable[..., Any]

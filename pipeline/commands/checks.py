@@ -16,7 +16,7 @@ from pipeline.commands.common import AsJson, fail, print_json
 if TYPE_CHECKING:
     from pipeline.progress import Progress
     from pipeline.storage import Directory
-    from shards.salvage import Salvaged
+    from shards.salvage.salvaging import Salvaged
 
 CheckedPath = Annotated[
     str,
@@ -88,7 +88,7 @@ def _of_shards(directory: Directory, full: bool, progress: Progress) -> list[Pro
 
 def _salvage(directory: Directory, out: str, as_json: bool, progress: Progress) -> None:
     from shards.errors import ShardError
-    from shards.salvage import salvage
+    from shards.salvage.salvaging import salvage
     from shards.verify import bytes_to_read
 
     try:
@@ -141,7 +141,7 @@ def _tell(path: str, full: bool, found: list[Problem], as_json: bool) -> None:
 
 
 def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> None:
-    from shards.salvage import record
+    from shards.salvage.salvaging import record
 
     left_out: list[Problem] = [problem.described() for one in done for problem in one.left_out]
     if as_json:
@@ -162,6 +162,6 @@ def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> 
 
 def _harmless(text: str) -> str:
     """One line without what commands a terminal: file names and schemas are not ours."""
-    from shards.text import harmless
+    from shards.views.text import harmless
 
     return " ".join(harmless(text).split())

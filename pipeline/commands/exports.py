@@ -35,7 +35,7 @@ def export(
     from pipeline.progress import Progress
     from shards.errors import ShardError
     from shards.exports import export as write
-    from shards.text import harmless, harmless_all
+    from shards.views.text import harmless, harmless_all
 
     progress = Progress()
 

@@ -121,7 +121,7 @@ def compare(
     from pipeline.report_page import render as render_page
     from pipeline.stage import Run
     from pipeline.storage import Directory
-    from shards.text import harmless_all
+    from shards.views.text import harmless_all
 
     settings = run_directory.read_config(Directory(path))
     other = {"pack.policy": policy, "pack.context_length": context_length}

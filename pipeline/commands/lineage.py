@@ -19,7 +19,7 @@ from pipeline.commands.views import DatasetPath
 if TYPE_CHECKING:
     from pipeline.progress import Progress
     from shards.find import Found, Query
-    from shards.removal import Removal
+    from shards.removal.removing import Removal
 
 DocIds = Annotated[
     Path | None,
@@ -65,8 +65,8 @@ def remove(
     from pipeline import lock
     from pipeline.progress import Progress
     from shards.errors import ShardError
-    from shards.removal import remove as take_out
-    from shards.show import dataset_root
+    from shards.removal.removing import remove as take_out
+    from shards.views.show import dataset_root
 
     query, progress = _query(doc_ids, doc_id, source, license_, url), Progress()
     root, report = dataset_root(path), None
@@ -114,7 +114,7 @@ def find(
     from pipeline.progress import Progress
     from shards.errors import ShardError
     from shards.find import find as pieces_of
-    from shards.show import dataset_root
+    from shards.views.show import dataset_root
 
     query, progress, count = _query(doc_ids, doc_id, source, license_, url), Progress(), 0
     out = sys.stdout  # bars would take its place
@@ -147,8 +147,8 @@ def locate(
     """Tell which document a token of a context is of: source file and row, and the token's place in the document."""
     from shards.attribution import Attribution
     from shards.errors import ShardError
-    from shards.show import dataset_root
-    from shards.text import harmless, harmless_all
+    from shards.views.show import dataset_root
+    from shards.views.text import harmless, harmless_all
 
     if (row is None) == (context is None):
         fail("give --row or --context, one of them", code=2)
@@ -211,7 +211,7 @@ def _advance(progress: Progress) -> Callable[[str, int, int], None]:
 
 
 def _piece_line(piece: Found) -> str:
-    from shards.text import harmless
+    from shards.views.text import harmless
 
     place = f"{piece.directory}/{piece.shard}" if piece.directory else piece.shard
     return harmless(

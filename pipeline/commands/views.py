@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pipeline.progress import Progress
     from pipeline.stage import Run
-    from shards.show import ContextView
+    from shards.views.show import ContextView
 
 WIDTH = 80  # of what is not printed on a terminal
 
@@ -59,8 +59,8 @@ def show(
     """
     from pipeline.progress import Progress
     from shards.errors import ShardError
-    from shards.render import families_json, render_context, render_families
-    from shards.show import dataset_root, directories, search_pattern
+    from shards.views.render import families_json, render_context, render_families
+    from shards.views.show import dataset_root, directories, search_pattern
 
     if sum(choice is not None for choice in (context, document, search)) > 1:
         fail("--context, --doc and --search choose in different ways; give one of them", code=2)
@@ -101,7 +101,7 @@ def _chosen(
     progress: Progress,
 ) -> Iterator[ContextView]:
     """At most `limit` contexts, each as soon as it is found; with bars only while none is printed."""
-    from shards.show import context_view, contexts_with_document, contexts_with_text, open_dataset
+    from shards.views.show import context_view, contexts_with_document, contexts_with_text, open_dataset
 
     manifest = open_dataset(root)
     if document is None and search is None:
@@ -133,9 +133,9 @@ def stats(path: DatasetPath, as_json: AsJson = False) -> None:
     """Count what shards hold: lengths of documents and contexts, padding, sources, languages, licences, splits."""
     from pipeline.progress import Progress
     from shards.errors import ShardError
-    from shards.show import dataset_root
-    from shards.stats import rows_of, statistics
-    from shards.stats_view import render_statistics
+    from shards.views.show import dataset_root
+    from shards.views.stats import rows_of, statistics
+    from shards.views.stats_view import render_statistics
 
     progress = Progress()
     try:
@@ -157,7 +157,7 @@ def why(path: RunPath, document_a: DocumentName, document_b: DocumentName, as_js
     """Tell why two documents of a run are together, or not: cosine, ranks, path, context, evidence of duplication."""
     import beam_job
     from pipeline.why_view import answers, render_why
-    from shards.text import harmless_all
+    from shards.views.text import harmless_all
 
     run, progress = _opened(path)
     try:
@@ -175,7 +175,7 @@ def trace(path: RunPath, document: DocumentName, as_json: AsJson = False) -> Non
     """Follow a document through a run: file, signals, verdict, neighbours, order, contexts; or what it was lost to."""
     import beam_job
     from pipeline.trace_view import render_trace
-    from shards.text import harmless_all
+    from shards.views.text import harmless_all
 
     run, progress = _opened(path)
     try:

@@ -17,7 +17,7 @@ from shards.errors import DocumentUnknown, ShardCorrupt
 from shards.find import Query
 from shards.format import docs_schema
 from shards.manifest import FileEntry, read_manifest
-from shards.removal import remove
+from shards.removal.removing import remove
 
 
 def brute_force(dataset: Dataset, split: str, row: int) -> list[tuple[int, int, int]]:

@@ -29,7 +29,7 @@ from shards.errors import (
 )
 from shards.families import dataset_entry, families_json, router_file
 from shards.manifest import Manifest, ShardEntry
-from shards.salvage import salvage
+from shards.salvage.salvaging import salvage
 from shards.verify import verify
 
 MANIFEST = (ManifestInvalid, ManifestCorrupt, FormatUnsupported, FingerprintMismatch, PathEscape)

@@ -13,8 +13,8 @@ from rich.console import Console
 from shards.errors import DocumentRepeated, ManifestInvalid, ManifestMissing, PathEscape, TotalsMismatch
 from shards.families import dataset_entry, families_json, read_families
 from shards.manifest import build_manifest, manifest_json, read_manifest
-from shards.render import render_families
 from shards.verify import verify
+from shards.views.render import render_families
 
 
 @pytest.fixture

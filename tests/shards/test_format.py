@@ -31,5 +31,5 @@ def test_token_ids_are_unsigned() -> None:
 
 
 def test_writing_does_not_import_torch() -> None:
-    code = "import sys, shards.writer, shards.verify, shards.show; sys.exit('torch' in sys.modules)"
+    code = "import sys, shards.writer, shards.verify, shards.views.show; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -28,9 +28,9 @@ from shards.errors import (
 from shards.families import dataset_entry, families_json, read_families
 from shards.find import Query, find
 from shards.manifest import Order, Packing, build_manifest, manifest_json, read_manifest, split_entry
-from shards.removal import Removal, RemovalRefused, remove
-from shards.removal_record import read_record
-from shards.removal_writing import settle
+from shards.removal.record import read_record
+from shards.removal.removing import Removal, RemovalRefused, remove
+from shards.removal.writing import settle
 from shards.row_order import count_pairs
 from shards.rows import SplitRows
 from shards.totals import totals

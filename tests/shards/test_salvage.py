@@ -25,7 +25,7 @@ from shards.errors import (
 from shards.families import dataset_entry, families_json, read_families, router_file
 from shards.manifest import build_manifest, manifest_json, read_manifest
 from shards.rows import SplitRows
-from shards.salvage import salvage
+from shards.salvage.salvaging import salvage
 from shards.verify import verify
 
 

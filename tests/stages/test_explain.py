@@ -11,7 +11,7 @@ import pytest
 from pipeline import artifacts
 from pipeline.errors import CorruptPart, DocumentUnknown, MissingArtifact
 from pipeline.stage import Run
-from shards.show import context_view
+from shards.views.show import context_view
 from stages import history
 from stages.explain import trace, why
 from stages.history import Loss

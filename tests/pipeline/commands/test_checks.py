@@ -146,7 +146,7 @@ def test_interrupted(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch) -> Non
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verify, "read_batch", interrupt)
-    monkeypatch.setattr("shards.salvage_reading.read_batch", interrupt)
+    monkeypatch.setattr("shards.salvage.reading.read_batch", interrupt)
     for options in (["--full"], ["--salvage", "out"]):
         ended = sequitur("verify", "shards", *options)
         assert (ended.code, ended.out) == (130, "")

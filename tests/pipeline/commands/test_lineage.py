@@ -9,7 +9,7 @@ import pytest
 from example_dataset import write_dataset
 
 from shards.find import Query
-from shards.removal import remove
+from shards.removal.removing import remove
 
 Sequitur = Callable[..., Any]
 

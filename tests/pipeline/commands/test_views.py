@@ -117,8 +117,8 @@ def test_interrupted(sequitur: Sequitur, dataset: Dataset, stored: Path, monkeyp
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shards.show.contexts_with_text", interrupt)
-    monkeypatch.setattr("shards.stats.statistics", interrupt)
+    monkeypatch.setattr("shards.views.show.contexts_with_text", interrupt)
+    monkeypatch.setattr("shards.views.stats.statistics", interrupt)
     monkeypatch.setattr(beam_job, "trace", interrupt)
     monkeypatch.setattr(beam_job, "why", interrupt)
     for arguments in (("show", dataset.root, "--search", "a"), ("stats", dataset.root), ("trace", stored, "a")):

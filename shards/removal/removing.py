@@ -22,9 +22,9 @@ from shards.families import dataset_entry, families_json, read_families_file
 from shards.find import Advance, Query, common_unknown, dataset_directories, refuse_unknown, select
 from shards.format import FAMILIES_NAME, MANIFEST_NAME
 from shards.manifest import Manifest, manifest_json, read_manifest
-from shards.removal_plan import Plan, make_plan
-from shards.removal_record import without_removed
-from shards.removal_writing import settle, write_removal
+from shards.removal.plan import Plan, make_plan
+from shards.removal.record import without_removed
+from shards.removal.writing import settle, write_removal
 
 Contexts = Literal["repack", "drop"]
 _REMEDY = "correct them, or add --missing-ok where not all need be here"

@@ -14,8 +14,8 @@ from tokenizers import Tokenizer, models
 from shards.errors import DocumentUnknown, ManifestInvalid, SplitUnknown, TokenizerMismatch
 from shards.families import dataset_entry, families_json
 from shards.manifest import build_manifest, manifest_json
-from shards.render import render_context
-from shards.show import (
+from shards.views.render import render_context
+from shards.views.show import (
     ContextView,
     context_view,
     contexts_with_document,

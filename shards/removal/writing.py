@@ -19,10 +19,10 @@ from shards.find import Advance, Query
 from shards.format import MANIFEST_NAME, context_columns, context_schema, docs_schema, shard_name
 from shards.manifest import FileEntry, Manifest, ShardEntry, SplitEntry, build_manifest, fingerprint, split_entry
 from shards.pieces import contains, shard_batches
-from shards.removal_counts import RowChange
-from shards.removal_plan import Plan, going
-from shards.removal_record import FOLDER, Record, SplitRows, asked_of, read_record, record_json, record_path
-from shards.repack import without_pieces
+from shards.removal.counts import RowChange
+from shards.removal.plan import Plan, going
+from shards.removal.record import FOLDER, Record, SplitRows, asked_of, read_record, record_json, record_path
+from shards.removal.repack import without_pieces
 from shards.writer import hf_files, write_docs, write_shard
 
 _HF_FILES = ("state.json", "dataset_info.json")

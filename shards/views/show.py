@@ -18,7 +18,7 @@ from shards.format import FAMILIES_NAME, MANIFEST_NAME
 from shards.manifest import Manifest, read_manifest
 from shards.pieces import Batch, batches, placements
 from shards.rows import SplitRows
-from shards.text import TITLE_LENGTH, Decoder, harmless, harmless_all, title_in
+from shards.views.text import TITLE_LENGTH, Decoder, harmless, harmless_all, title_in
 
 _COLUMNS = (
     *("doc_id", "record_id", "source", "url", "title", "language", "license", "source_file", "source_row"),

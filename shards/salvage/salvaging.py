@@ -22,8 +22,8 @@ from shards.families import dataset_entry, families_json, read_families_file, ro
 from shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
 from shards.manifest import checksummed_json, manifest_json, read_manifest
 from shards.placement import Placement, read_docs
-from shards.salvage_reading import whole_batches, whole_docs
-from shards.salvage_writing import Copied, finish, write, write_split
+from shards.salvage.reading import whole_batches, whole_docs
+from shards.salvage.writing import Copied, finish, write, write_split
 from shards.side_files import hashed_file_problems, tokenizer_problems
 from shards.verify import Progress, is_parted, problems
 

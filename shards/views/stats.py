@@ -18,7 +18,7 @@ from shards.documents import read_documents
 from shards.families import read_families
 from shards.manifest import Manifest
 from shards.pieces import batches
-from shards.show import directories, open_dataset
+from shards.views.show import directories, open_dataset
 
 _EXACT = 1 << 20  # values below it are counted one by one; the longest context is that long
 _QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}

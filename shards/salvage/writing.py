@@ -25,7 +25,7 @@ from shards.format import (
 from shards.manifest import FileEntry, Manifest, Order, Packing, ShardEntry, build_manifest, split_entry
 from shards.placement import Docs, Placement, count, find_documents, repeated_tokens
 from shards.row_order import count_pairs
-from shards.salvage_reading import Whole, map_file
+from shards.salvage.reading import Whole, map_file
 from shards.side_files import hashed_file_problems
 from shards.verify import Progress
 from shards.writer import hf_files, plan_shards, write_docs, write_shard

@@ -8,7 +8,7 @@ import pytest
 
 from shards.errors import TokenizerMismatch
 from shards.format import TokenizerInfo
-from shards.text import Decoder, harmless, harmless_all, title_in
+from shards.views.text import Decoder, harmless, harmless_all, title_in
 
 
 def test_harmless() -> None:

@@ -1,0 +1,1 @@
+"""Taking documents out of finished shards: `removing.remove`."""

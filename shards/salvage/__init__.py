@@ -1,0 +1,1 @@
+"""Writing what is whole of a damaged dataset: `salvaging.salvage`."""

@@ -1,0 +1,1 @@
+"""What a person sees of shards: contexts, counts, and text that is harmless to print."""
