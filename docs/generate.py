@@ -129,8 +129,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "source_row": "records before it in its file, from 0",
         "n_tokens": "all its tokens, the end-of-document token included",
         "path": "its path in the order",
-        "cosine_to_previous": "cosine to the document before it in its context; null at a context's start, or where that "
-        "one was removed",
+        "cosine_to_previous": "cosine to the document before it in its context; null at a context's start, or "
+        "where that one was removed",
         "split": "`train` or `val`",
     },
 }
