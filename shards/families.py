@@ -12,7 +12,8 @@ from pathlib import Path
 
 from shards.errors import ManifestInvalid, ManifestMissing
 from shards.format import FAMILIES_NAME
-from shards.manifest import Manifest, check_checksum, check_path, checksummed_json, from_json
+from shards.json_files import check_checksum, checksummed_json, from_json
+from shards.manifest import Manifest, check_path
 
 
 @dataclass(frozen=True)

@@ -7,24 +7,19 @@ they are what is read, checked and written.
 import hashlib
 import json
 import re
-import types
-import typing
-from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, asdict, dataclass, is_dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any
 
 from shards.digest import add_digests
 from shards.errors import (
     FingerprintMismatch,
     FormatUnsupported,
-    ManifestCorrupt,
     ManifestInvalid,
     ManifestMissing,
     PathEscape,
-    ShardError,
     SplitUnknown,
 )
 from shards.format import (
@@ -37,8 +32,7 @@ from shards.format import (
     Header,
     canonical_json,
 )
-
-T = TypeVar("T")
+from shards.json_files import check_checksum, checksummed_json, from_json
 
 
 @dataclass(frozen=True)
@@ -180,55 +174,6 @@ def manifest_json(manifest: Manifest) -> str:
     return checksummed_json(content)
 
 
-def checksummed_json(content: dict[str, Any]) -> str:
-    """The text of a JSON file that holds `content`, and as `checksum` the SHA-256 of the canonical JSON of that."""
-    return _json_text({**content, "checksum": _checksum(content)})
-
-
-def check_checksum(content: dict[str, Any], name: str) -> None:
-    """Raise ManifestCorrupt if the parsed JSON of a file holds a `checksum`, and not that of the rest of it."""
-    try:
-        differs = "checksum" in content and content["checksum"] != _checksum(content)
-    except RecursionError as error:
-        raise ManifestInvalid(f"{name} is nested too deep") from error
-    if differs:
-        raise ManifestCorrupt("its checksum is not that of its contents: restore the original", shard=name)
-
-
-def text_problems(root: str | PathLike[str], name: str) -> Iterator[ShardError]:
-    """Whether a JSON file in `root`, already parsed with success, holds a checksum and is to the byte the text that
-    was written. Together with the checksum this finds every changed byte."""
-    text = (Path(root) / name).read_bytes()
-    content = json.loads(text)
-    try:
-        written = _json_text(content).encode()
-    except RecursionError:
-        yield ManifestInvalid(f"{name} is nested too deep")
-        return
-    if text != written:
-        offset = first_difference(text, written)
-        yield ManifestCorrupt(
-            "not as it was written, though it says the same: restore the original", shard=name, offset=offset
-        )
-    if "checksum" not in content:
-        yield ManifestCorrupt("it has no checksum: restore the original, or write the dataset anew", shard=name)
-
-
-def first_difference(found: bytes, expected: bytes) -> int:
-    """The first byte in which they differ; the end of the shorter where one begins with the other."""
-    pairs = zip(found, expected, strict=False)
-    return next((i for i, (one, other) in enumerate(pairs) if one != other), min(len(found), len(expected)))
-
-
-def _json_text(content: dict[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, indent=1) + "\n"
-
-
-def _checksum(content: dict[str, Any]) -> str:
-    rest = {key: value for key, value in content.items() if key != "checksum"}
-    return hashlib.sha256(canonical_json(rest).encode()).hexdigest()
-
-
 def read_manifest(root: str | PathLike[str]) -> Manifest:
     """The manifest of the dataset in `root`, fully checked.
 
@@ -255,20 +200,10 @@ def parse_manifest(text: str) -> Manifest:
     if not isinstance(content, dict):
         raise ManifestInvalid(f"{MANIFEST_NAME} is not a JSON object")
     _check_supported(content)
-    manifest: Manifest = _decode(Manifest, {**content, "header": content}, MANIFEST_NAME)
+    manifest = from_json(Manifest, {**content, "header": content}, MANIFEST_NAME)
     _check(manifest)
     check_checksum(content, MANIFEST_NAME)
     return manifest
-
-
-def from_json(type_: type[T], value: Any) -> T:
-    """An entry (`ShardEntry`, `FileEntry`, …) from parsed JSON; the opposite of `dataclasses.asdict`.
-
-    Unknown keys are ignored: an addition that old readers may overlook does not change the version. Raises
-    ManifestInvalid, naming the place.
-    """
-    decoded: T = _decode(type_, value, type_.__name__)
-    return decoded
 
 
 def _check_supported(content: dict[str, Any]) -> None:
@@ -284,43 +219,6 @@ def _check_supported(content: dict[str, Any]) -> None:
             raise FormatUnsupported(
                 f"{key} is {content[key]!r} and this code reads {known!r}: use the version of Sequitur that wrote it"
             )
-
-
-def _decode(type_: Any, value: Any, place: str) -> Any:
-    """`value` as `type_`: a dataclass, dict[str, …], tuple[…, ...], … | None, or int (not negative), float,
-    str, bool."""
-    origin, arguments = typing.get_origin(type_), typing.get_args(type_)
-    if origin is types.UnionType:
-        return None if value is None else _decode(arguments[0], value, place)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_decode(arguments[0], item, f"{place}[{i}]") for i, item in enumerate(value))
-    if origin is dict and isinstance(value, dict):
-        return {key: _decode(arguments[1], item, f"{place}.{key}") for key, item in value.items()}
-    if is_dataclass(type_) and isinstance(value, dict):
-        return _decode_fields(type_, value, place)
-    if type_ is float and type(value) is int:
-        return float(value)
-    if type(value) is not type_:
-        name = getattr(type_, "__name__", str(type_)) if origin is None else origin.__name__
-        raise ManifestInvalid(f"{place} should be {name}, found {type(value).__name__}")
-    if type_ is int and not 0 <= value < 1 << 64:
-        raise ManifestInvalid(f"{place} should be 0 … 2^64-1, found {value}")
-    return value
-
-
-def _decode_fields(type_: Any, value: dict[str, Any], place: str) -> Any:
-    decoded = {}
-    for name, hint in _field_types(type_).items():
-        if name in value:
-            decoded[name] = _decode(hint, value[name], f"{place}.{name}")
-        elif type_.__dataclass_fields__[name].default is MISSING:
-            raise ManifestInvalid(f"{place} has no {name!r}")
-    return type_(**decoded)
-
-
-@cache
-def _field_types(type_: type) -> dict[str, Any]:
-    return typing.get_type_hints(type_)
 
 
 def _check(manifest: Manifest) -> None:

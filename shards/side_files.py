@@ -24,7 +24,8 @@ from shards.errors import (
 from shards.families import RouterFile
 from shards.files import check_size
 from shards.format import BYTES_TOKENIZER, SALVAGE_NAME, TOKENIZER_NAME, Header, context_columns, docs_schema
-from shards.manifest import FileEntry, Manifest, check_checksum, first_difference, text_problems
+from shards.json_files import check_checksum, first_difference, text_problems
+from shards.manifest import FileEntry, Manifest
 from shards.writer import hf_files
 
 DOCS = "docs"

@@ -28,7 +28,8 @@ from shards.errors import (
 from shards.families import dataset_entry, read_families_file
 from shards.files import Place, check_crc, map_shard, parse_batch, read_schema
 from shards.format import FAMILIES_NAME, MANIFEST_NAME, Header, context_schema
-from shards.manifest import Manifest, ShardEntry, read_manifest, text_problems
+from shards.json_files import text_problems
+from shards.manifest import Manifest, ShardEntry, read_manifest
 from shards.placement import Placement, placement_problems
 from shards.row_order import RowOrder, order_known
 from shards.side_files import (

@@ -16,7 +16,8 @@ from pipeline.stage import Run
 from pipeline.storage import Directory
 from shards.contexts import Contexts, context_batch
 from shards.format import BATCH_ROWS, Header, context_schema, shard_name
-from shards.manifest import ShardEntry, from_json
+from shards.json_files import from_json
+from shards.manifest import ShardEntry
 from shards.writer import plan_shards, write_shard
 from stages.context_rows import SplitPlan, TokenStore, pad_rows, pieces_of
 from stages.shard_sets import ShardSet

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from shards.errors import ManifestInvalid, ShardCorrupt, ShardMissing
 from shards.find import Names, Query
-from shards.manifest import FileEntry, Manifest, check_path, from_json
+from shards.json_files import from_json
+from shards.manifest import FileEntry, Manifest, check_path
 
 FOLDER = "removals"
 

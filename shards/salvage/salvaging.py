@@ -20,7 +20,8 @@ from shards.atomic import flush_directory
 from shards.errors import NothingWhole, OutputRefused, ShardError
 from shards.families import dataset_entry, families_json, read_families_file, router_file
 from shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
-from shards.manifest import checksummed_json, manifest_json, read_manifest
+from shards.json_files import checksummed_json
+from shards.manifest import manifest_json, read_manifest
 from shards.placement import Placement, read_docs
 from shards.salvage.reading import whole_batches, whole_docs
 from shards.salvage.writing import Copied, finish, write, write_split

@@ -18,7 +18,8 @@ from shards.errors import (
     PathEscape,
     SplitUnknown,
 )
-from shards.manifest import ShardEntry, checksummed_json, from_json, manifest_json, parse_manifest, read_manifest
+from shards.json_files import checksummed_json, from_json
+from shards.manifest import ShardEntry, manifest_json, parse_manifest, read_manifest
 
 
 def test_round_trip(dataset: Dataset) -> None:
