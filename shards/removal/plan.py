@@ -41,6 +41,21 @@ class Plan:
     tokens: int  # of the documents asked for that lie in rows
     other_tokens: int  # of other documents, lost with their contexts
 
+    @property
+    def contexts_changed(self) -> int:
+        """Contexts that are shorter after."""
+        return sum(int((change.changed & ~change.emptied).sum()) for change in self.rows.values())
+
+    @property
+    def contexts_gone(self) -> int:
+        """Contexts of which nothing is left."""
+        return sum(int(change.emptied.sum()) for change in self.rows.values())
+
+    @property
+    def next_tokens_gone(self) -> int:
+        """Contexts of which the token after them alone goes."""
+        return sum(int(change.unfollowed.sum()) for change in self.rows.values())
+
 
 def going(keys: NDArray[np.uint64], contexts: Contexts, drop: bool) -> NDArray[np.bool_]:
     """bool (pieces,): those of the documents with these keys, or with `drop` all of the rows that hold one."""

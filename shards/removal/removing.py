@@ -132,10 +132,11 @@ def _write(root: Path, manifest: Manifest, plan: Plan, query: Query, advance: Ad
 
 
 def _told(directory: str, manifest: Manifest, plan: Plan, new: Manifest | None) -> Removal:
-    changes = plan.rows
     starts = {name: [0, *accumulate(shard.rows for shard in split.shards)] for name, split in manifest.splits.items()}
     rewritten = sum(
-        int(changes[name].touched[first:last].any()) for name, rows in starts.items() for first, last in pairwise(rows)
+        int(plan.rows[name].touched[first:last].any())
+        for name, rows in starts.items()
+        for first, last in pairwise(rows)
     )
     return Removal(
         directory=directory,
@@ -143,9 +144,9 @@ def _told(directory: str, manifest: Manifest, plan: Plan, new: Manifest | None) 
         tokens=plan.tokens,
         other_documents=len(plan.gone),
         other_tokens=plan.other_tokens,
-        contexts_changed=sum(int((change.changed & ~change.emptied).sum()) for change in changes.values()),
-        contexts_gone=sum(int(change.emptied.sum()) for change in changes.values()),
-        next_tokens_gone=sum(int(change.unfollowed.sum()) for change in changes.values()),
+        contexts_changed=plan.contexts_changed,
+        contexts_gone=plan.contexts_gone,
+        next_tokens_gone=plan.next_tokens_gone,
         shards=sum(len(split.shards) for split in manifest.splits.values()),
         shards_rewritten=rewritten,
         fingerprint_before=manifest.fingerprint,

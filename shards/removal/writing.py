@@ -158,7 +158,6 @@ def _without_cosines(docs: pa.Table, alone: NDArray[np.bool_]) -> pa.Table:
 def _record(
     manifest: Manifest, plan: Plan, query: Query, splits: dict[str, SplitEntry], replaced: dict[str, str | None]
 ) -> Record:
-    changes = plan.rows.values()
     return Record(
         number=len(manifest.removals) + 1,
         contexts="drop" if plan.drop else "repack",
@@ -167,9 +166,9 @@ def _record(
         other_documents=plan.gone,
         tokens=plan.tokens,
         other_tokens=plan.other_tokens,
-        contexts_changed=sum(int((change.changed & ~change.emptied).sum()) for change in changes),
-        contexts_gone=sum(int(change.emptied.sum()) for change in changes),
-        next_tokens_gone=sum(int(change.unfollowed.sum()) for change in changes),
+        contexts_changed=plan.contexts_changed,
+        contexts_gone=plan.contexts_gone,
+        next_tokens_gone=plan.next_tokens_gone,
         splits={
             name: SplitRows(
                 split.rows,
