@@ -45,7 +45,7 @@ def order(documents: Documents, seed: int) -> Order:
     fragments = fragments_of(links)
     stitched = stitch(graph, vectors, fragments, seed)
     if weight + stitched.gained < ENOUGH * bound(graph) * (links.open.size - 1):
-        exchange_links(graph, links.link, fragments.document)
+        exchange_links(graph, links.link, np.arange(links.open.size, dtype=np.int64))
         stitched = stitch(graph, vectors, fragments_of(linked(links.link)), seed)
     return uncut(stitched.document, stitched.fragment)
 
