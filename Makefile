@@ -29,6 +29,7 @@ demo: $(READY)
 	$(BIN)/sequitur show demo/run/shards --context 0
 
 test: $(READY)
+	$(BIN)/python -m pytest tests/shards -m forks
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-peers: $(READY) $(PEERS:%=.peers/%/.ready)

@@ -18,6 +18,8 @@ from shards import ContextCollator, ContextDataLoader, ContextDataset, ElasticBa
 from shards.manifest import fingerprint, manifest_json
 from shards.sampler import StateMismatch
 
+pytestmark = pytest.mark.forks
+
 BATCH = 24
 
 

@@ -18,6 +18,8 @@ from shards.files import batch_layout
 from shards.format import context_schema
 from shards.manifest import BatchEntry, ShardEntry
 
+pytestmark = pytest.mark.forks
+
 
 def pieces(dataset: Dataset, row: int) -> list[tuple[int, int]]:
     """(first position, length) of each piece of a row of the training split."""

@@ -14,6 +14,8 @@ from shards import ContextDataset
 from shards.errors import ManifestMissing, ShardCorrupt, ShardMissing, ShardTruncated
 from shards.remote import open_remote
 
+pytestmark = pytest.mark.forks
+
 URL = "memory://bucket/shards"
 
 
