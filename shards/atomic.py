@@ -27,6 +27,12 @@ def writing(path: Path) -> Iterator[BinaryIO]:
     flush_directory(path.parent)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a small file, whole or not at all."""
+    with writing(path) as file:
+        file.write(content)
+
+
 def flush_directory(path: Path) -> None:
     """Have the names in a directory written to disk."""
     descriptor = os.open(path, os.O_RDONLY)

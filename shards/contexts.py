@@ -3,7 +3,7 @@
 No Python object is made per token, per piece or per row.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -125,7 +125,7 @@ def faults(contexts: Contexts) -> list[str]:
         return ["doc_offsets do not rise from 0 to the number of pieces"]
     ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(contexts.doc_lens, dtype=np.int64)])
     sums = ends[offsets[1:]] - ends[offsets[:-1]]
-    row_of_piece = np.repeat(np.arange(len(sums)), np.diff(offsets))
+    row_of_piece = piece_rows(contexts)
     short = contexts.num_tokens < seq_len
     rules: list[tuple[str, NDArray[Any]]] = [
         (
@@ -137,6 +137,25 @@ def faults(contexts: Contexts) -> list[str]:
         ("a short row with a next_token", np.flatnonzero(short & contexts.next_valid)),
     ]
     return [f"row {rows[0]}: {rule} ({len(rows)} such)" for rule, rows in rules if len(rows)]
+
+
+def real_tokens(contexts: Contexts) -> NDArray[np.bool_]:
+    """Which tokens of each row are no pads, bool (r, S)."""
+    return np.arange(contexts.input_ids.shape[1]) < contexts.num_tokens[:, None]
+
+
+def largest_token(contexts: Contexts) -> int:
+    """The largest id among the tokens, next ones too; pads are not looked at."""
+    short = (contexts.num_tokens < contexts.input_ids.shape[1]).any()
+    real: NDArray[np.bool_] | Literal[True] = real_tokens(contexts) if short else True
+    in_rows = int(np.max(contexts.input_ids, where=real, initial=0))
+    return max(in_rows, int(np.max(contexts.next_token, where=contexts.next_valid, initial=0)))
+
+
+def piece_rows(contexts: Contexts) -> NDArray[np.int64]:
+    """int64 row of each piece."""
+    counts = np.diff(contexts.doc_offsets)
+    return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
 
 
 def _view(column: pa.Array) -> NDArray[Any]:

@@ -11,7 +11,7 @@ from os import PathLike
 from pathlib import Path
 
 from shards.errors import ManifestInvalid, ManifestMissing
-from shards.format import FAMILIES_NAME
+from shards.format import FAMILIES_NAME, MANIFEST_NAME
 from shards.json_files import check_checksum, checksummed_json, from_json
 from shards.manifest import Manifest, check_path
 
@@ -71,6 +71,17 @@ def router_file(path: str, content: bytes) -> RouterFile:
 def families_json(datasets: Sequence[DatasetEntry], router: Sequence[RouterFile] = ()) -> str:
     """The text of families.json."""
     return checksummed_json(asdict(Families(tuple(datasets), tuple(router))))
+
+
+def is_parted(root: str | PathLike[str]) -> bool:
+    """Whether `root` holds several datasets, each in a directory of its own."""
+    return (Path(root) / FAMILIES_NAME).is_file() and not (Path(root) / MANIFEST_NAME).exists()
+
+
+def dataset_directories(root: str | PathLike[str]) -> list[str]:
+    """The datasets in `root`: those that families.json lists, or `root` itself, as an empty string. Raises as
+    `read_families_file` does."""
+    return [dataset.directory for dataset in read_families(root)] if is_parted(root) else [""]
 
 
 def read_families(root: str | PathLike[str]) -> tuple[DatasetEntry, ...]:

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from shards.documents import read_documents
 from shards.errors import DocsInvalid, DocumentUnknown
-from shards.families import read_families
-from shards.format import FAMILIES_NAME, MANIFEST_NAME
+from shards.families import dataset_directories
 from shards.manifest import Manifest, read_manifest
 from shards.pieces import placements
 
@@ -80,13 +79,6 @@ class Found(NamedTuple):
 def names_of(query: Query) -> Names:
     """All names of a query."""
     return Names(*(set(names) for names in (query.ids, query.sources, query.licenses, query.urls)))
-
-
-def dataset_directories(root: str | PathLike[str]) -> list[str]:
-    """The datasets in `root`: those that families.json lists, or `root` itself, as an empty string."""
-    if (Path(root) / FAMILIES_NAME).is_file() and not (Path(root) / MANIFEST_NAME).exists():
-        return [dataset.directory for dataset in read_families(root)]
-    return [""]
 
 
 def select(root: Path, manifest: Manifest, query: Query) -> Selected:

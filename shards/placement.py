@@ -106,7 +106,7 @@ def placement_problems(root: str | PathLike[str], manifest: Manifest, placement:
     if not known.all():
         yield _problem(DocumentUnknown, "a document that docs/ lacks", np.flatnonzero(~known), pieces, placement)
         return
-    repeated = repeated_tokens(doc, pieces)
+    repeated = repeated_tokens(doc, pieces.start, pieces.length)
     said = manifest.packing.repeated_tokens
     found = [
         (SplitLeak, "docs/ has the document in another split", docs.split[doc] != pieces.split),
@@ -127,10 +127,11 @@ def find_documents(docs: Docs, key: NDArray[np.uint64]) -> tuple[NDArray[np.int6
     return doc, known
 
 
-def repeated_tokens(doc: NDArray[np.int64], pieces: Pieces) -> NDArray[np.int64]:
-    """How many tokens of each piece an earlier one of its document holds, by where they begin."""
-    order = np.lexsort((pieces.start, doc))
-    start, end = pieces.start[order], (pieces.start + pieces.length)[order]
+def repeated_tokens(doc: NDArray[np.int64], start: NDArray[np.int64], length: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many tokens of each piece, `length` from `start` on of document `doc`, an earlier one of its document holds,
+    by where they begin."""
+    order = np.lexsort((start, doc))
+    start, end = start[order], (start + length)[order]
     # How far its document is covered before each piece: a running maximum that each document begins anew, above all
     # ends of the one before it.
     above = doc[order] * (int(end.max(initial=0)) + 1)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from shards.documents import read_documents
-from shards.families import dataset_entry, read_families
-from shards.find import dataset_directories
+from shards.families import dataset_directories, dataset_entry, read_families
 from shards.manifest import Manifest, read_manifest
 from shards.pieces import batches
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from shards.contexts import Contexts, faults
+from shards.contexts import Contexts, faults, largest_token, real_tokens
 from shards.digest import add_digests, row_digest_sum
 from shards.errors import (
     OrderMismatch,
@@ -25,7 +25,7 @@ from shards.errors import (
     ShardMisplaced,
     TotalsMismatch,
 )
-from shards.families import dataset_entry, read_families_file
+from shards.families import dataset_entry, is_parted, read_families_file
 from shards.files import Place, check_crc, map_shard, parse_batch, read_schema
 from shards.format import FAMILIES_NAME, MANIFEST_NAME, Header, context_schema
 from shards.json_files import text_problems
@@ -42,8 +42,8 @@ from shards.side_files import (
     unlisted_files,
     unreadable,
 )
+from shards.writer import END_OF_STREAM
 
-END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 Progress = Callable[[int], object]
 """Called with a number of bytes more that have been read."""
 
@@ -73,11 +73,6 @@ def problems(
         yield from _problems_of_all(base, full, progress)
     else:
         yield from _problems_of_one(base, full, progress)
-
-
-def is_parted(root: Path) -> bool:
-    """Whether `root` holds several datasets, each in a directory of its own."""
-    return (root / FAMILIES_NAME).is_file() and not (root / MANIFEST_NAME).exists()
 
 
 def bytes_to_read(root: str | PathLike[str]) -> int:
@@ -272,11 +267,7 @@ class _Walk:
 
 def _token_faults(contexts: Contexts, header: Header) -> list[str]:
     vocab_size, pad = header.tokenizer.vocab_size, header.special_ids.pad
-    real = np.arange(header.seq_len) < contexts.num_tokens[:, None]
-    largest = max(
-        int(np.max(contexts.input_ids, where=real, initial=0)),
-        int(np.max(contexts.next_token, where=contexts.next_valid, initial=0)),
-    )
+    real, largest = real_tokens(contexts), largest_token(contexts)
     short = contexts.num_tokens < header.seq_len
     found = []
     if largest >= vocab_size:

@@ -28,7 +28,7 @@ class Sink(Protocol):
     def write(self, data: Any, /) -> object: ...
 
 
-_END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+END_OF_STREAM = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 _DOCS_ROW_GROUP = 65_536
 
 
@@ -77,7 +77,7 @@ def write_shard(sink: Sink, path: str, batches: Iterable[pa.RecordBatch], schema
         digests.append(row_digest_sum(contexts.input_ids, contexts.num_tokens))
         tokens += int(contexts.num_tokens.sum(dtype="int64"))
         emit(message)
-    emit(_END_OF_STREAM)
+    emit(END_OF_STREAM)
     return ShardEntry(
         path=path,
         bytes=size,

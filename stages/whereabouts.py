@@ -14,8 +14,7 @@ from pipeline.errors import CorruptPart
 from pipeline.stage import Run
 from shards.documents import by_key
 from shards.errors import DocumentUnknown, ShardError
-from shards.families import read_families
-from shards.format import FAMILIES_NAME, MANIFEST_NAME
+from shards.families import dataset_directories
 from shards.manifest import read_manifest
 from shards.pieces import placements
 from stages.history import Standing
@@ -115,18 +114,12 @@ def contexts(run: Run, standing: Standing, ordinals: Sequence[int]) -> dict[int,
     with tempfile.TemporaryDirectory() as scratch:
         root = run.root.local_copy("shards", Path(scratch))
         try:
-            for directory in _directories(root):
+            for directory in dataset_directories(root):
                 for ordinal, piece in _pieces(root / directory, ordinals):
                     found[ordinal].append({"directory": directory or None, **piece})
         except ShardError as error:
             raise CorruptPart(f"{run.artifact('shards').path()}: {error}") from error
     return {ordinal: sorted(pieces, key=lambda one: one["start"]) for ordinal, pieces in found.items()}
-
-
-def _directories(root: Path) -> list[str]:
-    if (root / FAMILIES_NAME).is_file() and not (root / MANIFEST_NAME).exists():
-        return [one.directory for one in read_families(root)]
-    return [""]
 
 
 def _pieces(root: Path, ordinals: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -38,7 +38,7 @@ def renew_artifact(run: Run, root: Path) -> bool:
     """Have the run's manifest of the shards list what is there now; whether that is a change. Repeats without harm."""
     from pipeline import artifacts
     from pipeline.artifacts import Part
-    from shards.find import dataset_directories
+    from shards.families import dataset_directories
     from shards.manifest import read_manifest
     from shards.side_files import dataset_files
     from shards.totals import totals

@@ -22,8 +22,8 @@ from typing import Any
 from shards.atomic import flush_directory
 from shards.errors import ShardError
 from shards.exports.source import Source
-from shards.families import read_families
-from shards.format import FAMILIES_NAME, MANIFEST_NAME, SpecialIds, TokenizerInfo
+from shards.families import is_parted, read_families
+from shards.format import SpecialIds, TokenizerInfo
 
 TARGETS = {
     "datatrove": "shards.exports.datatrove",
@@ -118,7 +118,7 @@ def export(
 
 
 def _refuse_families(root: Path) -> None:
-    if (root / FAMILIES_NAME).is_file() and not (root / MANIFEST_NAME).exists():
+    if is_parted(root):
         names = ", ".join(str(root / dataset.directory) for dataset in read_families(root))
         raise ExportRefused(f"{root} holds several datasets: export one of {names}")
 

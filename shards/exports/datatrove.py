@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
+from shards.contexts import Contexts, piece_rows
 from shards.errors import FormatUnsupported
 from shards.exports.source import Source, ids_with_next
 
@@ -53,7 +53,7 @@ def document_ends(contexts: Contexts, eos: int | None) -> NDArray[np.int64]:
     The next token is counted to the row's last piece, unless that ended with `eos`: then it is a document's first.
     """
     rows, seq_len = contexts.input_ids.shape
-    row_of_piece = np.repeat(np.arange(rows, dtype=np.int64), np.diff(contexts.doc_offsets))
+    row_of_piece = piece_rows(contexts)
     # rows are full, so that the pieces' lengths add up to the same in all
     ends = np.cumsum(contexts.doc_lens, dtype=np.int64) + row_of_piece
     last = contexts.doc_offsets[1:] - 1

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
+from shards.contexts import Contexts, piece_rows, real_tokens
 from shards.errors import FormatUnsupported
 from shards.exports.source import Source
 
@@ -50,11 +50,6 @@ def write(source: Source, out: Path) -> dict[str, Any]:
     }
 
 
-def real_tokens(contexts: Contexts) -> NDArray[np.bool_]:
-    """Which tokens of each row are no pads, bool (rows, S)."""
-    return np.arange(contexts.input_ids.shape[1]) < contexts.num_tokens[:, None]
-
-
 def rows_cut_otherwise(contexts: Contexts, eos: int | None) -> NDArray[np.int64]:
     """Rows whose pieces are not what `eos` gives when it ends a document wherever it stands, and a row ends the last.
 
@@ -62,7 +57,7 @@ def rows_cut_otherwise(contexts: Contexts, eos: int | None) -> NDArray[np.int64]
     """
     seq_len = contexts.input_ids.shape[1]
     real = real_tokens(contexts)
-    row_of_piece = np.repeat(np.arange(len(real)), np.diff(contexts.doc_offsets))
+    row_of_piece = piece_rows(contexts)
     ends = np.cumsum(contexts.doc_lens, dtype=np.int64)
     before = np.cumsum(contexts.num_tokens, dtype=np.int64) - contexts.num_tokens  # tokens of the rows above
     stored = np.zeros_like(real)

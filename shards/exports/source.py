@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
+from shards.contexts import Contexts, largest_token
 from shards.digest import add_digests, row_digest_sum
 from shards.errors import RowsInvalid, TotalsMismatch
 from shards.format import MANIFEST_NAME, shard_name
@@ -79,11 +79,7 @@ class Source:
 
     def _token_faults(self, contexts: Contexts) -> list[str]:
         """An id beyond the vocabulary would wrap around in a narrower type. Pads may lie beyond: they are masked."""
-        real: NDArray[np.bool_] | Literal[True] = True
-        if (contexts.num_tokens < self.seq_len).any():
-            real = np.arange(self.seq_len) < contexts.num_tokens[:, None]
-        in_rows = int(np.max(contexts.input_ids, where=real, initial=0))
-        largest = max(in_rows, int(contexts.next_token.max(initial=0)))
+        largest = largest_token(contexts)
         return [f"token id {largest} in a vocabulary of {self.vocab_size}"] if largest >= self.vocab_size else []
 
     def _take(self, contexts: Contexts, keep: Keep) -> Contexts:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from shards.errors import TotalsMismatch
 from shards.manifest import Manifest, Order, Packing
+from shards.placement import repeated_tokens
 from shards.row_order import count_pairs
 
 
@@ -83,14 +84,7 @@ def count(manifest: Manifest, keys: NDArray[np.uint64], n_tokens: NDArray[np.int
 
 def _covered(document: NDArray[np.int64], pieces: Pieces, count: int) -> NDArray[np.int64]:
     """int64 (count,): how many tokens of each document its pieces hold, those in several once."""
-    order = np.lexsort((pieces.start, document))
-    start, document = pieces.start[order], document[order]
-    end = start + pieces.length[order]
-    above = document * (int(end.max(initial=0)) + 1)  # so that a running maximum begins anew with each document
-    reached = np.maximum.accumulate(end + above)
-    before = np.zeros(len(order), dtype=np.int64)
-    before[1:] = np.maximum(reached[:-1] - above[1:], 0)
-    new = np.clip(end - np.maximum(before, start), 0, None)
+    new = pieces.length - repeated_tokens(document, pieces.start, pieces.length)
     return np.bincount(document, weights=new, minlength=count).astype(np.int64)
 
 

@@ -11,14 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
+from shards.contexts import Contexts, piece_rows
 from shards.documents import read_documents
 from shards.errors import DocumentUnknown
 from shards.find import Advance, Selected
 from shards.manifest import Manifest, Order, Packing
 from shards.pieces import batches, contains
 from shards.removal.counts import Pieces, RowChange, count, order_after, padded
-from shards.removal.repack import piece_rows
 
 _BUCKETS = "buckets"  # the policy whose next tokens are those of the context's own document
 _NO_KEYS = np.empty(0, dtype=np.uint64)

@@ -18,8 +18,8 @@ from typing import Literal
 
 from shards.atomic import TEMPORARY, writing
 from shards.errors import ShardError
-from shards.families import dataset_entry, families_json, read_families_file
-from shards.find import Advance, Query, common_unknown, dataset_directories, refuse_unknown, select
+from shards.families import dataset_directories, dataset_entry, families_json, read_families_file
+from shards.find import Advance, Query, common_unknown, refuse_unknown, select
 from shards.format import FAMILIES_NAME, MANIFEST_NAME
 from shards.manifest import Manifest, manifest_json, read_manifest
 from shards.removal.plan import Plan, make_plan

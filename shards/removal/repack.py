@@ -3,13 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
-
-
-def piece_rows(contexts: Contexts) -> NDArray[np.int64]:
-    """int64 row of each piece."""
-    counts = np.diff(contexts.doc_offsets)
-    return np.repeat(np.arange(len(counts), dtype=np.int64), counts)
+from shards.contexts import Contexts, piece_rows, real_tokens
 
 
 def without_pieces(contexts: Contexts, going: NDArray[np.bool_], pad: int) -> Contexts:
@@ -51,7 +45,7 @@ def _moved_up(
     position = np.arange(seq_len)
     pieces = rows[piece_rows(contexts)]
     kept = np.repeat(~going[pieces], contexts.doc_lens[pieces])
-    real = position < contexts.num_tokens[rows, None]
+    real = real_tokens(contexts)[rows]
     out = np.full((int(rows.sum()), seq_len), pad, dtype=np.uint32)
     out[position < num_tokens[rows, None]] = contexts.input_ids[rows][real][kept]
     return out

@@ -16,17 +16,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from shards.atomic import flush_directory
+from shards.atomic import flush_directory, write_bytes
 from shards.errors import NothingWhole, OutputRefused, ShardError
-from shards.families import dataset_entry, families_json, read_families_file, router_file
+from shards.families import dataset_entry, families_json, is_parted, read_families_file, router_file
 from shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
 from shards.json_files import checksummed_json
 from shards.manifest import manifest_json, read_manifest
 from shards.placement import Placement, read_docs
 from shards.salvage.reading import whole_batches, whole_docs
-from shards.salvage.writing import Copied, finish, write, write_split
+from shards.salvage.writing import Copied, finish, write_split
 from shards.side_files import hashed_file_problems, tokenizer_problems
-from shards.verify import Progress, is_parted, problems
+from shards.verify import Progress, problems
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,8 @@ def _salvage_all(source: Path, target: Path, progress: Progress) -> list[Salvage
             continue
         if router_file(file.path, content) == file:
             router.append(file)
-            write(target / file.path, content)
-    write(target / FAMILIES_NAME, families_json(listed, router).encode())
+            write_bytes(target / file.path, content)
+    write_bytes(target / FAMILIES_NAME, families_json(listed, router).encode())
     return done
 
 
@@ -139,8 +139,8 @@ def _salvage_one(source: Path, target: Path, directory: str, progress: Progress)
         documents_before=sum(file.rows for file in manifest.docs_table),
         left_out=tuple(left_out),
     )
-    write(target / SALVAGE_NAME, checksummed_json({"from": manifest.fingerprint, **record(salvaged)}).encode())
-    write(target / MANIFEST_NAME, manifest_json(new).encode())
+    write_bytes(target / SALVAGE_NAME, checksummed_json({"from": manifest.fingerprint, **record(salvaged)}).encode())
+    write_bytes(target / MANIFEST_NAME, manifest_json(new).encode())
     return replace(
         salvaged, left_out=tuple(problem.within(directory) if directory else problem for problem in left_out)
     )

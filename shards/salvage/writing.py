@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shards.atomic import writing
+from shards.atomic import write_bytes, writing
 from shards.contexts import batch_contexts, context_batch
 from shards.format import (
     BATCH_ROWS,
@@ -96,7 +96,7 @@ def finish(
         split: split_entry(entries, len(np.unique(doc[pieces.split == i])))
         for i, (split, entries) in enumerate(shards.items())
     }
-    counts, old = count(here, doc, pieces, repeated_tokens(doc, pieces)), manifest.packing
+    counts, old = count(here, doc, pieces, repeated_tokens(doc, pieces.start, pieces.length)), manifest.packing
     elsewhere = min(old.elsewhere_tokens, counts.missing)  # which of the missing ones are, cannot be known any more
     cells = manifest.header.seq_len * sum(entry.rows for entry in splits.values())
     packing = Packing(
@@ -113,9 +113,9 @@ def finish(
     for split, entry in splits.items():
         names = [PurePosixPath(shard.path).name for shard in entry.shards]
         for name, text in hf_files(split, names, new.fingerprint, context_columns(manifest.header.seq_len)).items():
-            write(target / split / name, text.encode())
+            write_bytes(target / split / name, text.encode())
     if (source / TOKENIZER_NAME).is_file():
-        write(target / TOKENIZER_NAME, (source / TOKENIZER_NAME).read_bytes())
+        write_bytes(target / TOKENIZER_NAME, (source / TOKENIZER_NAME).read_bytes())
     return new
 
 
@@ -123,7 +123,7 @@ def _copy_removals(source: Path, target: Path, manifest: Manifest) -> list[FileE
     """Copy the records of what was removed before; those that are damaged are left out."""
     whole = [file for file in manifest.removals if not any(hashed_file_problems(source, file, MANIFEST_NAME))]
     for file in whole:
-        write(target / file.path, (source / file.path).read_bytes())
+        write_bytes(target / file.path, (source / file.path).read_bytes())
     return whole
 
 
@@ -148,9 +148,3 @@ def _write_docs(source: Path, target: Path, files: Sequence[FileEntry], kept: ND
         with writing(target / path) as sink:
             entries.append(write_docs(sink, path, table))
     return entries
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a small file, whole or not at all."""
-    with writing(path) as file:
-        file.write(content)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from shards.documents import by_key, find
 from shards.errors import ManifestInvalid
-from shards.families import read_families
+from shards.families import is_parted, read_families
 from shards.format import FAMILIES_NAME, MANIFEST_NAME
 from shards.manifest import Manifest, read_manifest
 from shards.pieces import Batch, batches, placements
@@ -82,9 +82,7 @@ def dataset_root(path: str | PathLike[str]) -> Path:
 
 def directories(root: str | PathLike[str]) -> list[str]:
     """The datasets that a directory parts its documents into, each a folder in it; none where it is one itself."""
-    if not (Path(root) / FAMILIES_NAME).is_file() or (Path(root) / MANIFEST_NAME).exists():
-        return []
-    return [one.directory for one in read_families(root)]
+    return [one.directory for one in read_families(root)] if is_parted(root) else []
 
 
 def open_dataset(root: Path) -> Manifest:
