@@ -46,7 +46,7 @@ test-browser: $(READY)
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy -p pipeline -p stages -p text_core -p graph_sort -p shards -m beam_job
+	$(BIN)/mypy -p sequitur
 
 docs: $(READY)
 	$(BIN)/python docs/generate.py

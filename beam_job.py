@@ -12,16 +12,16 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from pipeline import run_directory
-from pipeline.beam import Runner, quieten
-from pipeline.config import load
-from pipeline.errors import SequiturError
-from pipeline.progress import Progress
-from pipeline.stage import Run
-from stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
-from stages.compare import compare
-from stages.explain import trace, why
-from stages.rules_trial import try_rules
+from sequitur.pipeline import run_directory
+from sequitur.pipeline.beam import Runner, quieten
+from sequitur.pipeline.config import load
+from sequitur.pipeline.errors import SequiturError
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.stage import Run
+from sequitur.stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
+from sequitur.stages.compare import compare
+from sequitur.stages.explain import trace, why
+from sequitur.stages.rules_trial import try_rules
 
 __all__ = ["RECIPE", "compare", "main", "trace", "try_rules", "why"]
 

@@ -44,19 +44,19 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from pipeline import artifacts, run_directory
-from pipeline.beam import Rows, Runner
-from pipeline.config import validate
-from pipeline.progress import Progress
-from pipeline.stage import Run
-from stages import annotate, ingest, select
-from text_core.components import connected_components
-from text_core.content_hash import content_hashes
-from text_core.lsh import choose_bands
-from text_core.minhash import signatures
-from text_core.shingles import shingle_sets
-from text_core.strings import from_arrow
-from text_core.words import word_table
+from sequitur.pipeline import artifacts, run_directory
+from sequitur.pipeline.beam import Rows, Runner
+from sequitur.pipeline.config import validate
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.stage import Run
+from sequitur.stages import annotate, ingest, select
+from sequitur.text_core.components import connected_components
+from sequitur.text_core.content_hash import content_hashes
+from sequitur.text_core.lsh import choose_bands
+from sequitur.text_core.minhash import signatures
+from sequitur.text_core.shingles import shingle_sets
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import word_table
 
 SHINGLE_WORDS, PERMUTATIONS = 5, 128
 FREQUENT = 200  # documents that share a shingle, above which it is left out of the search for pairs, not of the sets

@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.embedder import read_corpus
-from pipeline.python_docs import write_python_docs
-from pipeline.sections import Embed
-from stages import encoders
+from sequitur.pipeline.python_docs import write_python_docs
+from sequitur.pipeline.sections import Embed
+from sequitur.stages import encoders
 
 BLOCKS = 2
 K = 10

@@ -61,12 +61,12 @@ def write_corpus(path: Path, documents: int, seed: int = 0) -> np.ndarray:
 
 def measure(documents: int, workers: int, scratch: str) -> dict[str, float | int]:
     """Runs the three stages on a corpus of so many documents."""
-    import beam_job
-    from pipeline import artifacts, run_directory
-    from pipeline.beam import Runner
-    from pipeline.config import validate
-    from pipeline.progress import Progress
-    from pipeline.stage import Run
+    from sequitur import beam_job
+    from sequitur.pipeline import artifacts, run_directory
+    from sequitur.pipeline.beam import Runner
+    from sequitur.pipeline.config import validate
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
 
     corpus = Path(scratch, f"corpus-{documents}.jsonl")
     family = write_corpus(corpus, documents)

@@ -61,12 +61,12 @@ def tree_bytes() -> int:
 
 def measure(corpus: str, output: str, workers: int, overrides: list[str]) -> dict[str, float | int | bool]:
     """Runs the recipe stage by stage."""
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.beam import Runner
-    from pipeline.config import load
-    from pipeline.progress import Progress
-    from pipeline.stage import STATE, Run, wanted
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.beam import Runner
+    from sequitur.pipeline.config import load
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import STATE, Run, wanted
 
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch, "benchmark.yaml")
@@ -108,7 +108,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     known = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
-    from pipeline.errors import SequiturError
+    from sequitur.pipeline.errors import SequiturError
 
     try:
         with tempfile.TemporaryDirectory(prefix="sequitur-benchmark-") as scratch:

@@ -32,8 +32,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from shards.contexts import Contexts, context_batch
-from shards.format import (
+from sequitur.shards.contexts import Contexts, context_batch
+from sequitur.shards.format import (
     BATCH_ROWS,
     Boundaries,
     Header,
@@ -43,8 +43,8 @@ from shards.format import (
     context_schema,
     shard_name,
 )
-from shards.manifest import Order, Packing, build_manifest, manifest_json, split_entry
-from shards.writer import hf_files, plan_shards, write_shard
+from sequitur.shards.manifest import Order, Packing, build_manifest, manifest_json, split_entry
+from sequitur.shards.writer import hf_files, plan_shards, write_shard
 
 CONTEXT_LENGTHS = (2048, 8192)
 PEERS = {"datasets": "", "megatron": "common", "litdata": "common", "streaming": "streaming"}  # and whose Python

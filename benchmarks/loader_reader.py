@@ -48,7 +48,7 @@ def by_index(dataset: Any, rows: int, batch: int) -> Callable[[int], DataLoader[
 
 
 def read_sequitur(out: Path, seq_len: int, batch: int) -> Batches:
-    from shards import ContextDataLoader, ContextDataset, ElasticBatchSampler
+    from sequitur.shards import ContextDataLoader, ContextDataset, ElasticBatchSampler
 
     dataset = ContextDataset(out, labels="none")
     sampler = ElasticBatchSampler.of(dataset, batch)

@@ -33,9 +33,9 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from graph_sort import neighbor_plans
-from graph_sort.neighbor_plans import Plan
-from graph_sort.neighbors import scan, search
+from sequitur.graph_sort import neighbor_plans
+from sequitur.graph_sort.neighbor_plans import Plan
+from sequitur.graph_sort.neighbors import scan, search
 
 KINDS = ("exact", "ivf_flat", "ivf_sq8", "ivf_pq")
 PER_CENTRE, LATENT = 200, 32  # vectors of a centre, and dimensions of the mixture

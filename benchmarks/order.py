@@ -29,10 +29,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_sort.documents import ArrayDocuments
-from graph_sort.graph import from_neighbors
-from graph_sort.neighbors import Neighbors
-from graph_sort.orders import find
+from sequitur.graph_sort.documents import ArrayDocuments
+from sequitur.graph_sort.graph import from_neighbors
+from sequitur.graph_sort.neighbors import Neighbors
+from sequitur.graph_sort.orders import find
 
 CELL, DIMENSIONS, K, SPREAD = 200, 16, 20, 0.7
 CONTEXT_LENGTH = 8192

@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from graph_sort import packing
-from pipeline import artifacts, schemas
-from pipeline.storage import Directory
-from shards.contexts import context_batch
-from shards.format import BATCH_ROWS, Boundaries, Header, SpecialIds, TokenizerInfo, context_schema
-from shards.writer import write_shard
-from stages.context_rows import SplitPlan, TokenStore
-from stages.shard_writing import gather_contexts
+from sequitur.graph_sort import packing
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.storage import Directory
+from sequitur.shards.contexts import context_batch
+from sequitur.shards.format import BATCH_ROWS, Boundaries, Header, SpecialIds, TokenizerInfo, context_schema
+from sequitur.shards.writer import write_shard
+from sequitur.stages.context_rows import SplitPlan, TokenStore
+from sequitur.stages.shard_writing import gather_contexts
 
 CONTEXT_LENGTH = 8192
 PLANNED = 1_000_000

@@ -38,19 +38,19 @@ from rich.console import Console
 from scipy.optimize import linprog
 from scipy.sparse import csr_matrix
 
-from graph_sort import metrics, neighbors, orders
-from graph_sort.documents import ArrayDocuments
-from graph_sort.graph import Graph, from_neighbors
-from pipeline import run_directory
-from pipeline.compare_view import render
-from pipeline.config import overridden
-from pipeline.progress import Progress
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages import order_metrics
-from stages.compare import compare, measure_named
-from stages.order_documents import RunDocuments
-from stages.order_metrics import Yardstick
+from sequitur.graph_sort import metrics, neighbors, orders
+from sequitur.graph_sort.documents import ArrayDocuments
+from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.pipeline import run_directory
+from sequitur.pipeline.compare_view import render
+from sequitur.pipeline.config import overridden
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import order_metrics
+from sequitur.stages.compare import compare, measure_named
+from sequitur.stages.order_documents import RunDocuments
+from sequitur.stages.order_metrics import Yardstick
 
 DEFAULT = ("contexts", "iclm", "path", "cluster", "splice", "random")
 OURS, PEER = "contexts", "iclm"

@@ -51,13 +51,13 @@ from datatrove.pipeline.filters import (
 from datatrove.utils.text import split_into_parts
 from rensa import RMinHash
 
-from text_core import minhash
-from text_core.rules import PRESETS, first_failed
-from text_core.sentences import sentence_counts
-from text_core.signals import all_signals
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
-from text_core.words import word_table
+from sequitur.text_core import minhash
+from sequitur.text_core.rules import PRESETS, first_failed
+from sequitur.text_core.sentences import sentence_counts
+from sequitur.text_core.signals import all_signals
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
+from sequitur.text_core.words import word_table
 
 FILTERS = {
     "gopher_repetition": GopherRepetitionFilter,
@@ -70,8 +70,8 @@ PERMUTATIONS, SHINGLE_WORDS = 128, 5
 
 def read_texts(path: str, megabytes: float) -> list[str]:
     """Every k-th text of a corpus, so that they are about so many megabytes."""
-    from pipeline.config import Ingest
-    from stages.record_files import Limits, jsonl_records, reading
+    from sequitur.pipeline.config import Ingest
+    from sequitur.stages.record_files import Limits, jsonl_records, reading
 
     settings = Ingest(inputs=[path])
     limits = Limits(int(settings.max_record_bytes), int(settings.max_decompressed_bytes))
@@ -166,12 +166,12 @@ def our_signatures(column: pa.LargeStringArray) -> None:
 
 def two_workers_vs_one(texts: Sequence[str], megabytes: float) -> float:
     """The time of the stage `annotate` with one worker over that with two."""
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.beam import Runner
-    from pipeline.config import validate
-    from pipeline.progress import Progress
-    from pipeline.stage import Run
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.beam import Runner
+    from sequitur.pipeline.config import validate
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
 
     with tempfile.TemporaryDirectory(prefix="sequitur-benchmark-") as scratch:
         corpus = Path(scratch, "corpus.jsonl")
@@ -248,7 +248,7 @@ def main() -> None:
     parser.add_argument("--job-megabytes", type=float, default=1600, help="text for the comparison of workers; 0: none")
     known = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
-    from pipeline.errors import SequiturError
+    from sequitur.pipeline.errors import SequiturError
 
     try:
         texts = read_texts(known.corpus, known.megabytes)

@@ -16,10 +16,10 @@ from typing import Any
 import pyarrow as pa
 from typer.main import get_command
 
-from pipeline import cli, config, config_text, schemas
-from shards import format as shard_format
-from text_core import lsh, rules
-from text_core import signals as text_signals
+from sequitur.pipeline import cli, config, config_text, schemas
+from sequitur.shards import format as shard_format
+from sequitur.text_core import lsh, rules
+from sequitur.text_core import signals as text_signals
 
 DOCS = Path(__file__).resolve().parent
 REGION = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -218,8 +218,8 @@ def _type(kind: pa.DataType, size: str) -> str:
 
 def stages() -> str:
     """Each stage of the recipe: what it reads and what it makes."""
-    import beam_job
-    from pipeline.stage import TEXT
+    from sequitur import beam_job
+    from sequitur.pipeline.stage import TEXT
 
     return table(
         ("stage", "reads", "makes"),
@@ -236,8 +236,8 @@ def stages() -> str:
 
 def recomputed() -> str:
     """What each change of a setting makes anew, told from the fingerprints."""
-    import beam_job
-    from pipeline.stage import Run, expected
+    from sequitur import beam_job
+    from sequitur.pipeline.stage import Run, expected
 
     with tempfile.TemporaryDirectory() as scratch:
         records = Path(scratch, "records.jsonl")

@@ -17,8 +17,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.products import cosines, rounded
-from graph_sort.vectors import Vectors, dot, rows_as_float32
+from sequitur.graph_sort.products import cosines, rounded
+from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 SLACK = 0.05  # of the mean load, which a cluster may have more
 SAMPLE, SAMPLE_PER_CLUSTER = 50_000, 64  # documents that fit centroids: c-BTM's batch, or more where k is large

@@ -4,10 +4,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph
-from graph_sort.merging import product
-from graph_sort.union_find import root_of
-from graph_sort.vectors import Vectors, rows_as_float32
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.merging import product
+from sequitur.graph_sort.union_find import root_of
+from sequitur.graph_sort.vectors import Vectors, rows_as_float32
 
 SCALE = 32767  # of the integers that stand for the components of a unit vector
 SAMPLE = 1024

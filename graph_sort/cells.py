@@ -13,8 +13,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.neighbors import Neighbors, nothing_found
-from graph_sort.vectors import Vectors, dot, rows_as_float32
+from sequitur.graph_sort.neighbors import Neighbors, nothing_found
+from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 STORED, QUERY = 1, 2  # what a vector is in a task; both, where it is 3
 TRAINING_POINTS = 40  # of which the centroid of each cell is made

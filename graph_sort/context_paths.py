@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.vectors import dot
+from sequitur.graph_sort.vectors import dot
 
 EXACT = 9  # documents of a context up to which the best path is found by trying all
 RUN = 512  # documents arranged at a time; a longer context is arranged run by run

@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.merging import Items, MergeTree, leaves, product
+from sequitur.graph_sort.merging import Items, MergeTree, leaves, product
 
 PARTNERS = 256  # documents of a context that an exchange is sought among, at most: those which came last
 LEAST = 0.02  # a pass that gains less than this share of what the first gained is the last

@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph
-from graph_sort.vectors import Vectors
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.vectors import Vectors
 
 
 class MissingField(ValueError):

@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from graph_sort.neighbors import MARGIN, Neighbors, VectorError, checked, merge, nothing_found
-from graph_sort.vectors import Vectors
+from sequitur.graph_sort.neighbors import MARGIN, Neighbors, VectorError, checked, merge, nothing_found
+from sequitur.graph_sort.vectors import Vectors
 
 GROUP = 32  # columns of which the greatest score is kept
 COLUMNS = 65_536  # scored at once: with 8,192 queries 1 GiB of float16

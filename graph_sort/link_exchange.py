@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph
+from sequitur.graph_sort.graph import Graph
 
 LINKS = 3  # that an exchange cuts, at most
 WIDTH = 32  # heaviest neighbours of a document to which it may be linked

@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph
-from graph_sort.packing import Contexts, context_documents
-from graph_sort.vectors import Vectors, dot, rows_as_float32
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.packing import Contexts, context_documents
+from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 NEAR_DUPLICATE = 0.95
 _BLOCK = 16_384  # rows of vectors in memory at a time; a longer context is a block of its own

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.neighbors import Neighbors
-from graph_sort.vectors import Vectors, dot, rows_as_float32
+from sequitur.graph_sort.neighbors import Neighbors
+from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 
 class Pairs(NamedTuple):

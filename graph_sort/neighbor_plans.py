@@ -16,8 +16,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort import spherical_kmeans
-from graph_sort.neighbors import (
+from sequitur.graph_sort import spherical_kmeans
+from sequitur.graph_sort.neighbors import (
     MARGIN,
     QUERY_BLOCK,
     SCAN_BLOCK,
@@ -28,7 +28,7 @@ from graph_sort.neighbors import (
     propose,
     scan,
 )
-from graph_sort.vectors import Vectors, dot, rows_as_float32
+from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 Kind = Literal["exact", "ivf_flat", "ivf_sq8", "ivf_pq"]
 

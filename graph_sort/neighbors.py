@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.vectors import Vectors, dot, rows_as_float32
+from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 MARGIN = 8  # candidates beyond k
 QUERY_BLOCK = 1024  # faiss multiplies matrices; on 256 queries at once it is five times slower

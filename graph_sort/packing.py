@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.best_fit import fill_best, stable_order
+from sequitur.graph_sort.best_fit import fill_best, stable_order
 
 WINDOW = 32  # documents ahead among which `whole` looks for a filling; contexts that a piece of `best_fit` may be late
 SMALLEST_BUCKET = 32  # tokens; what is left of a document is padded to this

@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.documents import Documents, Terms
-from graph_sort.graph import Graph
-from graph_sort.vectors import Vectors
+from sequitur.graph_sort.documents import Documents, Terms
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.vectors import Vectors
 
 
 class Part:

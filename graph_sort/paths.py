@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import ascending_key, weight_bits
+from sequitur.graph_sort.graph import ascending_key, weight_bits
 
 LANES = 8  # paths that are followed at once: while the memory of one is fetched, others are looked at
 

@@ -9,7 +9,7 @@ The rounding to multiples moves a cosine of d = 1024 dimensions by about 10‚Åª‚Å
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_sort.vectors import Vectors
+from sequitur.graph_sort.vectors import Vectors
 
 STEPS = 2.0**20
 

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.neighbors import nearest_lists
+from sequitur.graph_sort.neighbors import nearest_lists
 
 ITERATIONS = 10  # what faiss gives to the lists of an inverted file
 

@@ -6,11 +6,11 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph
-from graph_sort.neighbor_plans import build, plan_of
-from graph_sort.neighbors import inverted_file, search
-from graph_sort.paths import Fragments, edge_keys, take, unlinked
-from graph_sort.vectors import Vectors, dot, rows_as_float32
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.neighbor_plans import build, plan_of
+from sequitur.graph_sort.neighbors import inverted_file, search
+from sequitur.graph_sort.paths import Fragments, edge_keys, take, unlinked
+from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 CANDIDATES = 4  # for each open end in a round
 STALLED = 16  # a round that joins fewer than one in so many paths is the last of its kind

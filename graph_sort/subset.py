@@ -7,9 +7,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.graph import Graph
-from graph_sort.products import cosines, rounded
-from graph_sort.vectors import Vectors
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.products import cosines, rounded
+from sequitur.graph_sort.vectors import Vectors
 
 ROWS, TARGETS = 8192, 2048  # of a block of cosines: 128 MiB
 

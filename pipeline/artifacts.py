@@ -20,8 +20,8 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import xxhash
 
-from pipeline.errors import CorruptPart, MissingArtifact
-from pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline.errors import CorruptPart, MissingArtifact
+from sequitur.pipeline.storage import TEMPORARY, Directory
 
 SCHEMA_VERSION = 1
 MANIFEST = "_manifest.json"

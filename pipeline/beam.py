@@ -27,9 +27,9 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import environments
 
-from pipeline import artifacts, errors
-from pipeline.artifacts import Part
-from pipeline.storage import Directory
+from sequitur.pipeline import artifacts, errors
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.storage import Directory
 
 START_SECONDS = 5  # of a worker process, until it computes; measured, most of it is importing Beam
 Rows = tuple[str, pa.RecordBatch]  # a part's name and its rows

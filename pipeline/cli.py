@@ -8,8 +8,8 @@ import sys
 
 import typer
 
-from pipeline.commands import checks, exports, jobs, lineage, views
-from pipeline.errors import SequiturError
+from sequitur.pipeline.commands import checks, exports, jobs, lineage, views
+from sequitur.pipeline.errors import SequiturError
 
 app = typer.Typer(
     name="sequitur",

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline import report_html
-from pipeline.report_html import MARK
+from sequitur.pipeline import report_html
+from sequitur.pipeline.report_html import MARK
 
 
 class Measure(NamedTuple):

@@ -15,8 +15,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from pipeline.errors import ConfigError
-from pipeline.sections import (
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import (
     Annotate,
     Embed,
     Families,

@@ -8,7 +8,7 @@ import yaml
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
-from pipeline.config import fields, section_of
+from sequitur.pipeline.config import fields, section_of
 
 STARTER = {"ingest.inputs": ["data/*.jsonl.zst"], "output": "runs/corpus"}
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.errors import LedgerImbalance
+from sequitur.pipeline.errors import LedgerImbalance
 
 
 @dataclass

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.errors import RunLocked, StorageError, from_storage
-from pipeline.storage import Directory
+from sequitur.pipeline.errors import RunLocked, StorageError, from_storage
+from sequitur.pipeline.storage import Directory
 
 LOCK = "_lock"
 RENEW_SECONDS = 30

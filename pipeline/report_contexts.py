@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from pipeline.report_html import bar, count, decimal, name, section
+from sequitur.pipeline.report_html import bar, count, decimal, name, section
 
 COLOURS = 10  # of sources; the others are grey
 MARGIN = 25  # of the map, in its own unit

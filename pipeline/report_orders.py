@@ -7,8 +7,8 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from pipeline import compare_view
-from pipeline.report_html import bar, columns, count, decimal, section, share, table
+from sequitur.pipeline import compare_view
+from sequitur.pipeline.report_html import bar, columns, count, decimal, section, share, table
 
 
 def order(page: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:

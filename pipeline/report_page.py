@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from pipeline import report_contexts, report_html, report_orders, report_records
-from pipeline.report_html import MARK, NONE, count, decimal, name, section, share, table
+from sequitur.pipeline import report_contexts, report_html, report_orders, report_records
+from sequitur.pipeline.report_html import MARK, NONE, count, decimal, name, section, share, table
 
 INDEX, PAGE, COMPARISON = "index.html", "page.json", "compare.json"
 SECTIONS = {

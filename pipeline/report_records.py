@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from pipeline.report_html import bar, columns, count, decimal, name, section, share, short, table, words
+from sequitur.pipeline.report_html import bar, columns, count, decimal, name, section, share, short, table, words
 
 MOST_SOURCES = 24
 COPIES = ("_duplicate", "_duplicate_elsewhere", "repeated_id")  # how reasons end that name another document

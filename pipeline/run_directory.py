@@ -14,12 +14,12 @@ from typing import Any
 
 import yaml
 
-from pipeline import artifacts, lock
-from pipeline.config import Config, read_yaml, validate
-from pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
-from pipeline.stage import STATE, Run, Stage, expected, is_done, wanted
-from pipeline.stage import execute as execute_stage
-from pipeline.storage import Directory
+from sequitur.pipeline import artifacts, lock
+from sequitur.pipeline.config import Config, read_yaml, validate
+from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
+from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, wanted
+from sequitur.pipeline.stage import execute as execute_stage
+from sequitur.pipeline.storage import Directory
 
 CONFIG = "config.yaml"
 

@@ -17,14 +17,14 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
-from pipeline import artifacts
-from pipeline.artifacts import Manifest
-from pipeline.beam import Runner, Source, WritePart
-from pipeline.config import Config
-from pipeline.errors import CorruptPart, OverMemory, StorageFull
-from pipeline.progress import Progress
-from pipeline.sections import Refine
-from pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.beam import Runner, Source, WritePart
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Refine
+from sequitur.pipeline.storage import TEMPORARY, Directory
 
 STATE = "_state"
 TEXT = "text"  # as a parent: the artifact that holds the text, `refined` or else `documents`

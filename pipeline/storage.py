@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 
-from pipeline.errors import ConfigError, CorruptPart, StorageError, from_storage
+from sequitur.pipeline.errors import ConfigError, CorruptPart, StorageError, from_storage
 
 TEMPORARY = ".tmp-"
 LIST_BYTES = 2**30

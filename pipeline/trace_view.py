@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.document_view import DUPLICATES, Told, add, context_line, labelled, loss_lines, place_of, plural
+from sequitur.pipeline.document_view import DUPLICATES, Told, add, context_line, labelled, loss_lines, place_of, plural
 
 
 def render_trace(trace: Told) -> RenderableType:

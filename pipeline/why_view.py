@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from pipeline.document_view import (
+from sequitur.pipeline.document_view import (
     DUPLICATES,
     Told,
     add,

@@ -24,7 +24,7 @@ def main() -> None:
         os.environ[name] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     Path(sys.argv[1], str(os.getpid())).touch()
-    root = str(Path(__file__).resolve().parent.parent)
+    root = str(Path(__file__).parents[2])  # where the package lies; Python put this file's own folder there
     sys.path[:] = [root] + [path for path in sys.path if Path(path).resolve() != Path(__file__).resolve().parent]
     logging.getLogger().setLevel(logging.CRITICAL)
 

@@ -3,7 +3,7 @@ views.
 
 Needs pyarrow and numpy, and torch for what reads:
 
-    from shards import ContextDataLoader, ContextDataset, ElasticBatchSampler
+    from sequitur.shards import ContextDataLoader, ContextDataset, ElasticBatchSampler
     dataset = ContextDataset("path/to/shards", split="train")
     sampler = ElasticBatchSampler.of(dataset, global_batch_size=256, dp_rank=rank, dp_world_size=ranks)
     for batch in ContextDataLoader(dataset, sampler):
@@ -13,21 +13,21 @@ Needs pyarrow and numpy, and torch for what reads:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from shards.errors import ShardError
+from sequitur.shards.errors import ShardError
 
 if TYPE_CHECKING:
-    from shards.collator import ContextCollator
-    from shards.loader import ContextDataLoader
-    from shards.reader import ContextDataset
-    from shards.sampler import ElasticBatchSampler
+    from sequitur.shards.collator import ContextCollator
+    from sequitur.shards.loader import ContextDataLoader
+    from sequitur.shards.reader import ContextDataset
+    from sequitur.shards.sampler import ElasticBatchSampler
 
 __all__ = ["ContextCollator", "ContextDataLoader", "ContextDataset", "ElasticBatchSampler", "ShardError"]
 
 _MODULE_OF = {
-    "ContextCollator": "shards.collator",
-    "ContextDataLoader": "shards.loader",
-    "ContextDataset": "shards.reader",
-    "ElasticBatchSampler": "shards.sampler",
+    "ContextCollator": "sequitur.shards.collator",
+    "ContextDataLoader": "sequitur.shards.loader",
+    "ContextDataset": "sequitur.shards.reader",
+    "ElasticBatchSampler": "sequitur.shards.sampler",
 }
 
 

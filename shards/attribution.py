@@ -15,13 +15,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
-from shards.documents import completed, opened, present
-from shards.errors import DocumentUnknown
-from shards.format import docs_schema
-from shards.manifest import FileEntry
-from shards.permutation import invert
-from shards.pieces import contains
-from shards.rows import SplitRows, Verify
+from sequitur.shards.documents import completed, opened, present
+from sequitur.shards.errors import DocumentUnknown
+from sequitur.shards.format import docs_schema
+from sequitur.shards.manifest import FileEntry
+from sequitur.shards.permutation import invert
+from sequitur.shards.pieces import contains
+from sequitur.shards.rows import SplitRows, Verify
 
 _ROW_GROUPS = 4  # kept, of up to 65,536 documents each
 

@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 
-from shards.reader import Example, Examples, Ragged
+from sequitur.shards.reader import Example, Examples, Ragged
 
 Batch: TypeAlias = dict[str, Any]
 

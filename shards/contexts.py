@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shards.errors import ContextsInvalid, RowsInvalid, ShardCorrupt
+from sequitur.shards.errors import ContextsInvalid, RowsInvalid, ShardCorrupt
 
 
 class Contexts(NamedTuple):

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shards.errors import DocumentUnknown, SchemaMismatch, ShardCorrupt, ShardMissing
-from shards.format import docs_schema
-from shards.manifest import FileEntry, Manifest
+from sequitur.shards.errors import DocumentUnknown, SchemaMismatch, ShardCorrupt, ShardMissing
+from sequitur.shards.format import docs_schema
+from sequitur.shards.manifest import FileEntry, Manifest
 
 NAMED = 10  # of several documents that a name fits, how many an error lists
 _HEX = frozenset("0123456789abcdef")

@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 
-from shards.errors import ManifestInvalid, ManifestMissing
-from shards.format import FAMILIES_NAME, MANIFEST_NAME
-from shards.json_files import check_checksum, checksummed_json, from_json
-from shards.manifest import Manifest, check_path
+from sequitur.shards.errors import ManifestInvalid, ManifestMissing
+from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
+from sequitur.shards.json_files import check_checksum, checksummed_json, from_json
+from sequitur.shards.manifest import Manifest, check_path
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts, batch_contexts
-from shards.errors import (
+from sequitur.shards.contexts import Contexts, batch_contexts
+from sequitur.shards.errors import (
     SchemaMismatch,
     ShardCorrupt,
     ShardError,
@@ -19,8 +19,8 @@ from shards.errors import (
     ShardMissing,
     ShardTruncated,
 )
-from shards.format import context_columns
-from shards.manifest import BatchEntry, ShardEntry
+from sequitur.shards.format import context_columns
+from sequitur.shards.manifest import BatchEntry, ShardEntry
 
 _HEAD_BYTES = 1 << 16  # more than any schema
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shards.documents import read_documents
-from shards.errors import DocsInvalid, DocumentUnknown
-from shards.families import dataset_directories
-from shards.manifest import Manifest, read_manifest
-from shards.pieces import placements
+from sequitur.shards.documents import read_documents
+from sequitur.shards.errors import DocsInvalid, DocumentUnknown
+from sequitur.shards.families import dataset_directories
+from sequitur.shards.manifest import Manifest, read_manifest
+from sequitur.shards.pieces import placements
 
 Advance = Callable[[str, int, int], None]
 NAMED = 5  # of unknown names, how many an error lists

@@ -11,8 +11,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from shards.errors import ManifestCorrupt, ManifestInvalid, ShardError
-from shards.format import canonical_json
+from sequitur.shards.errors import ManifestCorrupt, ManifestInvalid, ShardError
+from sequitur.shards.format import canonical_json
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
-from shards.collator import Batch, ContextCollator
-from shards.reader import ContextDataset, Example
-from shards.sampler import ElasticBatchSampler, Share, StateMismatch
+from sequitur.shards.collator import Batch, ContextCollator
+from sequitur.shards.reader import ContextDataset, Example
+from sequitur.shards.sampler import ElasticBatchSampler, Share, StateMismatch
 
 
 class ContextDataLoader:

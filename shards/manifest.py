@@ -13,8 +13,8 @@ from os import PathLike
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from shards.digest import add_digests
-from shards.errors import (
+from sequitur.shards.digest import add_digests
+from sequitur.shards.errors import (
     FingerprintMismatch,
     FormatUnsupported,
     ManifestInvalid,
@@ -22,7 +22,7 @@ from shards.errors import (
     PathEscape,
     SplitUnknown,
 )
-from shards.format import (
+from sequitur.shards.format import (
     CONTAINER,
     FAMILIES_NAME,
     FORMAT,
@@ -32,7 +32,7 @@ from shards.format import (
     Header,
     canonical_json,
 )
-from shards.json_files import check_checksum, checksummed_json, from_json
+from sequitur.shards.json_files import check_checksum, checksummed_json, from_json
 
 
 @dataclass(frozen=True)

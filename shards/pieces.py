@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts, faults
-from shards.errors import RowsInvalid
-from shards.files import Place, check_crc, map_shard, parse_batch, read_schema
-from shards.manifest import Manifest
+from sequitur.shards.contexts import Contexts, faults
+from sequitur.shards.errors import RowsInvalid
+from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read_schema
+from sequitur.shards.manifest import Manifest
 
 
 class Batch(NamedTuple):

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
-from shards.errors import (
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.errors import (
     DocsInvalid,
     DocumentIncomplete,
     DocumentRepeated,
@@ -25,8 +25,8 @@ from shards.errors import (
     SplitLeak,
     TotalsMismatch,
 )
-from shards.format import docs_schema
-from shards.manifest import FileEntry, Manifest, ShardEntry
+from sequitur.shards.format import docs_schema
+from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry
 
 
 class Docs(NamedTuple):

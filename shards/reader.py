@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from shards.rows import Located, Pieces, SplitRows, Verify
+from sequitur.shards.rows import Located, Pieces, SplitRows, Verify
 
 Example: TypeAlias = dict[str, torch.Tensor]
 

@@ -17,9 +17,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from shards.errors import ManifestInvalid, ManifestMissing, ShardCorrupt, ShardMissing, ShardTruncated
-from shards.format import MANIFEST_NAME
-from shards.manifest import Manifest, ShardEntry, parse_manifest
+from sequitur.shards.errors import ManifestInvalid, ManifestMissing, ShardCorrupt, ShardMissing, ShardTruncated
+from sequitur.shards.format import MANIFEST_NAME
+from sequitur.shards.manifest import Manifest, ShardEntry, parse_manifest
 
 _CHUNK_BYTES = 8 << 20
 

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
-from shards.errors import NextTokenMismatch, OrderLeaks, OrderMismatch, ShardError, TotalsMismatch
-from shards.manifest import Manifest, ShardEntry
-from shards.permutation import ALGORITHM, invert
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.errors import NextTokenMismatch, OrderLeaks, OrderMismatch, ShardError, TotalsMismatch
+from sequitur.shards.manifest import Manifest, ShardEntry
+from sequitur.shards.permutation import ALGORITHM, invert
 
 STANDARD_ERRORS = 6.0
 SPARE_PAIRS = 3  # where less than a pair is expected the count is skewed: four by chance about once in 10^9

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import DTypeLike, NDArray
 
-from shards.contexts import faults
-from shards.errors import RowsInvalid
-from shards.files import (
+from sequitur.shards.contexts import faults
+from sequitur.shards.errors import RowsInvalid
+from sequitur.shards.files import (
     LAYOUT,
     Place,
     batch_layout,
@@ -29,8 +29,8 @@ from shards.files import (
     read_schema,
     read_sparse_message,
 )
-from shards.manifest import read_manifest
-from shards.remote import is_url, open_remote
+from sequitur.shards.manifest import read_manifest
+from sequitur.shards.remote import is_url, open_remote
 
 Verify = Literal["none", "size", "lazy", "full"]
 _OPEN_FILES = 64  # of a reader without memory maps, far below the usual limit of 1,024 in a process

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Sampler
 
-from shards.errors import ShardError
-from shards.format import BATCH_ROWS
-from shards.permutation import invert, permute
+from sequitur.shards.errors import ShardError
+from sequitur.shards.format import BATCH_ROWS
+from sequitur.shards.permutation import invert, permute
 
 Shuffle: TypeAlias = Literal["global", "block", "none"]
 Tail: TypeAlias = Literal["drop", "pad", "wrap"]

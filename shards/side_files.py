@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shards.errors import (
+from sequitur.shards.errors import (
     FileUnlisted,
     FileUnreadable,
     HubFilesMismatch,
@@ -21,12 +21,12 @@ from shards.errors import (
     ShardMisplaced,
     TokenizerMismatch,
 )
-from shards.families import RouterFile
-from shards.files import check_size
-from shards.format import BYTES_TOKENIZER, SALVAGE_NAME, TOKENIZER_NAME, Header, context_columns, docs_schema
-from shards.json_files import check_checksum, first_difference, text_problems
-from shards.manifest import FileEntry, Manifest
-from shards.writer import hf_files
+from sequitur.shards.families import RouterFile
+from sequitur.shards.files import check_size
+from sequitur.shards.format import BYTES_TOKENIZER, SALVAGE_NAME, TOKENIZER_NAME, Header, context_columns, docs_schema
+from sequitur.shards.json_files import check_checksum, first_difference, text_problems
+from sequitur.shards.manifest import FileEntry, Manifest
+from sequitur.shards.writer import hf_files
 
 DOCS = "docs"
 _HIDDEN = (".", "_")  # temporary files, the run's own manifest, a hub's cache: readers by pattern pass over them

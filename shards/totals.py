@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.documents import read_documents
-from shards.families import dataset_directories, dataset_entry, read_families
-from shards.manifest import Manifest, read_manifest
-from shards.pieces import batches
+from sequitur.shards.documents import read_documents
+from sequitur.shards.families import dataset_directories, dataset_entry, read_families
+from sequitur.shards.manifest import Manifest, read_manifest
+from sequitur.shards.pieces import batches
 
 
 @dataclass(frozen=True)

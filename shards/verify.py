@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from shards.contexts import Contexts, faults, largest_token, real_tokens
-from shards.digest import add_digests, row_digest_sum
-from shards.errors import (
+from sequitur.shards.contexts import Contexts, faults, largest_token, real_tokens
+from sequitur.shards.digest import add_digests, row_digest_sum
+from sequitur.shards.errors import (
     OrderMismatch,
     RowsInvalid,
     SchemaMismatch,
@@ -25,14 +25,14 @@ from shards.errors import (
     ShardMisplaced,
     TotalsMismatch,
 )
-from shards.families import dataset_entry, is_parted, read_families_file
-from shards.files import Place, check_crc, map_shard, parse_batch, read_schema
-from shards.format import FAMILIES_NAME, MANIFEST_NAME, Header, context_schema
-from shards.json_files import text_problems
-from shards.manifest import Manifest, ShardEntry, read_manifest
-from shards.placement import Placement, placement_problems
-from shards.row_order import RowOrder, order_known
-from shards.side_files import (
+from sequitur.shards.families import dataset_entry, is_parted, read_families_file
+from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read_schema
+from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, Header, context_schema
+from sequitur.shards.json_files import text_problems
+from sequitur.shards.manifest import Manifest, ShardEntry, read_manifest
+from sequitur.shards.placement import Placement, placement_problems
+from sequitur.shards.row_order import RowOrder, order_known
+from sequitur.shards.side_files import (
     dataset_files,
     docs_file_problems,
     hashed_file_problems,
@@ -42,7 +42,7 @@ from shards.side_files import (
     unlisted_files,
     unreadable,
 )
-from shards.writer import END_OF_STREAM
+from sequitur.shards.writer import END_OF_STREAM
 
 Progress = Callable[[int], object]
 """Called with a number of bytes more that have been read."""

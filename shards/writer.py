@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from shards.contexts import batch_contexts
-from shards.digest import add_digests, row_digest_sum
-from shards.errors import ContextsInvalid, DocsInvalid
-from shards.format import BATCH_ROWS, docs_schema, hf_features
-from shards.manifest import BatchEntry, FileEntry, ShardEntry
+from sequitur.shards.contexts import batch_contexts
+from sequitur.shards.digest import add_digests, row_digest_sum
+from sequitur.shards.errors import ContextsInvalid, DocsInvalid
+from sequitur.shards.format import BATCH_ROWS, docs_schema, hf_features
+from sequitur.shards.manifest import BatchEntry, FileEntry, ShardEntry
 
 
 class Sink(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts
-from pipeline.stage import Run
-from stages.verdicts import Documents, Verdicts
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.stages.verdicts import Documents, Verdicts
 
 FEWEST = 20  # documents; a smaller source gives no alarm, for a few copies are a large share of it
 

@@ -18,23 +18,23 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts
-from pipeline.beam import Rows
-from pipeline.errors import ConfigError
-from pipeline.sections import Annotate
-from pipeline.stage import TEXT, Estimate, Run, Stage, aligned
-from pipeline.storage import read_list
-from stages import model_signals
-from text_core import listed_words
-from text_core.content_hash import content_hashes
-from text_core.language import languages
-from text_core.listed_words import ListedWords
-from text_core.minhash import SIGNATURE_VERSION, signatures
-from text_core.signals import all_signals, signal_names
-from text_core.stop_words import StopWords, language_places, stop_words
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
-from text_core.words import word_table
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Annotate
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
+from sequitur.pipeline.storage import read_list
+from sequitur.stages import model_signals
+from sequitur.text_core import listed_words
+from sequitur.text_core.content_hash import content_hashes
+from sequitur.text_core.language import languages
+from sequitur.text_core.listed_words import ListedWords
+from sequitur.text_core.minhash import SIGNATURE_VERSION, signatures
+from sequitur.text_core.signals import all_signals, signal_names
+from sequitur.text_core.stop_words import StopWords, language_places, stop_words
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
+from sequitur.text_core.words import word_table
 
 # Not the run's seed: signatures of different runs are compared with each other.
 MINHASH_SEED = 1

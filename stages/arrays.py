@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from graph_sort.graph import Graph, from_neighbors
-from pipeline import artifacts, schemas
-from pipeline.stage import Run
+from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.stage import Run
 
 
 def problems_beside(run: Run, artifact: str, schema: pa.Schema, main: str) -> Iterator[str]:

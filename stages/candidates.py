@@ -14,11 +14,11 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows, Source, WritePart
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from text_core import lsh
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows, Source, WritePart
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.text_core import lsh
 
 RECORD = np.dtype([("key", "<u8"), ("row", "<i8")])
 GROUP_BYTES = 16 * 2**20

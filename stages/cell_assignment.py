@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from graph_sort import cells, spherical_kmeans
-from graph_sort.neighbors import Neighbors, nothing_found
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages.neighbor_lists import SEARCH, Round, lists_of, load, mask, save, vector_blocks
+from sequitur.graph_sort import cells, spherical_kmeans
+from sequitur.graph_sort.neighbors import Neighbors, nothing_found
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.neighbor_lists import SEARCH, Round, lists_of, load, mask, save, vector_blocks
 
 ASSIGNED, TRUTH = "neighbors/_assigned", "neighbors/_truth"
 CENTROIDS = "centroids.npy"  # beside the parts of `neighbors`; it stays

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from graph_sort import metrics, orders
-from graph_sort.documents import Documents, MissingField
-from pipeline.stage import Run
-from stages import order_metrics
-from stages.order_documents import RunDocuments, checked_strategy
-from stages.order_metrics import Yardstick
+from sequitur.graph_sort import metrics, orders
+from sequitur.graph_sort.documents import Documents, MissingField
+from sequitur.pipeline.stage import Run
+from sequitur.stages import order_metrics
+from sequitur.stages.order_documents import RunDocuments, checked_strategy
+from sequitur.stages.order_metrics import Yardstick
 
 BASELINE = "random"
 

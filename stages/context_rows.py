@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from pipeline import artifacts
-from pipeline.storage import Directory
-from stages.memory import copy_tokens
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.memory import copy_tokens
 
 TOKEN_BYTES = 4
 

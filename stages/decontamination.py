@@ -12,17 +12,17 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows
-from pipeline.errors import ConfigError
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages import evaluation_files
-from stages.evaluation_files import EvaluationText
-from stages.record_files import Limits, compression_of
-from text_core.overlap import NgramIndex, first_overlaps, ngram_index, presence
-from text_core.strings import from_arrow
-from text_core.words import word_table
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import evaluation_files
+from sequitur.stages.evaluation_files import EvaluationText
+from sequitur.stages.record_files import Limits, compression_of
+from sequitur.text_core.overlap import NgramIndex, first_overlaps, ngram_index, presence
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import word_table
 
 REPORT = "selection/contamination"
 # The working parts; gone when `selection` is done.

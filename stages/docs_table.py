@@ -9,16 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graph_sort import metrics
-from pipeline import artifacts
-from pipeline.artifacts import HashingSink, Part
-from pipeline.stage import Run
-from shards.format import docs_schema
-from shards.manifest import FileEntry
-from shards.writer import write_docs
-from stages.groups import string_field
-from stages.shard_sets import ShardSet
-from stages.stored_vectors import StoredVectors
+from sequitur.graph_sort import metrics
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import HashingSink, Part
+from sequitur.pipeline.stage import Run
+from sequitur.shards.format import docs_schema
+from sequitur.shards.manifest import FileEntry
+from sequitur.shards.writer import write_docs
+from sequitur.stages.groups import string_field
+from sequitur.stages.shard_sets import ShardSet
+from sequitur.stages.stored_vectors import StoredVectors
 
 COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row", "metadata"]
 FIELDS = ("title", "license")  # of the records, where they are strings

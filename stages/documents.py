@@ -13,15 +13,15 @@ import apache_beam as beam
 import pyarrow as pa
 import xxhash
 
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows
-from pipeline.sections import Ingest
-from pipeline.storage import Directory
-from stages import record_files
-from stages.extraction import Extraction
-from stages.record_files import Bad, Limits
-from stages.splits import Split
-from stages.web_records import Page, html_page, warc_records
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import record_files
+from sequitur.stages.extraction import Extraction
+from sequitur.stages.record_files import Bad, Limits
+from sequitur.stages.splits import Split
+from sequitur.stages.web_records import Page, html_page, warc_records
 
 PART_ROWS = 32768
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

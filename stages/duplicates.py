@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts
-from pipeline.stage import Run
-from stages import alarms, fuzzy_duplicates, other_run, star_rounds, survivors
-from stages.verdicts import KEPT, Documents, Verdicts
-from text_core import components
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.stages import alarms, fuzzy_duplicates, other_run, star_rounds, survivors
+from sequitur.stages.verdicts import KEPT, Documents, Verdicts
+from sequitur.text_core import components
 
 EXACT_ELSEWHERE, FUZZY_ELSEWHERE = "exact_duplicate_elsewhere", "fuzzy_duplicate_elsewhere"
 EXACT, FUZZY = "exact_duplicate", "fuzzy_duplicate"

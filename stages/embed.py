@@ -27,18 +27,18 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows
-from pipeline.errors import ModelError
-from pipeline.sections import Embed
-from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
-from pipeline.storage import Directory
-from stages import encoders, lexical
-from stages.encoders import FITTED, MODEL, unit
-from stages.lexical import SAMPLE_BYTES
-from stages.model_files import digests
-from stages.samples import sample_texts
-from text_core import word_vectors
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Embed
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import encoders, lexical
+from sequitur.stages.encoders import FITTED, MODEL, unit
+from sequitur.stages.lexical import SAMPLE_BYTES
+from sequitur.stages.model_files import digests
+from sequitur.stages.samples import sample_texts
+from sequitur.text_core import word_vectors
 
 FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
 NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite

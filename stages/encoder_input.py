@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.sections import Embed
+from sequitur.pipeline.sections import Embed
 
 # Characters in a piece of a text, and in all that is tokenised in one go: a tokenizer takes some hundred bytes of
 # memory for each.

@@ -16,10 +16,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from pipeline.errors import ModelError
-from pipeline.sections import Embed
-from pipeline.storage import Directory
-from stages.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Embed
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
 
 MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
 FITTED = "fitted"
@@ -101,7 +101,7 @@ def _prepare(settings: Embed, directory: Path) -> Choice:
 
 
 def _export(model: Any, precision: str, directory: Path, settings: Embed) -> None:
-    from stages import openvino_models
+    from sequitur.stages import openvino_models
 
     before = _own_encode(model, PROBES, settings)
     openvino_models.export(model[0], precision, directory)
@@ -214,7 +214,7 @@ def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:
     loaded = load_model(settings, model, "float32" if by_openvino else choice.precision)
     if exported is not None and by_openvino:
         try:
-            from stages import openvino_models
+            from sequitur.stages import openvino_models
 
             openvino_models.replace_network(loaded[0], choice.precision, exported)
         except Exception as error:

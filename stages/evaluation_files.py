@@ -8,10 +8,10 @@ from typing import Any, BinaryIO, NamedTuple
 import fsspec
 import xxhash
 
-from pipeline.errors import ConfigError, InputError
-from pipeline.storage import expand
-from stages import record_files
-from stages.record_files import Bad, Limits
+from sequitur.pipeline.errors import ConfigError, InputError
+from sequitur.pipeline.storage import expand
+from sequitur.stages import record_files
+from sequitur.stages.record_files import Bad, Limits
 
 
 class EvaluationText(NamedTuple):

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from graph_sort.near_duplicates import pair_cosines
-from pipeline import artifacts, schemas
-from pipeline.errors import CorruptPart, DocumentUnknown
-from pipeline.stage import Run
-from stages import history, whereabouts
-from stages.history import Standing
-from stages.lookup import Place, corpus_of, describe, find, places_of_ordinals, row_of, standing
-from stages.near_duplicates import ngram_jaccard
-from stages.stored_vectors import StoredVectors
-from text_core.shingles import jaccard, shingle_sets
-from text_core.strings import from_arrow
-from text_core.words import word_table
+from sequitur.graph_sort.near_duplicates import pair_cosines
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
+from sequitur.pipeline.stage import Run
+from sequitur.stages import history, whereabouts
+from sequitur.stages.history import Standing
+from sequitur.stages.lookup import Place, corpus_of, describe, find, places_of_ordinals, row_of, standing
+from sequitur.stages.near_duplicates import ngram_jaccard
+from sequitur.stages.stored_vectors import StoredVectors
+from sequitur.text_core.shingles import jaccard, shingle_sets
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import word_table
 
 NEIGHBORS = 5  # of a document, that `trace` describes
 

@@ -17,10 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from pipeline.errors import OverMemory, StageFailed
-from stages.page_text import OUT_OF_MEMORY, receive, send
-from stages.record_files import Bad
-from stages.web_records import Page
+from sequitur.pipeline.errors import OverMemory, StageFailed
+from sequitur.stages.page_text import OUT_OF_MEMORY, receive, send
+from sequitur.stages.record_files import Bad
+from sequitur.stages.web_records import Page
 
 # A page of 5 MB took 33 times its bytes, and 10 seconds, measured; larger ones are too slow before they are too large.
 MEMORY = 2 * 2**30

@@ -18,15 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from graph_sort import balanced_clusters
-from pipeline import artifacts
-from pipeline.artifacts import Part
-from pipeline.errors import ConfigError
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages.groups import group_codes
-from stages.order_documents import RunDocuments
-from stages.stored_vectors import StoredVectors
+from sequitur.graph_sort import balanced_clusters
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.groups import group_codes
+from sequitur.stages.order_documents import RunDocuments
+from sequitur.stages.stored_vectors import StoredVectors
 
 ROUTER, ROUTER_JSON = "order/router", "router.json"
 CLUSTERS, UNKNOWN = "clusters", "unknown"

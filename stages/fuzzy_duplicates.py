@@ -14,18 +14,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.artifacts import Part
-from pipeline.beam import Rows, Source, WritePart
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages import candidates
-from stages.candidates import Signatures
-from text_core import lsh
-from text_core.arrays import distinct_pairs
-from text_core.shingles import ShingleSets, jaccard, shingle_sets
-from text_core.strings import from_arrow
-from text_core.words import word_table
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.beam import Rows, Source, WritePart
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import candidates
+from sequitur.stages.candidates import Signatures
+from sequitur.text_core import lsh
+from sequitur.text_core.arrays import distinct_pairs
+from sequitur.text_core.shingles import ShingleSets, jaccard, shingle_sets
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import word_table
 
 VERIFIED_PER_SECOND = 300_000  # pairs on one core, measured
 # Working parts of `select`; gone when it is done.

@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.stage import Run
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
 
 
 def group_codes(run: Run, by: str) -> tuple[np.ndarray, list[str]]:

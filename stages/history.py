@@ -9,16 +9,16 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.artifacts import Manifest
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages.decontamination import REPORT
-from stages.lookup import Place, corpus_of, describe, places_of_ids, places_of_ordinals, row_by_ordinal, row_of
-from stages.near_duplicates import DUPLICATES
-from stages.quality_rules import EMPTY, LANGUAGE, LANGUAGE_UNCLEAR
-from stages.subset import UNSELECTED
-from text_core.rules import Rule, first_failed
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.decontamination import REPORT
+from sequitur.stages.lookup import Place, corpus_of, describe, places_of_ids, places_of_ordinals, row_by_ordinal, row_of
+from sequitur.stages.near_duplicates import DUPLICATES
+from sequitur.stages.quality_rules import EMPTY, LANGUAGE, LANGUAGE_UNCLEAR
+from sequitur.stages.subset import UNSELECTED
+from sequitur.text_core.rules import Rule, first_failed
 
 CHANGES = "refined/changes"
 SEMANTIC, SUBSET = "semantic_duplicate", "subset"  # as the ledger calls what `neighbors` drops

@@ -22,16 +22,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows, WritePart
-from pipeline.errors import InputError, TooManyRejects
-from pipeline.stage import Estimate, Run, Stage
-from pipeline.storage import Directory
-from stages import record_files
-from stages.arrays import problems_beside
-from stages.documents import ReadSplit
-from stages.extraction import PROCESS_BYTES
-from stages.splits import Split, file_size, input_files, plan_splits
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows, WritePart
+from sequitur.pipeline.errors import InputError, TooManyRejects
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import record_files
+from sequitur.stages.arrays import problems_beside
+from sequitur.stages.documents import ReadSplit
+from sequitur.stages.extraction import PROCESS_BYTES
+from sequitur.stages.splits import Split, file_size, input_files, plan_splits
 
 REJECTS = "rejects"
 LINES = "_lines"

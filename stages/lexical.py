@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts
-from pipeline.errors import CorruptPart, SequiturError
-from pipeline.sections import Embed
-from pipeline.stage import Estimate, Run
-from pipeline.storage import Directory
-from stages.encoders import unit
-from text_core.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
-from text_core.strings import from_arrow
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import CorruptPart, SequiturError
+from sequitur.pipeline.sections import Embed
+from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.encoders import unit
+from sequitur.text_core.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
+from sequitur.text_core.strings import from_arrow
 
 WEIGHTS = "_term_weights.npy"  # float32 [BUCKETS]
 SAMPLE_BYTES = 64 * 2**20

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.artifacts import Manifest, Part
-from pipeline.errors import CorruptPart, DocumentUnknown
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from shards.views.text import TITLE_LENGTH, title_in
-from stages.groups import string_field
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest, Part
+from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.shards.views.text import TITLE_LENGTH, title_in
+from sequitur.stages.groups import string_field
 
 HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards")
 NAMED = 5  # of several documents that a name fits, how many an error lists

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import ModelError
-from pipeline.sections import Model
-from stages.model_files import digests, files
-from text_core import classifiers
-from text_core.classifiers import Classifier, ClassifierError
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Model
+from sequitur.stages.model_files import digests, files
+from sequitur.text_core import classifiers
+from sequitur.text_core.classifiers import Classifier, ClassifierError
 
 
 def load(models: Mapping[str, Model], device: str) -> dict[str, Classifier]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from graph_sort import near_duplicates
-from graph_sort.near_duplicates import Duplicates, Pairs
-from pipeline import artifacts, schemas
-from pipeline.stage import Run
-from stages.context_rows import TokenStore
-from stages.neighbor_lists import lists_of
-from stages.stored_vectors import StoredVectors
-from text_core.shingles import jaccard, token_shingle_sets
+from sequitur.graph_sort import near_duplicates
+from sequitur.graph_sort.near_duplicates import Duplicates, Pairs
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.stage import Run
+from sequitur.stages.context_rows import TokenStore
+from sequitur.stages.neighbor_lists import lists_of
+from sequitur.stages.stored_vectors import StoredVectors
+from sequitur.text_core.shingles import jaccard, token_shingle_sets
 
 DUPLICATES = "neighbors/duplicates"
 NGRAM_TOKENS = 13

@@ -17,16 +17,16 @@ import apache_beam as beam
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from graph_sort import cells
-from graph_sort.cells import QUERY, STORED, Tasks
-from graph_sort.neighbors import Neighbors, merge, nothing_found
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows, Source, WritePart
-from pipeline.stage import Estimate, Run
-from pipeline.storage import Directory
-from stages.candidates import by_group
-from stages.cell_assignment import ASSIGNED, MULTIPLICATIONS_PER_SECOND, RECALL_QUERIES, cells_for, prepare
-from stages.neighbor_lists import SEARCH, Round, as_batch, is_stale, lists_of, load, mask, save
+from sequitur.graph_sort import cells
+from sequitur.graph_sort.cells import QUERY, STORED, Tasks
+from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows, Source, WritePart
+from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.candidates import by_group
+from sequitur.stages.cell_assignment import ASSIGNED, MULTIPLICATIONS_PER_SECOND, RECALL_QUERIES, cells_for, prepare
+from sequitur.stages.neighbor_lists import SEARCH, Round, as_batch, is_stale, lists_of, load, mask, save
 
 ROLES = "roles.npy"
 BLOCK = 16384  # about the most vectors that a task stores, and the most queries that it answers

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from graph_sort.neighbors import Neighbors
-from pipeline import artifacts
-from pipeline.stage import Estimate, Run
-from stages.neighbor_lists import SEARCH, VECTORS, Round, as_batch, load, save_vectors
+from sequitur.graph_sort.neighbors import Neighbors
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Estimate, Run
+from sequitur.stages.neighbor_lists import SEARCH, VECTORS, Round, as_batch, load, save_vectors
 
 
 def device(run: Run) -> str | None:
@@ -32,7 +32,7 @@ def estimate(run: Run, part: int) -> Estimate:
 
 def search(run: Run, this: Round) -> Mapping[str, Any]:
     """Searches a round, all of it anew: finding out who has lost a neighbour would hardly be faster."""
-    from graph_sort.exact_search import exact_neighbors
+    from sequitur.graph_sort.exact_search import exact_neighbors
 
     on, manifest = device(run) or "cpu", run.manifest("vectors")
     target = run.artifact(this.target)

@@ -15,15 +15,15 @@ import apache_beam as beam
 import faiss
 import numpy as np
 
-from graph_sort import neighbor_plans
-from graph_sort import neighbors as knn
-from graph_sort.neighbor_plans import BudgetError, Plan
-from graph_sort.neighbors import Neighbors
-from pipeline.beam import Rows
-from pipeline.errors import ConfigError
-from pipeline.stage import Estimate, Run
-from pipeline.storage import Directory
-from stages.neighbor_lists import (
+from sequitur.graph_sort import neighbor_plans
+from sequitur.graph_sort import neighbors as knn
+from sequitur.graph_sort.neighbor_plans import BudgetError, Plan
+from sequitur.graph_sort.neighbors import Neighbors
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.neighbor_lists import (
     MEMBERS,
     SEARCH,
     VECTORS,

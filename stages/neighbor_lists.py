@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from graph_sort.neighbors import Neighbors
-from pipeline import artifacts, schemas
-from pipeline.errors import CorruptPart
-from pipeline.stage import Run
-from pipeline.storage import Directory
+from sequitur.graph_sort.neighbors import Neighbors
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import CorruptPart
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 
 # Working files of the stage, gone when it is done: what workers search with, and what each round finds.
 SEARCH = "neighbors/_search"

@@ -20,15 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from graph_sort.near_duplicates import Duplicates, Pairs, keep_first
-from pipeline import artifacts, schemas
-from pipeline.stage import Estimate, Run, Stage
-from stages import near_duplicates, neighbor_cells, neighbor_gpu, neighbor_index, subset
-from stages.arrays import all_values, problems_beside
-from stages.cell_assignment import ASSIGNED, TRUTH
-from stages.near_duplicates import DUPLICATES
-from stages.neighbor_lists import REBUILT_BELOW, ROUND, SEARCH, Round
-from stages.subset import UNSELECTED
+from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, keep_first
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.stages import near_duplicates, neighbor_cells, neighbor_gpu, neighbor_index, subset
+from sequitur.stages.arrays import all_values, problems_beside
+from sequitur.stages.cell_assignment import ASSIGNED, TRUTH
+from sequitur.stages.near_duplicates import DUPLICATES
+from sequitur.stages.neighbor_lists import REBUILT_BELOW, ROUND, SEARCH, Round
+from sequitur.stages.subset import UNSELECTED
 
 
 def work(run: Run) -> Mapping[str, Any]:

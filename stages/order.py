@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from graph_sort import metrics, orders
-from graph_sort.documents import MissingField
-from graph_sort.orders import Order
-from graph_sort.part import Part
-from pipeline import artifacts, schemas
-from pipeline.errors import ConfigError
-from pipeline.stage import Estimate, Run, Stage
-from stages import families
-from stages.arrays import all_values
-from stages.order_documents import RunDocuments, checked_strategy
+from sequitur.graph_sort import metrics, orders
+from sequitur.graph_sort.documents import MissingField
+from sequitur.graph_sort.orders import Order
+from sequitur.graph_sort.part import Part
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.stages import families
+from sequitur.stages.arrays import all_values
+from sequitur.stages.order_documents import RunDocuments, checked_strategy
 
 PART_ROWS = 2**22
 

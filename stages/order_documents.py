@@ -7,16 +7,16 @@ from functools import cached_property
 
 import numpy as np
 
-from graph_sort import orders
-from graph_sort.documents import MissingField, Terms
-from graph_sort.graph import Graph
-from graph_sort.vectors import Vectors
-from pipeline.errors import ConfigError
-from pipeline.stage import Run
-from stages.arrays import read_graph
-from stages.context_rows import TokenStore
-from stages.groups import group_codes, kept_column
-from stages.stored_vectors import StoredVectors
+from sequitur.graph_sort import orders
+from sequitur.graph_sort.documents import MissingField, Terms
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.vectors import Vectors
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.stages.arrays import read_graph
+from sequitur.stages.context_rows import TokenStore
+from sequitur.stages.groups import group_codes, kept_column
+from sequitur.stages.stored_vectors import StoredVectors
 
 
 def checked_strategy(name: str) -> str:

@@ -18,17 +18,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graph_sort import metrics, packing
-from graph_sort.graph import Graph
-from graph_sort.orders import Order
-from graph_sort.packing import Contexts
-from pipeline import artifacts
-from pipeline.stage import Run
-from shards.permutation import permute
-from stages.context_rows import TokenStore
-from stages.groups import group_codes
-from stages.stored_vectors import StoredVectors
-from text_core import in_context_gain
+from sequitur.graph_sort import metrics, packing
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.orders import Order
+from sequitur.graph_sort.packing import Contexts
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.shards.permutation import permute
+from sequitur.stages.context_rows import TokenStore
+from sequitur.stages.groups import group_codes
+from sequitur.stages.stored_vectors import StoredVectors
+from sequitur.text_core import in_context_gain
 
 GAIN_CONTEXTS = 300  # sampled for the gain, where contexts are short
 GAIN_TOKENS = 2**22  # that the sample may hold at most, for each document is compressed with all before it

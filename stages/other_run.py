@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from pipeline import artifacts, schemas
-from pipeline.artifacts import Manifest, Part
-from pipeline.errors import ConfigError
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages import candidates, fuzzy_duplicates
-from stages.candidates import Signatures
-from stages.fuzzy_duplicates import first_rows
-from stages.verdicts import bytes16
-from text_core.minhash import SIGNATURE_VERSION
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Manifest, Part
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import candidates, fuzzy_duplicates
+from sequitur.stages.candidates import Signatures
+from sequitur.stages.fuzzy_duplicates import first_rows
+from sequitur.stages.verdicts import bytes16
+from sequitur.text_core.minhash import SIGNATURE_VERSION
 
 CANDIDATES, LINKS = "selection/_candidates_elsewhere", "selection/_links_elsewhere"
 SIGNATURE_SETTINGS = ("shingle_words", "permutations")

@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts
-from pipeline.artifacts import Part
-from pipeline.errors import RemovalsUndone
-from pipeline.stage import Estimate, Run, Stage
-from shards.families import DatasetEntry, dataset_entry, families_json, router_file
-from shards.format import (
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.errors import RemovalsUndone
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
+from sequitur.shards.format import (
     BATCH_ROWS,
     FAMILIES_NAME,
     FORMAT_VERSION,
@@ -40,15 +40,15 @@ from shards.format import (
     TokenizerInfo,
     context_columns,
 )
-from shards.manifest import FileEntry, Manifest, ShardEntry, build_manifest, manifest_json, split_entry
-from shards.removal.record import FOLDER as REMOVALS
-from shards.verify import verify as shards_verify
-from shards.writer import hf_files
-from stages import families
-from stages.context_rows import TokenStore
-from stages.docs_table import write_docs_tables
-from stages.shard_sets import ROUTER, ShardSet, order_entry, packing_entry, plan_sets, split_documents
-from stages.shard_writing import ENTRIES, PLAN, write_shards
+from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry, build_manifest, manifest_json, split_entry
+from sequitur.shards.removal.record import FOLDER as REMOVALS
+from sequitur.shards.verify import verify as shards_verify
+from sequitur.shards.writer import hf_files
+from sequitur.stages import families
+from sequitur.stages.context_rows import TokenStore
+from sequitur.stages.docs_table import write_docs_tables
+from sequitur.stages.shard_sets import ROUTER, ShardSet, order_entry, packing_entry, plan_sets, split_documents
+from sequitur.stages.shard_writing import ENTRIES, PLAN, write_shards
 
 HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order")
 

@@ -19,14 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.config import Config
-from pipeline.errors import ConfigError
-from pipeline.sections import Select
-from pipeline.storage import read_list
-from text_core.rules import PRESETS, Rule, first_failed
-from text_core.signals import signal_names
-from text_core.urls import Blocklist, BlocklistError, blocked, read_blocklist
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Select
+from sequitur.pipeline.storage import read_list
+from sequitur.text_core.rules import PRESETS, Rule, first_failed
+from sequitur.text_core.signals import signal_names
+from sequitur.text_core.urls import Blocklist, BlocklistError, blocked, read_blocklist
 
 EMPTY, BLOCKED_DOMAIN, BLOCKED_URL = "empty", "blocked_domain", "blocked_url"
 LANGUAGE, LANGUAGE_UNCLEAR = "language", "language_unclear"

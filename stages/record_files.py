@@ -24,7 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
-from pipeline.errors import InputError
+from sequitur.pipeline.errors import InputError
 
 COMPRESSIONS = (".gz", ".zst", ".bz2")
 ENDINGS = {

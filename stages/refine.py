@@ -20,16 +20,16 @@ import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows
-from pipeline.errors import ConfigError
-from pipeline.sections import Refine
-from pipeline.stage import Estimate, Run, Stage, aligned
-from pipeline.storage import Directory
-from stages.arrays import problems_beside
-from stages.refine_operations import apply, first_steps, last_steps, without_repeats
-from stages.refine_repeats import REPEATS, find_repeats, read_repeats, shuffled_bytes
-from text_core.edits import Edited
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Refine
+from sequitur.pipeline.stage import Estimate, Run, Stage, aligned
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.arrays import problems_beside
+from sequitur.stages.refine_operations import apply, first_steps, last_steps, without_repeats
+from sequitur.stages.refine_repeats import REPEATS, find_repeats, read_repeats, shuffled_bytes
+from sequitur.text_core.edits import Edited
 
 CHANGES = "refined/changes"
 COLUMNS = ["doc_id", "record_id", "source", "text"]

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.errors import ConfigError
-from pipeline.sections import Edit, Refine
-from text_core import edits, patterns, redact
-from text_core.edits import Edited, Lines, edit_some, unchanged
-from text_core.line_filters import keep_c4_lines, keep_fineweb_lines
-from text_core.repair import fix_unicode
-from text_core.repeats import is_among, line_hashes, paragraphs
-from text_core.strings import Strings, from_arrow
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Edit, Refine
+from sequitur.text_core import edits, patterns, redact
+from sequitur.text_core.edits import Edited, Lines, edit_some, unchanged
+from sequitur.text_core.line_filters import keep_c4_lines, keep_fineweb_lines
+from sequitur.text_core.repair import fix_unicode
+from sequitur.text_core.repeats import is_among, line_hashes, paragraphs
+from sequitur.text_core.strings import Strings, from_arrow
 
 MAX_LINE_REPEATS, MAX_PARAGRAPH_REPEATS = "max_line_repeats", "max_paragraph_repeats"
 Operation = Callable[[pa.LargeStringArray], Edited]

@@ -8,13 +8,13 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts
-from pipeline.beam import Rows, Source, WritePart
-from pipeline.sections import Refine
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages.refine_operations import Repeats, apply, first_steps, hashed_lines
-from text_core.repeats import COUNTED, counted, frequent
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import Rows, Source, WritePart
+from sequitur.pipeline.sections import Refine
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.refine_operations import Repeats, apply, first_steps, hashed_lines
+from sequitur.text_core.repeats import COUNTED, counted, frequent
 
 REPEATS = "refined/_repeats"  # the working parts; gone when the stage is done
 GROUP_BYTES = 64 * 2**20

@@ -19,22 +19,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from graph_sort import orders
-from graph_sort.packing import Contexts
-from pipeline import artifacts
-from pipeline.artifacts import Part
-from pipeline.errors import CorruptPart
-from pipeline.ledger import Characters, Ledger
-from pipeline.report_page import INDEX, PAGE, render
-from pipeline.stage import TEXT, Estimate, Run, Stage
-from shards import contexts as shard_contexts
-from shards.contexts import batch_contexts
-from shards.removal.record import FOLDER as REMOVALS
-from stages import order_metrics
-from stages.arrays import all_values, read_graph
-from stages.context_rows import TokenStore
-from stages.order_metrics import Cut, Yardstick
-from stages.report_data import page_data
+from sequitur.graph_sort import orders
+from sequitur.graph_sort.packing import Contexts
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.errors import CorruptPart
+from sequitur.pipeline.ledger import Characters, Ledger
+from sequitur.pipeline.report_page import INDEX, PAGE, render
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
+from sequitur.shards import contexts as shard_contexts
+from sequitur.shards.contexts import batch_contexts
+from sequitur.shards.removal.record import FOLDER as REMOVALS
+from sequitur.stages import order_metrics
+from sequitur.stages.arrays import all_values, read_graph
+from sequitur.stages.context_rows import TokenStore
+from sequitur.stages.order_metrics import Cut, Yardstick
+from sequitur.stages.report_data import page_data
 
 METRICS = "metrics.json"
 SEMANTIC, SUBSET = "semantic_duplicate", "subset"

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.stage import Run
-from shards.views.text import harmless_all
-from stages import quality_rules
-from stages.duplicates import REASONS
-from stages.order_metrics import Cut, Yardstick
-from stages.report_documents import NamedDocuments
-from stages.report_duplicates import duplicates
-from stages.report_map import document_map
-from stages.report_path import along_the_path, context_cosines, fill, path_cosines
-from stages.report_reading import chosen_contexts, contexts_to_read
-from stages.report_signals import signal_histograms
+from sequitur.pipeline.stage import Run
+from sequitur.shards.views.text import harmless_all
+from sequitur.stages import quality_rules
+from sequitur.stages.duplicates import REASONS
+from sequitur.stages.order_metrics import Cut, Yardstick
+from sequitur.stages.report_documents import NamedDocuments
+from sequitur.stages.report_duplicates import duplicates
+from sequitur.stages.report_map import document_map
+from sequitur.stages.report_path import along_the_path, context_cosines, fill, path_cosines
+from sequitur.stages.report_reading import chosen_contexts, contexts_to_read
+from sequitur.stages.report_signals import signal_histograms
 
 PACKAGES = (
     "sequitur-data", "apache-beam", "datatrove", "faiss-cpu", "numba", "numpy", "pyarrow", "scikit-learn", "scipy",

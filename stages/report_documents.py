@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.stage import Run
-from shards.format import TOKENIZER_NAME, TokenizerInfo
-from shards.views.text import TITLE_LENGTH, Decoder, title_in
-from stages.context_rows import TokenStore
-from stages.groups import string_field
-from stages.lookup import Place, places_of_ordinals
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.shards.format import TOKENIZER_NAME, TokenizerInfo
+from sequitur.shards.views.text import TITLE_LENGTH, Decoder, title_in
+from sequitur.stages.context_rows import TokenStore
+from sequitur.stages.groups import string_field
+from sequitur.stages.lookup import Place, places_of_ordinals
 
 COLUMNS = ["doc_id", "record_id", "source", "url", "metadata"]
 TITLE_TOKENS = 48

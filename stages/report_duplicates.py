@@ -11,11 +11,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.stage import Run
-from shards.views.text import title_in
-from stages.lookup import Place, places_of_ids, places_of_ordinals
-from stages.report_documents import NamedDocuments, in_a_line
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.shards.views.text import title_in
+from sequitur.stages.lookup import Place, places_of_ids, places_of_ordinals
+from sequitur.stages.report_documents import NamedDocuments, in_a_line
 
 SEMANTIC, DUPLICATES = "semantic_duplicate", "neighbors/duplicates"
 SIZES = (2, 3, 4, 5, 6, 11, 101, 1001)  # where the bins of cluster sizes begin

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.stage import Run
-from stages.order_metrics import Cut
+from sequitur.pipeline.stage import Run
+from sequitur.stages.order_metrics import Cut
 
 DOCUMENTS = 2000  # drawn at random; t-SNE of these takes about 4 s
 PARTS = 64  # that they are drawn from, for their titles are read there

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from graph_sort import metrics
-from stages.order_metrics import Cut
+from sequitur.graph_sort import metrics
+from sequitur.stages.order_metrics import Cut
 
 BINS = 240  # of the whole path
 STRETCHES = ("beginning", "middle", "end")

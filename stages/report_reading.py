@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from stages.order_metrics import Cut
-from stages.report_documents import NamedDocuments
+from sequitur.stages.order_metrics import Cut
+from sequitur.stages.report_documents import NamedDocuments
 
 CONTEXTS = 7
 PIECES = 10  # shown of a context

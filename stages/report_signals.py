@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.stage import Run
-from stages import quality_rules
-from stages.quality_rules import LANGUAGE_UNCLEAR, Judge
-from text_core.rules import Rule
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.stages import quality_rules
+from sequitur.stages.quality_rules import LANGUAGE_UNCLEAR, Judge
+from sequitur.text_core.rules import Rule
 
 BINS = 40
 ALWAYS = ("word_count", "compression_ratio", "language_score")  # shown though no rule looks at them

@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.artifacts import Manifest
-from pipeline.config import Config
-from pipeline.stage import Run
-from stages import quality_rules
-from stages.quality_rules import Judge
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.stage import Run
+from sequitur.stages import quality_rules
+from sequitur.stages.quality_rules import Judge
 
 SNIPPET = 300  # characters
 Chosen = dict[str, list[tuple[int, int]]]  # by reason, the part and row of some documents

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts
-from pipeline.stage import Run
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
 
 MAX_PARTS = 256
 MAX_DOCUMENT = 2**16  # characters of one document: a single long one is no sample

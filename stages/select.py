@@ -20,13 +20,21 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, schemas
-from pipeline.errors import NothingKept
-from pipeline.stage import TEXT, Estimate, Run, Stage, aligned
-from stages import candidates, decontamination, duplicates, fuzzy_duplicates, other_run, quality_rules, survivors
-from stages.arrays import problems_beside
-from stages.quality_rules import Judge
-from stages.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import NothingKept
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
+from sequitur.stages import (
+    candidates,
+    decontamination,
+    duplicates,
+    fuzzy_duplicates,
+    other_run,
+    quality_rules,
+    survivors,
+)
+from sequitur.stages.arrays import problems_beside
+from sequitur.stages.quality_rules import Judge
+from sequitur.stages.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16
 
 # The settings by which duplicates are found and dropped.
 DUPLICATES = {"exact_duplicates", "fuzzy_duplicates", "jaccard", "survivor", "source_priority", "alarm_share"}

@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from graph_sort import packing
-from graph_sort.packing import Contexts
-from pipeline.stage import Run
-from shards.format import FAMILIES_NAME, MANIFEST_NAME
-from shards.manifest import Order, Packing
-from shards.permutation import ALGORITHM, permute
-from stages.context_rows import SplitPlan
+from sequitur.graph_sort import packing
+from sequitur.graph_sort.packing import Contexts
+from sequitur.pipeline.stage import Run
+from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
+from sequitur.shards.manifest import Order, Packing
+from sequitur.shards.permutation import ALGORITHM, permute
+from sequitur.stages.context_rows import SplitPlan
 
 ROUTER = "router"
 TAKEN = {FAMILIES_NAME, MANIFEST_NAME, ROUTER}

@@ -10,17 +10,17 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts
-from pipeline.artifacts import HashingSink, Part
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from shards.contexts import Contexts, context_batch
-from shards.format import BATCH_ROWS, Header, context_schema, shard_name
-from shards.json_files import from_json
-from shards.manifest import ShardEntry
-from shards.writer import plan_shards, write_shard
-from stages.context_rows import SplitPlan, TokenStore, pad_rows, pieces_of
-from stages.shard_sets import ShardSet
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import HashingSink, Part
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.shards.contexts import Contexts, context_batch
+from sequitur.shards.format import BATCH_ROWS, Header, context_schema, shard_name
+from sequitur.shards.json_files import from_json
+from sequitur.shards.manifest import ShardEntry
+from sequitur.shards.writer import plan_shards, write_shard
+from sequitur.stages.context_rows import SplitPlan, TokenStore, pad_rows, pieces_of
+from sequitur.stages.shard_sets import ShardSet
 
 PLAN = "shards/_plan"
 ENTRIES = "shards/_entries"

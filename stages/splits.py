@@ -12,10 +12,10 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import InputError
-from pipeline.sections import Ingest
-from pipeline.storage import expand
-from stages import record_files
+from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.storage import expand
+from sequitur.stages import record_files
 
 DOCUMENT_FILES = ("text", "html")  # formats of which a file is one document
 

@@ -13,11 +13,11 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts
-from pipeline.beam import Rows, Source, WritePart
-from pipeline.stage import Run
-from stages.candidates import GROUP_BYTES, by_group
-from text_core.components import large_star, small_star
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import Rows, Source, WritePart
+from sequitur.pipeline.stage import Run
+from sequitur.stages.candidates import GROUP_BYTES, by_group
+from sequitur.text_core.components import large_star, small_star
 
 ROUND = "selection/_round"
 JOINED_PER_SECOND = 1_000_000  # edges in one round on one core, measured

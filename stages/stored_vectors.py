@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline import artifacts, schemas
-from pipeline.stage import Run
-from stages.encoders import unit
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.stage import Run
+from sequitur.stages.encoders import unit
 
 
 class StoredVectors:

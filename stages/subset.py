@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from graph_sort import subset
-from pipeline import artifacts, schemas
-from pipeline.errors import ConfigError
-from pipeline.sections import Subset
-from pipeline.stage import Run
-from stages import encoders, evaluation_files
-from stages.arrays import problems_beside, read_graph
-from stages.record_files import Limits, compression_of
-from stages.stored_vectors import StoredVectors
+from sequitur.graph_sort import subset
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Subset
+from sequitur.pipeline.stage import Run
+from sequitur.stages import encoders, evaluation_files
+from sequitur.stages.arrays import problems_beside, read_graph
+from sequitur.stages.record_files import Limits, compression_of
+from sequitur.stages.stored_vectors import StoredVectors
 
 UNSELECTED = "neighbors/unselected"
 TARGETS = "select.subset.targets"

@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import artifacts
-from pipeline.errors import ConfigError
-from pipeline.sections import Select
-from pipeline.stage import Run
-from stages.verdicts import Documents
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Select
+from sequitur.pipeline.stage import Run
+from sequitur.stages.verdicts import Documents
 
 
 def check(settings: Select) -> None:

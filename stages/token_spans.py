@@ -13,13 +13,13 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline import artifacts, schemas
-from pipeline.artifacts import Part
-from pipeline.beam import Rows
-from pipeline.errors import OverMemory
-from pipeline.stage import Run, human
-from pipeline.storage import Directory
-from text_core.repeated_spans import Spans, covered, memory_bytes, repeated_spans
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import OverMemory
+from sequitur.pipeline.stage import Run, human
+from sequitur.pipeline.storage import Directory
+from sequitur.text_core.repeated_spans import Spans, covered, memory_bytes, repeated_spans
 
 SPANS = "tokens/spans"
 WHOLE = "tokens/_whole"  # the tokens before anything is taken out; gone when that is done

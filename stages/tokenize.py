@@ -22,15 +22,15 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from pipeline import artifacts, schemas
-from pipeline.beam import Rows
-from pipeline.errors import ModelError
-from pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
-from pipeline.storage import Directory
-from stages import token_spans
-from stages.arrays import problems_beside
-from stages.samples import sample_texts
-from text_core.repeated_spans import memory_bytes
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import token_spans
+from sequitur.stages.arrays import problems_beside
+from sequitur.stages.samples import sample_texts
+from sequitur.text_core.repeated_spans import memory_bytes
 
 TOKENIZER = "tokenizer.json"
 BYTES, TRAIN = "bytes", "train"

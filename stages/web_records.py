@@ -21,9 +21,9 @@ from typing import Any, BinaryIO
 from warcio.limitreader import LimitReader
 from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser
 
-from pipeline.errors import InputError
-from pipeline.sections import Ingest
-from stages.record_files import Bad, Limits, reading
+from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.sections import Ingest
+from sequitur.stages.record_files import Bad, Limits, reading
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 HEADER_BYTES = 2**20  # of a whole header block; Common Crawl's have about 1 KiB

@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import artifacts
-from pipeline.errors import CorruptPart
-from pipeline.stage import Run
-from shards.documents import by_key
-from shards.errors import DocumentUnknown, ShardError
-from shards.families import dataset_directories
-from shards.manifest import read_manifest
-from shards.pieces import placements
-from stages.history import Standing
-from stages.lookup import row_by_ordinal
-from stages.token_spans import SPANS
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import CorruptPart
+from sequitur.pipeline.stage import Run
+from sequitur.shards.documents import by_key
+from sequitur.shards.errors import DocumentUnknown, ShardError
+from sequitur.shards.families import dataset_directories
+from sequitur.shards.manifest import read_manifest
+from sequitur.shards.pieces import placements
+from sequitur.stages.history import Standing
+from sequitur.stages.lookup import row_by_ordinal
+from sequitur.stages.token_spans import SPANS
 
 
 def tokens(run: Run, standing: Standing, ordinal: int) -> dict[str, Any] | None:

@@ -13,10 +13,10 @@ import hypothesis
 import numpy as np
 import pytest
 
-import beam_job
-from pipeline import artifacts, cli, run_directory
-from pipeline.config import Config, validate
-from pipeline.stage import Run
+from sequitur import beam_job
+from sequitur.pipeline import artifacts, cli, run_directory
+from sequitur.pipeline.config import Config, validate
+from sequitur.pipeline.stage import Run
 
 # The first example may wait for a kernel to be compiled.
 hypothesis.settings.register_profile("sequitur", deadline=None)

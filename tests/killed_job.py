@@ -14,10 +14,10 @@ from pathlib import Path
 
 import sentence_transformers  # noqa: F401 - once here, and not in every job
 
-import beam_job
-from pipeline import artifacts
-from pipeline.artifacts import Part
-from pipeline.storage import Directory
+from sequitur import beam_job
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.storage import Directory
 
 
 def die_at(point: str) -> None:

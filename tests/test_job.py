@@ -19,17 +19,17 @@ import pytest
 import xxhash
 import yaml
 
-import beam_job
-from pipeline import beam, run_directory
-from pipeline.beam import Runner
-from pipeline.config import load
-from pipeline.stage import Run, wanted
-from pipeline.storage import Directory
-from shards import ContextDataset
+from sequitur import beam_job
+from sequitur.pipeline import beam, run_directory
+from sequitur.pipeline.beam import Runner
+from sequitur.pipeline.config import load
+from sequitur.pipeline.stage import Run, wanted
+from sequitur.pipeline.storage import Directory
+from sequitur.shards import ContextDataset
 
-SEQUITUR = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+SEQUITUR = [sys.executable, "-c", "from sequitur.pipeline.cli import main; main()"]
 # Runs jobs in worker processes however little there is to do.
-EAGER = [sys.executable, "-c", "from pipeline import beam, cli; beam.START_SECONDS = 1e-9; cli.main()"]
+EAGER = [sys.executable, "-c", "from sequitur.pipeline import beam, cli; beam.START_SECONDS = 1e-9; cli.main()"]
 OWN = ("_lock", "_state", "config.yaml")  # tell of the run itself, not of what it made
 PACK = {"context_length": 48, "policy": "stream", "validation_share": 0.2, "shard_bytes": 2**18}
 

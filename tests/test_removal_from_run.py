@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-import beam_job
-from pipeline import run_directory
-from pipeline.errors import CorruptPart, RemovalsUndone
-from pipeline.lock import exclusive
-from pipeline.stage import Run
-from shards.find import Query
-from shards.removal.removing import remove
-from shards.totals import totals
+from sequitur import beam_job
+from sequitur.pipeline import run_directory
+from sequitur.pipeline.errors import CorruptPart, RemovalsUndone
+from sequitur.pipeline.lock import exclusive
+from sequitur.pipeline.stage import Run
+from sequitur.shards.find import Query
+from sequitur.shards.removal.removing import remove
+from sequitur.shards.totals import totals
 
 Sequitur = Callable[..., Any]
 

@@ -31,19 +31,19 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.character_kinds import character_kinds
-from text_core.citations import (
+from sequitur.text_core.character_kinds import character_kinds
+from sequitur.text_core.citations import (
     OPENING_BRACKET,
     copy_without_citations,
     joined_without_citations,
     kept_sizes,
     separate_lines,
 )
-from text_core.lines import KEPT, LineVerdicts, split_line_end, split_line_offsets, stripped, sum_by_document
-from text_core.sentences import abbreviation_hashes, count_sentences, sentence_counts
-from text_core.strings import Strings
-from text_core.tokens import TokenTable, token_table
-from text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.lines import KEPT, LineVerdicts, split_line_end, split_line_offsets, stripped, sum_by_document
+from sequitur.text_core.sentences import abbreviation_hashes, count_sentences, sentence_counts
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.tokens import TokenTable, token_table
+from sequitur.text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
 
 REASONS = (
     "kept",

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from text_core.arrays import read_only
-from text_core.unicode import CODE_POINTS, TERMINAL_PUNCTUATION
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.unicode import CODE_POINTS, TERMINAL_PUNCTUATION
 
 KINDS_PATH = Path(__file__).with_name("character_kinds.npz")
 

@@ -4,11 +4,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.character_kinds import DECIMAL, KIND, character_kinds
-from text_core.lines import KEPT, LineVerdicts
-from text_core.strings import Strings
-from text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.character_kinds import DECIMAL, KIND, character_kinds
+from sequitur.text_core.lines import KEPT, LineVerdicts
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
 
 _MARKUP = np.frombuffer(b"[edit][citation needed]", dtype=np.uint8)
 _MARKUP_OFFSETS = (0, len(b"[edit]"), len(_MARKUP))

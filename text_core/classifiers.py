@@ -22,7 +22,7 @@ from zipfile import ZipFile
 import numpy as np
 import numpy.typing as npt
 
-from text_core.fasttext_file import read_labels
+from sequitur.text_core.fasttext_file import read_labels
 
 LABELS = "labels.json"  # in a sentence-transformers directory: the names of the head's outputs, a list
 BATCH = 32

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import distinct_pairs, read_only
+from sequitur.text_core.arrays import distinct_pairs, read_only
 
 _FAR = np.int64(2**62)  # the distance where no path is known yet
 

@@ -41,13 +41,22 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.character_kinds import CURLY_BRACKET, DECIMAL, KIND, KINDS, NUMBER, SCRIPTS, UPPER_CASE, character_kinds
-from text_core.sentences import sentence_counts
-from text_core.strings import Strings
-from text_core.tokens import TokenTable
-from text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
-from text_core.vocabulary import vocabulary_counts
-from text_core.words import WordTable
+from sequitur.text_core.character_kinds import (
+    CURLY_BRACKET,
+    DECIMAL,
+    KIND,
+    KINDS,
+    NUMBER,
+    SCRIPTS,
+    UPPER_CASE,
+    character_kinds,
+)
+from sequitur.text_core.sentences import sentence_counts
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.tokens import TokenTable
+from sequitur.text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.vocabulary import vocabulary_counts
+from sequitur.text_core.words import WordTable
 
 _LINE_FEED, _FULL_STOP, _NUMBER_SIGN, _ELLIPSIS = 0x0A, 0x2E, 0x23, 0x2026
 _TERMINAL_MARKS = (0x2E, 0x21, 0x3F, 0x201D)  # . ! ? ”

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import zstandard
 
-from text_core.strings import Strings
+from sequitur.text_core.strings import Strings
 
 LEVEL = 1  # twice as fast as zstd's own default, 3, and ranks documents alike
 

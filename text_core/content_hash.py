@@ -5,8 +5,8 @@ import numpy.typing as npt
 import xxhash
 from numba import njit
 
-from text_core.strings import Strings
-from text_core.unicode import NEWLINE, WHITE_SPACE, UnicodeTables, decode, encode, unicode_tables
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.unicode import NEWLINE, WHITE_SPACE, UnicodeTables, decode, encode, unicode_tables
 
 
 def content_hashes(strings: Strings) -> npt.NDArray[np.uint8]:

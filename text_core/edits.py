@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.strings import Strings, from_arrow
-from text_core.unicode import NEWLINE, SYMBOL, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.unicode import NEWLINE, SYMBOL, WHITE_SPACE, decode, unicode_tables
 
 _LINE_FEED, _CARRIAGE_RETURN, _SPACE = 0x0A, 0x0D, 0x20
 

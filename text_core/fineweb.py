@@ -25,11 +25,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.character_kinds import TERMINAL, character_kinds
-from text_core.lines import KEPT, LineTable, LineVerdicts, joined_lines, line_table, sum_by_document
-from text_core.strings import Strings
-from text_core.tokens import TokenTable
-from text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.character_kinds import TERMINAL, character_kinds
+from sequitur.text_core.lines import KEPT, LineTable, LineVerdicts, joined_lines, line_table, sum_by_document
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.tokens import TokenTable
+from sequitur.text_core.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
 
 REASONS = ("kept", "repeated", "short_without_punctuation")
 REPEATED, SHORT_WITHOUT_PUNCTUATION = 1, 2

@@ -30,11 +30,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.stop_words import StopWords, stop_words
-from text_core.strings import Strings
-from text_core.tokens import TokenTable
-from text_core.unicode import LETTER, NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.stop_words import StopWords, stop_words
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.tokens import TokenTable
+from sequitur.text_core.unicode import LETTER, NEWLINE, WHITE_SPACE, decode, unicode_tables
 
 _FULL_STOP, _ELLIPSIS, _NUMBER_SIGN, _HYPHEN, _BULLET = 0x2E, 0x2026, 0x23, 0x2D, 0x2022
 _LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D

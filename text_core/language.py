@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.strings import Strings, from_arrow
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.strings import Strings, from_arrow
 
 UNDETERMINED = "und"  # ISO 639-2
 # Of the start of a document. Of 15,586 documents all but one are told the same as from their whole text.

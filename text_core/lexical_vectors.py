@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.hashing import mix64
-from text_core.shingles import hash_shingle
-from text_core.strings import Strings
-from text_core.words import word_table
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.shingles import hash_shingle
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.words import word_table
 
 BUCKET_BITS = 20
 BUCKETS = 2**BUCKET_BITS  # of hashed terms, by which documents are counted; the projection goes by the whole hash

@@ -6,10 +6,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from text_core import c4, fineweb
-from text_core.edits import Edited
-from text_core.lines import KEPT, LineVerdicts, sum_by_document
-from text_core.strings import Strings, from_arrow
+from sequitur.text_core import c4, fineweb
+from sequitur.text_core.edits import Edited
+from sequitur.text_core.lines import KEPT, LineVerdicts, sum_by_document
+from sequitur.text_core.strings import Strings, from_arrow
 
 
 def keep_c4_lines(text: pa.LargeStringArray) -> Edited:

@@ -6,11 +6,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.hashing import mix64
-from text_core.strings import Strings
-from text_core.unicode import NEWLINE, WHITE_SPACE, decode
-from text_core.words import FNV_BASIS, FNV_PRIME
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.unicode import NEWLINE, WHITE_SPACE, decode
+from sequitur.text_core.words import FNV_BASIS, FNV_PRIME
 
 _LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
 

@@ -17,10 +17,10 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.hashing import mix64
-from text_core.strings import from_arrow
-from text_core.words import WordTable, word_table
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import WordTable, word_table
 
 _ONE = np.uint64(1)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / golden ratio: spreads the node numbers

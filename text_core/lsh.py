@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import distinct_pairs, read_only
-from text_core.hashing import mix64
+from sequitur.text_core.arrays import distinct_pairs, read_only
+from sequitur.text_core.hashing import mix64
 
 DETECTION_PROBABILITY = 0.99
 WHOLE_BUCKET = 64  # documents; in a bucket up to this size all pairs are candidates

@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.hashing import mix64
-from text_core.shingles import hash_shingle
-from text_core.words import WordTable
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.shingles import hash_shingle
+from sequitur.text_core.words import WordTable
 
 SIGNATURE_VERSION = 1  # raised when the same text gives another signature, by other words, shingles or permutations
 _SPLITMIX_STEP = np.uint64(0x9E3779B97F4A7C15)

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.shingles import hash_shingle
-from text_core.strings import Strings
-from text_core.unicode import decode, unicode_tables
-from text_core.words import WordTable, word_table
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.shingles import hash_shingle
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.unicode import decode, unicode_tables
+from sequitur.text_core.words import WordTable, word_table
 
 _FILTER_BITS = 16  # for each n-gram: 6 of 100 absent ones pass
 

@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import re2
 
-from text_core.edits import Edited, find_lines, without_lines
-from text_core.strings import from_arrow
+from sequitur.text_core.edits import Edited, find_lines, without_lines
+from sequitur.text_core.strings import from_arrow
 
 MEMORY = 8 * 2**20  # bytes for a compiled pattern and its automata: RE2's own default
 

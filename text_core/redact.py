@@ -15,8 +15,8 @@ import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from text_core.edits import Edited, edit_each
-from text_core.patterns import compiled
+from sequitur.text_core.edits import Edited, edit_each
+from sequitur.text_core.patterns import compiled
 
 EMAIL = (
     r"\b[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@(?:(?:[A-Za-z0-9](?:[A-Za-z0-9-]*"

@@ -8,8 +8,8 @@ import ftfy
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from text_core.edits import Edited, edit_each
-from text_core.patterns import compiled
+from sequitur.text_core.edits import Edited, edit_each
+from sequitur.text_core.patterns import compiled
 
 # What the fixes below can change holds one of these; all others are ASCII text without entities.
 _SUSPECT = r"[^\t\n -%'-~]"

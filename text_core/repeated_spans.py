@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numba import njit
 from pydivsufsort import divsufsort
 
-from text_core.arrays import read_only
+from sequitur.text_core.arrays import read_only
 
 _LARGEST_INT32 = 2**31 - 1
 

@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.edits import Lines
-from text_core.hashing import mix64
-from text_core.strings import Strings
-from text_core.unicode import WHITE_SPACE, decode, unicode_tables
-from text_core.words import FNV_BASIS, FNV_PRIME
+from sequitur.text_core.edits import Lines
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.unicode import WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.words import FNV_BASIS, FNV_PRIME
 
 BLANK = np.uint64(0)
 COUNTED = np.dtype([("hash", "<u8"), ("count", "<i8")])

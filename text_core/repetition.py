@@ -38,10 +38,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.lines import stripped
-from text_core.strings import Strings
-from text_core.tokens import TokenTable
-from text_core.unicode import unicode_tables
+from sequitur.text_core.lines import stripped
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.tokens import TokenTable
+from sequitur.text_core.unicode import unicode_tables
 
 TOP_SIZES = (2, 3, 4)  # tokens an n-gram; Table A1
 DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.character_kinds import KIND, PUNCTUATION, TERMINAL, character_kinds
-from text_core.strings import Strings, from_arrow
-from text_core.tokens import TokenTable, token_table
-from text_core.unicode import decode
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.character_kinds import KIND, PUNCTUATION, TERMINAL, character_kinds
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.tokens import TokenTable, token_table
+from sequitur.text_core.unicode import decode
 
 # The tokenizer exceptions of spaCy 3.8 (`lang/tokenizer_exceptions.py`, `lang/en/tokenizer_exceptions.py`) that end in
 # a full stop, which is left out here; those that are no token of `tokens.py` (Ph.D) are missing. Capitals with full

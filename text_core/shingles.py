@@ -6,9 +6,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.hashing import mix64
-from text_core.words import WordTable
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.words import WordTable
 
 # Multiplier of the polynomial over a shingle's word hashes: 2⁶⁴ divided by the golden ratio, as in SplitMix64
 # (Steele, Lea and Flood, OOPSLA 2014). Any odd constant does: the word hashes are well mixed already.

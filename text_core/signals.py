@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from text_core import c4, composition, compression, fineweb, gopher, repetition, web_marks
-from text_core.stop_words import StopWords
-from text_core.strings import Strings
-from text_core.tokens import TokenTable
-from text_core.words import WordTable
+from sequitur.text_core import c4, composition, compression, fineweb, gopher, repetition, web_marks
+from sequitur.text_core.stop_words import StopWords
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.tokens import TokenTable
+from sequitur.text_core.words import WordTable
 
 FAMILIES = (gopher, repetition, c4, fineweb, composition, compression, web_marks)
 

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from text_core.arrays import read_only
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
 
 WORDS_PATH = Path(__file__).with_name("stop_words.json")
 MOST_WORDS = 64  # a language: a document's are counted in the bits of one integer

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from text_core.arrays import read_only
+from sequitur.text_core.arrays import read_only
 
 
 class Strings(NamedTuple):

@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.hashing import mix64
-from text_core.strings import Strings
-from text_core.unicode import (
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.unicode import (
     ALONE,
     ALPHABETIC,
     ATTACHED,
@@ -44,7 +44,7 @@ from text_core.unicode import (
     decode,
     unicode_tables,
 )
-from text_core.words import FNV_BASIS, FNV_PRIME
+from sequitur.text_core.words import FNV_BASIS, FNV_PRIME
 
 _INFIXES = (0x3A, 0x3C, 0x3D, 0x3E, 0x2F, 0x2C, 0x2E, 0x2B, 0x2A, 0x5E)  # : < = > / , . + * ^
 

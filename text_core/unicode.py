@@ -48,7 +48,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
+from sequitur.text_core.arrays import read_only
 
 UNICODE_VERSION = "14.0.0"
 TABLES_PATH = Path(__file__).with_name("unicode_tables.npz")

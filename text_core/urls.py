@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.hashing import mix64
-from text_core.strings import Strings, from_arrow
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.strings import Strings, from_arrow
 
 DOMAIN, SUBSTRING = 1, 2
 # Characters of the substrings that one regular expression looks for: its automaton must fit RE2's 8 MiB.

@@ -7,11 +7,11 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.character_kinds import LOWER_CASE, UPPER_CASE, character_kinds
-from text_core.strings import Strings, from_arrow
-from text_core.unicode import decode
-from text_core.words import WordTable, word_table
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.character_kinds import LOWER_CASE, UPPER_CASE, character_kinds
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.unicode import decode
+from sequitur.text_core.words import WordTable, word_table
 
 
 class VocabularyCounts(NamedTuple):

@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.arrays import read_only
-from text_core.strings import Strings
+from sequitur.text_core.arrays import read_only
+from sequitur.text_core.strings import Strings
 
 _LETTERS_DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 # What an ASCII character may be, a bit each

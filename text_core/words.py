@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from text_core.hashing import mix64
-from text_core.strings import Strings
-from text_core.unicode import APOSTROPHE, LETTER, MARK, NUMBER, UNSPACED, UnicodeTables, decode, unicode_tables
+from sequitur.text_core.hashing import mix64
+from sequitur.text_core.strings import Strings
+from sequitur.text_core.unicode import APOSTROPHE, LETTER, MARK, NUMBER, UNSPACED, UnicodeTables, decode, unicode_tables
 
 # FNV-1a, 64 bits (Fowler, Noll and Vo, 1991), taken over code points instead of octets
 FNV_BASIS = np.uint64(0xCBF29CE484222325)

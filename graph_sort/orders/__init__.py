@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_sort.documents import Documents
+from sequitur.graph_sort.documents import Documents
 
 
 class Order(NamedTuple):

@@ -7,8 +7,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.documents import Documents, Terms, known
-from graph_sort.orders import Order, first_of_runs, uncut
+from sequitur.graph_sort.documents import Documents, Terms, known
+from sequitur.graph_sort.orders import Order, first_of_runs, uncut
 
 BUFFER = 4096  # documents to choose from (section 3)
 QUERY_TERMS = 300  # drawn from the current document

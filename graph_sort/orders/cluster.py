@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from graph_sort import balanced_clusters
-from graph_sort.documents import Documents
-from graph_sort.orders import Order, first_of_runs, uncut
+from sequitur.graph_sort import balanced_clusters
+from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.orders import Order, first_of_runs, uncut
 
 DOCUMENTS = 64  # of a cluster, about, up to
 MOST_CLUSTERS = 1024  # which keep the time linear in documents

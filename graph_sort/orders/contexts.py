@@ -4,15 +4,15 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.bisection import SCALE, bisect, directions, whole_numbers
-from graph_sort.context_paths import arrange
-from graph_sort.context_search import improve, place
-from graph_sort.documents import Documents
-from graph_sort.graph import Graph
-from graph_sort.merging import Items, leaf_order, merge
-from graph_sort.orders import Order, first_of_runs
-from graph_sort.part import induced
-from graph_sort.vectors import Vectors, rows_as_float32
+from sequitur.graph_sort.bisection import SCALE, bisect, directions, whole_numbers
+from sequitur.graph_sort.context_paths import arrange
+from sequitur.graph_sort.context_search import improve, place
+from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.merging import Items, leaf_order, merge
+from sequitur.graph_sort.orders import Order, first_of_runs
+from sequitur.graph_sort.part import induced
+from sequitur.graph_sort.vectors import Vectors, rows_as_float32
 
 WEIGHT = 0.5  # a document weighs its tokens to this power: so each adds the mean of its cosines to a full context
 NEAREST = 3  # neighbours of each document that it is best kept with

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from graph_sort.documents import Documents, known
-from graph_sort.orders import Order, contexts, first_of_runs
+from sequitur.graph_sort.documents import Documents, known
+from sequitur.graph_sort.orders import Order, contexts, first_of_runs
 
 
 def order(documents: Documents, seed: int) -> Order:

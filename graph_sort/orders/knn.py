@@ -7,8 +7,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.documents import Documents
-from graph_sort.orders import Order
+from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.orders import Order
 
 
 def order(documents: Documents, seed: int) -> Order:

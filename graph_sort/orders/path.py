@@ -9,13 +9,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.documents import Documents
-from graph_sort.graph import Graph, ascending_key
-from graph_sort.link_exchange import exchange_links
-from graph_sort.metrics import bound
-from graph_sort.orders import Order, uncut
-from graph_sort.paths import Links, fragments_of, linked, take, unlinked
-from graph_sort.stitching import stitch
+from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.graph import Graph, ascending_key
+from sequitur.graph_sort.link_exchange import exchange_links
+from sequitur.graph_sort.metrics import bound
+from sequitur.graph_sort.orders import Order, uncut
+from sequitur.graph_sort.paths import Links, fragments_of, linked, take, unlinked
+from sequitur.graph_sort.stitching import stitch
 
 # Shares of the edges, heaviest first: once these are taken, few of the lighter are open and need sorting.
 SLICES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 3 / 4)

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from graph_sort.documents import Documents
-from graph_sort.orders import Order, uncut
+from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.orders import Order, uncut
 
 
 def order(documents: Documents, seed: int) -> Order:

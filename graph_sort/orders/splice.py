@@ -4,8 +4,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from graph_sort.documents import Documents
-from graph_sort.orders import Order, uncut
+from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.orders import Order, uncut
 
 CHILDREN = 2  # neighbours taken of each document; with 1, trees are paths
 

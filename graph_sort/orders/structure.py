@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from graph_sort.documents import Documents, known
-from graph_sort.orders import Order, first_of_runs, uncut
+from sequitur.graph_sort.documents import Documents, known
+from sequitur.graph_sort.orders import Order, first_of_runs, uncut
 
 
 def order(documents: Documents, seed: int) -> Order:

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.commands.common import AsJson, fail, print_json
+from sequitur.pipeline.commands.common import AsJson, fail, print_json
 
 if TYPE_CHECKING:
-    from pipeline.progress import Progress
-    from pipeline.storage import Directory
-    from shards.salvage.salvaging import Salvaged
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.storage import Directory
+    from sequitur.shards.salvage.salvaging import Salvaged
 
 CheckedPath = Annotated[
     str,
@@ -45,8 +45,8 @@ def verify(
     the tokenizer, which files are there, their sizes and schemas, and where rows lie. With --full also every byte: CRC,
     SHA-256, tokens, digests, and that each document is placed once.
     """
-    from pipeline.progress import Progress
-    from pipeline.storage import Directory
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.storage import Directory
 
     directory, progress = Directory(path), Progress()
     alone = _holds_shards(directory)
@@ -69,9 +69,9 @@ def _holds_shards(directory: Directory) -> bool:
 
 
 def _of_run(directory: Directory, progress: Progress) -> list[Problem]:
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.stage import Run
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.stage import Run
 
     job = Run(run_directory.read_config(directory), progress=progress)
     lines = run_directory.problems(beam_job.RECIPE, job)
@@ -79,7 +79,7 @@ def _of_run(directory: Directory, progress: Progress) -> list[Problem]:
 
 
 def _of_shards(directory: Directory, full: bool, progress: Progress) -> list[Problem]:
-    from shards.verify import bytes_to_read, problems
+    from sequitur.shards.verify import bytes_to_read, problems
 
     with _local(directory) as root:
         read = _Bytes(progress, bytes_to_read(root) if full else None)
@@ -87,9 +87,9 @@ def _of_shards(directory: Directory, full: bool, progress: Progress) -> list[Pro
 
 
 def _salvage(directory: Directory, out: str, as_json: bool, progress: Progress) -> None:
-    from shards.errors import ShardError
-    from shards.salvage.salvaging import salvage
-    from shards.verify import bytes_to_read
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.salvage.salvaging import salvage
+    from sequitur.shards.verify import bytes_to_read
 
     try:
         with _local(directory) as root:
@@ -105,7 +105,7 @@ def _salvage(directory: Directory, out: str, as_json: bool, progress: Progress) 
 @contextmanager
 def _local(directory: Directory) -> Iterator[Path]:
     """The directory by a path that this machine can map: itself, or a copy of one on another file system."""
-    from pipeline.storage import Directory
+    from sequitur.pipeline.storage import Directory
 
     if directory.is_local:
         yield Path(directory.path())
@@ -141,7 +141,7 @@ def _tell(path: str, full: bool, found: list[Problem], as_json: bool) -> None:
 
 
 def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> None:
-    from shards.salvage.salvaging import record
+    from sequitur.shards.salvage.salvaging import record
 
     left_out: list[Problem] = [problem.described() for one in done for problem in one.left_out]
     if as_json:
@@ -162,6 +162,6 @@ def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> 
 
 def _harmless(text: str) -> str:
     """One line without what commands a terminal: file names and schemas are not ours."""
-    from shards.views.text import harmless
+    from sequitur.shards.views.text import harmless
 
     return " ".join(harmless(text).split())

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.common import AsJson, ShardsPath, fail, print_json
+from sequitur.pipeline.commands.common import AsJson, ShardsPath, fail, print_json
 
 if TYPE_CHECKING:
-    from shards.exports import ExportReport
+    from sequitur.shards.exports import ExportReport
 
 _REASONS = {
     "short": "of fewer than {S:,} tokens, whose pads the format cannot mask: pack.policy: stream makes full rows",
@@ -31,11 +31,11 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Write a split in the format of another trainer; say which rows it cannot hold. Checks every batch on the way."""
-    from pipeline.errors import from_storage
-    from pipeline.progress import Progress
-    from shards.errors import ShardError
-    from shards.exports import export as write
-    from shards.views.text import harmless, harmless_all
+    from sequitur.pipeline.errors import from_storage
+    from sequitur.pipeline.progress import Progress
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.exports import export as write
+    from sequitur.shards.views.text import harmless, harmless_all
 
     progress = Progress()
 

@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import config as configuration
-from pipeline.commands.common import AsJson, ConfigPath, Overrides, RunPath, console, fail, print_json
-from pipeline.config_text import starter_yaml
+from sequitur.pipeline import config as configuration
+from sequitur.pipeline.commands.common import AsJson, ConfigPath, Overrides, RunPath, console, fail, print_json
+from sequitur.pipeline.config_text import starter_yaml
 
 PLOT = "compare.html"
 
@@ -52,11 +52,11 @@ def run(
     if only and (first or last):
         fail("--only goes without --from and --until", code=2)
     settings = configuration.load(path, overrides)
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.beam import Runner
-    from pipeline.progress import Progress
-    from pipeline.stage import Run
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.beam import Runner
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
 
     progress = Progress()
     job = Run(settings, Runner(workers or os.cpu_count() or 1), progress)
@@ -66,7 +66,7 @@ def run(
         fail("interrupted; the same command goes on from here", code=130)
     report = job.artifact("report")
     if (only or last) in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
-        from pipeline.summary import render
+        from sequitur.pipeline.summary import render
 
         progress.console.print(render(report.read_json("metrics.json")))
         progress.say(f"report     {report.path('index.html')}")
@@ -76,10 +76,10 @@ def run(
 
 def status(path: RunPath) -> None:
     """Show the stages of a run: done, stale, running, interrupted, damaged or absent; rows, bytes, time."""
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.stage import Run, human
-    from pipeline.storage import Directory
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.stage import Run, human
+    from sequitur.pipeline.storage import Directory
 
     job = Run(run_directory.read_config(Directory(path)))
     table = Table(box=None)
@@ -113,15 +113,15 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; write no plot.")] = False,
 ) -> None:
     """Measure several orders of a run side by side, before packing any; shard families are left aside."""
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.compare_view import page, render
-    from pipeline.progress import Progress
-    from pipeline.report_page import COMPARISON, INDEX, PAGE
-    from pipeline.report_page import render as render_page
-    from pipeline.stage import Run
-    from pipeline.storage import Directory
-    from shards.views.text import harmless_all
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.compare_view import page, render
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.report_page import COMPARISON, INDEX, PAGE
+    from sequitur.pipeline.report_page import render as render_page
+    from sequitur.pipeline.stage import Run
+    from sequitur.pipeline.storage import Directory
+    from sequitur.shards.views.text import harmless_all
 
     settings = run_directory.read_config(Directory(path))
     other = {"pack.policy": policy, "pack.context_length": context_length}
@@ -156,10 +156,10 @@ def try_rules(
     as_json: AsJson = False,
 ) -> None:
     """Show what other rules and thresholds would drop, from the stored signals: nothing is run or changed."""
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.stage import Run
-    from pipeline.storage import Directory
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.stage import Run
+    from sequitur.pipeline.storage import Directory
 
     job = Run(run_directory.read_config(Directory(path)))
     other = configuration.overridden(job.config, overrides)
@@ -170,7 +170,7 @@ def try_rules(
     if as_json:
         print_json(trial)
         return
-    from pipeline.trial_view import render
+    from sequitur.pipeline.trial_view import render
 
     console().print(render(trial))
 
@@ -180,7 +180,7 @@ def python_docs(
     max_documents: Annotated[int | None, typer.Option(min=1, help="Take a part of about so many documents.")] = None,
 ) -> None:
     """Gather the documentation of the installed Python packages: docstrings, READMEs, licences."""
-    from pipeline.python_docs import write_python_docs
+    from sequitur.pipeline.python_docs import write_python_docs
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from pipeline.commands.common import AsJson, fail, print_json
-from pipeline.commands.shards_of_run import renew_artifact, renew_report, run_of
-from pipeline.commands.views import DatasetPath
+from sequitur.pipeline.commands.common import AsJson, fail, print_json
+from sequitur.pipeline.commands.shards_of_run import renew_artifact, renew_report, run_of
+from sequitur.pipeline.commands.views import DatasetPath
 
 if TYPE_CHECKING:
-    from pipeline.progress import Progress
-    from shards.find import Found, Query
-    from shards.removal.removing import Removal
+    from sequitur.pipeline.progress import Progress
+    from sequitur.shards.find import Found, Query
+    from sequitur.shards.removal.removing import Removal
 
 DocIds = Annotated[
     Path | None,
@@ -62,11 +62,11 @@ def remove(
     Needs nothing of the run; where the shards lie in one, its ledger and report are renewed. The run's other artifacts
     and tokenizer.json are left as they are.
     """
-    from pipeline import lock
-    from pipeline.progress import Progress
-    from shards.errors import ShardError
-    from shards.removal.removing import remove as take_out
-    from shards.views.show import dataset_root
+    from sequitur.pipeline import lock
+    from sequitur.pipeline.progress import Progress
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.removal.removing import remove as take_out
+    from sequitur.shards.views.show import dataset_root
 
     query, progress = _query(doc_ids, doc_id, source, license_, url), Progress()
     root, report = dataset_root(path), None
@@ -111,10 +111,10 @@ def find(
 
     Reads the documents table and the columns of pieces; no tokens. Prints as it finds.
     """
-    from pipeline.progress import Progress
-    from shards.errors import ShardError
-    from shards.find import find as pieces_of
-    from shards.views.show import dataset_root
+    from sequitur.pipeline.progress import Progress
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.find import find as pieces_of
+    from sequitur.shards.views.show import dataset_root
 
     query, progress, count = _query(doc_ids, doc_id, source, license_, url), Progress(), 0
     out = sys.stdout  # bars would take its place
@@ -145,10 +145,10 @@ def locate(
     as_json: AsJson = False,
 ) -> None:
     """Tell which document a token of a context is of: source file and row, and the token's place in the document."""
-    from shards.attribution import Attribution
-    from shards.errors import ShardError
-    from shards.views.show import dataset_root
-    from shards.views.text import harmless, harmless_all
+    from sequitur.shards.attribution import Attribution
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.views.show import dataset_root
+    from sequitur.shards.views.text import harmless, harmless_all
 
     if (row is None) == (context is None):
         fail("give --row or --context, one of them", code=2)
@@ -172,7 +172,7 @@ def locate(
 
 
 def _query(file: Path | None, ids: list[str], sources: list[str], licenses: list[str], urls: list[str]) -> Query:
-    from shards.find import Query
+    from sequitur.shards.find import Query
 
     query = Query((*ids, *(_read_ids(file) if file else ())), tuple(sources), tuple(licenses), tuple(urls))
     if not query:
@@ -182,7 +182,7 @@ def _query(file: Path | None, ids: list[str], sources: list[str], licenses: list
 
 def _read_ids(file: Path) -> list[str]:
     """The ids in a file: its lines, or the documents of a removal record."""
-    from pipeline.storage import read_list
+    from sequitur.pipeline.storage import read_list
 
     lines = read_list(str(file), "--doc-ids")
     ids = [line.strip() for line in lines if line.strip()]
@@ -211,7 +211,7 @@ def _advance(progress: Progress) -> Callable[[str, int, int], None]:
 
 
 def _piece_line(piece: Found) -> str:
-    from shards.views.text import harmless
+    from sequitur.shards.views.text import harmless
 
     place = f"{piece.directory}/{piece.shard}" if piece.directory else piece.shard
     return harmless(

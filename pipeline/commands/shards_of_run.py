@@ -6,21 +6,21 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.commands.common import fail
+from sequitur.pipeline.commands.common import fail
 
 if TYPE_CHECKING:
-    from pipeline.progress import Progress
-    from pipeline.stage import Run
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
 
 RENEWED = {"manifest.json", "families.json", "state.json", "dataset_info.json"}  # under their old names
 
 
 def run_of(root: Path, progress: Progress) -> Run | None:
     """The run that the shards in `root` are an artifact of, if they are."""
-    from pipeline import run_directory
-    from pipeline.artifacts import BUILDING, MANIFEST
-    from pipeline.stage import Run
-    from pipeline.storage import Directory
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.artifacts import BUILDING, MANIFEST
+    from sequitur.pipeline.stage import Run
+    from sequitur.pipeline.storage import Directory
 
     parent = root.resolve().parent
     if (root / BUILDING).is_file():
@@ -36,12 +36,12 @@ def run_of(root: Path, progress: Progress) -> Run | None:
 
 def renew_artifact(run: Run, root: Path) -> bool:
     """Have the run's manifest of the shards list what is there now; whether that is a change. Repeats without harm."""
-    from pipeline import artifacts
-    from pipeline.artifacts import Part
-    from shards.families import dataset_directories
-    from shards.manifest import read_manifest
-    from shards.side_files import dataset_files
-    from shards.totals import totals
+    from sequitur.pipeline import artifacts
+    from sequitur.pipeline.artifacts import Part
+    from sequitur.shards.families import dataset_directories
+    from sequitur.shards.manifest import read_manifest
+    from sequitur.shards.side_files import dataset_files
+    from sequitur.shards.totals import totals
 
     directory = run.artifact("shards")
     old = artifacts.require_manifest(directory)
@@ -79,9 +79,9 @@ def _rows(path: Path) -> int:
 
 def renew_report(run: Run) -> str:
     """Makes the report anew; says where it is, or why it is not."""
-    import beam_job
-    from pipeline import run_directory
-    from pipeline.errors import SequiturError
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.errors import SequiturError
 
     try:
         run_directory.execute(beam_job.RECIPE, run, "report", "report")

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.commands.common import AsJson, RunPath, console, fail, print_json
+from sequitur.pipeline.commands.common import AsJson, RunPath, console, fail, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from pipeline.progress import Progress
-    from pipeline.stage import Run
-    from shards.views.show import ContextView
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
+    from sequitur.shards.views.show import ContextView
 
 WIDTH = 80  # of what is not printed on a terminal
 
@@ -57,10 +57,10 @@ def show(
     A context is chosen by its row, by a document that it holds, or by its text. Of shards that are parted by family or
     length, it shows which there are; give the directory of one of them.
     """
-    from pipeline.progress import Progress
-    from shards.errors import ShardError
-    from shards.views.render import families_json, render_context, render_families
-    from shards.views.show import dataset_root, directories, search_pattern
+    from sequitur.pipeline.progress import Progress
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.views.render import families_json, render_context, render_families
+    from sequitur.shards.views.show import dataset_root, directories, search_pattern
 
     if sum(choice is not None for choice in (context, document, search)) > 1:
         fail("--context, --doc and --search choose in different ways; give one of them", code=2)
@@ -101,7 +101,7 @@ def _chosen(
     progress: Progress,
 ) -> Iterator[ContextView]:
     """At most `limit` contexts, each as soon as it is found; with bars only while none is printed."""
-    from shards.views.show import context_view, contexts_with_document, contexts_with_text, open_dataset
+    from sequitur.shards.views.show import context_view, contexts_with_document, contexts_with_text, open_dataset
 
     manifest = open_dataset(root)
     if document is None and search is None:
@@ -131,11 +131,11 @@ def _chosen(
 
 def stats(path: DatasetPath, as_json: AsJson = False) -> None:
     """Count what shards hold: lengths of documents and contexts, padding, sources, languages, licences, splits."""
-    from pipeline.progress import Progress
-    from shards.errors import ShardError
-    from shards.views.show import dataset_root
-    from shards.views.stats import rows_of, statistics
-    from shards.views.stats_view import render_statistics
+    from sequitur.pipeline.progress import Progress
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.views.show import dataset_root
+    from sequitur.shards.views.stats import rows_of, statistics
+    from sequitur.shards.views.stats_view import render_statistics
 
     progress = Progress()
     try:
@@ -155,9 +155,9 @@ def stats(path: DatasetPath, as_json: AsJson = False) -> None:
 
 def why(path: RunPath, document_a: DocumentName, document_b: DocumentName, as_json: AsJson = False) -> None:
     """Tell why two documents of a run are together, or not: cosine, ranks, path, context, evidence of duplication."""
-    import beam_job
-    from pipeline.why_view import answers, render_why
-    from shards.views.text import harmless_all
+    from sequitur import beam_job
+    from sequitur.pipeline.why_view import answers, render_why
+    from sequitur.shards.views.text import harmless_all
 
     run, progress = _opened(path)
     try:
@@ -173,9 +173,9 @@ def why(path: RunPath, document_a: DocumentName, document_b: DocumentName, as_js
 
 def trace(path: RunPath, document: DocumentName, as_json: AsJson = False) -> None:
     """Follow a document through a run: file, signals, verdict, neighbours, order, contexts; or what it was lost to."""
-    import beam_job
-    from pipeline.trace_view import render_trace
-    from shards.views.text import harmless_all
+    from sequitur import beam_job
+    from sequitur.pipeline.trace_view import render_trace
+    from sequitur.shards.views.text import harmless_all
 
     run, progress = _opened(path)
     try:
@@ -201,10 +201,10 @@ def _print(shown: RenderableType) -> None:
 
 
 def _opened(path: str) -> tuple[Run, Progress]:
-    from pipeline import run_directory
-    from pipeline.progress import Progress
-    from pipeline.stage import Run
-    from pipeline.storage import Directory
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
+    from sequitur.pipeline.storage import Directory
 
     progress = Progress()
     return Run(run_directory.read_config(Directory(path)), progress=progress), progress

@@ -1,6 +1,6 @@
 """Contexts as the `dataloader` of a torchtitan `Trainer.Config` (torchtitan 0.3):
 
-    from shards.adapters.torchtitan import dataloader
+    from sequitur.shards.adapters.torchtitan import dataloader
 
     def llama3_8b_in_context() -> Trainer.Config:
         config = llama3_8b()
@@ -22,9 +22,9 @@ from typing import Any, Literal
 
 import torch
 
-from shards.loader import ContextDataLoader
-from shards.reader import ContextDataset
-from shards.sampler import ElasticBatchSampler
+from sequitur.shards.loader import ContextDataLoader
+from sequitur.shards.reader import ContextDataset
+from sequitur.shards.sampler import ElasticBatchSampler
 
 
 def dataloader(root: str | PathLike[str], split: str = "train", **options: Any) -> Any:

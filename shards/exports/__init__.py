@@ -19,18 +19,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from shards.atomic import flush_directory
-from shards.errors import ShardError
-from shards.exports.source import Source
-from shards.families import is_parted, read_families
-from shards.format import SpecialIds, TokenizerInfo
+from sequitur.shards.atomic import flush_directory
+from sequitur.shards.errors import ShardError
+from sequitur.shards.exports.source import Source
+from sequitur.shards.families import is_parted, read_families
+from sequitur.shards.format import SpecialIds, TokenizerInfo
 
 TARGETS = {
-    "datatrove": "shards.exports.datatrove",
-    "litdata": "shards.exports.litdata",
-    "mds": "shards.exports.mds",
-    "megatron": "shards.exports.megatron",
-    "olmo": "shards.exports.olmo",
+    "datatrove": "sequitur.shards.exports.datatrove",
+    "litdata": "sequitur.shards.exports.litdata",
+    "mds": "sequitur.shards.exports.mds",
+    "megatron": "sequitur.shards.exports.megatron",
+    "olmo": "sequitur.shards.exports.olmo",
 }
 """Module of each target by the name that `sequitur export --to` takes."""
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts, piece_rows
-from shards.errors import FormatUnsupported
-from shards.exports.source import Source, ids_with_next
+from sequitur.shards.contexts import Contexts, piece_rows
+from sequitur.shards.errors import FormatUnsupported
+from sequitur.shards.exports.source import Source, ids_with_next
 
 
 def write(source: Source, out: Path) -> dict[str, Any]:

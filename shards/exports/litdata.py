@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.errors import FormatUnsupported
-from shards.exports.blocks import blocks
-from shards.exports.source import Source, ids_with_next
+from sequitur.shards.errors import FormatUnsupported
+from sequitur.shards.exports.blocks import blocks
+from sequitur.shards.exports.source import Source, ids_with_next
 
 CHUNK_BYTES = 1 << 26
 """Of tokens in a chunk, at most: the library's default."""

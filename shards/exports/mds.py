@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.exports.blocks import blocks
-from shards.exports.source import Source
+from sequitur.shards.exports.blocks import blocks
+from sequitur.shards.exports.source import Source
 
 SHARD_BYTES = 1 << 26
 """At most, uncompressed: MDSWriter's default."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from shards.errors import FormatUnsupported
-from shards.exports.source import Source
+from sequitur.shards.errors import FormatUnsupported
+from sequitur.shards.exports.source import Source
 
 PREFIX = "contexts"
 _MAGIC = b"MMIDIDX\x00\x00"

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts, piece_rows, real_tokens
-from shards.errors import FormatUnsupported
-from shards.exports.source import Source
+from sequitur.shards.contexts import Contexts, piece_rows, real_tokens
+from sequitur.shards.errors import FormatUnsupported
+from sequitur.shards.exports.source import Source
 
 
 def write(source: Source, out: Path) -> dict[str, Any]:

@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts, largest_token
-from shards.digest import add_digests, row_digest_sum
-from shards.errors import RowsInvalid, TotalsMismatch
-from shards.format import MANIFEST_NAME, shard_name
-from shards.manifest import read_manifest
-from shards.pieces import shard_batches
+from sequitur.shards.contexts import Contexts, largest_token
+from sequitur.shards.digest import add_digests, row_digest_sum
+from sequitur.shards.errors import RowsInvalid, TotalsMismatch
+from sequitur.shards.format import MANIFEST_NAME, shard_name
+from sequitur.shards.manifest import read_manifest
+from sequitur.shards.pieces import shard_batches
 
 Keep: TypeAlias = Literal["all", "full", "followed"]
 """Which rows a target can hold: all; those of S tokens; those of S tokens whose next token is known."""

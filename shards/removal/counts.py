@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.errors import TotalsMismatch
-from shards.manifest import Manifest, Order, Packing
-from shards.placement import repeated_tokens
-from shards.row_order import count_pairs
+from sequitur.shards.errors import TotalsMismatch
+from sequitur.shards.manifest import Manifest, Order, Packing
+from sequitur.shards.placement import repeated_tokens
+from sequitur.shards.row_order import count_pairs
 
 
 class RowChange(NamedTuple):

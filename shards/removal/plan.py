@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts, piece_rows
-from shards.documents import read_documents
-from shards.errors import DocumentUnknown
-from shards.find import Advance, Selected
-from shards.manifest import Manifest, Order, Packing
-from shards.pieces import batches, contains
-from shards.removal.counts import Pieces, RowChange, count, order_after, padded
+from sequitur.shards.contexts import Contexts, piece_rows
+from sequitur.shards.documents import read_documents
+from sequitur.shards.errors import DocumentUnknown
+from sequitur.shards.find import Advance, Selected
+from sequitur.shards.manifest import Manifest, Order, Packing
+from sequitur.shards.pieces import batches, contains
+from sequitur.shards.removal.counts import Pieces, RowChange, count, order_after, padded
 
 _BUCKETS = "buckets"  # the policy whose next tokens are those of the context's own document
 _NO_KEYS = np.empty(0, dtype=np.uint64)

@@ -9,10 +9,10 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from shards.errors import ManifestInvalid, ShardCorrupt, ShardMissing
-from shards.find import Names, Query
-from shards.json_files import from_json
-from shards.manifest import FileEntry, Manifest, check_path
+from sequitur.shards.errors import ManifestInvalid, ShardCorrupt, ShardMissing
+from sequitur.shards.find import Names, Query
+from sequitur.shards.json_files import from_json
+from sequitur.shards.manifest import FileEntry, Manifest, check_path
 
 FOLDER = "removals"
 

@@ -16,15 +16,15 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from shards.atomic import TEMPORARY, writing
-from shards.errors import ShardError
-from shards.families import dataset_directories, dataset_entry, families_json, read_families_file
-from shards.find import Advance, Query, common_unknown, refuse_unknown, select
-from shards.format import FAMILIES_NAME, MANIFEST_NAME
-from shards.manifest import Manifest, manifest_json, read_manifest
-from shards.removal.plan import Plan, make_plan
-from shards.removal.record import without_removed
-from shards.removal.writing import settle, write_removal
+from sequitur.shards.atomic import TEMPORARY, writing
+from sequitur.shards.errors import ShardError
+from sequitur.shards.families import dataset_directories, dataset_entry, families_json, read_families_file
+from sequitur.shards.find import Advance, Query, common_unknown, refuse_unknown, select
+from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
+from sequitur.shards.manifest import Manifest, manifest_json, read_manifest
+from sequitur.shards.removal.plan import Plan, make_plan
+from sequitur.shards.removal.record import without_removed
+from sequitur.shards.removal.writing import settle, write_removal
 
 Contexts = Literal["repack", "drop"]
 _REMEDY = "correct them, or add --missing-ok where not all need be here"

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts, piece_rows, real_tokens
+from sequitur.shards.contexts import Contexts, piece_rows, real_tokens
 
 
 def without_pieces(contexts: Contexts, going: NDArray[np.bool_], pad: int) -> Contexts:

@@ -12,18 +12,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shards.atomic import TEMPORARY, writing
-from shards.contexts import Contexts, context_batch
-from shards.documents import read_documents
-from shards.find import Advance, Query
-from shards.format import MANIFEST_NAME, context_columns, context_schema, docs_schema, shard_name
-from shards.manifest import FileEntry, Manifest, ShardEntry, SplitEntry, build_manifest, fingerprint, split_entry
-from shards.pieces import contains, shard_batches
-from shards.removal.counts import RowChange
-from shards.removal.plan import Plan, going
-from shards.removal.record import FOLDER, Record, SplitRows, asked_of, read_record, record_json, record_path
-from shards.removal.repack import without_pieces
-from shards.writer import hf_files, write_docs, write_shard
+from sequitur.shards.atomic import TEMPORARY, writing
+from sequitur.shards.contexts import Contexts, context_batch
+from sequitur.shards.documents import read_documents
+from sequitur.shards.find import Advance, Query
+from sequitur.shards.format import MANIFEST_NAME, context_columns, context_schema, docs_schema, shard_name
+from sequitur.shards.manifest import (
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    SplitEntry,
+    build_manifest,
+    fingerprint,
+    split_entry,
+)
+from sequitur.shards.pieces import contains, shard_batches
+from sequitur.shards.removal.counts import RowChange
+from sequitur.shards.removal.plan import Plan, going
+from sequitur.shards.removal.record import FOLDER, Record, SplitRows, asked_of, read_record, record_json, record_path
+from sequitur.shards.removal.repack import without_pieces
+from sequitur.shards.writer import hf_files, write_docs, write_shard
 
 _HF_FILES = ("state.json", "dataset_info.json")
 

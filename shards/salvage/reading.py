@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from shards.contexts import Contexts
-from shards.errors import ShardCorrupt, ShardError, ShardMissing, ShardTruncated
-from shards.format import context_schema
-from shards.manifest import FileEntry, Manifest, ShardEntry
-from shards.placement import Docs, find_documents
-from shards.side_files import docs_file_problems
-from shards.verify import Progress, read_batch
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.errors import ShardCorrupt, ShardError, ShardMissing, ShardTruncated
+from sequitur.shards.format import context_schema
+from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry
+from sequitur.shards.placement import Docs, find_documents
+from sequitur.shards.side_files import docs_file_problems
+from sequitur.shards.verify import Progress, read_batch
 
 
 class Whole(NamedTuple):

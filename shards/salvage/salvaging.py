@@ -16,17 +16,17 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from shards.atomic import flush_directory, write_bytes
-from shards.errors import NothingWhole, OutputRefused, ShardError
-from shards.families import dataset_entry, families_json, is_parted, read_families_file, router_file
-from shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
-from shards.json_files import checksummed_json
-from shards.manifest import manifest_json, read_manifest
-from shards.placement import Placement, read_docs
-from shards.salvage.reading import whole_batches, whole_docs
-from shards.salvage.writing import Copied, finish, write_split
-from shards.side_files import hashed_file_problems, tokenizer_problems
-from shards.verify import Progress, problems
+from sequitur.shards.atomic import flush_directory, write_bytes
+from sequitur.shards.errors import NothingWhole, OutputRefused, ShardError
+from sequitur.shards.families import dataset_entry, families_json, is_parted, read_families_file, router_file
+from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
+from sequitur.shards.json_files import checksummed_json
+from sequitur.shards.manifest import manifest_json, read_manifest
+from sequitur.shards.placement import Placement, read_docs
+from sequitur.shards.salvage.reading import whole_batches, whole_docs
+from sequitur.shards.salvage.writing import Copied, finish, write_split
+from sequitur.shards.side_files import hashed_file_problems, tokenizer_problems
+from sequitur.shards.verify import Progress, problems
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from shards.atomic import write_bytes, writing
-from shards.contexts import batch_contexts, context_batch
-from shards.format import (
+from sequitur.shards.atomic import write_bytes, writing
+from sequitur.shards.contexts import batch_contexts, context_batch
+from sequitur.shards.format import (
     BATCH_ROWS,
     MANIFEST_NAME,
     TOKENIZER_NAME,
@@ -22,13 +22,13 @@ from shards.format import (
     docs_schema,
     shard_name,
 )
-from shards.manifest import FileEntry, Manifest, Order, Packing, ShardEntry, build_manifest, split_entry
-from shards.placement import Docs, Placement, count, find_documents, repeated_tokens
-from shards.row_order import count_pairs
-from shards.salvage.reading import Whole, map_file
-from shards.side_files import hashed_file_problems
-from shards.verify import Progress
-from shards.writer import hf_files, plan_shards, write_docs, write_shard
+from sequitur.shards.manifest import FileEntry, Manifest, Order, Packing, ShardEntry, build_manifest, split_entry
+from sequitur.shards.placement import Docs, Placement, count, find_documents, repeated_tokens
+from sequitur.shards.row_order import count_pairs
+from sequitur.shards.salvage.reading import Whole, map_file
+from sequitur.shards.side_files import hashed_file_problems
+from sequitur.shards.verify import Progress
+from sequitur.shards.writer import hf_files, plan_shards, write_docs, write_shard
 
 
 class Copied(NamedTuple):

@@ -8,9 +8,9 @@ from dataclasses import asdict
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from shards.families import read_families
-from shards.views.show import ContextView, Piece
-from shards.views.text import harmless, harmless_all
+from sequitur.shards.families import read_families
+from sequitur.shards.views.show import ContextView, Piece
+from sequitur.shards.views.text import harmless, harmless_all
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

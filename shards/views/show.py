@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.documents import by_key, find
-from shards.errors import ManifestInvalid
-from shards.families import is_parted, read_families
-from shards.format import FAMILIES_NAME, MANIFEST_NAME
-from shards.manifest import Manifest, read_manifest
-from shards.pieces import Batch, batches, placements
-from shards.rows import SplitRows
-from shards.views.text import TITLE_LENGTH, Decoder, harmless, harmless_all, title_in
+from sequitur.shards.documents import by_key, find
+from sequitur.shards.errors import ManifestInvalid
+from sequitur.shards.families import is_parted, read_families
+from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
+from sequitur.shards.manifest import Manifest, read_manifest
+from sequitur.shards.pieces import Batch, batches, placements
+from sequitur.shards.rows import SplitRows
+from sequitur.shards.views.text import TITLE_LENGTH, Decoder, harmless, harmless_all, title_in
 
 _COLUMNS = (
     *("doc_id", "record_id", "source", "url", "title", "language", "license", "source_file", "source_row"),

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from shards.documents import read_documents
-from shards.families import read_families
-from shards.manifest import Manifest
-from shards.pieces import batches
-from shards.views.show import directories, open_dataset
+from sequitur.shards.documents import read_documents
+from sequitur.shards.families import read_families
+from sequitur.shards.manifest import Manifest
+from sequitur.shards.pieces import batches
+from sequitur.shards.views.show import directories, open_dataset
 
 _EXACT = 1 << 20  # values below it are counted one by one; the longest context is that long
 _QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from shards.views.text import harmless
+from sequitur.shards.views.text import harmless
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.errors import TokenizerMismatch
-from shards.format import BYTES_TOKENIZER, TOKENIZER_NAME, TokenizerInfo
+from sequitur.shards.errors import TokenizerMismatch
+from sequitur.shards.format import BYTES_TOKENIZER, TOKENIZER_NAME, TokenizerInfo
 
 TITLE_LENGTH = 80
 _HEAD_LENGTH = 1000  # of a text, where its title is looked for

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from graph_sort.graph import Graph, from_neighbors
-from graph_sort.neighbor_plans import build, choose
-from graph_sort.neighbors import search
+from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.graph_sort.neighbor_plans import build, choose
+from sequitur.graph_sort.neighbors import search
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from graph_sort import balanced_clusters as bc
-from graph_sort.products import cosines, rounded
+from sequitur.graph_sort import balanced_clusters as bc
+from sequitur.graph_sort.products import cosines, rounded
 
 
 def unit(rows):

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort import cells
-from graph_sort.cells import QUERY, STORED
-from graph_sort.neighbors import Neighbors, merge, nothing_found
+from sequitur.graph_sort import cells
+from sequitur.graph_sort.cells import QUERY, STORED
+from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
 
 
 def unit(seed, n, d, dtype=np.float16):

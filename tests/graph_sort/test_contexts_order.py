@@ -10,15 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort import packing
-from graph_sort.bisection import bisect, whole_numbers
-from graph_sort.context_paths import arrange
-from graph_sort.context_search import improve, place
-from graph_sort.documents import ArrayDocuments
-from graph_sort.graph import from_neighbors
-from graph_sort.merging import Items, leaf_order, merge
-from graph_sort.metrics import coherence, placement
-from graph_sort.orders import contexts, iclm
+from sequitur.graph_sort import packing
+from sequitur.graph_sort.bisection import bisect, whole_numbers
+from sequitur.graph_sort.context_paths import arrange
+from sequitur.graph_sort.context_search import improve, place
+from sequitur.graph_sort.documents import ArrayDocuments
+from sequitur.graph_sort.graph import from_neighbors
+from sequitur.graph_sort.merging import Items, leaf_order, merge
+from sequitur.graph_sort.metrics import coherence, placement
+from sequitur.graph_sort.orders import contexts, iclm
 
 SETTINGS = settings(max_examples=40, deadline=None)
 RANDOM_GRAPH = {"n": st.integers(0, 40), "seed": st.integers(0, 2**32 - 1)}

@@ -6,10 +6,10 @@ Run: python -m pytest tests/graph_sort/test_exact_search.py
 import numpy as np
 import pytest
 
-from graph_sort import exact_search
-from graph_sort.exact_search import exact_neighbors
-from graph_sort.neighbor_plans import build, choose
-from graph_sort.neighbors import VectorError, search
+from sequitur.graph_sort import exact_search
+from sequitur.graph_sort.exact_search import exact_neighbors
+from sequitur.graph_sort.neighbor_plans import build, choose
+from sequitur.graph_sort.neighbors import VectorError, search
 
 
 def by_index(vectors, queries, ids, k):

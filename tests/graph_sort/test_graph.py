@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort.graph import NeighborError, from_neighbors
+from sequitur.graph_sort.graph import NeighborError, from_neighbors
 
 
 @settings(max_examples=50, deadline=None)

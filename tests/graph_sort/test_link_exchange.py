@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort import link_exchange
-from graph_sort.graph import from_neighbors
+from sequitur.graph_sort import link_exchange
+from sequitur.graph_sort.graph import from_neighbors
 
 
 def exchanged(graph):

@@ -8,11 +8,11 @@ from itertools import combinations, pairwise, permutations
 import numpy as np
 import pytest
 
-from graph_sort import metrics
-from graph_sort.documents import ArrayDocuments
-from graph_sort.graph import Graph
-from graph_sort.orders import find
-from graph_sort.packing import Contexts, context_documents, stream
+from sequitur.graph_sort import metrics
+from sequitur.graph_sort.documents import ArrayDocuments
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.orders import find
+from sequitur.graph_sort.packing import Contexts, context_documents, stream
 
 N = 200
 LENGTHS = np.random.default_rng(0).integers(1, 9, N)

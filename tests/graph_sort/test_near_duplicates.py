@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort.near_duplicates import Pairs, distinct, dropped_at, keep_first, pair_cosines, pairs_above
-from graph_sort.neighbors import Neighbors
+from sequitur.graph_sort.near_duplicates import Pairs, distinct, dropped_at, keep_first, pair_cosines, pairs_above
+from sequitur.graph_sort.neighbors import Neighbors
 
 
 def pairs(edges, cosine=None):

@@ -7,9 +7,9 @@ import faiss
 import numpy as np
 import pytest
 
-from graph_sort import neighbor_plans
-from graph_sort.neighbor_plans import BudgetError, Plan, build, choose, train, widen
-from graph_sort.neighbors import MARGIN, VectorError, scan, search
+from sequitur.graph_sort import neighbor_plans
+from sequitur.graph_sort.neighbor_plans import BudgetError, Plan, build, choose, train, widen
+from sequitur.graph_sort.neighbors import MARGIN, VectorError, scan, search
 
 GIB = 2**30
 K = 8

@@ -4,8 +4,8 @@ import faiss
 import numpy as np
 import pytest
 
-from graph_sort.neighbor_plans import Plan, build, choose
-from graph_sort.neighbors import Neighbors, VectorError, merge, scan, search
+from sequitur.graph_sort.neighbor_plans import Plan, build, choose
+from sequitur.graph_sort.neighbors import Neighbors, VectorError, merge, scan, search
 
 ALL = np.arange(400, dtype=np.int64)
 FLAT = Plan("ivf_flat", 20, 0, 0, 0, "")

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort.documents import ArrayDocuments, MissingField, Terms
-from graph_sort.graph import from_neighbors
-from graph_sort.metrics import consecutive_cosines
-from graph_sort.orders import find, iclm, names, path
+from sequitur.graph_sort.documents import ArrayDocuments, MissingField, Terms
+from sequitur.graph_sort.graph import from_neighbors
+from sequitur.graph_sort.metrics import consecutive_cosines
+from sequitur.graph_sort.orders import find, iclm, names, path
 
 SETTINGS = settings(max_examples=40, deadline=None)
 RANDOM_GRAPH = {"n": st.integers(0, 30), "seed": st.integers(0, 2**32 - 1)}
@@ -247,7 +247,7 @@ def test_bm25_reads_on_with_the_most_alike(unit_vectors, knn_graph):
 
 
 def test_bm25_fills_its_buffer_again(monkeypatch, unit_vectors, knn_graph):
-    monkeypatch.setattr("graph_sort.orders.bm25.BUFFER", 16)
+    monkeypatch.setattr("sequitur.graph_sort.orders.bm25.BUFFER", 16)
     vectors = unit_vectors(200)
     given = documents(knn_graph(vectors, 3), vectors)
     order = find("bm25")(given, 2)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort.packing import (
+from sequitur.graph_sort.packing import (
     POLICIES,
     Contexts,
     best_fit,

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort.documents import ArrayDocuments, MissingField, Terms
-from graph_sort.graph import from_neighbors
-from graph_sort.orders import find
-from graph_sort.part import Part, induced
+from sequitur.graph_sort.documents import ArrayDocuments, MissingField, Terms
+from sequitur.graph_sort.graph import from_neighbors
+from sequitur.graph_sort.orders import find
+from sequitur.graph_sort.part import Part, induced
 
 
 def edges_of(graph):

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort.paths import edge_keys, fragments_of, linked, take, unlinked
+from sequitur.graph_sort.paths import edge_keys, fragments_of, linked, take, unlinked
 
 EDGES = st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.sampled_from([-0.5, -0.0, 0.0, 0.25, 1.0])))
 

@@ -6,7 +6,7 @@ Run: python -m pytest tests/graph_sort/test_spherical_kmeans.py
 import faiss
 import numpy as np
 
-from graph_sort import spherical_kmeans
+from sequitur.graph_sort import spherical_kmeans
 
 
 def train(sample, count, seed=0):

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort import stitching
-from graph_sort.graph import from_neighbors
-from graph_sort.paths import edge_keys, fragments_of, take, unlinked
-from graph_sort.stitching import stitch
+from sequitur.graph_sort import stitching
+from sequitur.graph_sort.graph import from_neighbors
+from sequitur.graph_sort.paths import edge_keys, fragments_of, take, unlinked
+from sequitur.graph_sort.stitching import stitch
 
 
 def unit(rng: np.random.Generator, n: int, d: int = 4) -> np.ndarray:

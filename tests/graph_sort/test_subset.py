@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_sort import subset
-from graph_sort.graph import from_neighbors
+from sequitur.graph_sort import subset
+from sequitur.graph_sort.graph import from_neighbors
 
 RANDOM_GRAPH = {"n": st.integers(0, 14), "seed": st.integers(0, 2**32 - 1)}
 

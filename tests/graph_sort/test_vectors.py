@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
-from graph_sort.vectors import dot
+from sequitur.graph_sort.vectors import dot
 
 
 def written_out(a, b):

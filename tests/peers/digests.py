@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from shards.digest import add_digests, row_digest_sum
+from sequitur.shards.digest import add_digests, row_digest_sum
 
 
 def of_full_rows(ids: NDArray[np.integer]) -> str:

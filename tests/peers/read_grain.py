@@ -6,7 +6,7 @@ import sys
 import digests
 import grain
 
-from shards import ContextDataset
+from sequitur.shards import ContextDataset
 
 
 def context_ids(examples: list) -> list[int]:

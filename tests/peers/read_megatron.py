@@ -19,7 +19,7 @@ from megatron.core.datasets.gpt_dataset import GPTDataset, GPTDatasetConfig  # n
 from megatron.core.datasets.indexed_dataset import DType, IndexedDataset, IndexedDatasetBuilder  # noqa: E402
 from megatron.core.datasets.utils import Split  # noqa: E402
 
-from shards.digest import row_digest_sum  # noqa: E402
+from sequitur.shards.digest import row_digest_sum  # noqa: E402
 
 
 def digest(ids: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from olmo_core.data import NumpyDatasetDType, NumpyFSLDatasetConfig, TokenizerCo
 from olmo_core.data.collator import DataCollator, PaddingDirection
 from olmo_core.data.utils import get_labels
 
-from shards.digest import row_digest_sum
+from sequitur.shards.digest import row_digest_sum
 
 
 def main(export: Path) -> None:

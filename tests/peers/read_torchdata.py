@@ -8,8 +8,8 @@ import digests
 import torch
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from shards import ContextDataset
-from shards.sampler import ElasticBatchSampler
+from sequitur.shards import ContextDataset
+from sequitur.shards.sampler import ElasticBatchSampler
 
 CUTS = [1, 2, 6, 9, 10, 15]
 """Batches after which the reader is stopped: soon after another, at the end of the first epoch, in the second."""

@@ -15,8 +15,8 @@ from torchtitan.config.manager import custom_registry
 from torchtitan.models.llama3.config_registry import llama3_debugmodel
 from torchtitan.trainer import Trainer
 
-from shards import ContextDataset
-from shards.adapters.torchtitan import dataloader
+from sequitur.shards import ContextDataset
+from sequitur.shards.adapters.torchtitan import dataloader
 
 STAGES = [(2, 3), (1, 6), (3, 1), (1, 3), (2, 4)]
 """Ranks, and steps of two contexts per rank; 36 contexts make an epoch, and the last stage reads on in the next."""

@@ -8,8 +8,8 @@ from datatrove.pipeline.tokens.merger import load_doc_ends
 from datatrove.utils.dataset import DatatroveFolderDataset
 from example_dataset import END, SEQ_LEN, Dataset
 
-from shards.digest import row_digest_sum
-from shards.exports import export
+from sequitur.shards.digest import row_digest_sum
+from sequitur.shards.exports import export
 
 
 def test_folder_dataset_reads_every_row_that_has_a_next_token(dataset: Dataset, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from example_dataset import SEQ_LEN, Dataset
 
-from shards.exports import export, mds
+from sequitur.shards.exports import export, mds
 
 pytestmark = pytest.mark.peer
 

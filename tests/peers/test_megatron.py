@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from example_dataset import SEQ_LEN, Dataset
 
-from shards.digest import row_digest_sum
-from shards.exports import ExportReport, export
+from sequitur.shards.digest import row_digest_sum
+from sequitur.shards.exports import ExportReport, export
 
 pytestmark = pytest.mark.peer
 

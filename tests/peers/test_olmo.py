@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from example_dataset import SEQ_LEN, Dataset, take, write_dataset
 
-from shards.exports import export
+from sequitur.shards.exports import export
 
 pytestmark = pytest.mark.peer
 

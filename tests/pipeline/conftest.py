@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from pipeline import artifacts
-from pipeline.beam import Runner
-from pipeline.config import Config, validate
-from pipeline.errors import InputError
-from pipeline.stage import Estimate, Run, Stage
-from pipeline.storage import Directory
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import Runner
+from sequitur.pipeline.config import Config, validate
+from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.storage import Directory
 
 MakeRun = Callable[..., Run]
 

@@ -7,10 +7,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from pipeline import artifacts
-from pipeline.artifacts import Manifest, Part
-from pipeline.errors import CorruptPart, MissingArtifact
-from pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest, Part
+from sequitur.pipeline.errors import CorruptPart, MissingArtifact
+from sequitur.pipeline.storage import TEMPORARY, Directory
 
 SCHEMA = pa.schema([pa.field("text", pa.string()), pa.field("number", pa.int64(), nullable=False)])
 NAMES = ["part-00000.arrow", "part-00001.arrow", "part-00002.arrow"]

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import artifacts
-from pipeline.beam import ArrowBatchCoder, ReadPart, Runner, side_by_side
-from pipeline.errors import ConfigError, InputError, MissingArtifact, StageFailed, StorageFull, from_worker
-from pipeline.stage import Run, Stage
-from pipeline.storage import Directory
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import ArrowBatchCoder, ReadPart, Runner, side_by_side
+from sequitur.pipeline.errors import ConfigError, InputError, MissingArtifact, StageFailed, StorageFull, from_worker
+from sequitur.pipeline.stage import Run, Stage
+from sequitur.pipeline.storage import Directory
 
 CODER = ArrowBatchCoder()
 

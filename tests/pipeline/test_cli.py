@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-import beam_job
-from pipeline import config, config_text, run_directory
-from pipeline.errors import StageFailed
+from sequitur import beam_job
+from sequitur.pipeline import config, config_text, run_directory
+from sequitur.pipeline.errors import StageFailed
 
 Sequitur = Callable[..., Any]  # returns how the command ended: code, out, err
 
@@ -48,7 +48,7 @@ def refused(ended: Any, complaint: str, code: int = 1) -> None:
 
 def test_help_is_quick_and_names_every_command() -> None:
     script = (
-        "import sys; from pipeline import cli\n"
+        "import sys; from sequitur.pipeline import cli\n"
         "sys.argv = ['sequitur', '--help']\n"
         "cli.main()\n"
         "heavy = {'apache_beam', 'torch', 'numba', 'pyarrow', 'faiss', 'sentence_transformers'} & set(sys.modules)\n"

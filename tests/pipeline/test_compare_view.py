@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from pipeline.compare_view import baseline, best_of, page, ratio, render
+from sequitur.pipeline.compare_view import baseline, best_of, page, ratio, render
 
 
 @pytest.fixture

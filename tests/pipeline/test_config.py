@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import config, config_text
-from pipeline.config import Config, fields, load, validate
-from pipeline.errors import ConfigError
+from sequitur.pipeline import config, config_text
+from sequitur.pipeline.config import Config, fields, load, validate
+from sequitur.pipeline.errors import ConfigError
 
 LEAST = {"output": "runs/a", "ingest": {"inputs": ["a.jsonl"]}}
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.trace_view import outcome, render_trace
-from pipeline.why_view import answers, render_why
+from sequitur.pipeline.trace_view import outcome, render_trace
+from sequitur.pipeline.why_view import answers, render_why
 
 DOCUMENT = {
     "doc_id": "0123456789abcdef" * 2,

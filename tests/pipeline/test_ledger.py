@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.errors import LedgerImbalance
-from pipeline.ledger import Characters, Ledger
+from sequitur.pipeline.errors import LedgerImbalance
+from sequitur.pipeline.ledger import Characters, Ledger
 
 
 @pytest.fixture

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import lock
-from pipeline.errors import RunLocked, StorageError
-from pipeline.storage import Directory
+from sequitur.pipeline import lock
+from sequitur.pipeline.errors import RunLocked, StorageError
+from sequitur.pipeline.storage import Directory
 
 HOLD = """
 import sys
-from pipeline import lock
-from pipeline.storage import Directory
+from sequitur.pipeline import lock
+from sequitur.pipeline.storage import Directory
 with lock.exclusive(Directory(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from pipeline import python_docs
-from pipeline.python_docs import write_python_docs
+from sequitur.pipeline import python_docs
+from sequitur.pipeline.python_docs import write_python_docs
 
 LONG = "Something to say about a matter at hand. " * 6
 BIG_MODULES = 30

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.ledger import Ledger
-from pipeline.report_html import count, embedded, share
-from pipeline.report_page import SECTIONS, render
+from sequitur.pipeline.ledger import Ledger
+from sequitur.pipeline.report_html import count, embedded, share
+from sequitur.pipeline.report_page import SECTIONS, render
 
 HOSTILE = '</script><script>alert(1)</script><img src=x onerror="alert(2)">\u2028\u202e&amp;'
 VOID = {"meta", "link", "br", "img"}

@@ -9,11 +9,11 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from pipeline import artifacts, lock
-from pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, RunLocked
-from pipeline.run_directory import CONFIG, execute, problems, read_config, status
-from pipeline.stage import Run, Stage
-from pipeline.storage import Directory
+from sequitur.pipeline import artifacts, lock
+from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, RunLocked
+from sequitur.pipeline.run_directory import CONFIG, execute, problems, read_config, status
+from sequitur.pipeline.stage import Run, Stage
+from sequitur.pipeline.storage import Directory
 
 Recipe = tuple[Stage, Stage]
 

@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from pipeline import artifacts
-from pipeline.beam import Runner
-from pipeline.errors import MissingArtifact, OverMemory, StorageFull
-from pipeline.progress import Progress
-from pipeline.stage import (
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import Runner
+from sequitur.pipeline.errors import MissingArtifact, OverMemory, StorageFull
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.stage import (
     BASE_BYTES,
     Estimate,
     Run,
@@ -27,7 +27,7 @@ from pipeline.stage import (
     human,
     peak_bytes,
 )
-from pipeline.storage import Directory
+from sequitur.pipeline.storage import Directory
 
 GIB = 2**30
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from pipeline import storage
-from pipeline.errors import CorruptPart, StorageError, StorageFull
-from pipeline.storage import TEMPORARY, Directory, expand
+from sequitur.pipeline import storage
+from sequitur.pipeline.errors import CorruptPart, StorageError, StorageFull
+from sequitur.pipeline.storage import TEMPORARY, Directory, expand
 
 
 def write_halfway(directory: Directory, name: str, error: BaseException) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from pipeline.ledger import Characters, Ledger
-from pipeline.summary import MAX_SOURCES, render
+from sequitur.pipeline.ledger import Characters, Ledger
+from sequitur.pipeline.summary import MAX_SOURCES, render
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from shards.contexts import Contexts, context_batch
-from shards.format import (
+from sequitur.shards.contexts import Contexts, context_batch
+from sequitur.shards.format import (
     Boundaries,
     Header,
     SpecialIds,
@@ -17,10 +17,10 @@ from shards.format import (
     docs_schema,
     shard_name,
 )
-from shards.manifest import Manifest, Order, Packing, ShardEntry, build_manifest, manifest_json, split_entry
-from shards.permutation import permute
-from shards.row_order import count_pairs
-from shards.writer import hf_files, write_docs, write_shard
+from sequitur.shards.manifest import Manifest, Order, Packing, ShardEntry, build_manifest, manifest_json, split_entry
+from sequitur.shards.permutation import permute
+from sequitur.shards.row_order import count_pairs
+from sequitur.shards.writer import hf_files, write_docs, write_shard
 
 SEQ_LEN = 16
 BATCH_ROWS = 4

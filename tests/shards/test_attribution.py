@@ -11,13 +11,13 @@ from example_dataset import Dataset, write_dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards import attribution
-from shards.attribution import Attribution, DocumentsByKey
-from shards.errors import DocumentUnknown, ShardCorrupt
-from shards.find import Query
-from shards.format import docs_schema
-from shards.manifest import FileEntry, read_manifest
-from shards.removal.removing import remove
+from sequitur.shards import attribution
+from sequitur.shards.attribution import Attribution, DocumentsByKey
+from sequitur.shards.errors import DocumentUnknown, ShardCorrupt
+from sequitur.shards.find import Query
+from sequitur.shards.format import docs_schema
+from sequitur.shards.manifest import FileEntry, read_manifest
+from sequitur.shards.removal.removing import remove
 
 
 def brute_force(dataset: Dataset, split: str, row: int) -> list[tuple[int, int, int]]:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from example_dataset import SEQ_LEN, Dataset
 
-from shards import ContextCollator, ContextDataset
+from sequitur.shards import ContextCollator, ContextDataset
 
 ROWS = [5, 0, 35, 5, 12]
 

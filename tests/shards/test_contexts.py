@@ -5,9 +5,9 @@ import pyarrow as pa
 import pytest
 from example_dataset import SEQ_LEN, Dataset, take
 
-from shards.contexts import Contexts, batch_contexts, check_contexts, context_batch
-from shards.errors import ContextsInvalid, RowsInvalid
-from shards.format import context_columns
+from sequitur.shards.contexts import Contexts, batch_contexts, check_contexts, context_batch
+from sequitur.shards.errors import ContextsInvalid, RowsInvalid
+from sequitur.shards.format import context_columns
 
 SCHEMA = context_columns(SEQ_LEN)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from example_dataset import HEADER, write_dataset
 
-from shards.errors import (
+from sequitur.shards.errors import (
     FileUnlisted,
     FingerprintMismatch,
     FormatUnsupported,
@@ -27,10 +27,10 @@ from shards.errors import (
     ShardTruncated,
     TokenizerMismatch,
 )
-from shards.families import dataset_entry, families_json, router_file
-from shards.manifest import Manifest, ShardEntry
-from shards.salvage.salvaging import salvage
-from shards.verify import verify
+from sequitur.shards.families import dataset_entry, families_json, router_file
+from sequitur.shards.manifest import Manifest, ShardEntry
+from sequitur.shards.salvage.salvaging import salvage
+from sequitur.shards.verify import verify
 
 MANIFEST = (ManifestInvalid, ManifestCorrupt, FormatUnsupported, FingerprintMismatch, PathEscape)
 TOKENIZER = b'{"model": "made up"}'

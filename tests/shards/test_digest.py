@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-from shards.digest import add_digests, row_digest_sum
+from sequitur.shards.digest import add_digests, row_digest_sum
 
 IDS = np.arange(20, dtype=np.uint32).reshape(5, 4)
 LENGTHS = np.array([4, 4, 4, 4, 2], np.uint32)

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from example_dataset import Dataset
 
-from shards.documents import by_key, read_documents
-from shards.errors import DocumentUnknown, SchemaMismatch, ShardCorrupt, ShardError, ShardMissing
-from shards.format import docs_schema
+from sequitur.shards.documents import by_key, read_documents
+from sequitur.shards.errors import DocumentUnknown, SchemaMismatch, ShardCorrupt, ShardError, ShardMissing
+from sequitur.shards.format import docs_schema
 
 FILE = "docs/docs-00000-of-00001.parquet"
 NAMES = ["doc_id", "n_tokens", "title"]

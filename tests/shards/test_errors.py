@@ -5,8 +5,8 @@ import pickle
 
 import pytest
 
-from shards import errors
-from shards.errors import ShardCorrupt, ShardError
+from sequitur.shards import errors
+from sequitur.shards.errors import ShardCorrupt, ShardError
 
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, ShardError)]
 

@@ -10,11 +10,11 @@ import pytest
 from example_dataset import Dataset
 from rich.console import Console
 
-from shards.errors import DocumentRepeated, ManifestInvalid, ManifestMissing, PathEscape, TotalsMismatch
-from shards.families import dataset_entry, families_json, read_families
-from shards.manifest import build_manifest, manifest_json, read_manifest
-from shards.verify import verify
-from shards.views.render import render_families
+from sequitur.shards.errors import DocumentRepeated, ManifestInvalid, ManifestMissing, PathEscape, TotalsMismatch
+from sequitur.shards.families import dataset_entry, families_json, read_families
+from sequitur.shards.manifest import build_manifest, manifest_json, read_manifest
+from sequitur.shards.verify import verify
+from sequitur.shards.views.render import render_families
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from example_dataset import Dataset
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shards.errors import DocumentUnknown
-from shards.find import Found, Query, find
-from shards.rows import SplitRows
+from sequitur.shards.errors import DocumentUnknown
+from sequitur.shards.find import Found, Query, find
+from sequitur.shards.rows import SplitRows
 
 
 def every_piece(dataset: Dataset) -> list[Found]:

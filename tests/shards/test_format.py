@@ -7,7 +7,7 @@ import datasets
 import pyarrow as pa
 from example_dataset import HEADER
 
-from shards.format import context_columns, context_schema, shard_name
+from sequitur.shards.format import context_columns, context_schema, shard_name
 
 
 def test_features_are_those_that_datasets_infers() -> None:
@@ -31,5 +31,6 @@ def test_token_ids_are_unsigned() -> None:
 
 
 def test_writing_does_not_import_torch() -> None:
-    code = "import sys, shards.writer, shards.verify, shards.views.show; sys.exit('torch' in sys.modules)"
+    modules = "sequitur.shards.writer, sequitur.shards.verify, sequitur.shards.views.show"
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -14,9 +14,9 @@ import pytest
 import torch
 from example_dataset import SEQ_LEN, Dataset
 
-from shards import ContextCollator, ContextDataLoader, ContextDataset, ElasticBatchSampler
-from shards.manifest import fingerprint, manifest_json
-from shards.sampler import StateMismatch
+from sequitur.shards import ContextCollator, ContextDataLoader, ContextDataset, ElasticBatchSampler
+from sequitur.shards.manifest import fingerprint, manifest_json
+from sequitur.shards.sampler import StateMismatch
 
 pytestmark = pytest.mark.forks
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from example_dataset import Dataset
 
-from shards.errors import (
+from sequitur.shards.errors import (
     FingerprintMismatch,
     FormatUnsupported,
     ManifestCorrupt,
@@ -18,8 +18,8 @@ from shards.errors import (
     PathEscape,
     SplitUnknown,
 )
-from shards.json_files import checksummed_json, from_json
-from shards.manifest import ShardEntry, manifest_json, parse_manifest, read_manifest
+from sequitur.shards.json_files import checksummed_json, from_json
+from sequitur.shards.manifest import ShardEntry, manifest_json, parse_manifest, read_manifest
 
 
 def test_round_trip(dataset: Dataset) -> None:

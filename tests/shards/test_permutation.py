@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.permutation import invert, permute
+from sequitur.shards.permutation import invert, permute
 
 
 def test_bijection_for_small_n() -> None:

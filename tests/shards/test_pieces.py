@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from example_dataset import SEQ_LEN, Dataset, take
 
-from shards.errors import ShardCorrupt, ShardError
-from shards.pieces import batches, placements
+from sequitur.shards.errors import ShardCorrupt, ShardError
+from sequitur.shards.pieces import batches, placements
 
 
 @pytest.mark.parametrize("check", [True, False])

@@ -11,12 +11,12 @@ import torch
 from example_dataset import END, HEADER, SEQ_LEN, Dataset, make_contexts, make_documents, take, write_dataset
 from torch.utils.data import DataLoader, default_collate
 
-from shards import ContextDataset
-from shards.contexts import Contexts
-from shards.errors import RowsInvalid, ShardCorrupt, ShardMisplaced, ShardMissing, ShardTruncated, SplitUnknown
-from shards.files import batch_layout
-from shards.format import context_schema
-from shards.manifest import BatchEntry, ShardEntry
+from sequitur.shards import ContextDataset
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.errors import RowsInvalid, ShardCorrupt, ShardMisplaced, ShardMissing, ShardTruncated, SplitUnknown
+from sequitur.shards.files import batch_layout
+from sequitur.shards.format import context_schema
+from sequitur.shards.manifest import BatchEntry, ShardEntry
 
 pytestmark = pytest.mark.forks
 
@@ -258,7 +258,7 @@ def test_intact_bytes_that_break_a_rule_are_named(
 ) -> None:
     contexts = make_contexts(make_documents(np.random.default_rng(1), range(30)))
     contexts.num_tokens[5] = SEQ_LEN + 1
-    monkeypatch.setattr("shards.contexts.faults", lambda contexts: [])
+    monkeypatch.setattr("sequitur.shards.contexts.faults", lambda contexts: [])
     wrong = write_dataset(tmp_path / "wrong", train=contexts)
     monkeypatch.undo()
     reader = ContextDataset(wrong.root, mmap=mmap, verify=verify)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from example_dataset import Dataset
 
-from shards import ContextDataset
-from shards.errors import ManifestMissing, ShardCorrupt, ShardMissing, ShardTruncated
-from shards.remote import open_remote
+from sequitur.shards import ContextDataset
+from sequitur.shards.errors import ManifestMissing, ShardCorrupt, ShardMissing, ShardTruncated
+from sequitur.shards.remote import open_remote
 
 pytestmark = pytest.mark.forks
 

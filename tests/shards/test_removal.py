@@ -14,9 +14,9 @@ from example_dataset import HEADER, SEQ_LEN, Dataset, docs_table, make_contexts,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.contexts import Contexts
-from shards.documents import read_documents
-from shards.errors import (
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.documents import read_documents
+from sequitur.shards.errors import (
     DocumentUnknown,
     FileUnlisted,
     HubFilesMismatch,
@@ -25,17 +25,17 @@ from shards.errors import (
     ShardMissing,
     TotalsMismatch,
 )
-from shards.families import dataset_entry, families_json, read_families
-from shards.find import Query, find
-from shards.manifest import Order, Packing, build_manifest, manifest_json, read_manifest, split_entry
-from shards.removal.record import read_record
-from shards.removal.removing import Removal, RemovalRefused, remove
-from shards.removal.writing import settle
-from shards.row_order import count_pairs
-from shards.rows import SplitRows
-from shards.totals import totals
-from shards.verify import verify
-from shards.writer import write_docs
+from sequitur.shards.families import dataset_entry, families_json, read_families
+from sequitur.shards.find import Query, find
+from sequitur.shards.manifest import Order, Packing, build_manifest, manifest_json, read_manifest, split_entry
+from sequitur.shards.removal.record import read_record
+from sequitur.shards.removal.removing import Removal, RemovalRefused, remove
+from sequitur.shards.removal.writing import settle
+from sequitur.shards.row_order import count_pairs
+from sequitur.shards.rows import SplitRows
+from sequitur.shards.totals import totals
+from sequitur.shards.verify import verify
+from sequitur.shards.writer import write_docs
 
 Row = tuple[list[int], int | None, list[tuple[int, int, int]]]  # tokens, next token, pieces (key, start, length)
 

@@ -9,11 +9,11 @@ from example_dataset import Dataset, make_contexts, take, write_dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.contexts import Contexts
-from shards.errors import NextTokenMismatch, OrderLeaks, OrderMismatch, ShardError, TotalsMismatch
-from shards.manifest import Manifest, Order, build_manifest, manifest_json
-from shards.row_order import count_pairs
-from shards.verify import verify
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.errors import NextTokenMismatch, OrderLeaks, OrderMismatch, ShardError, TotalsMismatch
+from sequitur.shards.manifest import Manifest, Order, build_manifest, manifest_json
+from sequitur.shards.row_order import count_pairs
+from sequitur.shards.verify import verify
 
 
 @settings(deadline=None, max_examples=20)

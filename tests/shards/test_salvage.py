@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from example_dataset import Dataset, take, write_dataset
 
-from shards.digest import row_digests
-from shards.errors import (
+from sequitur.shards.digest import row_digests
+from sequitur.shards.errors import (
     ManifestCorrupt,
     ManifestInvalid,
     ManifestMissing,
@@ -22,11 +22,11 @@ from shards.errors import (
     ShardCorrupt,
     ShardMissing,
 )
-from shards.families import dataset_entry, families_json, read_families, router_file
-from shards.manifest import build_manifest, manifest_json, read_manifest
-from shards.rows import SplitRows
-from shards.salvage.salvaging import salvage
-from shards.verify import verify
+from sequitur.shards.families import dataset_entry, families_json, read_families, router_file
+from sequitur.shards.manifest import build_manifest, manifest_json, read_manifest
+from sequitur.shards.rows import SplitRows
+from sequitur.shards.salvage.salvaging import salvage
+from sequitur.shards.verify import verify
 
 
 def contents(root: Path) -> dict[str, bytes]:

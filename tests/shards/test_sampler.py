@@ -8,8 +8,8 @@ from example_dataset import SEQ_LEN, Dataset
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards import ContextDataset, ElasticBatchSampler, ShardError
-from shards.sampler import GlobalBatchChanged, StateMismatch
+from sequitur.shards import ContextDataset, ElasticBatchSampler, ShardError
+from sequitur.shards.sampler import GlobalBatchChanged, StateMismatch
 
 SHUFFLES = ["global", "block", "none"]
 TAILS = ["drop", "pad", "wrap"]

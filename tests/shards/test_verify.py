@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 from example_dataset import BATCH_ROWS, END, Dataset, docs_table, take, write_dataset
 
-from shards.contexts import Contexts
-from shards.errors import (
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.errors import (
     DocumentIncomplete,
     DocumentRepeated,
     DocumentUnknown,
@@ -35,10 +35,10 @@ from shards.errors import (
     TokenizerMismatch,
     TotalsMismatch,
 )
-from shards.format import docs_schema
-from shards.manifest import Manifest, build_manifest, manifest_json
-from shards.verify import bytes_to_read, problems, verify
-from shards.writer import write_docs
+from sequitur.shards.format import docs_schema
+from sequitur.shards.manifest import Manifest, build_manifest, manifest_json
+from sequitur.shards.verify import bytes_to_read, problems, verify
+from sequitur.shards.writer import write_docs
 
 
 def test_a_whole_dataset_has_no_problems(dataset: Dataset) -> None:

@@ -12,10 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from example_dataset import HEADER, SEQ_LEN, Dataset, write_dataset
 
-from shards.contexts import context_batch
-from shards.errors import ContextsInvalid, DocsInvalid
-from shards.format import context_columns, context_schema, docs_schema
-from shards.writer import plan_shards, write_docs, write_shard
+from sequitur.shards.contexts import context_batch
+from sequitur.shards.errors import ContextsInvalid, DocsInvalid
+from sequitur.shards.format import context_columns, context_schema, docs_schema
+from sequitur.shards.writer import plan_shards, write_docs, write_shard
 
 
 def files(root: Path) -> dict[str, bytes]:

@@ -8,11 +8,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.sections import Annotate
-from pipeline.stage import Run
-from stages import annotate
-from text_core.stop_words import stop_words
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Annotate
+from sequitur.pipeline.stage import Run
+from sequitur.stages import annotate
+from sequitur.text_core.stop_words import stop_words
 
 
 def test_signals_are_row_aligned_with_documents(finished: Run, rows: Any) -> None:

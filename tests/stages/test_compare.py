@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError, MissingArtifact
-from pipeline.stage import Run
-from stages.compare import compare
+from sequitur.pipeline.errors import ConfigError, MissingArtifact
+from sequitur.pipeline.stage import Run
+from sequitur.stages.compare import compare
 
 
 def test_an_order_is_measured_as_the_report_measures_it(branch: Any) -> None:

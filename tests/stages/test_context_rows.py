@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from graph_sort import packing
-from pipeline import artifacts, schemas
-from pipeline.storage import Directory
-from stages.context_rows import SplitPlan, TokenStore, pad_rows, pieces_of
-from stages.memory import copy_tokens
+from sequitur.graph_sort import packing
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.context_rows import SplitPlan, TokenStore, pad_rows, pieces_of
+from sequitur.stages.memory import copy_tokens
 
 LENGTHS = np.array([3, 0, 700, 41, 5000, 1, 1, 260, 33, 0], dtype=np.int64)
 PAD = 2**32 - 1

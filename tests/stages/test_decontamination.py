@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import zstandard
 
-import beam_job
-from pipeline import artifacts, run_directory, schemas
-from pipeline.config import validate
-from pipeline.errors import ConfigError, InputError, SequiturError
-from pipeline.stage import Run
-from stages import decontamination, evaluation_files
-from stages.record_files import Limits
+from sequitur import beam_job
+from sequitur.pipeline import artifacts, run_directory, schemas
+from sequitur.pipeline.config import validate
+from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
+from sequitur.pipeline.stage import Run
+from sequitur.stages import decontamination, evaluation_files
+from sequitur.stages.record_files import Limits
 
 WORDS = 13
 LIMITS = Limits(2**20, 2**20)

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import artifacts
-from pipeline.stage import Run
-from stages import candidates, fuzzy_duplicates, star_rounds
-from text_core.components import connected_components
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.stages import candidates, fuzzy_duplicates, star_rounds
+from sequitur.text_core.components import connected_components
 
 Execute = Callable[..., Run]
 THRESHOLD = 0.8

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import artifacts
-from pipeline.errors import ModelError
-from pipeline.stage import Run
-from stages import embed
-from stages.stored_vectors import StoredVectors
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.stage import Run
+from sequitur.stages import embed
+from sequitur.stages.stored_vectors import StoredVectors
 
 Execute = Callable[..., Run]
 
@@ -114,7 +114,7 @@ def test_a_broken_model_is_one_line(execute: Execute, tiny_model: Path, tmp_path
 
 
 def test_another_model_under_the_same_name_is_another_artifact(settings: Any, tiny_model: Path, tmp_path: Path) -> None:
-    from pipeline.config import validate
+    from sequitur.pipeline.config import validate
 
     def parameters(path: Path) -> Any:
         return embed.parameters(Run(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings")))

@@ -14,12 +14,12 @@ from sentence_transformers.models import Pooling, Transformer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from pipeline import artifacts
-from pipeline.errors import ModelError
-from pipeline.sections import Embed
-from pipeline.stage import Run
-from stages import embed, encoder_input, encoders
-from stages.stored_vectors import StoredVectors
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Embed
+from sequitur.pipeline.stage import Run
+from sequitur.stages import embed, encoder_input, encoders
+from sequitur.stages.stored_vectors import StoredVectors
 
 SEEN = 14  # tokens of a text that the model reads at a time, without the two special ones
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import artifacts
-from pipeline.errors import CorruptPart, DocumentUnknown, MissingArtifact
-from pipeline.stage import Run
-from shards.views.show import context_view
-from stages import history
-from stages.explain import trace, why
-from stages.history import Loss
-from stages.lookup import Place, standing
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import CorruptPart, DocumentUnknown, MissingArtifact
+from sequitur.pipeline.stage import Run
+from sequitur.shards.views.show import context_view
+from sequitur.stages import history
+from sequitur.stages.explain import trace, why
+from sequitur.stages.history import Loss
+from sequitur.stages.lookup import Place, standing
 
 Rows = Callable[..., list[dict[str, Any]]]
 

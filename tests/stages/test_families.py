@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_sort import balanced_clusters
-from pipeline import artifacts
-from pipeline.errors import ConfigError
-from pipeline.stage import Run
-from stages import families, order
-from stages.context_rows import TokenStore
-from stages.groups import group_codes
-from stages.stored_vectors import StoredVectors
+from sequitur.graph_sort import balanced_clusters
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.stages import families, order
+from sequitur.stages.context_rows import TokenStore
+from sequitur.stages.groups import group_codes
+from sequitur.stages.stored_vectors import StoredVectors
 
 PATH = {"strategy": "path"}
 

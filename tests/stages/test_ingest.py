@@ -16,15 +16,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pipeline import artifacts
-from pipeline.errors import CorruptPart, InputError, TooManyRejects
-from pipeline.sections import Ingest
-from pipeline.stage import Run
-from pipeline.storage import Directory
-from stages import ingest
-from stages.documents import EPOCH, ReadSplit, microseconds
-from stages.ingest import CountLines
-from stages.splits import Split, input_files, plan_splits
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import CorruptPart, InputError, TooManyRejects
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import ingest
+from sequitur.stages.documents import EPOCH, ReadSplit, microseconds
+from sequitur.stages.ingest import CountLines
+from sequitur.stages.splits import Split, input_files, plan_splits
 
 Rows = list[dict[str, Any]]
 Execute = Callable[..., Run]

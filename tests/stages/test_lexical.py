@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline import artifacts
-from pipeline.stage import Run
-from stages import embed, lexical
-from stages.stored_vectors import StoredVectors
-from text_core.lexical_vectors import lexical_vectors
-from text_core.strings import from_arrow
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.stages import embed, lexical
+from sequitur.stages.stored_vectors import StoredVectors
+from sequitur.text_core.lexical_vectors import lexical_vectors
+from sequitur.text_core.strings import from_arrow
 
 Execute = Callable[..., Run]
 WEIGHT, DIMENSIONS = 0.4, 256

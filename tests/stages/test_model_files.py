@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pipeline import artifacts
-from stages import model_files
+from sequitur.pipeline import artifacts
+from sequitur.stages import model_files
 
 
 def test_digests_are_of_every_file_but_a_download_cache(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import skops.io
 from sentence_transformers import SentenceTransformer
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.errors import ConfigError, ModelError
-from pipeline.sections import Model
-from stages import model_signals
+from sequitur.pipeline.errors import ConfigError, ModelError
+from sequitur.pipeline.sections import Model
+from sequitur.stages import model_signals
 
 
 @pytest.fixture

@@ -10,16 +10,16 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from graph_sort import neighbor_plans
-from pipeline import artifacts, schemas
-from pipeline.beam import Runner
-from pipeline.config import validate
-from pipeline.errors import ConfigError, CorruptPart, SequiturError
-from pipeline.progress import Progress
-from pipeline.stage import Run
-from stages import cell_assignment, neighbor_cells, neighbor_gpu, neighbors
-from stages.arrays import all_values, read_graph
-from stages.stored_vectors import StoredVectors
+from sequitur.graph_sort import neighbor_plans
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Runner
+from sequitur.pipeline.config import validate
+from sequitur.pipeline.errors import ConfigError, CorruptPart, SequiturError
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.stage import Run
+from sequitur.stages import cell_assignment, neighbor_cells, neighbor_gpu, neighbors
+from sequitur.stages.arrays import all_values, read_graph
+from sequitur.stages.stored_vectors import StoredVectors
 
 THRESHOLD = 0.95
 

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline import artifacts
-from pipeline.errors import ConfigError
-from pipeline.stage import Run
-from stages.arrays import all_values
-from stages.groups import kept_column
-from stages.order import STAGE
-from stages.order_documents import RunDocuments
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.stages.arrays import all_values
+from sequitur.stages.groups import kept_column
+from sequitur.stages.order import STAGE
+from sequitur.stages.order_documents import RunDocuments
 
 Branch = Callable[..., Run]
 

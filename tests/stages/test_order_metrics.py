@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph_sort import metrics, orders
-from pipeline import artifacts
-from pipeline.config import overridden
-from pipeline.stage import Run
-from stages import order_metrics, report
-from stages.arrays import all_values
-from stages.encoders import unit
-from stages.order_metrics import Yardstick
-from stages.stored_vectors import StoredVectors
-from text_core.in_context_gain import compressed_sizes, gain
+from sequitur.graph_sort import metrics, orders
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.config import overridden
+from sequitur.pipeline.stage import Run
+from sequitur.stages import order_metrics, report
+from sequitur.stages.arrays import all_values
+from sequitur.stages.encoders import unit
+from sequitur.stages.order_metrics import Yardstick
+from sequitur.stages.stored_vectors import StoredVectors
+from sequitur.text_core.in_context_gain import compressed_sizes, gain
 
 
 @pytest.fixture

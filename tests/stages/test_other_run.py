@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import ConfigError
-from pipeline.stage import Run
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
 
 Execute = Callable[..., Run]
 Make = Callable[..., Run]

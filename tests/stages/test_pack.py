@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.stage import Run
-from shards import ContextDataset
-from stages import order, pack
+from sequitur.pipeline.stage import Run
+from sequitur.shards import ContextDataset
+from sequitur.stages import order, pack
 
 SPLITS = ("train", "val")
 

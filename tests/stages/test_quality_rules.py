@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from pipeline import config
-from pipeline.errors import ConfigError
-from pipeline.sections import Select
-from pipeline.stage import Run
-from stages import quality_rules
-from stages.rules_trial import try_rules
-from text_core.rules import PRESETS
+from sequitur.pipeline import config
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Select
+from sequitur.pipeline.stage import Run
+from sequitur.stages import quality_rules
+from sequitur.stages.rules_trial import try_rules
+from sequitur.text_core.rules import PRESETS
 
 GERMAN = "Der Hund und die Katze sind in dem Haus, und das Wetter ist heute nicht so schön wie gestern im Garten. "
 ENGLISH = "The dog and the cat are in the house, and today the weather is not as nice as it was in the garden. "

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from pipeline.errors import InputError
-from stages import record_files
-from stages.record_files import Bad, Limits
+from sequitur.pipeline.errors import InputError
+from sequitur.stages import record_files
+from sequitur.stages.record_files import Bad, Limits
 
 LIMITS = Limits(record=200, decompressed=10**7)
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-import beam_job
-from pipeline import artifacts, beam, run_directory
-from pipeline.beam import Runner
-from pipeline.config import validate
-from pipeline.errors import ConfigError
-from pipeline.stage import Run, expected, wanted
-from pipeline.summary import render
-from stages import refine, report
+from sequitur import beam_job
+from sequitur.pipeline import artifacts, beam, run_directory
+from sequitur.pipeline.beam import Runner
+from sequitur.pipeline.config import validate
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run, expected, wanted
+from sequitur.pipeline.summary import render
+from sequitur.stages import refine, report
 
 HOME = "Home | About\nThe cafÃ© opens.\n----\nWrite to a@b.org.\nAll rights reserved."
 RECORDS = [

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.errors import LedgerImbalance
-from pipeline.ledger import Ledger
-from pipeline.stage import Run
-from stages import report
+from sequitur.pipeline.errors import LedgerImbalance
+from sequitur.pipeline.ledger import Ledger
+from sequitur.pipeline.stage import Run
+from sequitur.stages import report
 
 
 def metrics(run: Run) -> dict[str, Any]:

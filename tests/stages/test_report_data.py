@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-import beam_job
-from pipeline import artifacts, run_directory
-from pipeline.errors import LedgerImbalance
-from pipeline.ledger import Ledger
-from pipeline.report_page import COMPARISON, INDEX, PAGE, render
-from pipeline.stage import Run
-from stages import report
+from sequitur import beam_job
+from sequitur.pipeline import artifacts, run_directory
+from sequitur.pipeline.errors import LedgerImbalance
+from sequitur.pipeline.ledger import Ledger
+from sequitur.pipeline.report_page import COMPARISON, INDEX, PAGE, render
+from sequitur.pipeline.stage import Run
+from sequitur.stages import report
 
 
 @pytest.fixture(scope="module")

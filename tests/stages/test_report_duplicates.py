@@ -3,7 +3,7 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from stages.report_duplicates import SHOWN_CHARACTERS, side_by_side
+from sequitur.stages.report_duplicates import SHOWN_CHARACTERS, side_by_side
 
 text = st.text("ab \n.", max_size=40)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from graph_sort.packing import Contexts
-from stages import report_path, report_reading
-from stages.order_metrics import Cut
+from sequitur.graph_sort.packing import Contexts
+from sequitur.stages import report_path, report_reading
+from sequitur.stages.order_metrics import Cut
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given
 
-from stages.report_signals import BINS, scale_of
+from sequitur.stages.report_signals import BINS, scale_of
 
 numbers = st.floats(-1e6, 1e6, allow_subnormal=False)
 

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import xxhash
 
-from pipeline.errors import ConfigError, NothingKept
-from pipeline.stage import Run
-from stages import select
+from sequitur.pipeline.errors import ConfigError, NothingKept
+from sequitur.pipeline.stage import Run
+from sequitur.stages import select
 
 Execute = Callable[..., Run]
 

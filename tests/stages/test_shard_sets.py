@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.stage import Run
-from shards import ContextDataset
-from shards.errors import ManifestMissing
-from shards.families import read_families
-from shards.manifest import read_manifest
-from shards.verify import verify
-from stages import pack, shard_sets
+from sequitur.pipeline.stage import Run
+from sequitur.shards import ContextDataset
+from sequitur.shards.errors import ManifestMissing
+from sequitur.shards.families import read_families
+from sequitur.shards.manifest import read_manifest
+from sequitur.shards.verify import verify
+from sequitur.stages import pack, shard_sets
 
 BUCKETS = {"context_length": 128, "policy": "buckets", "validation_share": 0.2}
 

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from graph_sort.subset import facility_location
-from pipeline import artifacts
-from pipeline.errors import ConfigError, InputError, SequiturError
-from pipeline.stage import Run
-from stages import neighbors, subset
-from stages.arrays import all_values, read_graph
-from stages.groups import group_codes
-from stages.stored_vectors import StoredVectors
+from sequitur.graph_sort.subset import facility_location
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
+from sequitur.pipeline.stage import Run
+from sequitur.stages import neighbors, subset
+from sequitur.stages.arrays import all_values, read_graph
+from sequitur.stages.groups import group_codes
+from sequitur.stages.stored_vectors import StoredVectors
 from tests.conftest import Corpus
 
 DUPLICATES = "neighbors/duplicates"

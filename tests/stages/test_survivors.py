@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-import beam_job
-from pipeline import run_directory
-from pipeline.config import validate
-from pipeline.errors import ConfigError
-from pipeline.progress import Progress
-from pipeline.stage import Run
+from sequitur import beam_job
+from sequitur.pipeline import run_directory
+from sequitur.pipeline.config import validate
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.stage import Run
 
 Select = Callable[..., tuple[Run, dict[str, dict[str, Any]]]]
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import beam_job
-from pipeline import artifacts, run_directory
-from pipeline.errors import OverMemory
-from pipeline.stage import Run
-from stages import token_spans, tokenize
+from sequitur import beam_job
+from sequitur.pipeline import artifacts, run_directory
+from sequitur.pipeline.errors import OverMemory
+from sequitur.pipeline.stage import Run
+from sequitur.stages import token_spans, tokenize
 
 LENGTH = 20
 KEEP_COPIES = {"rules": "none", "fuzzy_duplicates": False, "exact_duplicates": False}

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models
 
-from pipeline.errors import ModelError
-from pipeline.stage import Run
-from stages import tokenize
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.stage import Run
+from sequitur.stages import tokenize
 
 Execute = Callable[..., Run]
 TRICKY = ["One <|endoftext|> two", "<|endoftext|>", "ümlaut 漢字 🙂\n\ttab", "\x00 \u200b", "a" * 1000]

@@ -20,17 +20,17 @@ import zstandard
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from pipeline import artifacts
-from pipeline.errors import InputError, OverMemory, StageFailed
-from pipeline.sections import Ingest
-from pipeline.storage import Directory
-from stages import extraction, page_text, web_records
-from stages.documents import ReadSplit
-from stages.extraction import Extraction
-from stages.page_text import decoded, unpacked
-from stages.record_files import Bad, Limits
-from stages.splits import Split, input_files, plan_splits
-from stages.web_records import Page
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import InputError, OverMemory, StageFailed
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.storage import Directory
+from sequitur.stages import extraction, page_text, web_records
+from sequitur.stages.documents import ReadSplit
+from sequitur.stages.extraction import Extraction
+from sequitur.stages.page_text import decoded, unpacked
+from sequitur.stages.record_files import Bad, Limits
+from sequitur.stages.splits import Split, input_files, plan_splits
+from sequitur.stages.web_records import Page
 
 LIMIT = 2**20
 SENTENCE = "This page says something about its subject, at some length, and then goes on for another while."
@@ -254,8 +254,8 @@ def test_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_process_ends_with_its_parent() -> None:
     script = """
 import sys
-from stages.extraction import Extraction
-from stages.web_records import Page
+from sequitur.stages.extraction import Extraction
+from sequitur.stages.web_records import Page
 with Extraction(1, 2**30, "text") as pages:
     pages._start()
     print(pages._process.pid, flush=True)

@@ -11,10 +11,10 @@ from datatrove.pipeline.filters import c4_filters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.c4 import REASONS, c4_lines, c4_signals, c4_text
-from text_core.sentences import sentence_counts
-from text_core.strings import Strings, from_arrow
-from text_core.tokens import token_table
+from sequitur.text_core.c4 import REASONS, c4_lines, c4_signals, c4_text
+from sequitur.text_core.sentences import sentence_counts
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.tokens import token_table
 
 BREAKS = ["\n", "\r\n", "\r", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\n\n"]
 PIECES = [

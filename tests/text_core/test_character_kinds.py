@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import regex
 
-from text_core.character_kinds import (
+from sequitur.text_core.character_kinds import (
     CURLY_BRACKET,
     DECIMAL,
     KIND,

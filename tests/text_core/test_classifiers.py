@@ -20,9 +20,9 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 from torch import nn, tensor
 
-from text_core import classifiers
-from text_core.classifiers import ClassifierError, load
-from text_core.fasttext_file import FastTextFileError, read_labels
+from sequitur.text_core import classifiers
+from sequitur.text_core.classifiers import ClassifierError, load
+from sequitur.text_core.fasttext_file import FastTextFileError, read_labels
 
 LABELS = ("bad", "good")
 WORDS = ("dull", "dire", "fine", "fair", "the")
@@ -141,7 +141,7 @@ class TestFastText:
         script = """
 import sys
 from pathlib import Path
-from text_core.classifiers import ClassifierError, load
+from sequitur.text_core.classifiers import ClassifierError, load
 whole, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[1]).with_suffix(".bin")
 refused = 0
 for at in range(len(whole) - 8 * 4 * 5):

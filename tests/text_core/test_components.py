@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.components import (
+from sequitur.text_core.components import (
     UnconnectedSurvivorError,
     connected_components,
     evidence,

@@ -12,11 +12,11 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.character_kinds import SCRIPTS
-from text_core.composition import composition_signals
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
-from text_core.words import word_table
+from sequitur.text_core.character_kinds import SCRIPTS
+from sequitur.text_core.composition import composition_signals
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
+from sequitur.text_core.words import word_table
 
 PIECES = ["The cat ", "the ", "NASA ", "USA2 ", "ça ", "Été ", "ДА ", "да", "字", "かー", "ไ", "한", "Ω", "ש", "ع", "ह"]
 PIECES += ["Ա", "lorem ipsum ", "JavaScript ", "javascript", "{", "}", "#", "...", "…", ".", "!", "”", "•", "– ", "-"]

@@ -3,8 +3,8 @@ import random
 import pyarrow as pa
 import zstandard
 
-from text_core.compression import LEVEL, compression_signals
-from text_core.strings import from_arrow
+from sequitur.text_core.compression import LEVEL, compression_signals
+from sequitur.text_core.strings import from_arrow
 
 
 def test_ratios_are_those_of_single_frames():

@@ -4,9 +4,9 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.content_hash import content_hashes
-from text_core.strings import from_arrow
-from text_core.unicode import CODE_POINTS, unicode_tables
+from sequitur.text_core.content_hash import content_hashes
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.unicode import CODE_POINTS, unicode_tables
 
 
 def digests_of(*texts: str) -> list[bytes]:

@@ -5,9 +5,9 @@ from datatrove.pipeline.formatters import SymbolLinesFormatter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from text_core import edits
-from text_core.edits import Edited
-from text_core.strings import from_arrow
+from sequitur.text_core import edits
+from sequitur.text_core.edits import Edited
+from sequitur.text_core.strings import from_arrow
 
 TEXTS = st.lists(st.text(st.sampled_from("ab.… \t\n\r\x0b\x85\u2028-—é字")), max_size=5)
 

@@ -10,10 +10,10 @@ from datatrove.utils.text import TERMINAL_PUNCTUATION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.character_kinds import TERMINAL, character_kinds
-from text_core.fineweb import REASONS, fineweb_lines, fineweb_signals, fineweb_text
-from text_core.strings import Strings, from_arrow
-from text_core.tokens import token_table
+from sequitur.text_core.character_kinds import TERMINAL, character_kinds
+from sequitur.text_core.fineweb import REASONS, fineweb_lines, fineweb_signals, fineweb_text
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.tokens import token_table
 
 LINES = [
     "A line that is long enough to count.",

@@ -8,11 +8,11 @@ from datatrove.pipeline.filters import gopher_quality_filter as datatrove
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.gopher import gopher_quality_signals
-from text_core.rules import GOPHER_QUALITY, first_failed
-from text_core.stop_words import stop_words
-from text_core.strings import Strings, from_arrow
-from text_core.tokens import token_table
+from sequitur.text_core.gopher import gopher_quality_signals
+from sequitur.text_core.rules import GOPHER_QUALITY, first_failed
+from sequitur.text_core.stop_words import stop_words
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.tokens import token_table
 
 PIECES = ["a", "the ", "of ", "The ", "5", "é", "字", ".", "...", "…", "#", "-", "•", " ", "\t", "\u3000"]
 PIECES += ["\n", "\r\n", "\r", "\x1c", "\u2028", "\n\n", "don't ", "(", "\u200d"]

@@ -6,7 +6,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from text_core.in_context_gain import LEVEL, compressed_sizes, gain
+from sequitur.text_core.in_context_gain import LEVEL, compressed_sizes, gain
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from text_core.language import MAX_CHARACTERS, UNDETERMINED, languages
+from sequitur.text_core.language import MAX_CHARACTERS, UNDETERMINED, languages
 
 # Article 1 of the Universal Declaration of Human Rights, or its beginning.
 ARTICLE = {

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core import lexical_vectors as lexical
-from text_core.strings import from_arrow
+from sequitur.text_core import lexical_vectors as lexical
+from sequitur.text_core.strings import from_arrow
 
 DIMENSIONS = 2048
 

@@ -6,7 +6,7 @@ from datatrove.pipeline.filters import C4QualityFilter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from text_core.line_filters import keep_c4_lines, keep_fineweb_lines
+from sequitur.text_core.line_filters import keep_c4_lines, keep_fineweb_lines
 
 LINE = st.text(st.sampled_from("abc. \t!…\"'[]{1é字"), max_size=20)
 LINES = st.one_of(

@@ -9,12 +9,12 @@ import pytest
 from datatrove.data import Document
 from datatrove.pipeline.filters import c4_filters, fineweb_quality_filter
 
-from pipeline.python_docs import write_python_docs
-from text_core.c4 import c4_lines, c4_signals, c4_text
-from text_core.fineweb import fineweb_signals
-from text_core.sentences import sentence_counts
-from text_core.strings import Strings, from_arrow
-from text_core.tokens import token_table
+from sequitur.pipeline.python_docs import write_python_docs
+from sequitur.text_core.c4 import c4_lines, c4_signals, c4_text
+from sequitur.text_core.fineweb import fineweb_signals
+from sequitur.text_core.sentences import sentence_counts
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.tokens import token_table
 
 DOCUMENTS = 400
 

@@ -3,8 +3,8 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.lines import line_table
-from text_core.strings import from_arrow
+from sequitur.text_core.lines import line_table
+from sequitur.text_core.strings import from_arrow
 
 texts = st.lists(st.sampled_from(["a", "é", "字", "\r", "\n", " "]), max_size=20).map("".join)
 

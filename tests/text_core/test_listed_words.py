@@ -6,9 +6,9 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from text_core.listed_words import listed_word_signals, read_list
-from text_core.strings import from_arrow
-from text_core.words import word_table
+from sequitur.text_core.listed_words import listed_word_signals, read_list
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import word_table
 
 words = st.sampled_from(["a", "b", "c", "dd"])
 phrases = st.lists(words, max_size=4)

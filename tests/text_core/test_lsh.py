@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.components import connected_components
-from text_core.lsh import UnreachableThresholdError, band_keys, candidate_pairs, choose_bands, pairs_across
+from sequitur.text_core.components import connected_components
+from sequitur.text_core.lsh import UnreachableThresholdError, band_keys, candidate_pairs, choose_bands, pairs_across
 
 
 def detection(similarity: float, bands: int, rows: int) -> float:

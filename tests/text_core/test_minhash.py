@@ -2,10 +2,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from text_core.minhash import signatures
-from text_core.shingles import jaccard, shingle_sets
-from text_core.strings import from_arrow
-from text_core.words import WordTable, word_table
+from sequitur.text_core.minhash import signatures
+from sequitur.text_core.shingles import jaccard, shingle_sets
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import WordTable, word_table
 
 PERMUTATIONS = 128
 

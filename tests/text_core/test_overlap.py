@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.overlap import NgramIndex, first_overlaps, ngram_index, presence
-from text_core.strings import Strings, from_arrow
-from text_core.words import word_table
+from sequitur.text_core.overlap import NgramIndex, first_overlaps, ngram_index, presence
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.words import word_table
 
 columns = st.lists(st.lists(st.sampled_from(["a", "b", "c"]), max_size=12), max_size=5)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.patterns import compiled, remove_matching_lines
+from sequitur.text_core.patterns import compiled, remove_matching_lines
 
 
 @pytest.mark.parametrize("pattern", ["b", "^a|c$", "(?i)B.*é", r"^\s*$", r"\bé?c"])

@@ -6,7 +6,7 @@ from datatrove.pipeline.formatters import PIIFormatter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from text_core.redact import PLACEHOLDERS, redact
+from sequitur.text_core.redact import PLACEHOLDERS, redact
 
 TELLING = (
     "a.b@c.org x@[10.0.0.1] me+1@sub.host.co @ a@b a@-b.c 8.8.8.8 10.0.0.1 1.2.3 999.1.1.1 08.8.8.8 1.1.1.1.1 ! . -"

@@ -7,7 +7,7 @@ from datatrove.pipeline.formatters import FTFYFormatter
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from text_core.repair import fix_unicode
+from sequitur.text_core.repair import fix_unicode
 
 TEXTS = st.text(st.one_of(st.characters(max_codepoint=0x2FF), st.sampled_from("&amp;#10<\n\x1b[31mé€\u0301ﬁ“字\ufeff")))
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core import repeated_spans
-from text_core.repeated_spans import Spans, covered, memory_bytes
+from sequitur.text_core import repeated_spans
+from sequitur.text_core.repeated_spans import Spans, covered, memory_bytes
 
 END = 9
 documents = st.lists(st.lists(st.integers(0, 2), max_size=25), min_size=1, max_size=5)

@@ -7,9 +7,9 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.edits import find_lines
-from text_core.repeats import BLANK, counted, frequent, is_among, line_hashes, paragraphs
-from text_core.strings import from_arrow
+from sequitur.text_core.edits import find_lines
+from sequitur.text_core.repeats import BLANK, counted, frequent, is_among, line_hashes, paragraphs
+from sequitur.text_core.strings import from_arrow
 
 TEXTS = st.lists(st.text(st.sampled_from("ab \u3000\t\n\r\u2028"), max_size=20), max_size=5)
 

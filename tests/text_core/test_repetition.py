@@ -9,9 +9,9 @@ from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.repetition import DUPLICATE_SIZES, TOP_SIZES, repetition_signals
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
+from sequitur.text_core.repetition import DUPLICATE_SIZES, TOP_SIZES, repetition_signals
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
 
 PIECES = [
     "a ",

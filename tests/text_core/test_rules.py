@@ -7,7 +7,7 @@ from datatrove.pipeline.filters import (
     GopherRepetitionFilter,
 )
 
-from text_core.rules import PRESETS, MissingSignalError, Rule, first_failed
+from sequitur.text_core.rules import PRESETS, MissingSignalError, Rule, first_failed
 
 RULES = (
     Rule("too_small", "size", minimum=2),

@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 import spacy
 
-from text_core.sentences import ABBREVIATIONS, abbreviation_hashes, sentence_counts
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
+from sequitur.text_core.sentences import ABBREVIATIONS, abbreviation_hashes, sentence_counts
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
 
 
 def count(*texts: str) -> list[int]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.shingles import ShingleSets, jaccard, shingle_sets, token_shingle_sets
-from text_core.strings import from_arrow
-from text_core.words import word_table
+from sequitur.text_core.shingles import ShingleSets, jaccard, shingle_sets, token_shingle_sets
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import word_table
 
 documents = st.lists(st.lists(st.sampled_from("abc"), max_size=12), min_size=1, max_size=4)
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pyarrow as pa
 
-from text_core.rules import PRESETS
-from text_core.signals import all_signals, signal_names
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
-from text_core.words import word_table
+from sequitur.text_core.rules import PRESETS
+from sequitur.text_core.signals import all_signals, signal_names
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
+from sequitur.text_core.words import word_table
 
 
 def signals_of(*texts: str) -> dict[str, np.ndarray]:

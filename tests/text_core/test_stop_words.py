@@ -1,10 +1,10 @@
 import pyarrow as pa
 import pytest
 
-from text_core.gopher import gopher_quality_signals
-from text_core.stop_words import built_in_stop_words, language_places, stop_words
-from text_core.strings import from_arrow
-from text_core.tokens import token_table
+from sequitur.text_core.gopher import gopher_quality_signals
+from sequitur.text_core.stop_words import built_in_stop_words, language_places, stop_words
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.tokens import token_table
 
 
 def test_every_language_has_at_least_eight_words_that_are_found_in_text():

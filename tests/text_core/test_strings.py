@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from text_core.strings import Strings, from_arrow
+from sequitur.text_core.strings import Strings, from_arrow
 
 TEXTS = ["", "plain", "naïve 字", "", "😀"]
 

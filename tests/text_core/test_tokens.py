@@ -8,9 +8,9 @@ from datatrove.utils.text import PUNCTUATION_SET, split_into_words
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.strings import Strings, from_arrow
-from text_core.tokens import token_table
-from text_core.words import word_table
+from sequitur.text_core.strings import Strings, from_arrow
+from sequitur.text_core.tokens import token_table
+from sequitur.text_core.words import word_table
 
 PIECES = [
     *"aZ5é字한'’.,:;()[]<>/=-_#+%$~@…—😀❤|\\ \n\t",

@@ -7,8 +7,8 @@ from datatrove.utils.text import PUNCTUATION_SET, TERMINAL_PUNCTUATION
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core import unicode
-from text_core.unicode import decode, encode, read_tables, unicode_tables, write_tables
+from sequitur.text_core import unicode
+from sequitur.text_core.unicode import decode, encode, read_tables, unicode_tables, write_tables
 
 
 def test_regeneration_gives_the_shipped_tables(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from text_core.urls import DOMAIN, PATTERN_CHARACTERS, SUBSTRING, BlocklistError, blocked, read_blocklist
+from sequitur.text_core.urls import DOMAIN, PATTERN_CHARACTERS, SUBSTRING, BlocklistError, blocked, read_blocklist
 
 DOMAINS = (
     "# a comment",

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.strings import from_arrow
-from text_core.web_marks import web_mark_signals
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.web_marks import web_mark_signals
 
 URL = re.compile(
     r"(?<![a-z0-9])(?:https?://|ftp://|www\.)[-a-z0-9._~:/?#\[\]@!$&'()*+,;=%]*[-a-z0-9_~/#@$&*+=%]", re.A | re.I

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from text_core.word_vectors import NoWordsError, fit_memory_bytes, fit_word_vectors, save_sentence_transformer
+from sequitur.text_core.word_vectors import NoWordsError, fit_memory_bytes, fit_word_vectors, save_sentence_transformer
 
 TOPICS = {
     "sea": "whale harbour sailor tide anchor lighthouse",

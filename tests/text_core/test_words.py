@@ -8,8 +8,8 @@ import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from text_core.strings import from_arrow
-from text_core.words import WordTable, word_table
+from sequitur.text_core.strings import from_arrow
+from sequitur.text_core.words import WordTable, word_table
 
 # The definition again, as a regular expression.
 UNSPACED = r"[[\p{Han}\p{Hiragana}\p{Katakana}ー\uac00-\ud7a3\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]&&\p{L}]"

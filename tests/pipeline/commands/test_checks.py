@@ -10,8 +10,8 @@ import fsspec
 import pytest
 from example_dataset import Dataset, write_dataset
 
-from shards import verify
-from shards.families import dataset_entry, families_json
+from sequitur.shards import verify
+from sequitur.shards.families import dataset_entry, families_json
 
 Sequitur = Callable[..., Any]
 
@@ -146,7 +146,7 @@ def test_interrupted(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch) -> Non
         raise KeyboardInterrupt
 
     monkeypatch.setattr(verify, "read_batch", interrupt)
-    monkeypatch.setattr("shards.salvage.reading.read_batch", interrupt)
+    monkeypatch.setattr("sequitur.shards.salvage.reading.read_batch", interrupt)
     for options in (["--full"], ["--salvage", "out"]):
         ended = sequitur("verify", "shards", *options)
         assert (ended.code, ended.out) == (130, "")

@@ -6,8 +6,8 @@ import typer
 from example_dataset import SEQ_LEN, Dataset, write_dataset
 from typer.testing import CliRunner
 
-from pipeline.commands.exports import export
-from shards.exports import TARGETS, ExportReport
+from sequitur.pipeline.commands.exports import export
+from sequitur.shards.exports import TARGETS, ExportReport
 
 
 @pytest.fixture(scope="module")

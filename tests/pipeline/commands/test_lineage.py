@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from example_dataset import write_dataset
 
-from shards.find import Query
-from shards.removal.removing import remove
+from sequitur.shards.find import Query
+from sequitur.shards.removal.removing import remove
 
 Sequitur = Callable[..., Any]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from example_dataset import Dataset, write_dataset
 
-import beam_job
-from pipeline import config
-from shards.families import dataset_entry, families_json
+from sequitur import beam_job
+from sequitur.pipeline import config
+from sequitur.shards.families import dataset_entry, families_json
 
 Sequitur = Callable[..., Any]
 
@@ -117,8 +117,8 @@ def test_interrupted(sequitur: Sequitur, dataset: Dataset, stored: Path, monkeyp
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("shards.views.show.contexts_with_text", interrupt)
-    monkeypatch.setattr("shards.views.stats.statistics", interrupt)
+    monkeypatch.setattr("sequitur.shards.views.show.contexts_with_text", interrupt)
+    monkeypatch.setattr("sequitur.shards.views.stats.statistics", interrupt)
     monkeypatch.setattr(beam_job, "trace", interrupt)
     monkeypatch.setattr(beam_job, "why", interrupt)
     for arguments in (("show", dataset.root, "--search", "a"), ("stats", dataset.root), ("trace", stored, "a")):

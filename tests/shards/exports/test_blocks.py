@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.exports.blocks import blocks
+from sequitur.shards.exports.blocks import blocks
 
 
 @settings(deadline=None)

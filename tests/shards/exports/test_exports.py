@@ -12,16 +12,16 @@ from example_dataset import END, HEADER, SEQ_LEN, Dataset, make_contexts, make_d
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shards.contexts import Contexts
-from shards.digest import add_digests, row_digest_sum
-from shards.errors import ShardCorrupt, ShardError, TotalsMismatch
-from shards.exports import REPORT_NAME, ExportRefused, export
-from shards.exports.datatrove import document_ends
-from shards.exports.olmo import rows_cut_otherwise
-from shards.exports.source import select
-from shards.families import dataset_entry, families_json
-from shards.format import Header
-from shards.manifest import manifest_json
+from sequitur.shards.contexts import Contexts
+from sequitur.shards.digest import add_digests, row_digest_sum
+from sequitur.shards.errors import ShardCorrupt, ShardError, TotalsMismatch
+from sequitur.shards.exports import REPORT_NAME, ExportRefused, export
+from sequitur.shards.exports.datatrove import document_ends
+from sequitur.shards.exports.olmo import rows_cut_otherwise
+from sequitur.shards.exports.source import select
+from sequitur.shards.families import dataset_entry, families_json
+from sequitur.shards.format import Header
+from sequitur.shards.manifest import manifest_json
 
 
 class Read(NamedTuple):

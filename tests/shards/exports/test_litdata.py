@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from example_dataset import SEQ_LEN, Dataset
 
-from shards.exports import export, litdata
+from sequitur.shards.exports import export, litdata
 
 
 def test_chunks_are_whole_rows_of_context_and_next_token(

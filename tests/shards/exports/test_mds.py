@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from example_dataset import SEQ_LEN, Dataset
 
-from shards.exports import export, mds
+from sequitur.shards.exports import export, mds
 
 
 def test_shards_hold_the_full_rows_and_the_index_describes_them(

@@ -11,11 +11,11 @@ from example_dataset import END, SEQ_LEN, TEXTS, Dataset
 from rich.console import Console
 from tokenizers import Tokenizer, models
 
-from shards.errors import DocumentUnknown, ManifestInvalid, SplitUnknown, TokenizerMismatch
-from shards.families import dataset_entry, families_json
-from shards.manifest import build_manifest, manifest_json
-from shards.views.render import render_context
-from shards.views.show import (
+from sequitur.shards.errors import DocumentUnknown, ManifestInvalid, SplitUnknown, TokenizerMismatch
+from sequitur.shards.families import dataset_entry, families_json
+from sequitur.shards.manifest import build_manifest, manifest_json
+from sequitur.shards.views.render import render_context
+from sequitur.shards.views.show import (
     ContextView,
     context_view,
     contexts_with_document,

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from shards.families import dataset_entry, families_json
-from shards.views.stats import Distribution, rows_of, statistics
-from shards.views.stats_view import render_statistics
+from sequitur.shards.families import dataset_entry, families_json
+from sequitur.shards.views.stats import Distribution, rows_of, statistics
+from sequitur.shards.views.stats_view import render_statistics
 
 
 def test_counts_are_those_of_the_rows(dataset: Dataset) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from shards.errors import TokenizerMismatch
-from shards.format import TokenizerInfo
-from shards.views.text import Decoder, harmless, harmless_all, title_in
+from sequitur.shards.errors import TokenizerMismatch
+from sequitur.shards.format import TokenizerInfo
+from sequitur.shards.views.text import Decoder, harmless, harmless_all, title_in
 
 
 def test_harmless() -> None:
