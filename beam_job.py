@@ -19,11 +19,6 @@ from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
-from sequitur.stages.compare import compare
-from sequitur.stages.explain import trace, why
-from sequitur.stages.rules_trial import try_rules
-
-__all__ = ["RECIPE", "compare", "main", "trace", "try_rules", "why"]
 
 RECIPE = (
     ingest.STAGE,  # raw files             → documents

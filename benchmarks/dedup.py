@@ -49,14 +49,16 @@ from sequitur.pipeline.beam import Rows, Runner
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
-from sequitur.stages import annotate, ingest, select
-from sequitur.text_core.components import connected_components
-from sequitur.text_core.content_hash import content_hashes
-from sequitur.text_core.lsh import choose_bands
-from sequitur.text_core.minhash import signatures
-from sequitur.text_core.shingles import shingle_sets
-from sequitur.text_core.strings import from_arrow
-from sequitur.text_core.words import word_table
+from sequitur.stages.annotate import stage as annotate
+from sequitur.stages.ingest import stage as ingest
+from sequitur.stages.select import stage as select
+from sequitur.text_core.duplicates.components import connected_components
+from sequitur.text_core.duplicates.content_hash import content_hashes
+from sequitur.text_core.duplicates.lsh import choose_bands
+from sequitur.text_core.duplicates.minhash import signatures
+from sequitur.text_core.units.shingles import shingle_sets
+from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.words import word_table
 
 SHINGLE_WORDS, PERMUTATIONS = 5, 128
 FREQUENT = 200  # documents that share a shingle, above which it is left out of the search for pairs, not of the sets

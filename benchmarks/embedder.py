@@ -23,8 +23,8 @@ import numpy.typing as npt
 import zstandard
 from sentence_transformers import SentenceTransformer
 
-from sequitur.pipeline.python_docs import write_python_docs
-from sequitur.text_core.word_vectors import SAMPLE_DOCUMENTS, fit_word_vectors, save_sentence_transformer
+from sequitur.corpora.python_docs import write_python_docs
+from sequitur.text_core.vectors.word_vectors import SAMPLE_DOCUMENTS, fit_word_vectors, save_sentence_transformer
 
 NEAR_DUPLICATE_COSINE = 0.95
 _BLOCK_ROWS = 2048

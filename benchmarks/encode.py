@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.embedder import read_corpus
-from sequitur.pipeline.python_docs import write_python_docs
+from sequitur.corpora.python_docs import write_python_docs
 from sequitur.pipeline.sections import Embed
-from sequitur.stages import encoders
+from sequitur.stages.shared.columns.stored_vectors import unit
+from sequitur.stages.shared.models import encoders
 
 BLOCKS = 2
 K = 10
@@ -65,7 +66,7 @@ def timed(encode: Any, texts: list[str]) -> tuple[np.ndarray, float]:
 
 def recall(vectors: np.ndarray, exact: np.ndarray) -> float:
     """Mean share of each row's ten nearest by `exact` that are among its ten nearest by `vectors`."""
-    found, true = nearest(encoders.unit(vectors)), nearest(exact)
+    found, true = nearest(unit(vectors)), nearest(exact)
     return float(np.mean([len(np.intersect1d(some, others)) / K for some, others in zip(found, true, strict=True)]))
 
 

@@ -32,7 +32,7 @@ from typing import Any
 import pyarrow as pa
 import zstandard
 
-from sequitur.text_core.language import MAX_CHARACTERS, language_model, languages
+from sequitur.text_core.signals.language import MAX_CHARACTERS, language_model, languages
 
 Identify = Callable[[str], str]
 CODE = re.compile(r"```.*?```|`[^`\n]*`|\{\{[^}\n]*\}\}|<[^>\n]*>|https?://\S+", re.DOTALL)

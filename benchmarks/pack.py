@@ -27,8 +27,9 @@ from sequitur.pipeline.storage import Directory
 from sequitur.shards.contexts import context_batch
 from sequitur.shards.format import BATCH_ROWS, Boundaries, Header, SpecialIds, TokenizerInfo, context_schema
 from sequitur.shards.writer import write_shard
-from sequitur.stages.context_rows import SplitPlan, TokenStore
-from sequitur.stages.shard_writing import gather_contexts
+from sequitur.stages.pack.context_rows import SplitPlan
+from sequitur.stages.pack.shard_writing import gather_contexts
+from sequitur.stages.shared.columns.token_store import TokenStore
 
 CONTEXT_LENGTH = 8192
 PLANNED = 1_000_000

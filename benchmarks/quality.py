@@ -41,16 +41,16 @@ from scipy.sparse import csr_matrix
 from sequitur.graph_sort import metrics, neighbors, orders
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.inspection.compare import compare, measure_named
 from sequitur.pipeline import run_directory
-from sequitur.pipeline.compare_view import render
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
-from sequitur.stages import order_metrics
-from sequitur.stages.compare import compare, measure_named
-from sequitur.stages.order_documents import RunDocuments
-from sequitur.stages.order_metrics import Yardstick
+from sequitur.stages.order.documents import RunDocuments
+from sequitur.stages.report import order_metrics
+from sequitur.stages.report.order_metrics import Yardstick
+from sequitur.stages.report.page.comparison import render
 
 DEFAULT = ("contexts", "iclm", "path", "cluster", "splice", "random")
 OURS, PEER = "contexts", "iclm"

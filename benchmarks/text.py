@@ -51,13 +51,13 @@ from datatrove.pipeline.filters import (
 from datatrove.utils.text import split_into_parts
 from rensa import RMinHash
 
-from sequitur.text_core import minhash
-from sequitur.text_core.rules import PRESETS, first_failed
-from sequitur.text_core.sentences import sentence_counts
-from sequitur.text_core.signals import all_signals
-from sequitur.text_core.strings import from_arrow
-from sequitur.text_core.tokens import token_table
-from sequitur.text_core.words import word_table
+from sequitur.text_core.duplicates import minhash
+from sequitur.text_core.signals.all_signals import all_signals
+from sequitur.text_core.signals.rules import PRESETS, first_failed
+from sequitur.text_core.units.sentences import sentence_counts
+from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.tokens import token_table
+from sequitur.text_core.units.words import word_table
 
 FILTERS = {
     "gopher_repetition": GopherRepetitionFilter,
@@ -71,7 +71,7 @@ PERMUTATIONS, SHINGLE_WORDS = 128, 5
 def read_texts(path: str, megabytes: float) -> list[str]:
     """Every k-th text of a corpus, so that they are about so many megabytes."""
     from sequitur.pipeline.config import Ingest
-    from sequitur.stages.record_files import Limits, jsonl_records, reading
+    from sequitur.stages.shared.sources.record_files import Limits, jsonl_records, reading
 
     settings = Ingest(inputs=[path])
     limits = Limits(int(settings.max_record_bytes), int(settings.max_decompressed_bytes))

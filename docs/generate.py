@@ -16,10 +16,12 @@ from typing import Any
 import pyarrow as pa
 from typer.main import get_command
 
-from sequitur.pipeline import cli, config, config_text, schemas
+from sequitur.command_line import main as cli
+from sequitur.pipeline import config, config_text, schemas
 from sequitur.shards import format as shard_format
-from sequitur.text_core import lsh, rules
-from sequitur.text_core import signals as text_signals
+from sequitur.text_core.duplicates import lsh
+from sequitur.text_core.signals import all_signals as text_signals
+from sequitur.text_core.signals import rules
 
 DOCS = Path(__file__).resolve().parent
 REGION = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -351,7 +353,7 @@ def command_line() -> str:
     """The reference of the command line."""
     lines = [
         "# Command line\n",
-        "\nGenerated from `pipeline/cli.py` by `make docs`; a test fails when it drifts.\n",
+        "\nGenerated from `command_line/main.py` by `make docs`; a test fails when it drifts.\n",
         "\nErrors are one line on standard error, as is progress; results go to standard output.\n"
         "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted: the same command goes on from there.\n",
     ]

@@ -21,6 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import apache_beam as beam
+import numpy as np
 import pyarrow as pa
 from apache_beam import coders
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -103,6 +104,14 @@ class Source(beam.PTransform):
 
     def expand(self, names: beam.PCollection) -> beam.PCollection:
         return names | "Spread" >> beam.Reshuffle() | "Read" >> beam.ParDo(ReadPart(self._columns))
+
+
+def by_group(records: np.ndarray, group: np.ndarray, groups: int) -> Iterator[tuple[int, bytes]]:
+    """(group, packed records) for each group that has some; `group` int64 holds each record's."""
+    order = np.argsort(group, kind="stable")
+    ends = np.searchsorted(group[order], np.arange(groups + 1))
+    for index in np.flatnonzero(np.diff(ends)).tolist():
+        yield index, records[order[ends[index] : ends[index + 1]]].tobytes()
 
 
 class Runner:

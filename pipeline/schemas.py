@@ -1,8 +1,8 @@
 """The columns of every artifact: the contract between stages.
 
 `documents`, `refined`, `signals` and `selection` are row-aligned, part by part. Everything after `selection` speaks of
-ordinals.
-The columns of `signals` beyond the fixed ones are named by `text_core.signals`; those of `shards` by `shards.format`.
+ordinals. The columns of `signals` beyond the fixed ones are named by `text_core.signals.all_signals`; those of `shards`
+by `shards.format`.
 """
 
 from __future__ import annotations

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from sequitur import beam_job
-from sequitur.pipeline import artifacts, cli, run_directory
+from sequitur.command_line import main as cli
+from sequitur.pipeline import artifacts, run_directory
 from sequitur.pipeline.config import Config, validate
 from sequitur.pipeline.stage import Run
 

@@ -1,4 +1,5 @@
-"""What each folder may import: the cores stand alone, stages do not know each other, the reader needs little."""
+"""What each room may import, by folder (docs/architecture.md): the cores stand alone, stages do not know each other,
+the reader needs little, and everything is imported under the one installed name."""
 
 import ast
 import subprocess
@@ -8,30 +9,39 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-OURS = {"beam_job", "pipeline", "stages", "text_core", "graph_sort", "shards", "benchmarks", "dags", "tests"}
-MAY_IMPORT = {
-    "text_core": {"text_core"},
-    "graph_sort": {"graph_sort"},
-    "shards": {"shards"},
-    "stages": {"stages", "pipeline", "text_core", "graph_sort", "shards"},
-    "pipeline": {"pipeline"},
-    "pipeline/cli.py": {"pipeline"},
-    "pipeline/commands": {"pipeline", "beam_job", "shards"},
-    "beam_job.py": {"pipeline", "stages"},
+CORES = ("text_core", "graph_sort", "shards")
+ROOMS = (*CORES, "pipeline", "stages", "inspection", "corpora", "command_line", "beam_job")
+STAGES = sorted(folder.name for folder in (ROOT / "stages").iterdir() if (folder / "stage.py").exists())
+MAY_IMPORT = {  # the longest folder that holds a file decides; a room may always import itself
+    "text_core": (),
+    "graph_sort": (),
+    "shards": (),
+    "pipeline": (),
+    "stages/shared": ("pipeline", *CORES),
+    **{f"stages/{name}": ("stages.shared", "pipeline", *CORES) for name in STAGES},
+    "inspection": ("stages", "pipeline", *CORES),
+    "corpora": ("pipeline",),
+    "command_line": ROOMS,
+    "beam_job.py": ("pipeline", *(f"stages.{name}" for name in STAGES)),
+    "sequitur": ROOMS,
 }
 OF_THE_READER = {"pyarrow", "numpy", "torch"}
-FILES = [ROOT / "beam_job.py", *(file for folder in MAY_IMPORT for file in sorted((ROOT / folder).glob("**/*.py")))]
+FILES = sorted(
+    file.relative_to(ROOT)
+    for top in MAY_IMPORT
+    for file in ((ROOT / top).rglob("*.py") if (ROOT / top).is_dir() else [ROOT / top])
+)
 
 
 def imports(node: ast.AST) -> set[str]:
-    """Dotted names of the modules that a tree imports, `from a import b` counting as a and as a.b."""
+    """Dotted names of the modules that a tree imports, `from a import b` counting as a.b."""
     names: set[str] = set()
     for inner in ast.walk(node):
         if isinstance(inner, ast.Import):
             names |= {alias.name for alias in inner.names}
         elif isinstance(inner, ast.ImportFrom):
             assert inner.level == 0, "imports here are absolute"
-            names |= {str(inner.module), *(f"{inner.module}.{alias.name}" for alias in inner.names)}
+            names |= {f"{inner.module}.{alias.name}" for alias in inner.names}
     return names
 
 
@@ -40,44 +50,48 @@ def packages(names: set[str]) -> set[str]:
 
 
 def tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"), str(file))
 
 
-def defines_a_stage(file: Path) -> bool:
-    return any(
-        isinstance(statement, ast.Assign) and any(getattr(target, "id", "") == "STAGE" for target in statement.targets)
-        for statement in tree(file).body
-    )
+def is_within(module: str, room: str) -> bool:
+    return f"{module}.".startswith(f"{room}.")
 
 
-@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_module_imports_of_ours_what_its_folder_may(file: Path) -> None:
-    relative = file.relative_to(ROOT)
-    allowed = next(MAY_IMPORT[str(name)] for name in (relative, *relative.parents) if str(name) in MAY_IMPORT)
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_module_imports_of_ours_what_its_room_may(file: Path) -> None:
+    room = next(str(place) for place in (file, *file.parents) if str(place) in MAY_IMPORT)
+    allowed = (room.removesuffix(".py").replace("/", "."), *MAY_IMPORT[room])
+    ours = {name.removeprefix("sequitur.") for name in imports(tree(file)) if is_within(name, "sequitur")}
 
-    assert packages(imports(tree(file))) & OURS <= allowed
-
-
-@pytest.mark.parametrize("folder", ["text_core", "graph_sort", "shards"])
-def test_cores_and_product_know_nothing_of_beam(folder: str) -> None:
-    assert not {file.name for file in (ROOT / folder).glob("**/*.py") if "apache_beam" in packages(imports(tree(file)))}
+    strangers = {name for name in ours if not any(is_within(name, one) for one in (*allowed, "__version__"))}
+    assert not strangers, f"{file} is in {room}, which may import {', '.join(allowed)}"
 
 
-def test_stages_meet_only_through_artifacts() -> None:
-    modules = {f"stages.{file.stem}": file for file in (ROOT / "stages").glob("*.py")}
-    stages = {name for name, file in modules.items() if defines_a_stage(file)}
+def test_recipe_has_a_stage_for_each_folder() -> None:
+    from sequitur import beam_job
 
-    assert len(stages) == 10
-    for name, file in modules.items():
-        assert not imports(tree(file)) & (stages - {name}), f"{name} imports another stage"
+    folders = {file.name for file in (ROOT / "stages").iterdir() if file.is_dir()} - {"shared", "__pycache__"}
+    assert sorted(stage.name for stage in beam_job.RECIPE) == STAGES == sorted(folders)
+    assert {file.name for file in (ROOT / "stages").glob("*.py")} == {"__init__.py"}
+
+
+def test_nothing_is_imported_by_a_bare_name() -> None:
+    """A module that is imported both as `sequitur.shards` and as `shards` is there twice, with two of each class."""
+    others = [file.relative_to(ROOT) for top in ("tests", "benchmarks", "docs") for file in (ROOT / top).rglob("*.py")]
+    assert not {str(file) for file in (*FILES, *others) if packages(imports(tree(file))) & set(ROOMS)}
+
+
+@pytest.mark.parametrize("room", CORES)
+def test_cores_and_product_know_nothing_of_beam(room: str) -> None:
+    assert not {file for file in FILES if file.parts[0] == room and "apache_beam" in packages(imports(tree(file)))}
 
 
 def test_product_needs_only_what_a_trainer_has() -> None:
-    for file in (ROOT / "shards").glob("**/*.py"):
+    for file in (ROOT / "shards").rglob("*.py"):
         for statement in tree(file).body:
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 named = packages(imports(statement))
-                assert named <= OF_THE_READER | {"shards"} | sys.stdlib_module_names, f"{file.name} imports {named}"
+                assert named <= OF_THE_READER | {"sequitur"} | sys.stdlib_module_names, f"{file.name} imports {named}"
 
 
 def test_reader_works_where_the_pipeline_is_not_installed() -> None:
@@ -87,20 +101,20 @@ from importlib.abc import MetaPathFinder
 
 class Refuse(MetaPathFinder):
     def find_spec(self, name, path, target=None):
-        if name.split(".")[0] in %r:
+        if name.split(".")[0] in %r or name in %r:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Refuse())
-import shards
-from shards import ContextDataset
+from sequitur.shards import ContextDataset
 print(ContextDataset.__name__)
 """
-    absent = (OURS - {"shards"}) | {
+    ours = {f"sequitur.{room}" for room in ROOMS} - {"sequitur.shards"}
+    absent = {
         "apache_beam", "faiss", "fsspec", "networkx", "numba", "pydantic", "rich", "scipy", "sentence_transformers",
         "sklearn", "tokenizers", "typer", "xxhash", "yaml", "zstandard",
     }  # fmt: skip
     ended = subprocess.run(
-        [sys.executable, "-c", script % absent], capture_output=True, text=True, check=False, cwd=ROOT
+        [sys.executable, "-c", script % (absent, ours)], capture_output=True, text=True, check=False, cwd=ROOT
     )
 
     assert (ended.returncode, ended.stdout) == (0, "ContextDataset\n"), ended.stderr

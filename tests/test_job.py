@@ -27,9 +27,10 @@ from sequitur.pipeline.stage import Run, wanted
 from sequitur.pipeline.storage import Directory
 from sequitur.shards import ContextDataset
 
-SEQUITUR = [sys.executable, "-c", "from sequitur.pipeline.cli import main; main()"]
+MAIN = "from sequitur.command_line.main import main; "
+SEQUITUR = [sys.executable, "-c", f"{MAIN}main()"]
 # Runs jobs in worker processes however little there is to do.
-EAGER = [sys.executable, "-c", "from sequitur.pipeline import beam, cli; beam.START_SECONDS = 1e-9; cli.main()"]
+EAGER = [sys.executable, "-c", f"{MAIN}from sequitur.pipeline import beam; beam.START_SECONDS = 1e-9; main()"]
 OWN = ("_lock", "_state", "config.yaml")  # tell of the run itself, not of what it made
 PACK = {"context_length": 48, "policy": "stream", "validation_share": 0.2, "shard_bytes": 2**18}
 

@@ -10,8 +10,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from sequitur.pipeline.report_page import INDEX
 from sequitur.pipeline.stage import Run
+from sequitur.stages.report.page.page import INDEX
 
 HOSTILE = "</script><script>alert('text')</script><img src=x onerror=alert('image')>\u2028\u202egnirts"
 COUNT_ALERTS = "window.alerts = 0; window.alert = () => { window.alerts += 1; };"

@@ -12,7 +12,7 @@ import pytest
 from selenium.webdriver import ActionChains, Keys
 from selenium.webdriver.support.select import Select
 
-from sequitur.pipeline.report_page import INDEX, SECTIONS
+from sequitur.stages.report.page.page import INDEX, SECTIONS
 
 pytestmark = pytest.mark.browser
 MOST_BYTES = 5_000_000

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 from datatrove.utils.text import split_into_words
 
-from sequitur.pipeline.python_docs import write_python_docs
-from sequitur.text_core.strings import Strings
-from sequitur.text_core.tokens import token_table
+from sequitur.corpora.python_docs import write_python_docs
+from sequitur.text_core.units.strings import Strings
+from sequitur.text_core.units.tokens import token_table
 
 MOST_CHARACTERS = 3_000
 

@@ -1,0 +1,1 @@
+"""The commands of `sequitur`; main.py puts them together."""

@@ -1,0 +1,190 @@
+"""Commands that make a run, follow it, and try what could be changed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sequitur.command_line.common import AsJson, ConfigPath, Overrides, RunPath, console, fail, print_json
+from sequitur.pipeline import config as configuration
+from sequitur.pipeline.config_text import starter_yaml
+
+PLOT = "compare.html"
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("sequitur.yaml"),
+) -> None:
+    """Write a commented configuration with every default."""
+    if path.exists():
+        fail(f"{path}: exists already; delete it or give another name")
+    try:
+        path.write_text(starter_yaml(), encoding="utf-8")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}; choose another place")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"wrote {path}; set ingest.inputs and output, then: sequitur run {path}", markup=False
+    )
+
+
+def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B006 - typer reads it, nobody writes it
+    """Print the configuration, resolved."""
+    sys.stdout.write(configuration.load(path, overrides).to_yaml())
+
+
+def run(
+    path: ConfigPath,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes; the number of processor cores if not given.")
+    ] = None,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin with this stage.")] = None,
+    last: Annotated[str | None, typer.Option("--until", metavar="STAGE", help="End with this stage.")] = None,
+    overrides: Overrides = [],  # noqa: B006
+) -> None:
+    """Run the job, or bring it up to date: what is done is skipped, what was interrupted goes on."""
+    if only and (first or last):
+        fail("--only goes without --from and --until", code=2)
+    settings = configuration.load(path, overrides)
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.beam import Runner
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
+
+    progress = Progress()
+    job = Run(settings, Runner(workers or os.cpu_count() or 1), progress)
+    try:
+        run_directory.execute(beam_job.RECIPE, job, only or first, only or last)
+    except KeyboardInterrupt:
+        fail("interrupted; the same command goes on from here", code=130)
+    report = job.artifact("report")
+    if (only or last) in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
+        from sequitur.inspection.summary_view import render
+
+        progress.console.print(render(report.read_json("metrics.json")))
+        progress.say(f"report     {report.path('index.html')}")
+    if any(job.artifact("shards").exists(name) for name in ("manifest.json", "families.json")):
+        progress.say(f"shards     {job.artifact('shards').path()}")
+
+
+def status(path: RunPath) -> None:
+    """Show the stages of a run: done, stale, running, interrupted, damaged or absent; rows, bytes, time."""
+    from sequitur import beam_job
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.stage import Run, human
+    from sequitur.pipeline.storage import Directory
+
+    job = Run(run_directory.read_config(Directory(path)))
+    table = Table(box=None)
+    table.add_column("stage")
+    table.add_column("artifact")
+    table.add_column("state")
+    for name in ("parts", "rows", "bytes", "seconds"):
+        table.add_column(name, justify="right")
+    for one in run_directory.status(beam_job.RECIPE, job):
+        seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
+        table.add_row(one.name, one.artifact, one.state, f"{one.parts:,}", f"{one.rows:,}", human(one.bytes), seconds)
+    console(100).print(table)
+
+
+def compare(
+    path: RunPath,
+    orders: Annotated[
+        str, typer.Option(metavar="NAME,…", help="Orders, as in `order.strategy`, with commas between.")
+    ] = "contexts,path,iclm,random",
+    policy: Annotated[
+        str | None,
+        typer.Option(help="How contexts are cut: whole, stream, best_fit, buckets; as in the run if not given."),
+    ] = None,
+    context_length: Annotated[int | None, typer.Option(help="Tokens in a context; as in the run if not given.")] = None,
+    gain_contexts: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Contexts sampled for in-context gain; if not given 300, or fewer where they are long."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; write no plot.")] = False,
+) -> None:
+    """Measure several orders of a run side by side, before packing any; shard families are left aside."""
+    from sequitur.inspection.compare import compare as measured_orders
+    from sequitur.inspection.compare_view import render
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.stage import Run
+    from sequitur.pipeline.storage import Directory
+    from sequitur.shards.views.text import harmless_all
+    from sequitur.stages.report.page.comparison import page
+    from sequitur.stages.report.page.page import COMPARISON, INDEX, PAGE
+    from sequitur.stages.report.page.page import render as render_page
+
+    settings = run_directory.read_config(Directory(path))
+    other = {"pack.policy": policy, "pack.context_length": context_length}
+    changes = [f"{key}={value}" for key, value in other.items() if value is not None]
+    progress = Progress()
+    job = Run(configuration.overridden(settings, changes), progress=progress)
+    names = [name for name in map(str.strip, orders.split(",")) if name]
+    if not names:
+        fail("--orders: name at least one order, as in --orders iclm,random", code=2)
+    try:
+        with progress.stage("compare"):
+            comparison = measured_orders(job, names, gain_contexts)
+    except KeyboardInterrupt:
+        fail("interrupted; nothing was changed", code=130)
+    if as_json:
+        print_json(comparison)
+        return
+    console().print(render(comparison))
+    report, shown = job.artifact("report"), harmless_all(comparison)
+    report.write_bytes(PLOT, page(shown).encode())
+    report.write_json(COMPARISON, shown)
+    progress.say(f"plot       {report.path(PLOT)}")
+    if report.exists(PAGE):  # the report, now with these orders in it
+        report.write_bytes(INDEX, render_page(report.read_json(PAGE), shown).encode())
+        progress.say(f"report     {report.path(INDEX)}")
+
+
+def try_rules(
+    path: RunPath,
+    overrides: Overrides = [],  # noqa: B006
+    examples: Annotated[int, typer.Option(min=0, help="Documents to show of each reason.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Show what other rules and thresholds would drop, from the stored signals: nothing is run or changed."""
+    from sequitur.inspection.rules_trial import try_rules as trial_of
+    from sequitur.inspection.rules_trial_view import render
+    from sequitur.pipeline import run_directory
+    from sequitur.pipeline.stage import Run
+    from sequitur.pipeline.storage import Directory
+
+    job = Run(run_directory.read_config(Directory(path)))
+    other = configuration.overridden(job.config, overrides)
+    for section in ("ingest", "refine", "annotate"):
+        if getattr(other, section) != getattr(job.config, section):
+            fail(f"--set {section}.…: changes the signals themselves; run the job with it")
+    trial = trial_of(job, other, examples)
+    if as_json:
+        print_json(trial)
+        return
+    console().print(render(trial))
+
+
+def python_docs(
+    path: Annotated[Path, typer.Argument(help="File to write: .jsonl, .jsonl.gz or .jsonl.zst.", show_default=False)],
+    max_documents: Annotated[int | None, typer.Option(min=1, help="Take a part of about so many documents.")] = None,
+) -> None:
+    """Gather the documentation of the installed Python packages: docstrings, READMEs, licences."""
+    from sequitur.corpora.python_docs import write_python_docs
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        count = write_python_docs(path, max_documents)
+    except OSError as error:
+        fail(f"{path}: {error.strerror or error}; choose another place")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"wrote {count:,} documents to {path}", markup=False)

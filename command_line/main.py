@@ -1,0 +1,60 @@
+"""The command line. A user's mistake prints one line and ends with a code that is not 0; Ctrl-C can be resumed from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import typer
+
+from sequitur.command_line import checks, exports, jobs, lineage, views
+from sequitur.pipeline.errors import SequiturError
+
+app = typer.Typer(
+    name="sequitur",
+    help="Raw documents to in-context pretraining shards.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+corpus = typer.Typer(help="Corpora that can be made on this machine.", no_args_is_help=True, rich_markup_mode=None)
+rules = typer.Typer(help="Rules by which documents are dropped.", no_args_is_help=True, rich_markup_mode=None)
+
+app.command()(jobs.init)
+app.command("config")(jobs.show_config)
+app.command()(jobs.run)
+app.command()(jobs.status)
+app.command()(jobs.compare)
+app.add_typer(rules, name="rules")
+rules.command("try")(jobs.try_rules)
+app.command()(checks.verify)
+app.command()(views.show)
+app.command()(views.stats)
+app.command()(views.why)
+app.command()(views.trace)
+app.command()(exports.export)
+app.command()(lineage.remove)
+app.command()(lineage.find)
+app.command()(lineage.locate)
+app.add_typer(corpus, name="corpus")
+corpus.command("python-docs")(jobs.python_docs)
+
+
+def main() -> None:
+    """Entry point of the `sequitur` command."""
+    logging.basicConfig(level=logging.CRITICAL)  # before Beam is imported, which logs as it loads
+    code: int | str | None = 0
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code
+    except SequiturError as error:
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code:
+        # Beam leaves threads behind that wait for workers which are gone.
+        os._exit(code if isinstance(code, int) else 1)

@@ -1,0 +1,85 @@
+"""Several orders of one run measured side by side, without packing them or writing shards: `sequitur compare`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from sequitur.graph_sort import metrics, orders
+from sequitur.graph_sort.documents import Documents, MissingField
+from sequitur.pipeline.stage import Run
+from sequitur.stages.order.documents import RunDocuments, checked_strategy
+from sequitur.stages.report import order_metrics
+from sequitur.stages.report.order_metrics import Yardstick
+
+BASELINE = "random"
+
+
+def compare(run: Run, names: Sequence[str], gain_contexts: int | None = None) -> Mapping[str, Any]:
+    """The metrics of some orders of a run's documents, all as one split, cut by the run's policy and context length.
+
+    Args:
+        run: finished up to `neighbors` and `tokens`; its configuration says how orders are cut. Shard families are left
+            aside: every order is of all documents.
+        names: of orders, as in `order.strategy`.
+        gain_contexts: how many contexts are sampled for in-context gain; None as in the report.
+
+    Returns:
+        `documents`, `context_length`, `policy`, `bound` (of the graph) and `orders`: by name the metrics of
+        `order_metrics.measure` with `excess_gain`, `path_weight_share` and `paths`; or `error`, why there is no such
+        order of this corpus.
+
+    Raises:
+        ConfigError: a name is no order's.
+        MissingArtifact: the run is not finished so far.
+
+    Cost: the graph and the vectors, and of each order its own, and compressing the text of some hundred contexts.
+    """
+    names = list(dict.fromkeys(map(checked_strategy, names)))
+    for artifact in (run.text, "selection", "tokens", "vectors", "neighbors"):
+        run.manifest(artifact)
+    by, documents = order_metrics.yardstick(run), RunDocuments(run)
+    measured = {name: measure_named(run, name, documents, documents.ordinals, by, gain_contexts) for name in names}
+    baseline = measured.get(BASELINE) or measure_named(run, BASELINE, documents, documents.ordinals, by, gain_contexts)
+    for name, found in measured.items():
+        if name == BASELINE:
+            found |= {"excess_gain": 0.0, "excess_gain_error": 0.0}
+        elif "error" not in found:
+            found |= order_metrics.excess_gain(found, baseline)
+    return {
+        "documents": len(documents.ordinals),
+        "context_length": run.config.pack.context_length,
+        "policy": run.config.pack.policy,
+        "bound": metrics.bound(documents.graph),
+        "orders": measured,
+    }
+
+
+def measure_named(
+    run: Run,
+    name: str,
+    documents: Documents,
+    ordinals: np.ndarray,
+    by: Yardstick,
+    gain_contexts: int | None = None,
+) -> dict[str, Any]:
+    """The metrics of one order of `documents`, which are `ordinals` (int64 [n]) of the run; `error` where it has none.
+
+    The order is that which the run would have, were its families left aside: of the same seed.
+    """
+    run.progress.step(f"{name}: ordering")
+    try:
+        order = orders.find(name)(documents, run.seed("order", name))
+    except MissingField as error:
+        return {"error": " ".join(str(error).split())}
+    run.progress.step(f"{name}: measuring")
+    found: dict[str, Any] = order_metrics.measure(
+        run, order_metrics.cut(run, order, ordinals, by.lengths), by, gain_contexts
+    )
+    weight = order_metrics.path_weight(documents.graph, ordinals, order.permutation, by)
+    return found | {
+        "path_weight_share": weight["path_weight_share"],
+        "paths": int(order.path[-1]) + 1 if len(order.path) else 0,
+    }

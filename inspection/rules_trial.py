@@ -1,0 +1,114 @@
+"""What other rules would drop, told from the stored signals without running anything: `sequitur rules try`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.stage import Run
+from sequitur.stages.shared import quality_rules
+from sequitur.stages.shared.quality_rules import Judge
+
+SNIPPET = 300  # characters
+Chosen = dict[str, list[tuple[int, int]]]  # by reason, the part and row of some documents
+
+
+def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
+    """Compares the rules of a run with those of another configuration, document by document, duplicates left aside.
+
+    Args:
+        run: with finished `documents` and `signals`.
+        other: a configuration with the same `annotate`; only its `select` counts.
+        examples: documents to show of each reason that drops others than before.
+
+    Returns:
+        `documents`; `reasons`: by reason {now, then}: documents dropped for it; `sources`: by source {documents, now,
+        then}: documents dropped in all; `dropped` and `regained`: examples, each with `reason`, `doc_id`, `record_id`,
+        `source`, the rule's `signal` and its `value`, and the beginning of the `text`.
+
+    Cost: one pass over the columns of `signals` that the rules look at; the text of the examples alone.
+    """
+    quality_rules.check_limits(other)
+    now, then = quality_rules.judge(run.config.select), quality_rules.judge(other.select)
+    reasons = list(dict.fromkeys([*now.reasons, *then.reasons]))
+    counts: dict[str, Counter[str]] = {"now": Counter(), "then": Counter()}
+    sources: dict[str, Counter[str]] = {}
+    chosen: dict[str, Chosen] = {"dropped": {}, "regained": {}}
+    columns = sorted({*now.columns, *then.columns})
+    manifests = {name: run.manifest(name) for name in ("signals", "documents", run.text)}
+    for part in range(len(manifests["signals"].parts)):
+        signals = _read(run, manifests["signals"], part, columns)
+        documents = _read(run, manifests["documents"], part, ["source", "url"])
+        verdicts = {"now": now.verdicts(signals, documents.column("url"))}
+        verdicts["then"] = then.verdicts(signals, documents.column("url"))
+        names = {"now": _named(now, verdicts["now"]), "then": _named(then, verdicts["then"])}
+        for side, found in names.items():
+            counts[side].update(found[verdicts[side] >= 0].tolist())
+        of = pc.cast(documents.column("source"), pa.string()).to_numpy(zero_copy_only=False)
+        for source in np.unique(of).tolist():
+            mine = of == source
+            sources.setdefault(source, Counter()).update(
+                documents=int(mine.sum()), **{side: int((found[mine] >= 0).sum()) for side, found in verdicts.items()}
+            )
+        kept = {side: found < 0 for side, found in verdicts.items()}
+        _choose(chosen["dropped"], names["then"], kept["now"] & ~kept["then"], part, examples)
+        _choose(chosen["regained"], names["now"], kept["then"] & ~kept["now"], part, examples)
+    return {
+        "documents": manifests["documents"].rows,
+        "reasons": {
+            name: {"now": counts["now"][name], "then": counts["then"][name]}
+            for name in reasons
+            if counts["now"][name] or counts["then"][name]
+        },
+        "sources": {source: dict(sources[source]) for source in sorted(sources)},
+        "dropped": _described(run, manifests, then, chosen["dropped"]),
+        "regained": _described(run, manifests, now, chosen["regained"]),
+    }
+
+
+def _named(judge: Judge, verdicts: np.ndarray) -> np.ndarray:
+    return np.array([*judge.reasons, ""], dtype=object)[verdicts]
+
+
+def _read(run: Run, manifest: Manifest, part: int, columns: Sequence[str]) -> pa.RecordBatch:
+    return artifacts.map_part(run.artifact(manifest.artifact), manifest.parts[part], columns)
+
+
+def _choose(chosen: Chosen, names: np.ndarray, rows: np.ndarray, part: int, examples: int) -> None:
+    """Takes the first documents of each reason, part by part, until there are enough."""
+    for row in np.flatnonzero(rows).tolist():
+        found = chosen.setdefault(names[row], [])
+        if len(found) < examples:
+            found.append((part, row))
+
+
+def _described(run: Run, manifests: Mapping[str, Manifest], judge: Judge, chosen: Chosen) -> list[Mapping[str, Any]]:
+    signal_of = {rule.name: rule.signal for rule in judge.rules}
+    columns = ["doc_id", "record_id", "source", "url"]
+    found: list[Mapping[str, Any]] = []
+    for reason in sorted(chosen):
+        for part, row in chosen[reason]:
+            document = _read(run, manifests["documents"], part, columns).slice(row, 1).to_pylist()[0]
+            text = _read(run, manifests[run.text], part, ["text"]).column("text")[row].as_py()
+            value = None
+            if reason in signal_of:
+                value = _read(run, manifests["signals"], part, [signal_of[reason]]).column(0)[row].as_py()
+            found.append(
+                {
+                    "reason": reason,
+                    **document,
+                    "doc_id": document["doc_id"].hex(),
+                    "signal": signal_of.get(reason),
+                    "value": value,
+                    "text": text[:SNIPPET],
+                }
+            )
+    return found

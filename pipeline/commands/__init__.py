@@ -1,1 +1,0 @@
-"""The commands of `sequitur`; pipeline/cli.py puts them together."""

@@ -1,0 +1,3 @@
+"""Text to `signals`."""
+
+from sequitur.stages.annotate.stage import STAGE as STAGE

@@ -1,0 +1,146 @@
+"""annotate: text → `signals`, row by row: the numbers that every later decision about a document goes by.
+
+    input    the text of a part
+    output   word, line and repetition statistics, the language, scores of models, a content hash, and a MinHash
+             signature, in the same order
+    dropped  nothing
+    cost     one pass over the text on one core per worker; memory about twenty times a part's text
+
+Thresholds are applied to what is stored here, so a new rule costs seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Annotate
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
+from sequitur.pipeline.storage import read_list
+from sequitur.stages.annotate import model_signals
+from sequitur.text_core.duplicates.content_hash import content_hashes
+from sequitur.text_core.duplicates.minhash import SIGNATURE_VERSION, signatures
+from sequitur.text_core.signals import listed_words
+from sequitur.text_core.signals.all_signals import all_signals, signal_names
+from sequitur.text_core.signals.language import languages
+from sequitur.text_core.signals.listed_words import ListedWords
+from sequitur.text_core.signals.stop_words import StopWords, language_places, stop_words
+from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.tokens import token_table
+from sequitur.text_core.units.words import word_table
+
+# Not the run's seed: signatures of different runs are compared with each other.
+MINHASH_SEED = 1
+# A document in a language that is less certain than this is judged by the stop words of English, the default.
+MIN_LANGUAGE_SCORE = np.float32(0.5)
+OTHERS = ("listed_word_share", "language", "language_score", "content_hash", "minhash")
+LANGUAGE_BYTES = 200 * 2**20  # of the model that tells languages, measured
+BYTES_PER_SECOND = 10e6  # all signals on one core, measured
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(Rows)
+class ComputeSignals(beam.DoFn):
+    """The text of a part → its signals."""
+
+    def __init__(self, settings: Annotate, device: str) -> None:
+        self._settings = settings
+        self._device = device
+
+    def setup(self) -> None:
+        self._stops = stop_words(self._settings.stop_words)
+        self._listed = _word_list(self._settings)
+        self._models = model_signals.load(self._settings.models, self._device)
+
+    def process(self, rows: Rows) -> Iterator[Rows]:
+        name, documents = rows
+        text = documents.column("text")
+        columns = signals(text, self._settings, self._stops, self._listed)
+        columns |= model_signals.columns(self._models, self._settings.models, text)
+        yield name, pa.record_batch(columns)
+
+
+def signals(
+    text: pa.LargeStringArray, settings: Annotate, stops: StopWords, listed: ListedWords | None
+) -> dict[str, pa.Array]:
+    """All signals of some texts but those of models, one row each."""
+    strings = from_arrow(text)
+    tokens, words = token_table(strings), word_table(strings)
+    language, score = languages(text)
+    places = language_places(stops, language.dictionary.to_pylist())[language.indices.to_numpy()]
+    places[score < MIN_LANGUAGE_SCORE] = 0
+    values = all_signals(strings, tokens, words, stops, places)
+    if listed is not None:
+        values |= listed_words.listed_word_signals(words, listed)
+    columns = {name: pa.array(column) for name, column in values.items()}
+    columns |= {"language": language, "language_score": pa.array(score)}
+    hashes = pa.py_buffer(np.ascontiguousarray(content_hashes(strings)))
+    columns["content_hash"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(text), [None, hashes])
+    minhash = signatures(words, settings.shingle_words, settings.permutations, MINHASH_SEED)
+    columns["minhash"] = pa.FixedSizeListArray.from_arrays(pa.array(minhash.reshape(-1)), settings.permutations)
+    return columns
+
+
+def _word_list(settings: Annotate) -> ListedWords | None:
+    """
+    Raises:
+        ConfigError: the list cannot be read, or holds no word.
+    """
+    if settings.word_list is None:
+        return None
+    listed = listed_words.read_list(read_list(settings.word_list, "annotate.word_list"))
+    if not listed.entries:
+        raise ConfigError(f"{settings.word_list}: holds no word; give annotate.word_list a file with one a line")
+    return listed
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    settings = run.config.annotate
+    for name in settings.models:
+        if name in {*signal_names(), *OTHERS}:
+            raise ConfigError(f"annotate.models.{name}: there is a signal {name} already; choose another name")
+    try:
+        stop_words(settings.stop_words)
+    except ValueError as error:
+        raise ConfigError(f"annotate.stop_words: {error}; correct the list") from error
+    lines = None if settings.word_list is None else read_list(settings.word_list, "annotate.word_list")
+    return {
+        **settings.model_dump(mode="json", exclude={"models", "word_list"}),
+        "word_list": None if lines is None else artifacts.digest("\n".join(lines).encode()),
+        "models": model_signals.parameters(settings.models),
+    }
+
+
+def estimate(run: Run) -> Estimate:
+    documents = run.manifest(run.text)
+    settings = run.config.annotate
+    # Tokens: 34 bytes for one of about four; words 24; shingles as many again; text, its normalised copies.
+    each = 24 * int(run.config.ingest.part_bytes) + (4 * settings.permutations + 2048) * 32768
+    each += LANGUAGE_BYTES + model_signals.memory_bytes(settings.models)
+    return Estimate(memory=0, disk=documents.rows * (4 * settings.permutations + 512), each_worker=each)
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    seconds = run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND
+    run.map_parts(
+        {run.text: ["text"]},
+        ComputeSignals(run.config.annotate, run.config.embed.device),
+        "signals",
+        step="annotate: signals",
+        seconds=seconds,
+    )
+    return {"signature_version": SIGNATURE_VERSION}
+
+
+def verify(run: Run) -> Iterable[str]:
+    yield from aligned(run, "signals")
+
+
+STAGE = Stage("annotate", "signals", 3, (TEXT,), parameters, estimate, work, verify)

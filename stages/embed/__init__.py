@@ -1,0 +1,3 @@
+"""Text to `vectors`."""
+
+from sequitur.stages.embed.stage import STAGE as STAGE

@@ -1,0 +1,116 @@
+"""The words' share in the vectors: counted over a sample, stored beside the vectors, mixed with a model's vectors.
+
+    joint = [√(1 − w) · model vector, √w · lexical vector], so that
+    cosine of two joint vectors = (1 − w) · the model's cosine + w · the lexical cosine
+
+Where one of the two is zero the joint vector is the other alone, at unit length.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import CorruptPart, SequiturError
+from sequitur.pipeline.sections import Embed
+from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns.stored_vectors import unit
+from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.vectors.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
+
+WEIGHTS = "_term_weights.npy"  # float32 [BUCKETS]
+SAMPLE_BYTES = 64 * 2**20
+BLOCK = 4096  # documents whose lexical vectors are float32 at a time
+
+
+def parameters(run: Run) -> dict[str, object]:
+    """The settings on which the words' share depends; none where it is zero."""
+    settings = run.config.embed
+    if not settings.lexical_weight:
+        return {}
+    named = ("lexical_weight", "lexical_dimensions", "sample_documents")
+    return {name: getattr(settings, name) for name in named} | {"seed": run.config.seed}
+
+
+def fit(run: Run, directory: Directory, sample: Callable[[], Sequence[str]]) -> None:
+    """Stores the weights of terms by a seeded sample; an interrupted run goes on with those that are there."""
+    if directory.exists(WEIGHTS):
+        return
+    texts = sample()
+    run.progress.step("embed: counting words")
+    frequencies = document_frequencies(from_arrow(pa.array(texts, pa.large_string())))
+    with directory.writing(WEIGHTS) as file:
+        np.save(file, term_weights(frequencies, len(texts)), allow_pickle=False)
+
+
+def read_weights(directory: Directory) -> np.ndarray:
+    """float32 [BUCKETS], as `fit` stored them.
+
+    Raises:
+        CorruptPart: they are not what was stored.
+    """
+    try:
+        weights: np.ndarray = np.load(io.BytesIO(directory.read_bytes(WEIGHTS)), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise CorruptPart(f"{directory.path(WEIGHTS)}: damaged; delete {directory.path()} and run again") from error
+    return weights
+
+
+def statistics(run: Run, directory: Directory, dimensions: int) -> dict[str, object]:
+    """What the manifest says of the words' share in vectors of so many dimensions, the model's and the words'."""
+    settings = run.config.embed
+    if not settings.lexical_weight:
+        return {"model_dimensions": dimensions, "lexical_weight": 0.0}
+    return {
+        "model_dimensions": dimensions - settings.lexical_dimensions,
+        "lexical_weight": settings.lexical_weight,
+        "term_weights": artifacts.digest(read_weights(directory)),
+    }
+
+
+def estimate(run: Run) -> Estimate:
+    """What the words' share adds."""
+    settings = run.config.embed
+    if not settings.lexical_weight:
+        return Estimate(memory=0, disk=0)
+    text = run.manifest(run.text).statistics["text_bytes"]
+    dimensions = settings.lexical_dimensions
+    return Estimate(
+        # The sample as text twice, its words at 12 bytes a byte; the counts, the last document of each, the weights.
+        memory=14 * min(SAMPLE_BYTES, text) + 24 * BUCKETS,
+        disk=2 * dimensions * run.manifest("selection").statistics["kept"] + 4 * BUCKETS,
+        each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024),
+    )
+
+
+def problems(run: Run, directory: Directory) -> Iterator[str]:
+    """A line if the stored weights are not those by which the vectors were made."""
+    digest = run.manifest("vectors").statistics.get("term_weights")
+    if digest is None:
+        return
+    try:
+        if artifacts.digest(read_weights(directory)) == digest:
+            return
+    except SequiturError:
+        pass
+    yield f"{directory.path(WEIGHTS)}: not the weights that were counted; delete {directory.path()} and run again"
+
+
+def joint_vectors(own: np.ndarray, text: pa.LargeStringArray, weights: np.ndarray, settings: Embed) -> np.ndarray:
+    """float16 [n, d + D], unit or zero, from the model's own vectors, float32 [n, d], unit or zero, and the n texts.
+
+    Memory: the result, and float32 of BLOCK rows.
+    """
+    dimensions, share = own.shape[1], settings.lexical_weight
+    joint = np.empty((len(own), dimensions + settings.lexical_dimensions), dtype=np.float16)
+    for begin in range(0, len(own), BLOCK):
+        rows = slice(begin, begin + BLOCK)
+        lexical = lexical_vectors(from_arrow(text[rows]), weights, settings.lexical_dimensions)
+        scaled = [own[rows] * np.float32(np.sqrt(1 - share)), lexical * np.float32(np.sqrt(share))]
+        joint[rows] = unit(np.concatenate(scaled, axis=1))
+    return joint

@@ -1,0 +1,192 @@
+"""embed: kept text → `vectors`: each document as a unit vector.
+
+    input    `documents` and `selection`
+    output   one row per kept document, in ordinal order: a float16 vector of unit length; beside them the fitted model,
+             or what computes a given one
+    dropped  nothing; a document in which the model finds nothing to go by has the zero vector, and is counted;
+             so does one whose vector is not of finite numbers
+    cost     the model's: some ten thousand documents a second and core fitted, about a hundred with a small transformer
+
+The default model is fitted on this corpus and saved as a sentence-transformers directory. It is loaded as any other
+model is, by `SentenceTransformer(path or name)`.
+
+What computes a model, and in which numbers, is decided once for a run, and what is exported for it stored (see
+`stages/shared/models/encoders.py`): workers and a run that goes on later compute as the first did.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Embed
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.embed import lexical
+from sequitur.stages.embed.lexical import SAMPLE_BYTES
+from sequitur.stages.shared.columns.samples import sample_texts
+from sequitur.stages.shared.columns.stored_vectors import unit
+from sequitur.stages.shared.models import encoders
+from sequitur.stages.shared.models.encoders import FITTED, MODEL
+from sequitur.stages.shared.models.model_files import digests
+from sequitur.text_core.vectors import word_vectors
+
+FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
+NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite
+FITTED_PER_SECOND = 3000  # documents on one core, measured
+MODEL_PER_SECOND = 30  # documents through a small transformer on one core, measured
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(Rows)
+class EmbedText(beam.DoFn):
+    """Text, `kept` and `ordinal` of a part → the vectors of its kept documents."""
+
+    def __init__(self, settings: Embed, directory: Directory) -> None:
+        self._settings, self._directory = settings, directory
+
+    def setup(self) -> None:
+        self._scratch = tempfile.TemporaryDirectory()
+        self._encoder = encoders.load_stored(self._settings, self._directory, Path(self._scratch.name))
+        self._term_weights = lexical.read_weights(self._directory) if self._settings.lexical_weight else None
+
+    def teardown(self) -> None:
+        self._scratch.cleanup()
+
+    def process(self, rows: Rows) -> Iterator[Rows]:
+        name, batch = rows
+        batch = batch.filter(batch.column("kept"))
+        vectors = self._encoder.encode(batch.column("text").to_pylist())
+        if not_finite := int((~np.isfinite(vectors).all(axis=1)).sum()):
+            (self._directory / NOT_FINITE).write_json(f"{name}.json", not_finite)
+        vectors = unit(vectors)
+        if self._term_weights is not None:
+            vectors = lexical.joint_vectors(vectors, batch.column("text"), self._term_weights, self._settings)
+        dimensions = vectors.shape[1]
+        column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimensions)
+        yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.vectors(dimensions))
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    settings, directory = run.config.embed, run.artifact("vectors")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    sample = cache(lambda: sample_texts(run, "embed", SAMPLE_BYTES, settings.sample_documents))
+    if not directory.exists(FILES):
+        if settings.model == FITTED:
+            _fit(run, directory, sample())
+        else:
+            _prepare(run, directory)
+    if settings.lexical_weight:
+        lexical.fit(run, directory, sample)
+    del sample  # and with it the texts
+    kept = run.manifest("selection").statistics["kept"]
+    seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
+    columns = {run.text: ["text"], "selection": ["kept", "ordinal"]}
+    encode = EmbedText(settings, directory)
+    run.map_parts(columns, encode, "vectors", step="embed: encoding", seconds=seconds, documents=kept)
+    empty, dimensions = 0, 0
+    for part in artifacts.written_parts(directory):
+        rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
+        if dimensions not in (0, rows.shape[1]):
+            raise ModelError(
+                f"{directory.path(part.name)}: has vectors of {rows.shape[1]} dimensions, the parts before it of "
+                f"{dimensions}: the model has changed; delete {directory.path()} and run again"
+            )
+        empty += int((~rows.any(axis=1)).sum())
+        dimensions = rows.shape[1]
+    notes = directory / NOT_FINITE
+    not_finite = sum(int(notes.read_json(name)) for name in notes.names())
+    if 0 < kept == not_finite:
+        raise ModelError(
+            f"embed.model {settings.model}: no vector is of finite numbers; delete {directory.path()}, and set "
+            "embed.precision float32 or name another model"
+        )
+    counted = {"dimensions": dimensions, "without_vector": empty, "not_finite": not_finite}
+    return {**counted, **_choice(settings, directory), **lexical.statistics(run, directory, dimensions)}
+
+
+def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
+    """What computed the model: `backend` and `precision`."""
+    if settings.model == FITTED:
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        return encoders.read_choice(directory.local_copy(MODEL, Path(scratch)))._asdict()
+
+
+def _fit(run: Run, directory: Directory, texts: Sequence[str]) -> None:
+    run.progress.step("embed: fitting")
+    try:
+        vectors = word_vectors.fit_word_vectors(texts, seed=run.seed("embed") % 2**32)
+    except word_vectors.NoWordsError as error:
+        raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
+    with tempfile.TemporaryDirectory() as scratch:
+        word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
+        _store(Path(scratch) / MODEL, directory)
+
+
+def _prepare(run: Run, directory: Directory) -> None:
+    run.progress.step("embed: preparing the model")
+    with tempfile.TemporaryDirectory() as scratch:
+        (Path(scratch) / MODEL).mkdir()
+        encoders.prepare(run.config.embed, Path(scratch) / MODEL)
+        _store(Path(scratch) / MODEL, directory)
+
+
+def _store(model: Path, directory: Directory) -> None:
+    directory.put_directory(model, MODEL)
+    directory.write_json(FILES, digests(model))
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    settings = run.config.embed
+    if settings.model == FITTED:
+        fitted = {"model": FITTED, "sample_documents": settings.sample_documents, "seed": run.config.seed}
+        return fitted | lexical.parameters(run)
+    named = ("model", "max_characters", "backend", "precision", "long_documents")
+    chosen = {name: getattr(settings, name) for name in named} | lexical.parameters(run)
+    path = Path(settings.model)
+    if path.is_dir():
+        chosen |= {"model": path.name, "files": digests(path)}
+    elif path.is_absolute() or settings.model.startswith("."):
+        raise ModelError(f"{path}: no such directory; correct embed.model")
+    return chosen
+
+
+def estimate(run: Run) -> Estimate:
+    selection, text = run.manifest("selection"), run.manifest(run.text)
+    # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
+    share = lexical.estimate(run)
+    disk = 2 * 1024 * selection.statistics["kept"] + share.disk
+    fitting = share.memory
+    if run.config.embed.model == FITTED:
+        sampled = min(selection.statistics["kept"], run.config.embed.sample_documents)
+        characters = min(SAMPLE_BYTES, text.statistics["text_bytes"])
+        fitting = max(fitting, characters + word_vectors.fit_memory_bytes(sampled, characters))
+    each_worker = 12 * int(run.config.ingest.part_bytes) + 2**30 + share.each_worker
+    return Estimate(memory=fitting, disk=disk, each_worker=each_worker)
+
+
+def verify(run: Run) -> Iterable[str]:
+    dimensions = run.manifest("vectors").statistics["dimensions"]
+    yield from artifacts.schema_problems(run.artifact("vectors"), schemas.vectors(dimensions))
+    yield from every_ordinal(run, "vectors")
+    directory = run.artifact("vectors")
+    yield from lexical.problems(run, directory)
+    if directory.exists(FILES):
+        with tempfile.TemporaryDirectory() as scratch:
+            if directory.read_json(FILES) != digests(directory.local_copy(MODEL, Path(scratch))):
+                yield f"{directory.path(MODEL)}: not the model that was stored; delete {directory.path()} and run again"
+
+
+STAGE = Stage("embed", "vectors", 1, (TEXT, "selection"), parameters, estimate, work, verify)

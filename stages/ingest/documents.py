@@ -1,0 +1,224 @@
+"""From records to the rows of `documents` and `rejects`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import apache_beam as beam
+import pyarrow as pa
+import xxhash
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.ingest.splits import Split
+from sequitur.stages.shared.sources import record_files
+from sequitur.stages.shared.sources.extraction import Extraction
+from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.web_records import Page, html_page, warc_records
+
+PART_ROWS = 32768
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+FIRST_TIME, LAST_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 … 9999, in microseconds
+
+
+@dataclass
+class _Part:
+    """The rows of a part while it grows."""
+
+    documents: list[tuple[Any, ...]] = field(default_factory=list)
+    rejects: list[tuple[Any, ...]] = field(default_factory=list)
+    bytes: int = 0  # of text and metadata
+    skipped: int = 0  # records of a WARC file that are no pages
+
+    def is_full(self, part_bytes: int) -> bool:
+        return self.bytes >= part_bytes or max(len(self.documents), len(self.rejects)) >= PART_ROWS
+
+    def batch(self, schema: pa.Schema, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+        arrays = [_array([row[index] for row in rows], kind.type) for index, kind in enumerate(schema)]
+        return pa.record_batch(arrays, schema=schema)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_dictionary(kind):
+        encoded = pa.array(values, pa.string()).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(encoded.indices, encoded.dictionary).cast(kind)
+    return pa.array(values, kind)
+
+
+class ReadSplit(beam.DoFn):
+    """A split → the parts of `documents`; writes the parts of `rejects` beside them.
+
+    The rejects of a part are written before the part itself, so that a part never stands without them. Each part's
+    metadata says at which record of the split the next one begins, and whether it is the split's last.
+    """
+
+    def __init__(self, name: str, settings: Ingest, rejects: Directory) -> None:
+        self._name = name
+        self._settings = settings
+        self._rejects = rejects
+        self._limits = Limits(int(settings.max_record_bytes), int(settings.max_decompressed_bytes))
+
+    def process(self, text: str) -> Iterator[Rows]:
+        split, settings = Split.from_json(text), self._settings
+        part, piece = _Part(), split.resume_piece
+        with Extraction(settings.extraction_seconds, self._limits.record, settings.text_field) as extraction:
+            for position, (file, row, record) in enumerate(self._records(split)):
+                if position < split.resume_at:
+                    continue
+                if part.is_full(settings.part_bytes):
+                    yield self._finish(split, piece, part, next_record=position, last=False)
+                    part, piece = _Part(), piece + 1
+                if record is None:
+                    part.skipped += 1
+                else:
+                    self._add(part, extraction.record(record) if isinstance(record, Page) else record, split, file, row)
+        yield self._finish(split, piece, part, next_record=-1, last=True)
+
+    def _add(self, part: _Part, record: Mapping[str, Any] | Bad, split: Split, file: str, row: int) -> None:
+        source = split.source
+        document: tuple[Any, ...] | Bad
+        if not isinstance(record, Bad):
+            source = _text_or(record.get(self._settings.source_field), source)
+            document = self._document(record, source, file, row)
+        else:
+            document = record
+        if isinstance(document, Bad):
+            part.rejects.append((_utf8(source), file, row, document.reason, _utf8(document.detail)))
+        else:
+            part.documents.append(document)
+            part.bytes += len(document[2].encode()) + len(document[-1].encode())
+
+    def _finish(self, split: Split, piece: int, part: _Part, *, next_record: int, last: bool) -> Rows:
+        name = split.part_name(piece)
+        if part.rejects:
+            batch = part.batch(schemas.REJECTS, part.rejects)
+            artifacts.write_part(self._rejects, name, batch, compress=True)
+        batch = part.batch(schemas.DOCUMENTS, part.documents)
+        text_bytes = batch.column("text").get_total_buffer_size()
+        about = {"next_record": next_record, "last": int(last), "text_bytes": text_bytes, "skipped": part.skipped}
+        return name, batch.replace_schema_metadata({key: str(value) for key, value in about.items()})
+
+    def _records(self, split: Split) -> Iterator[tuple[str, int, Page | Mapping[str, Any] | Bad | None]]:
+        if split.kind == "text":
+            for path in split.files:
+                yield path, 0, record_files.text_record(path, self._limits, self._settings.text_field)
+            return
+        if split.kind == "html":
+            for path in split.files:
+                yield path, 0, html_page(path, self._limits)
+            return
+        path = split.files[0]
+        records: Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]
+        if split.kind == "warc":
+            records = warc_records(path, self._limits, self._settings)
+        elif split.kind == "parquet":
+            records = record_files.parquet_records(path, range(split.start, split.end), split.first_row, self._limits)
+        elif split.kind == "arrow":
+            records = record_files.arrow_records(path, self._limits)
+        else:
+            records = self._line_records(split, path)
+        for row, record in records:
+            yield path, row, record
+
+    def _line_records(self, split: Split, path: str) -> record_files.Records:
+        read = record_files.jsonl_records if split.kind == "jsonl" else record_files.csv_records
+        with record_files.reading(path, self._limits) as file:
+            if split.start > 0:
+                file.seek(split.start - 1)
+                while (rest := file.readline(2**16)) and not rest.endswith(b"\n"):
+                    continue
+            if split.end >= 0:
+                file = _Stretch(file, split.end)  # type: ignore[assignment]
+            for row, record in read(file, self._limits):
+                yield split.first_row + row, record
+
+    def _document(self, record: Mapping[str, Any], source: str, file: str, row: int) -> tuple[Any, ...] | Bad:
+        settings = self._settings
+        text = record.get(settings.text_field)
+        if not isinstance(text, str):
+            what = "no field" if settings.text_field not in record else f"{type(text).__name__} in field"
+            return Bad("no_text", f"{what} {settings.text_field!r}; fields: {', '.join(map(str, record))}"[:500])
+        if not text.strip():
+            return Bad("no_text", f"field {settings.text_field!r} is empty")
+        record_id = _text_or(record.get(settings.id_field), "")
+        try:
+            if len(text) > self._limits.record // 4 and len(text.encode()) > self._limits.record:
+                return Bad("too_large", f"more than {self._limits.record:,} bytes of text")
+            name = ["id", record_id] if record_id else ["row", file, str(row)]
+            doc_id = xxhash.xxh3_128_digest("\0".join([self._name, *name]).encode())
+            timestamp = microseconds(record.get(settings.timestamp_field))
+            url = _text_or(record.get(settings.url_field), "") or None
+            mapped = (settings.id_field, settings.source_field, settings.url_field)
+            rest = {key: value for key, value in record.items() if key not in mapped or isinstance(value, dict | list)}
+            rest.pop(settings.text_field, None)
+            if timestamp is not None:
+                rest.pop(settings.timestamp_field, None)
+            metadata = _json(rest)
+            document = (doc_id, record_id or None, text, source, url, timestamp, file, row, metadata)
+            for value in document:
+                if isinstance(value, str):
+                    value.encode()
+        except UnicodeEncodeError as error:
+            return Bad("bad_utf8", f"an unpaired surrogate at character {error.start}")
+        except (TypeError, RecursionError) as error:
+            return Bad("bad_json", str(error)[:200])
+        return document
+
+
+class _Stretch:
+    """A file that ends after the last line which begins before byte `end`."""
+
+    def __init__(self, file: Any, end: int) -> None:
+        self._file, self._end = file, end
+        self._within = False
+
+    def readline(self, size: int) -> bytes:
+        if not self._within and self._file.tell() >= self._end:
+            return b""
+        line: bytes = self._file.readline(size)
+        self._within = not line.endswith(b"\n")  # a long line is read in pieces; its end belongs to this stretch
+        return line
+
+
+def _text_or(value: object, default: str) -> str:
+    if isinstance(value, str):
+        return value or default
+    if isinstance(value, bool) or value is None:
+        return default
+    return str(value) if isinstance(value, int | float) and math.isfinite(value) else default
+
+
+def _json(fields: Mapping[str, Any]) -> str:
+    """Fields as JSON, what JSON has not as text, and NaN and infinities as null."""
+    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
+    if "NaN" in text or "Infinity" in text:  # also where these words are text: rare enough
+        clean = json.loads(text, parse_constant=lambda name: None)
+        text = json.dumps(clean, sort_keys=True, ensure_ascii=False)
+    return text
+
+
+def _utf8(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()
+
+
+def microseconds(value: object) -> int | None:
+    """A time as microseconds since 1970 in UTC; None where the value tells none."""
+    try:
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        if isinstance(value, datetime):
+            moment = value if value.tzinfo else value.replace(tzinfo=UTC)
+            return (moment - EPOCH) // timedelta(microseconds=1)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            microseconds = round(value * 1e6)
+            return microseconds if FIRST_TIME <= microseconds <= LAST_TIME else None
+    except (ValueError, OverflowError):
+        return None
+    return None

@@ -1,0 +1,145 @@
+"""Which files there are to read, and how they are divided among workers: by their sizes alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import PurePosixPath
+
+import fsspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.storage import expand
+from sequitur.stages.shared.sources import record_files
+
+DOCUMENT_FILES = ("text", "html")  # formats of which a file is one document
+
+
+@dataclass(frozen=True)
+class Split:
+    """Work for one worker: a stretch of one file, or several small files that are one document each.
+
+    `start` and `end` are bytes of a JSONL file, or row groups of a Parquet file; −1 stands for the whole file.
+    """
+
+    index: int
+    kind: str
+    files: tuple[str, ...]
+    source: str
+    start: int = -1
+    end: int = -1
+    first_row: int = 0
+    resume_piece: int = 0
+    resume_at: int = 0  # records of the split that earlier pieces hold
+
+    def part_name(self, piece: int) -> str:
+        return f"part-{self.index:05}-{piece:04}.arrow"
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Split:
+        content = json.loads(text)
+        return cls(**{**content, "files": tuple(content["files"])})
+
+
+def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
+    """The files to read as (path, format, source by default), in reading order, each once.
+
+    Raises:
+        InputError: an input names no file, or a file of which the format cannot be told.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for pattern in settings.inputs:
+        paths = expand(pattern)
+        if not paths:
+            raise InputError(f"{pattern}: no such file, or no file matches; correct ingest.inputs")
+        file_system, root = fsspec.core.url_to_fs(pattern)
+        in_directory = file_system.isdir(root)
+        for path in paths:
+            kind = settings.format if settings.format != "auto" else record_files.format_of(path)
+            if kind is None and in_directory:
+                kind = "text"  # a directory of files: what is not a record file is a document
+            if kind is None:
+                raise InputError(f"{path}: its name does not tell its format; set ingest.format")
+            source = PurePosixPath(pattern if in_directory and kind in DOCUMENT_FILES else path).name
+            if not _is_unicode(path):
+                raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
+            found.setdefault(path, (kind, _stem(source)))
+    return [(path, kind, source) for path, (kind, source) in found.items()]
+
+
+def _is_unicode(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _stem(name: str) -> str:
+    known = "|".join([*record_files.COMPRESSIONS, *record_files.FORMATS]).replace(".", r"\.")
+    return re.sub(rf"({known})+$", "", name, flags=re.IGNORECASE) or name
+
+
+def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Split]:
+    """Divides the input files into splits, by their sizes alone."""
+    splits: list[Split] = []
+
+    def add(kind: str, paths: tuple[str, ...], source: str, *stretch: int) -> None:
+        splits.append(Split(len(splits), kind, paths, source, *stretch))
+
+    batch: list[str] = []  # of files that are one document each
+    batch_bytes, batch_of = 0, ("", "")
+    for path, kind, source in files:
+        size = file_size(path)
+        if batch and ((kind, source) != batch_of or batch_bytes + size > settings.part_bytes):
+            add(batch_of[0], tuple(batch), batch_of[1])
+            batch, batch_bytes = [], 0
+        if kind in DOCUMENT_FILES:
+            batch.append(path)
+            batch_bytes, batch_of = batch_bytes + size, (kind, source)
+        elif kind == "jsonl" and record_files.compression_of(path) is None and size > settings.split_bytes:
+            for start in range(0, size, settings.split_bytes):
+                add(kind, (path,), source, start, min(start + settings.split_bytes, size))
+        elif kind == "parquet":
+            for first, last, row in _row_group_stretches(path, settings.split_bytes):
+                add(kind, (path,), source, first, last, row)
+        else:
+            add(kind, (path,), source)
+    if batch:
+        add(batch_of[0], tuple(batch), batch_of[1])
+    return splits
+
+
+def file_size(path: str) -> int:
+    fs, name = fsspec.core.url_to_fs(path)
+    try:
+        return int(fs.size(name) or 0)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+
+
+def _row_group_stretches(path: str, split_bytes: int) -> Iterator[tuple[int, int, int]]:
+    """(first group, group after the last, first row) of each split of a Parquet file."""
+    try:
+        with fsspec.open(path, "rb") as raw, pq.ParquetFile(raw) as file:
+            groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
+    except (OSError, pa.ArrowInvalid) as error:
+        raise InputError(
+            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); fetch it again"
+        ) from error
+    first = size = row = next_row = 0
+    for index, group in enumerate(groups):
+        if index > first and size + group.total_byte_size > split_bytes:
+            yield first, index, row
+            first, size, row = index, 0, next_row
+        size += group.total_byte_size
+        next_row += group.num_rows
+    yield first, len(groups), row

@@ -1,0 +1,208 @@
+"""ingest: raw files → `documents`, and `rejects` for the records that could not be read.
+
+    input    one row per record of the input files, in the order of the configuration and of the files
+    output   `documents` in parts of about `ingest.part_bytes` of text; `rejects` with file, row and reason
+    dropped  records that are too large, not UTF-8, not a JSON object or CSV row, or without text, and pages whose
+             text cannot be extracted; each is counted, and the run fails when they are more than
+             `ingest.max_reject_share` of all. Records of WARC files that are no pages are counted as skipped
+    cost     one pass over the files (two over large uncompressed JSONL: its lines are counted first)
+
+The files are divided into *splits* by their sizes alone, so parts are the same whatever the number of workers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import apache_beam as beam
+import fsspec
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows, WritePart
+from sequitur.pipeline.errors import InputError, TooManyRejects
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.ingest.documents import ReadSplit
+from sequitur.stages.ingest.splits import Split, file_size, input_files, plan_splits
+from sequitur.stages.shared.columns.arrays import problems_beside
+from sequitur.stages.shared.sources import record_files
+from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
+
+REJECTS = "rejects"
+LINES = "_lines"
+BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
+WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
+WEB_FORMATS = ("warc", "html")
+
+
+class CountLines(beam.DoFn):
+    """Notes how many lines begin in a stretch of an uncompressed file."""
+
+    def __init__(self, notes: Directory) -> None:
+        self._notes = notes
+
+    def process(self, text: str) -> Iterator[int]:
+        split = Split.from_json(text)
+        # A line begins at the start of the file and after every newline.
+        begun, position, last = int(split.start == 0), max(split.start - 1, 0), split.end - 1
+        with fsspec.open(split.files[0], "rb") as file:
+            file.seek(position)
+            while position < last and (block := file.read(min(2**22, last - position))):
+                begun += block.count(b"\n")
+                position += len(block)
+        self._notes.write_json(f"{split.index:05}.json", begun)
+        yield begun
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    """The settings, and of each input file its size and a hash of its first and last 64 KiB."""
+    settings = run.config.ingest
+    mapped = settings.model_dump(mode="json", exclude={"inputs", "max_reject_share"})
+    return {
+        "name": run.config.name,
+        "files": [_identity(*entry) for entry in input_files(settings)],
+        **mapped,
+    }
+
+
+def _identity(path: str, kind: str, source: str) -> list[Any]:
+    size = file_size(path)
+    try:
+        with fsspec.open(path, "rb") as file:
+            ends = file.read(2**16)
+            if size > 2**16:
+                file.seek(max(size - 2**16, 2**16))
+                ends += file.read(2**16)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+    return [path, kind, source, size, xxhash.xxh3_128_hexdigest(ends)]
+
+
+def estimate(run: Run) -> Estimate:
+    settings = run.config.ingest
+    files = input_files(settings)
+    unpacked = sum(
+        file_size(path) * (5 if record_files.compression_of(path) or kind == "parquet" else 1)
+        for path, kind, _ in files
+    )
+    # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
+    each = 6 * settings.part_bytes + 4 * min(settings.max_record_bytes, unpacked)
+    if any(kind in WEB_FORMATS for _, kind, _ in files):
+        each += PROCESS_BYTES
+    return Estimate(memory=0, disk=unpacked, each_worker=each, elements=len(plan_splits(settings, files)))
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    settings, documents, rejects = run.config.ingest, run.artifact("documents"), run.artifact(REJECTS)
+    mark = artifacts.read_building(documents)
+    artifacts.begin(rejects, mark)
+    splits = _with_first_rows(run, plan_splits(settings, input_files(settings)))
+    left = [split for split in (_resumed(documents, split) for split in splits) if split is not None]
+    if left:
+
+        def build(pipeline: beam.Pipeline) -> None:
+            _ = (
+                pipeline
+                | "Splits" >> beam.Create([split.to_json() for split in left])
+                | "Spread" >> beam.Reshuffle()
+                | "Read" >> beam.ParDo(ReadSplit(run.config.name, settings, rejects)).with_output_types(Rows)
+                | "Write" >> beam.ParDo(WritePart(documents, compress=True))
+            )
+
+        kinds = {path: split.kind for split in splits for path in split.files}
+        sizes = {path: file_size(path) for path in kinds}
+        guess = max(len(splits), sum(sizes.values()) // settings.part_bytes)
+        seconds = sum(
+            size / (WEB_BYTES_PER_SECOND if kinds[path] in WEB_FORMATS else BYTES_PER_SECOND)
+            for path, size in sizes.items()
+        )
+        with run.watching("documents", guess, "ingest: reading"):
+            run.runner.run(build, len(left), seconds)
+    refused = sum(part.rows for part in artifacts.written_parts(rejects))
+    artifacts.finish(rejects, mark, {}, {}, {"rows": refused})
+    parts = artifacts.written_parts(documents)
+    kept = sum(part.rows for part in parts)
+    _check_rejects(run, kept, refused)
+    documents.remove(LINES)
+    about = [artifacts.part_metadata(documents, part) for part in parts]
+    text_bytes, skipped = (sum(int(each[name]) for each in about) for name in ("text_bytes", "skipped"))
+    return {
+        "records": kept + refused,
+        "documents": kept,
+        "rejected": refused,
+        "skipped": skipped,
+        "text_bytes": text_bytes,
+    }
+
+
+def _with_first_rows(run: Run, splits: list[Split]) -> list[Split]:
+    """Counts the lines of JSONL files that are split, so that each split knows its first row."""
+    notes = run.artifact("documents") / LINES
+    stretches = [split for split in splits if split.kind == "jsonl" and split.start >= 0]
+    known = set(notes.names())
+    left = [split.to_json() for split in stretches if f"{split.index:05}.json" not in known]
+    if left:
+        run.progress.step("ingest: counting lines")
+
+        def build(pipeline: beam.Pipeline) -> None:
+            counted = pipeline | "Stretches" >> beam.Create(left) | "Spread" >> beam.Reshuffle()
+            _ = counted | "Count" >> beam.ParDo(CountLines(notes))
+
+        run.runner.run(build, len(left), sum(split.end - split.start for split in stretches) / 1e9)
+    rows: dict[str, int] = {}
+    numbered = []
+    for split in splits:
+        if split.kind == "jsonl" and split.start >= 0:
+            before = rows.get(split.files[0], 0)
+            rows[split.files[0]] = before + notes.read_json(f"{split.index:05}.json")
+            numbered.append(Split(**{**asdict(split), "first_row": before}))
+        else:
+            numbered.append(split)
+    return numbered
+
+
+def _resumed(documents: Directory, split: Split) -> Split | None:
+    """The split from where an interrupted run left it; None where it is done."""
+    done = {part.name: part for part in artifacts.written_parts(documents)}
+    piece, position = 0, 0
+    while (part := done.get(split.part_name(piece))) is not None:
+        metadata = artifacts.part_metadata(documents, part)
+        if metadata["last"] == "1":
+            return None
+        piece, position = piece + 1, int(metadata["next_record"])
+    return Split(**{**asdict(split), "resume_piece": piece, "resume_at": position})
+
+
+def _check_rejects(run: Run, kept: int, refused: int) -> None:
+    settings, total = run.config.ingest, kept + refused
+    if total == 0:
+        raise InputError(f"{', '.join(settings.inputs)}: no records in the input; nothing to do")
+    if refused <= settings.max_reject_share * total:
+        return
+    rejects = artifacts.read_columns(run.artifact(REJECTS), ["source_file", "source_row", "reason", "detail"])
+    counts = pc.value_counts(pc.cast(rejects["reason"], pa.string())).to_pylist()
+    most = max(counts, key=lambda entry: entry["counts"])
+    first = rejects.filter(pc.equal(pc.cast(rejects["reason"], pa.string()), most["values"])).slice(0, 1).to_pylist()[0]
+    remedy = (
+        "set ingest.text_field"
+        if most["values"] == "no_text" and first["detail"].startswith("no field")
+        else f"see {run.artifact(REJECTS).url}, mend the input or raise ingest.max_reject_share"
+    )
+    raise TooManyRejects(
+        f"{refused:,} of {total:,} records ({refused / total:.1%}) could not be read, more than "
+        f"ingest.max_reject_share = {settings.max_reject_share:.1%}; {most['counts']:,} for {most['values']}, the "
+        f"first in {first['source_file']} row {first['source_row']} ({first['detail']}); {remedy}"
+    )
+
+
+def verify(run: Run) -> Iterable[str]:
+    yield from artifacts.schema_problems(run.artifact("documents"), schemas.DOCUMENTS)
+    yield from problems_beside(run, REJECTS, schemas.REJECTS, "documents")
+
+
+STAGE = Stage("ingest", "documents", 1, (), parameters, estimate, work, verify, (REJECTS,))

@@ -1,0 +1,230 @@
+"""Neighbours by cells, as a Beam job, for vectors that no single index holds (`graph_sort.cells`).
+
+Each vector is stored in the cell of its nearest centroid and searched for in the few cells nearest to it:
+
+    vectors, cells of each | (task, packed vectors) | by task | the nearest of each query | by part | merged
+
+A task is a pair of blocks of a cell. One element is shuffled per part and task, and one per task and part, never one a
+document. The result depends on neither: not on how cells are cut, nor on where or in which order tasks are done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from sequitur.graph_sort import cells
+from sequitur.graph_sort.cells import QUERY, STORED, Tasks
+from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
+from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.neighbors.cell_assignment import (
+    ASSIGNED,
+    MULTIPLICATIONS_PER_SECOND,
+    RECALL_QUERIES,
+    cells_for,
+    prepare,
+)
+from sequitur.stages.neighbors.lists import SEARCH, Round, as_batch, is_stale, lists_of, load, mask, save
+
+ROLES = "roles.npy"
+BLOCK = 16384  # about the most vectors that a task stores, and the most queries that it answers
+PROBES_EXPECTED = 16  # by which the estimate goes; how many there are is known only when recall is measured
+
+
+def search(run: Run, this: Round) -> Mapping[str, Any]:
+    """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector."""
+    statistics = prepare(run, this)
+    vectors, k, directory = run.manifest("vectors"), run.config.neighbors.k, run.artifact(SEARCH)
+    done = {part.name for part in artifacts.written_parts(run.artifact(this.target))}
+    left = [number for number, name in enumerate(vectors.names) if name not in done]
+    if not left:
+        return statistics
+    roles = _roles(run, this, left)
+    save(directory, ROLES, roles)
+    stored, queries = _counts(run, roles, statistics["cells"])
+    tasks = cells.make_tasks(stored, queries, BLOCK)
+    dimensions, starts = vectors.statistics["dimensions"], _starts(run)
+    columns = {run.artifact("vectors"): ("ordinal", "vector"), run.artifact(ASSIGNED): ("cell",)}
+    before = run.artifact(this.before) if this.before else None
+    merge_part = MergePart(directory, before, vectors.names, starts, k)
+
+    def build(pipeline: beam.Pipeline) -> None:
+        found = (
+            pipeline
+            | "Parts" >> beam.Create(vectors.names)
+            | "Source" >> Source(columns)
+            | "ToTasks" >> beam.ParDo(SendToTasks(directory, tasks))
+            | "ByTask" >> beam.GroupByKey()
+            | "Search" >> beam.ParDo(SearchTask(starts, dimensions, k))
+        )
+        # Every part is written, also one for which nothing is found.
+        every = pipeline | "Left" >> beam.Create(left) | "Expect" >> beam.ParDo(ExpectPart())
+        _ = (
+            (found, every)
+            | "Together" >> beam.Flatten()
+            | "ByPart" >> beam.GroupByKey()
+            | "Merge" >> beam.ParDo(merge_part)
+            | "Write" >> beam.ParDo(WritePart(run.artifact(this.target), compress=False))
+        )
+
+    with run.watching(this.target, len(vectors.names), "neighbors: searching cells"):
+        seconds = float(stored @ queries) * dimensions / MULTIPLICATIONS_PER_SECOND
+        run.runner.run(build, len(vectors.names), seconds)
+    return statistics
+
+
+def estimate(run: Run, part: int) -> Estimate:
+    """What searching takes, `part` documents at a time. A local runner holds what is shuffled in this process."""
+    vectors, k = run.manifest("vectors"), run.config.neighbors.k
+    count, dimensions = vectors.rows, vectors.statistics["dimensions"]
+    training = 6 * dimensions * min(count, cells.TRAINING_POINTS * cells_for(count))
+    record, found = _record(dimensions).itemsize, _found(k).itemsize
+    shuffled = count * PROBES_EXPECTED * (record + found)
+    task = 2 * BLOCK * (2 * record + found) + 17 * cells.BLOCK * (4 * dimensions + 8 * cells.BLOCK)
+    return Estimate(
+        memory=training + (2 * shuffled if run.runner.is_local else 0),
+        disk=4 * count * PROBES_EXPECTED + len(vectors.parts) * RECALL_QUERIES * 20 * k,
+        each_worker=max(task, part * PROBES_EXPECTED * (record + found)),
+    )
+
+
+def _record(dimensions: int) -> np.dtype[np.void]:
+    return np.dtype([("ordinal", "<i8"), ("role", "u1"), ("vector", "<f2", (dimensions,))])
+
+
+def _found(k: int) -> np.dtype[np.void]:
+    return np.dtype([("ordinal", "<i8"), ("neighbor", "<i8", (k,)), ("cosine", "<f4", (k,))])
+
+
+def _starts(run: Run) -> np.ndarray:
+    """The first ordinal of each part, and the end of the last: int64 [parts + 1]."""
+    return np.cumsum([0, *(part.rows for part in run.manifest("vectors").parts)])
+
+
+def _roles(run: Run, this: Round, left: Sequence[int]) -> np.ndarray:
+    """What each document is in this search, uint8 [n]: members are stored, and those of parts still to be written
+    are queries, if they have no list yet or one with a document that has gone."""
+    is_member, starts = mask(run, this.members), _starts(run)
+    roles = np.where(is_member, STORED, 0).astype(np.uint8)
+    parts = None if this.before is None else run.manifest(this.before).parts
+    for number in left:
+        ordinals = np.arange(starts[number], starts[number + 1])
+        if parts is not None:
+            batch = artifacts.read_part(run.artifact(str(this.before)), parts[number])
+            ordinals = batch.column("ordinal").to_numpy()[is_stale(lists_of(batch), is_member)]
+        roles[ordinals[is_member[ordinals]]] |= QUERY
+    return roles
+
+
+def _counts(run: Run, roles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many vectors each cell stores, and for how many queries it is searched: int64 [cells] both."""
+    stored, queries, start = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), 0
+    for part in run.manifest(ASSIGNED).parts:
+        cell = schemas.list_matrix(artifacts.read_part(run.artifact(ASSIGNED), part).column("cell"))
+        role = roles[start : start + part.rows]
+        stored += np.bincount(cell[(role & STORED) > 0, 0], minlength=count)
+        queries += np.bincount(cell[(role & QUERY) > 0].reshape(-1), minlength=count)
+        start += part.rows
+    return stored, queries
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(tuple[int, bytes])
+class SendToTasks(beam.DoFn):
+    """Vectors of a part and their cells → (task, packed vectors): one element for each task that some take part in."""
+
+    def __init__(self, search: Directory, tasks: Tasks) -> None:
+        self._search, self._tasks = search, tasks
+
+    def setup(self) -> None:
+        self._roles = load(self._search, ROLES)
+
+    def process(self, part: Rows) -> Iterator[tuple[int, bytes]]:
+        batch = part[1]
+        ordinals, vectors = batch.column("ordinal").to_numpy(), schemas.list_matrix(batch.column("vector"))
+        cell = schemas.list_matrix(batch.column("cell"))
+        taking = cells.spread(self._tasks, ordinals, cell, self._roles[ordinals])
+        order = np.argsort(taking.task, kind="stable")
+        tasks, begin = np.unique(taking.task[order], return_index=True)
+        for task, some in zip(tasks.tolist(), np.split(order, begin[1:]), strict=True):
+            records = np.empty(len(some), dtype=_record(vectors.shape[1]))
+            rows = taking.row[some]
+            records["ordinal"], records["role"], records["vector"] = ordinals[rows], taking.role[some], vectors[rows]
+            yield task, records.tobytes()
+
+
+@beam.typehints.with_input_types(tuple[int, Iterable[bytes]])
+@beam.typehints.with_output_types(tuple[int, bytes])
+class SearchTask(beam.DoFn):
+    """All vectors of a task → (part, packed lists) of the queries among them: their nearest among the stored."""
+
+    def __init__(self, starts: np.ndarray, dimensions: int, k: int) -> None:
+        self._starts, self._dimensions, self._k = starts, dimensions, k
+
+    def process(self, task: tuple[int, Iterable[bytes]]) -> Iterator[tuple[int, bytes]]:
+        records = np.frombuffer(b"".join(task[1]), dtype=_record(self._dimensions))
+        stored, queries = (records[(records["role"] & role) > 0] for role in (STORED, QUERY))
+        with threadpool_limits(1):
+            near = cells.nearest(queries["vector"], queries["ordinal"], stored["vector"], stored["ordinal"], self._k)
+        found = np.empty(len(queries), dtype=_found(self._k))
+        found["ordinal"], found["neighbor"], found["cosine"] = queries["ordinal"], near.neighbor, near.cosine
+        part = np.searchsorted(self._starts, found["ordinal"], side="right") - 1
+        yield from by_group(found, part, len(self._starts) - 1)
+
+
+@beam.typehints.with_input_types(int)
+@beam.typehints.with_output_types(tuple[int, bytes])
+class ExpectPart(beam.DoFn):
+    """A part → (part, no lists)."""
+
+    def process(self, part: int) -> Iterator[tuple[int, bytes]]:
+        yield part, b""
+
+
+@beam.typehints.with_input_types(tuple[int, Iterable[bytes]])
+@beam.typehints.with_output_types(Rows)
+class MergePart(beam.DoFn):
+    """What the tasks found for a part → the lists of its members: new, or as they were where no one in them went."""
+
+    def __init__(
+        self, search: Directory, before: Directory | None, names: list[str], starts: np.ndarray, k: int
+    ) -> None:
+        self._search, self._before, self._names, self._starts, self._k = search, before, names, starts, k
+
+    def setup(self) -> None:
+        self._roles = load(self._search, ROLES)
+        parts = artifacts.require_manifest(self._before).parts if self._before else ()
+        self._parts = {part.name: part for part in parts}
+
+    def process(self, part: tuple[int, Iterable[bytes]]) -> Iterator[Rows]:
+        number, packed = part
+        first = self._starts[number]
+        roles = self._roles[first : self._starts[number + 1]]
+        ordinals = first + np.flatnonzero(roles & STORED)
+        best = self._lists(number, ordinals)
+        for chunk in packed:  # in any order: a list keeps the best by (−cosine, ordinal)
+            found = np.frombuffer(chunk, dtype=_found(self._k))
+            rows = np.searchsorted(ordinals, found["ordinal"])
+            merged = merge(
+                Neighbors(best.neighbor[rows], best.cosine[rows]), Neighbors(found["neighbor"], found["cosine"])
+            )
+            best.neighbor[rows], best.cosine[rows] = merged
+        yield self._names[number], as_batch(ordinals, best)
+
+    def _lists(self, number: int, ordinals: np.ndarray) -> Neighbors:
+        """The lists of a part's members before: empty where they are searched now."""
+        best = nothing_found(len(ordinals), self._k)
+        if self._before is not None:
+            batch = artifacts.read_part(self._before, self._parts[self._names[number]])
+            at = np.searchsorted(batch.column("ordinal").to_numpy(), ordinals)
+            kept = (self._roles[ordinals] & QUERY) == 0
+            before = lists_of(batch)
+            best.neighbor[kept], best.cosine[kept] = before.neighbor[at[kept]], before.cosine[at[kept]]
+        return best

@@ -1,0 +1,135 @@
+"""Keeping a part of the documents by their vectors, `select.subset`: after near-duplicates, before the order."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sequitur.graph_sort import subset
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Subset
+from sequitur.pipeline.stage import Run
+from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
+from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
+from sequitur.stages.shared.models import encoders
+from sequitur.stages.shared.sources import evaluation_files
+from sequitur.stages.shared.sources.record_files import Limits, compression_of
+
+UNSELECTED = "neighbors/unselected"
+TARGETS = "select.subset.targets"
+
+
+def parameters(run: Run) -> dict[str, Any]:
+    """What `neighbors` depends on for the subset, the targets by name and content; empty where all is kept.
+
+    Raises:
+        ConfigError: a file of targets is missing, or its name tells another format.
+        InputError: it cannot be read.
+    """
+    settings = run.config.select.subset
+    if settings.by is None:
+        return {}
+    found: dict[str, Any] = {"by": settings.by, "share": settings.share}
+    if settings.targets:
+        paths = evaluation_files.find(settings.targets, TARGETS)
+        found["targets"] = [[path, evaluation_files.digest(path)] for path in paths]
+        found["text_field"] = run.config.ingest.text_field
+    return {"subset": found}
+
+
+def chosen(run: Run, lists: str) -> np.ndarray:
+    """Decides which documents stay, and lists the others in `neighbors/unselected`, which may be empty.
+
+    Args:
+        run: `vectors` are read for targets.
+        lists: the artifact with the neighbours of the documents among which is chosen.
+
+    Returns:
+        int64 ordinals that stay, ascending.
+
+    Raises:
+        ConfigError: the share keeps none, or there is nothing in the targets.
+        InputError: a file of targets cannot be read.
+        ModelError: the model that encodes them cannot be loaded.
+    """
+    directory, mark = run.artifact(UNSELECTED), artifacts.read_building(run.artifact("neighbors"))
+    ordinals = artifacts.read_columns(run.artifact(lists), ["ordinal"])["ordinal"].to_numpy()
+    if not artifacts.is_finished(directory, mark):
+        left, score = _left_out(run, lists, ordinals)
+        artifacts.begin(directory, mark)
+        batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
+        artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
+        artifacts.finish(directory, mark, {}, {}, {})
+    return np.setdiff1d(ordinals, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy())
+
+
+def _left_out(run: Run, lists: str, ordinals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """int64 ordinals that go, ascending, and float32 scores: how near each is to what stays, or to the targets."""
+    settings = run.config.select.subset
+    if settings.by is None or settings.share == 1:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    count = int(settings.share * len(ordinals))
+    if count == 0:
+        raise ConfigError(
+            f"select.subset.share: {settings.share} of {len(ordinals)} documents keeps none; raise it, or set "
+            "select.subset.by to null"
+        )
+    run.progress.step(f"neighbors: subset by {settings.by}")
+    if settings.by == "coverage":
+        _, graph = read_graph(run, lists)
+        kept = subset.facility_location(graph, count).ids
+        score = subset.coverage(graph, kept)
+    else:
+        targets = _target_vectors(run, settings)
+        similarity = subset.similarity_to_targets(StoredVectors(run, own=True)[ordinals], targets)
+        kept = subset.nearest_to_targets(similarity, count).ids
+        score = similarity.astype(np.float32)
+    left = np.setdiff1d(np.arange(len(ordinals)), kept)
+    return ordinals[left], score[left]
+
+
+def _target_vectors(run: Run, settings: Subset) -> np.ndarray:
+    """The targets as the model sees them, float16 [t, d], of unit length.
+
+    A target is a paragraph of a text file, or a record of a JSONL file: its field `ingest.text_field`, or else all its
+    strings.
+    """
+    ingest = run.config.ingest
+    limits = Limits(int(ingest.max_record_bytes), int(ingest.max_decompressed_bytes))
+    texts: list[str] = []
+    for path in evaluation_files.find(settings.targets, TARGETS):
+        found = evaluation_files.read(path, limits, TARGETS, ingest.text_field)
+        records = ["\n".join(one.text for one in record) for _, record in groupby(found, lambda one: one.row)]
+        if not records:
+            raise ConfigError(f"{path}: holds no text; leave it out of {TARGETS}")
+        texts += records
+    with tempfile.TemporaryDirectory() as scratch:
+        encoder = encoders.load_stored(run.config.embed, run.artifact("vectors"), Path(scratch))
+        vectors = unit(encoder.encode(texts))
+    if not vectors.any():
+        raise ConfigError(f"{TARGETS}: embed.model finds nothing to go by in any of the texts; give others")
+    return vectors
+
+
+def memory_bytes(run: Run) -> int:
+    """About what choosing takes in this process."""
+    settings, vectors = run.config.select.subset, run.manifest("vectors")
+    if settings.by is None:
+        return 0
+    if settings.by == "coverage":
+        return (50 * run.config.neighbors.k + 40) * vectors.rows
+    paths = evaluation_files.find(settings.targets, TARGETS)
+    texts = sum(evaluation_files.size(path) * (16 if compression_of(path) else 4) for path in paths)
+    return 4 * vectors.bytes + 2**28 + texts
+
+
+def verify(run: Run) -> Iterable[str]:
+    """One line for each thing that is wrong with `neighbors/unselected`."""
+    yield from problems_beside(run, UNSELECTED, schemas.UNSELECTED, "neighbors")

@@ -1,0 +1,3 @@
+"""`neighbors` to `order`."""
+
+from sequitur.stages.order.stage import STAGE as STAGE

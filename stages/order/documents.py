@@ -1,0 +1,92 @@
+"""What an order may go by, read from a run's artifacts when it is asked for."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cached_property
+
+import numpy as np
+
+from sequitur.graph_sort import orders
+from sequitur.graph_sort.documents import MissingField, Terms
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.vectors import Vectors
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.stages.shared.columns.arrays import read_graph
+from sequitur.stages.shared.columns.groups import group_codes, kept_column
+from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.stages.shared.columns.token_store import TokenStore
+
+
+def checked_strategy(name: str) -> str:
+    """The name of an order, if there is one of this name.
+
+    Raises:
+        ConfigError: there is none; the message names the nearest.
+    """
+    names = orders.names()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
+        raise ConfigError(f"order.strategy: no order is called {name}; {remedy}")
+    return name
+
+
+class RunDocuments:
+    """The documents of a run that stay, as `graph_sort.documents.Documents`; document i has `ordinals[i]`."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    @cached_property
+    def _members(self) -> tuple[np.ndarray, Graph]:
+        self._run.progress.step("order: graph")
+        return read_graph(self._run)
+
+    @property
+    def ordinals(self) -> np.ndarray:
+        """int64 [n], ascending."""
+        return self._members[0]
+
+    @property
+    def graph(self) -> Graph:
+        return self._members[1]
+
+    @property
+    def context_length(self) -> int:
+        return self._run.config.pack.context_length
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        return StoredVectors(self._run, own=False)[self.ordinals]
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        return TokenStore(self._run.artifact("tokens"), check=False).lengths()[self.ordinals]
+
+    @cached_property
+    def source(self) -> np.ndarray:
+        return group_codes(self._run, "source")[0][self.ordinals]
+
+    @cached_property
+    def structure(self) -> np.ndarray:
+        field = self._run.config.order.structure
+        codes, names = group_codes(self._run, field)
+        if not names:
+            raise MissingField(f"no document has a field {field}, as order.structure says")
+        return codes[self.ordinals]
+
+    @cached_property
+    def signal(self) -> np.ndarray:
+        settings = self._run.config.order
+        try:
+            values = kept_column(self._run, "signals", settings.signal).to_numpy().astype(np.float64)
+        except (KeyError, ValueError) as error:
+            raise MissingField(f"{settings.signal}, as order.signal says, is no number among the signals") from error
+        return (-values if settings.descending else values)[self.ordinals]
+
+    @cached_property
+    def terms(self) -> Terms:
+        offsets, ids = TokenStore(self._run.artifact("tokens"), check=False).of(self.ordinals)
+        return Terms(offsets, ids)

@@ -1,0 +1,128 @@
+"""order: `neighbors` → `order`: the documents that stay, arranged so that related ones follow each other.
+
+input    `neighbors` and `vectors`; `tokens` for the documents' lengths; `documents` and `signals` where an order asks
+output   a permutation of the ordinals, the path (fragment) that each belongs to, the cosine to the one before; where
+         there are shard families, each is ordered by itself; `order/router` says which family a document belongs to
+dropped  nothing; the order `knn`, which is for comparison, repeats documents
+cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families once more
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sequitur.graph_sort import metrics, orders
+from sequitur.graph_sort.documents import MissingField
+from sequitur.graph_sort.orders import Order
+from sequitur.graph_sort.part import Part
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.stages.order import families
+from sequitur.stages.order.documents import RunDocuments, checked_strategy
+from sequitur.stages.shared.columns.arrays import all_values
+from sequitur.stages.shared.columns.router import ROUTER
+
+PART_ROWS = 2**22
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    strategy = run.config.order.strategy
+    documents = RunDocuments(run)
+    family_of, names = families.family_of(run, documents)
+    run.progress.step(f"order: {strategy}", len(names), "families")
+    try:
+        order, family = in_families(run, documents, family_of, names)
+    except MissingField as error:
+        raise ConfigError(f"order.strategy {strategy}: {error}; choose another") from error
+    cosines = np.concatenate(
+        [np.zeros(1, np.float32), metrics.consecutive_cosines(documents.vectors, order.permutation)]
+    )
+    first = orders.first_of_runs(family)
+    columns = [
+        pa.array(documents.ordinals[order.permutation]),
+        pa.array(order.path),
+        pa.array(order.opens),
+        pa.array(family),
+        pa.array(cosines, mask=first),
+    ]
+    table = pa.record_batch(columns, schema=schemas.ORDER)
+    done = {part.name for part in artifacts.written_parts(run.artifact("order"))}
+    for index, start in enumerate(range(0, table.num_rows, PART_ROWS)):
+        name = f"part-{index:05}-0000.arrow"
+        if name not in done:
+            artifacts.write_part(run.artifact("order"), name, table.slice(start, PART_ROWS), compress=False)
+    return {
+        "strategy": strategy,
+        "paths": int(order.path[-1]) + 1,
+        "sorted": order.sorted,
+        "mean_cosine_to_previous": _mean(cosines[~first]),
+        "families": names,
+        "repeats": order.permutation.size - documents.ordinals.size,
+    }
+
+
+def in_families(run: Run, documents: RunDocuments, family_of: np.ndarray, names: list[str]) -> tuple[Order, np.ndarray]:
+    """The documents of each family ordered by themselves, one family after the other.
+
+    Args:
+        run: for the order and its seed.
+        documents: all of them.
+        family_of: int64 family of each document.
+        names: of the families; of a single one without a name, the order is that of all documents.
+
+    Returns:
+        The order, its paths numbered on from family to family, and the family of each place, int64.
+    """
+    strategy = run.config.order.strategy
+    function = orders.find(strategy)
+    if names == [""]:
+        order = function(documents, run.seed("order", strategy))
+        return order, np.zeros(order.permutation.size, np.int64)
+    by_family = np.argsort(family_of, kind="stable")
+    ends = np.cumsum(np.bincount(family_of, minlength=len(names)))
+    found: list[Order] = []
+    paths = 0
+    for number, members in enumerate(np.split(by_family, ends[:-1])):
+        order = function(Part(documents, members), run.seed("order", strategy, names[number]))
+        found.append(order._replace(permutation=members[order.permutation], path=order.path + paths))
+        paths = int(found[-1].path[-1]) + 1
+        run.progress.update(number + 1)
+    columns = [np.concatenate([getattr(order, name) for order in found]) for name in ("permutation", "path", "opens")]
+    family = np.repeat(np.arange(len(names), dtype=np.int64), [order.permutation.size for order in found])
+    return Order(columns[0], columns[1], columns[2], found[0].sorted), family
+
+
+def _mean(values: np.ndarray) -> float:
+    return float(values.mean(dtype=np.float64)) if len(values) else 0.0
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    checked_strategy(run.config.order.strategy)
+    settings = run.config.order.model_dump(mode="json") | {"context_length": run.config.pack.context_length}
+    return {**settings, **families.parameters(run), "seed": run.config.seed}
+
+
+def estimate(run: Run) -> Estimate:
+    count, k = run.manifest("neighbors").rows, run.config.neighbors.k
+    dimensions = run.manifest("vectors").statistics["dimensions"]
+    memory = 50 * count * k + 4 * run.manifest("vectors").rows * dimensions + 100 * count
+    return Estimate(memory=memory + families.memory_bytes(run), disk=40 * count)
+
+
+def verify(run: Run) -> Iterable[str]:
+    directory = run.artifact("order")
+    yield from artifacts.schema_problems(directory, schemas.ORDER)
+    yield from families.verify(run)
+    placed = all_values(run, "order", "ordinal")
+    once = np.unique(placed)
+    repeats = run.manifest("order").statistics["repeats"]
+    if not np.array_equal(once, all_values(run, "neighbors", "ordinal")) or len(placed) - len(once) != repeats:
+        yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
+
+
+STAGE = Stage("order", "order", 2, ("tokens", "vectors", "neighbors"), parameters, estimate, work, verify, (ROUTER,))

@@ -1,0 +1,123 @@
+"""The documents tables of the shards: where each placed document came from, and what it met in its context."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sequitur.graph_sort import metrics
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import HashingSink, Part
+from sequitur.pipeline.stage import Run
+from sequitur.shards.format import docs_schema
+from sequitur.shards.manifest import FileEntry
+from sequitur.shards.writer import write_docs
+from sequitur.stages.pack.shard_sets import ShardSet
+from sequitur.stages.shared.columns.groups import string_field
+from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+
+COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row", "metadata"]
+FIELDS = ("title", "license")  # of the records, where they are strings
+
+
+class Placed(NamedTuple):
+    """The documents of a dataset, once each."""
+
+    ordinals: np.ndarray  # int64 [m], ascending
+    split: np.ndarray  # int64 [m], index into the dataset's splits
+    cosine: np.ndarray  # float32 [m], to the document before it where it first stands; NaN at a context's start
+
+
+def write_docs_tables(
+    run: Run, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray
+) -> list[list[FileEntry]]:
+    """The documents table of each dataset, one file for each part of `documents` that has a document in it.
+
+    One pass over `documents`. Memory: 20 bytes for each document of a dataset.
+    """
+    path = np.full(len(lengths), -1, dtype=np.int64)
+    path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
+    vectors = cast(np.ndarray, StoredVectors(run, own=False))  # all that is asked of them
+    placed = [_placed(shard_set, vectors) for shard_set in sets]
+    rows_of = [_kept_rows(run, index) for index in range(len(run.manifest("selection").parts))]
+    begins = np.cumsum([0, *map(len, rows_of)])
+    files = [len(np.unique(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
+    entries: list[list[FileEntry]] = [[] for _ in sets]
+    run.progress.step("pack: documents table", len(rows_of), "parts")
+    for index, part in enumerate(run.manifest("documents").parts):
+        batch = artifacts.read_part(run.artifact("documents"), part, COLUMNS)
+        signals = artifacts.read_part(run.artifact("signals"), run.manifest("signals").parts[index], ["language"])
+        batch = batch.append_column("language", signals.column("language"))
+        for number, one in enumerate(placed):
+            here = slice(*np.searchsorted(one.ordinals, begins[index : index + 2]).tolist())
+            some = Placed(*(column[here] for column in one))
+            if not len(some.ordinals):
+                continue
+            rows = pa.array(rows_of[index][some.ordinals - begins[index]])
+            table = _docs_table(batch.take(rows), some, list(sets[number].plans), lengths, path)
+            name = f"docs/docs-{len(entries[number]):05}-of-{files[number]:05}.parquet"
+            entries[number].append(_write(run, sets[number].directory, name, table))
+        run.progress.update(index + 1)
+    return entries
+
+
+def _placed(shard_set: ShardSet, vectors: np.ndarray) -> Placed:
+    plans = list(shard_set.plans.values())
+    ordinals = np.unique(np.concatenate([plan.document for plan in plans]))
+    split = np.empty(len(ordinals), dtype=np.int64)
+    cosine = np.full(len(ordinals), np.nan, dtype=np.float32)
+    for number, plan in enumerate(plans):
+        row = np.searchsorted(ordinals, plan.document)
+        split[row] = number
+        if len(plan.offsets) - 1 == len(row):  # every context is one piece: nothing meets
+            continue
+        met = metrics.consecutive_cosines(vectors, plan.document)
+        follows = plan.start == 0
+        follows[plan.offsets[:-1]] = False
+        pieces = np.flatnonzero(follows)[::-1]  # the first one last, which stays
+        cosine[row[pieces]] = met[pieces - 1]
+    return Placed(ordinals, split, cosine)
+
+
+def _kept_rows(run: Run, index: int) -> np.ndarray:
+    """int64 rows of a part of `documents` that have ordinals, which count on from part to part."""
+    part = run.manifest("selection").parts[index]
+    kept = artifacts.read_part(run.artifact("selection"), part, ["ordinal"]).column("ordinal").is_valid()
+    return np.flatnonzero(kept.to_numpy(zero_copy_only=False))
+
+
+def _write(run: Run, directory: str, name: str, table: pa.Table) -> FileEntry:
+    full_name = f"{directory}/{name}" if directory else name
+    folder, _, file_name = full_name.rpartition("/")
+    with (run.artifact("shards") / folder).writing(file_name) as file:
+        sink = HashingSink(file)
+        entry = write_docs(sink, name, table)
+    artifacts.record_part(run.artifact("shards"), Part(full_name, 0, entry.bytes, sink.hash.hexdigest()))
+    return entry
+
+
+def _docs_table(
+    batch: pa.RecordBatch, placed: Placed, splits: list[str], lengths: np.ndarray, path: np.ndarray
+) -> pa.Table:
+    ordinals = placed.ordinals
+    metadata = batch.column("metadata").to_pylist()
+    columns = {
+        "doc_key": pa.array(ordinals.astype(np.uint64)),
+        "doc_id": pa.array([one.hex() for one in batch.column("doc_id").to_pylist()], pa.string()),
+        "record_id": batch.column("record_id"),
+        "source": pc.cast(batch.column("source"), pa.string()),
+        "url": batch.column("url"),
+        "language": pc.cast(batch.column("language"), pa.string()),
+        **{name: pa.array([string_field(record, name) for record in metadata], pa.string()) for name in FIELDS},
+        "source_file": pc.cast(batch.column("source_file"), pa.string()),
+        "source_row": batch.column("source_row"),
+        "n_tokens": pa.array(lengths[ordinals]),
+        "path": pa.array(path[ordinals]),
+        "cosine_to_previous": pa.array(placed.cosine, mask=np.isnan(placed.cosine)),
+        "split": pa.array(np.array(splits)[placed.split], pa.string()),
+    }
+    return pa.table([columns[field.name] for field in docs_schema()], schema=docs_schema())

@@ -1,0 +1,194 @@
+"""Which datasets `pack` writes, and which contexts each holds: one for each family, and each row length.
+
+Where there is one family and one length there is one dataset, in `shards` itself; else each has a directory of its own,
+`FAMILY`, `len-00512` or `FAMILY/len-00512`.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from sequitur.graph_sort import packing
+from sequitur.graph_sort.packing import Contexts
+from sequitur.pipeline.stage import Run
+from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
+from sequitur.shards.manifest import Order, Packing
+from sequitur.shards.permutation import ALGORITHM, permute
+from sequitur.stages.pack.context_rows import SplitPlan
+
+ROUTER = "router"
+TAKEN = {FAMILIES_NAME, MANIFEST_NAME, ROUTER}
+
+
+class ShardSet(NamedTuple):
+    """One dataset: what its rows hold."""
+
+    directory: str  # below `shards`; empty where there is one alone
+    family: str  # its name; empty where there are no families
+    context_length: int
+    plans: dict[str, SplitPlan]  # by split
+
+
+def plan_sets(run: Run, order: pa.Table, lengths: np.ndarray) -> list[ShardSet]:
+    """Cuts each family's part of the order into contexts, apart for each split and row length.
+
+    Args:
+        run: for the policy, the context length, the share of validation and the seed.
+        order: `ordinal`, `path`, `opens` and `family` of each place; families ascend.
+        lengths: int64 tokens by ordinal.
+    """
+    found = []
+    family = order["family"].to_numpy()
+    for number, name in enumerate(run.manifest("order").statistics["families"]):
+        first, last = np.searchsorted(family, [number, number + 1]).tolist()
+        found += _sets_of_family(run, name, order.slice(first, last - first), lengths)
+    return found
+
+
+def _sets_of_family(run: Run, family: str, order: pa.Table, lengths: np.ndarray) -> list[ShardSet]:
+    settings = run.config.pack
+    row_lengths = packing.row_lengths(settings.policy, settings.context_length)
+    by_length: dict[int, dict[str, SplitPlan]] = {}
+    for split, places in divide(run, family, order, lengths).items():
+        here = order.take(pa.array(places))
+        ordinals, paths, opens = (here[name].to_numpy() for name in ("ordinal", "path", "opens"))
+        # Places stand for documents, which may stand at several.
+        everyone = np.arange(len(places), dtype=np.int64)
+        contexts = packing.POLICIES[settings.policy](lengths[ordinals], everyone, settings.context_length, opens)
+        for length, some in packing.by_length(contexts, row_lengths).items():
+            directory = directory_name(family, length if settings.policy == "buckets" else None)
+            plan = _plan(run, directory, split, some, ordinals, paths, lengths)
+            by_length.setdefault(length, {})[split] = plan
+    return [
+        ShardSet(directory_name(family, length if settings.policy == "buckets" else None), family, length, plans)
+        for length, plans in sorted(by_length.items())
+    ]
+
+
+def directory_name(family: str, length: int | None) -> str:
+    """Where the dataset of a family and, if there are several, of a row length lies below `shards`.
+
+    `families.safe_names` made the names what directories may be called; one that is taken gets a dash, in which none
+    of them ends.
+    """
+    safe = f"{family}-" if family in TAKEN or family.startswith(("_", "len-")) else family
+    return "/".join(part for part in (safe, "" if length is None else f"len-{length:05}") if part)
+
+
+def divide(run: Run, family: str, order: pa.Table, lengths: np.ndarray) -> dict[str, np.ndarray]:
+    """Places of a family's part of the order, int64 ascending, by split; no document is in two."""
+    share = run.config.pack.validation_share
+    everyone = np.arange(order.num_rows, dtype=np.int64)
+    if share == 0:
+        return {"train": everyone}
+    ordinals = order["ordinal"].to_numpy()
+    seed = run.seed("pack", "validation", *filter(None, [family]))
+    validation = validation_positions(order["path"].to_numpy(), lengths[ordinals], share, seed)
+    train = ~np.isin(ordinals, ordinals[validation])  # an order that repeats documents has them in several paths
+    splits = {"train": everyone[train], "val": everyone[validation]}
+    return {name: places for name, places in splits.items() if len(places)}
+
+
+def validation_positions(paths: np.ndarray, tokens: np.ndarray, share: float, seed: int) -> np.ndarray:
+    """Which places of the order go to the validation split: whole paths, drawn by seed, up to a share of the tokens.
+
+    Args:
+        paths: int64 path of each place, ascending.
+        tokens: int64 tokens of each place.
+        share: of all tokens; 0 for none.
+        seed: of the draw.
+
+    Returns:
+        bool mask over the places. Paths too large for what is left of the share are passed over.
+    """
+    first = int(paths[0])
+    sizes = np.bincount(paths - first, weights=tokens).astype(np.int64)
+    chosen = np.zeros(len(sizes), dtype=bool)
+    left = int(share * tokens.sum())
+    for path in np.random.Generator(np.random.PCG64(seed)).permutation(len(sizes)):
+        if sizes[path] <= left:
+            chosen[path] = True
+            left -= sizes[path]
+    return chosen[paths - first]
+
+
+def _plan(
+    run: Run,
+    directory: str,
+    split: str,
+    contexts: Contexts,
+    ordinals: np.ndarray,
+    paths: np.ndarray,
+    lengths: np.ndarray,
+) -> SplitPlan:
+    count = len(contexts.offsets) - 1
+    document = ordinals[contexts.document]
+    next_document, next_start = np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    if run.config.pack.policy == "buckets":  # a context is of one document, and so is the token that follows it
+        after = contexts.start + contexts.length
+        goes_on = after < lengths[document]
+        next_document[goes_on], next_start[goes_on] = document[goes_on], after[goes_on]
+    else:
+        following = contexts.offsets[1:-1]
+        next_document[:-1], next_start[:-1] = document[following], contexts.start[following]
+    reading_order = np.arange(count, dtype=np.int64)
+    if not run.manifest("order").statistics["sorted"]:
+        seed = _seed(run, directory, split)
+        reading_order = permute(reading_order.astype(np.uint64), count, seed).astype(np.int64)
+    group = paths[contexts.document[contexts.offsets[:-1]]]
+    return SplitPlan(
+        contexts.offsets,
+        document,
+        contexts.start,
+        contexts.length,
+        group,
+        next_document,
+        next_start,
+        reading_order,
+    )
+
+
+def _seed(run: Run, directory: str, split: str) -> int:
+    return run.seed("pack", *filter(None, [directory]), split)
+
+
+def packing_entry(run: Run, shard_set: ShardSet, lengths: np.ndarray) -> Packing:
+    """What became of the tokens of the documents that a dataset holds something of."""
+    plans = list(shard_set.plans.values())
+    document, start, length = (np.concatenate([plan[field] for plan in plans]) for field in (1, 2, 3))
+    tokens, of_documents = int(length.sum()), int(lengths[np.unique(document)].sum())
+    once = of_documents
+    if run.config.pack.policy == "buckets":  # which cuts a document alike wherever it stands
+        once = int(length[np.unique(np.stack([document, start]), axis=1, return_index=True)[1]].sum())
+    rows = sum(len(plan.offsets) - 1 for plan in plans)
+    return Packing(
+        run.config.pack.policy,
+        dropped_tokens=0,
+        padded_tokens=rows * shard_set.context_length - tokens,
+        split_docs=len(split_documents(shard_set, lengths)),
+        repeated_tokens=tokens - once,
+        elsewhere_tokens=of_documents - once,
+    )
+
+
+def split_documents(shard_set: ShardSet, lengths: np.ndarray) -> np.ndarray:
+    """int64 ordinals of the documents in a dataset that are not in one piece, ascending."""
+    return np.unique(
+        np.concatenate([plan.document[plan.length < lengths[plan.document]] for plan in shard_set.plans.values()])
+    )
+
+
+def order_entry(run: Run, shard_set: ShardSet) -> Order:
+    """How the rows lie; how often rows one after the other are of one path, and how often chance would have it."""
+    plan = shard_set.plans.get("train") or next(iter(shard_set.plans.values()))
+    groups = plan.group[plan.reading_order]
+    counts = np.unique(groups, return_counts=True)[1].astype(np.float64)
+    pairs = max(len(groups) - 1, 1)
+    chance = float((counts * (counts - 1)).sum() / max(len(groups) * (len(groups) - 1), 1))
+    same = float(np.count_nonzero(groups[1:] == groups[:-1]) / pairs)
+    if run.manifest("order").statistics["sorted"]:
+        return Order("as_ordered", "none", 0, same, chance)
+    return Order("global_permutation", ALGORITHM, _seed(run, shard_set.directory, "train"), same, chance)

@@ -1,0 +1,163 @@
+"""Writing the shards of planned datasets: a Beam job, one element for each shard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from typing import NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import HashingSink, Part
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.shards.contexts import Contexts, context_batch
+from sequitur.shards.format import BATCH_ROWS, Header, context_schema, shard_name
+from sequitur.shards.json_files import from_json
+from sequitur.shards.manifest import ShardEntry
+from sequitur.shards.writer import plan_shards, write_shard
+from sequitur.stages.pack.context_rows import SplitPlan, pad_rows, pieces_of
+from sequitur.stages.pack.shard_sets import ShardSet
+from sequitur.stages.shared.columns.token_store import TokenStore
+
+PLAN = "shards/_plan"
+ENTRIES = "shards/_entries"
+WRITTEN_PER_SECOND = 100e6  # bytes of shards on one core, measured
+
+
+class ShardTask(NamedTuple):
+    """One shard to write: rows `first` … `first + rows − 1` of a split of a dataset."""
+
+    directory: str  # of the dataset, below `shards`
+    split: str
+    context_length: int
+    number: int
+    of: int
+    first: int
+    rows: int
+
+    @property
+    def path(self) -> str:
+        """From the dataset's root."""
+        return f"{self.split}/{shard_name(self.number, self.of)}"
+
+    @property
+    def full_path(self) -> str:
+        """From `shards`."""
+        return f"{self.directory}/{self.path}" if self.directory else self.path
+
+    @property
+    def note(self) -> str:
+        return f"{self.full_path.replace('/', '--')}.json"
+
+
+class WriteShard(beam.DoFn):
+    """A `ShardTask` → the shard on storage, and its entry for the manifest beside it."""
+
+    def __init__(self, root: Directory, header: Header) -> None:
+        self._root, self._header = root, header
+
+    def setup(self) -> None:
+        self._plans: dict[tuple[str, str], SplitPlan] = {}
+        self._tokens = TokenStore(self._root / "tokens", check=False)
+
+    def process(self, element: tuple[str, str, int, int, int, int, int]) -> Iterator[str]:
+        task = ShardTask(*element)
+        key = (task.directory, task.split)
+        if key not in self._plans:
+            self._plans[key] = read_plan(self._root, *key)
+        header = replace(self._header, seq_len=task.context_length)
+        schema = context_schema(header, task.split, task.number, task.of)
+        folder, _, name = task.full_path.rpartition("/")
+        with (self._root / "shards" / folder).writing(name) as file:
+            sink = HashingSink(file)
+            entry = write_shard(sink, task.path, self._batches(self._plans[key], task, schema), schema)
+        (self._root / ENTRIES).write_json(task.note, asdict(entry))
+        artifacts.record_part(
+            self._root / "shards", Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest())
+        )
+        yield task.full_path
+
+    def _batches(self, plan: SplitPlan, task: ShardTask, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        end = task.first + task.rows
+        for start in range(task.first, end, BATCH_ROWS):
+            contexts = plan.reading_order[start : min(start + BATCH_ROWS, end)]
+            pad = self._header.special_ids.pad
+            yield context_batch(gather_contexts(self._tokens, plan, contexts, task.context_length, pad), schema)
+
+
+def gather_contexts(tokens: TokenStore, plan: SplitPlan, contexts: np.ndarray, size: int, pad: int) -> Contexts:
+    """Some contexts (int64) of a plan as rows of `size` tokens."""
+    pieces, row = pieces_of(plan, contexts)
+    num_tokens = np.bincount(row, weights=plan.length[pieces], minlength=len(contexts)).astype(np.uint32)
+    input_ids = np.empty((len(contexts), size), dtype=np.uint32)
+    tokens.gather(plan, contexts, input_ids)
+    pad_rows(input_ids, num_tokens, pad)
+    next_valid = (num_tokens == size) & (plan.next_document[contexts] >= 0)
+    followed = contexts[next_valid]
+    next_token = np.zeros(len(contexts), dtype=np.uint32)
+    next_token[next_valid] = tokens.tokens_at(plan.next_document[followed], plan.next_start[followed])
+    return Contexts(
+        input_ids=input_ids,
+        next_token=next_token,
+        next_valid=next_valid,
+        num_tokens=num_tokens,
+        doc_offsets=np.append(0, np.cumsum(np.bincount(row, minlength=len(contexts)))).astype(np.int32),
+        doc_lens=plan.length[pieces].astype(np.uint32),
+        doc_ids=plan.document[pieces].astype(np.uint64),
+        doc_starts=plan.start[pieces].astype(np.uint32),
+        context_id=contexts.astype(np.uint64),
+        group_id=plan.group[contexts].astype(np.uint64),
+    )
+
+
+def write_plan(root: Directory, directory: str, split: str, plan: SplitPlan) -> None:
+    with (root / PLAN).writing(_plan_name(directory, split)) as file:
+        np.savez(file, **plan._asdict())
+
+
+def read_plan(root: Directory, directory: str, split: str) -> SplitPlan:
+    buffer = (root / PLAN).buffer(_plan_name(directory, split))
+    with np.load(pa.BufferReader(buffer), allow_pickle=False) as columns:
+        return SplitPlan(**columns)
+
+
+def _plan_name(directory: str, split: str) -> str:
+    return f"{directory.replace('/', '--')}--{split}.npz"
+
+
+def write_shards(run: Run, sets: Sequence[ShardSet], header: Header) -> dict[tuple[str, str], list[ShardEntry]]:
+    """Writes what is not written yet; returns the entries of all shards, in order, by directory and split."""
+    tasks = [task for shard_set in sets for task in _tasks(run, shard_set)]
+    notes = run.root / ENTRIES
+    written = {part.name for part in artifacts.written_parts(run.artifact("shards"))}
+    left = [task for task in tasks if task.full_path not in written or not notes.exists(task.note)]
+    if left:
+        for shard_set in sets:
+            for split, plan in shard_set.plans.items():
+                write_plan(run.root, shard_set.directory, split, plan)
+        write = WriteShard(run.root, header)
+
+        def build(pipeline: beam.Pipeline) -> None:
+            elements = pipeline | "Shards" >> beam.Create([tuple(task) for task in left]) | "Spread" >> beam.Reshuffle()
+            _ = elements | "Write" >> beam.ParDo(write)
+
+        with run.watching("shards", len(tasks), "pack: shards", "shards"):
+            seconds = sum(4 * task.rows * task.context_length for task in left) / WRITTEN_PER_SECOND
+            run.runner.run(build, len(left), seconds)
+    entries: dict[tuple[str, str], list[ShardEntry]] = {}
+    for task in tasks:
+        entry = from_json(ShardEntry, notes.read_json(task.note))
+        entries.setdefault((task.directory, task.split), []).append(entry)
+    return entries
+
+
+def _tasks(run: Run, shard_set: ShardSet) -> Iterator[ShardTask]:
+    for split, plan in shard_set.plans.items():
+        rows, length = len(plan.reading_order), shard_set.context_length
+        shards = plan_shards(rows, length, int(run.config.pack.shard_bytes))
+        for number, (first, count) in enumerate(shards):
+            yield ShardTask(shard_set.directory, split, length, number, len(shards), first, count)

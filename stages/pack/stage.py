@@ -1,0 +1,213 @@
+"""pack: `order` and `tokens` → `shards`: the order cut into contexts, permuted, and written for trainers.
+
+    input    `order` and `tokens`; `vectors` for the cosines of documents that meet; `documents` for provenance
+    output   shards as docs/shard-format.md describes them, in `train/` and, if asked for, `val/`; the `docs/` table.
+             With families, or row lengths, one such dataset for each, and `families.json`, written last
+    dropped  nothing: contexts that are not full are padded
+    cost     the plan takes about 150 bytes per document here; a worker gathers 1,024 contexts at a time
+
+The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
+are ordered, where the order sorts them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.errors import RemovalsUndone
+from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
+from sequitur.shards.format import (
+    BATCH_ROWS,
+    FAMILIES_NAME,
+    FORMAT_VERSION,
+    MANIFEST_NAME,
+    TOKENIZER_NAME,
+    Boundaries,
+    Header,
+    SpecialIds,
+    TokenizerInfo,
+    context_columns,
+)
+from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry, build_manifest, manifest_json, split_entry
+from sequitur.shards.removal.record import FOLDER as REMOVALS
+from sequitur.shards.verify import verify as shards_verify
+from sequitur.shards.writer import hf_files
+from sequitur.stages.pack.docs_table import write_docs_tables
+from sequitur.stages.pack.shard_sets import ROUTER, ShardSet, order_entry, packing_entry, plan_sets, split_documents
+from sequitur.stages.pack.shard_writing import ENTRIES, PLAN, write_shards
+from sequitur.stages.shared.columns import router
+from sequitur.stages.shared.columns.token_store import TokenStore
+
+HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order")
+
+
+def make_header(run: Run) -> Header:
+    about = run.manifest("tokens").statistics["tokenizer"]
+    # What the content depends on, so not the whole configuration: where a run lies or on what device changes nothing.
+    settings = {name: dict(run.manifest(name).parameters) for name in HISTORY} | {"shards": dict(parameters(run))}
+    return Header(
+        created_by=f"sequitur {_version()}",
+        run_id=artifacts.read_building(run.artifact("shards"))[:16],
+        config_sha256=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+        seq_len=run.config.pack.context_length,
+        tokenizer=TokenizerInfo(about["name"], None, about["sha256"], about["vocab_size"]),
+        special_ids=SpecialIds(bos=None, eos=about["end"], pad=about["end"]),
+        boundaries=Boundaries(eos_after_doc=True, bos_at_doc_start=False),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("sequitur-data")
+    except PackageNotFoundError:
+        return "unreleased"
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    run.progress.step("pack: planning")
+    order = artifacts.read_columns(run.artifact("order"), ["ordinal", "path", "opens", "family"])
+    lengths = TokenStore(run.artifact("tokens"), check=True).lengths()
+    sets = plan_sets(run, order, lengths)
+    header = make_header(run)
+    entries = write_shards(run, sets, header)
+    docs = write_docs_tables(run, sets, order, lengths)
+    manifests = [
+        finish_dataset(run, replace(header, seq_len=one.context_length), one, entries, files, lengths)
+        for one, files in zip(sets, docs, strict=True)
+    ]
+    datasets = [
+        dataset_entry(one.family, one.directory, manifest) for one, manifest in zip(sets, manifests, strict=True)
+    ]
+    if any(one.directory for one in sets):
+        files = router.router_files(run.artifact(router.ROUTER)) if run.config.families.by else {}
+        copies = {f"{ROUTER}/{name}": content for name, content in files.items()}
+        for path, content in copies.items():
+            _write_extra(run, path, content)
+        listed = [router_file(path, content) for path, content in copies.items()]
+        _write_extra(run, FAMILIES_NAME, families_json(datasets, listed).encode())
+    run.root.remove(PLAN)
+    run.root.remove(ENTRIES)
+    return _statistics(sets, datasets, manifests, lengths)
+
+
+def finish_dataset(
+    run: Run,
+    header: Header,
+    shard_set: ShardSet,
+    entries: Mapping[tuple[str, str], Sequence[ShardEntry]],
+    docs: list[FileEntry],
+    lengths: np.ndarray,
+) -> Manifest:
+    """Writes what a dataset has beside its shards and documents table; its manifest last."""
+    directory = shard_set.directory
+    splits = {
+        split: split_entry(entries[directory, split], len(np.unique(plan.document)))
+        for split, plan in shard_set.plans.items()
+    }
+    packing, order = packing_entry(run, shard_set, lengths), order_entry(run, shard_set)
+    manifest = build_manifest(header, packing, order, splits, docs)
+    below = f"{directory}/" if directory else ""
+    for split, entry in splits.items():
+        names = [shard.path.rsplit("/", 1)[-1] for shard in entry.shards]
+        for name, text in hf_files(split, names, manifest.fingerprint, context_columns(header.seq_len)).items():
+            _write_extra(run, f"{below}{split}/{name}", text.encode())
+    if run.artifact("tokens").exists(TOKENIZER_NAME):
+        _write_extra(run, f"{below}{TOKENIZER_NAME}", run.artifact("tokens").read_bytes(TOKENIZER_NAME))
+    _write_extra(run, f"{below}{MANIFEST_NAME}", manifest_json(manifest).encode())
+    return manifest
+
+
+def _write_extra(run: Run, path: str, content: bytes) -> None:
+    folder, _, name = path.rpartition("/")
+    directory = run.artifact("shards")
+    (directory / folder if folder else directory).write_bytes(name, content)
+    artifacts.record_part(directory, Part(path, 0, len(content), artifacts.digest(content)))
+
+
+def _statistics(
+    sets: list[ShardSet], datasets: list[DatasetEntry], manifests: list[Manifest], lengths: np.ndarray
+) -> dict[str, Any]:
+    """Over all datasets; a document of several counts once."""
+    contexts: dict[str, int] = {}
+    for manifest in manifests:
+        for split, entry in manifest.splits.items():
+            contexts[split] = contexts.get(split, 0) + entry.rows
+    documents = np.concatenate([plan.document for one in sets for plan in one.plans.values()])
+    split_docs = np.concatenate([split_documents(one, lengths) for one in sets])
+    listed = [
+        vars(entry) | {"padded_tokens": m.packing.padded_tokens} for entry, m in zip(datasets, manifests, strict=True)
+    ]
+    return {
+        "contexts": contexts,
+        "tokens": sum(entry.tokens for entry in datasets),
+        "documents": len(np.unique(documents)),
+        "policy": manifests[0].packing.policy,
+        "split_docs": len(np.unique(split_docs)),
+        **{
+            name: sum(getattr(manifest.packing, name) for manifest in manifests)
+            for name in ("dropped_tokens", "padded_tokens", "repeated_tokens")
+        },
+        "datasets": listed if any(one.directory for one in sets) else [],
+    }
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    return run.config.pack.model_dump(mode="json") | {"seed": run.config.seed, "format_version": FORMAT_VERSION}
+
+
+def estimate(run: Run) -> Estimate:
+    tokens = run.manifest("tokens")
+    count = tokens.rows
+    batch = 4 * BATCH_ROWS * run.config.pack.context_length
+    # The tokens are memory-mapped, which counts as memory while there is room for it.
+    return Estimate(
+        memory=150 * count + 2 * run.manifest("vectors").bytes,
+        disk=int(1.1 * tokens.bytes) + 2 * batch // BATCH_ROWS + 200 * count,
+        each_worker=4 * batch + tokens.bytes + 80 * count,
+        elements=1 + tokens.bytes // batch,
+    )
+
+
+def guard(run: Run) -> None:
+    """
+    Raises:
+        RemovalsUndone: documents were removed from the shards that are there.
+    """
+    shards = run.artifact("shards")
+    records = [name for name in shards.files() if PurePosixPath(name).parent.name == REMOVALS]
+    if records:
+        raise RemovalsUndone(
+            f"{shards.path(records[0])}: documents were removed from these shards, and packing again would bring them "
+            f"back; if a removal was interrupted, repeat it; else copy the records, delete {shards.path()}, run again, "
+            f"and then sequitur remove {shards.path()} --doc-ids COPY/{PurePosixPath(records[0]).name} for each"
+        )
+
+
+def verify(run: Run) -> Iterable[str]:
+    with tempfile.TemporaryDirectory() as scratch:
+        yield from (str(problem) for problem in shards_verify(run.root.local_copy("shards", Path(scratch))))
+
+
+STAGE = Stage(
+    "pack",
+    "shards",
+    3,
+    ("documents", "signals", "selection", "tokens", "vectors", "order"),
+    parameters,
+    estimate,
+    work,
+    verify,
+    guard=guard,
+)

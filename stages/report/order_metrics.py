@@ -1,0 +1,204 @@
+"""What an order of a run's documents is worth: every metric of it, from the contexts that it was cut into.
+
+Cosines are those of the model's own vectors. Where the graph was made of others, with a share of the words in them, the
+same measures by those vectors stand beside them, as `graph_adjacency` and so on.
+
+In-context gain is measured on a seeded sample of contexts, of their whole text; a piece of a document is the slice of
+its text that its tokens are of its tokens. Its standard error is of this sample alone: two orders are sampled each for
+itself, not in pairs, and the error of a difference is that of independent samples.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sequitur.graph_sort import metrics, packing
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.orders import Order
+from sequitur.graph_sort.packing import Contexts
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.stage import Run
+from sequitur.shards.permutation import permute
+from sequitur.stages.shared.columns.groups import group_codes
+from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.text_core.signals import in_context_gain
+
+GAIN_CONTEXTS = 300  # sampled for the gain, where contexts are short
+GAIN_TOKENS = 2**22  # that the sample may hold at most, for each document is compressed with all before it
+LEAST_GAIN_CONTEXTS = 16
+
+
+class Cut(NamedTuple):
+    """An order as a trainer meets it."""
+
+    contexts: Contexts  # documents by ordinal
+    reading_orders: Sequence[np.ndarray]  # int64 indices of contexts: a reading order for each directory of shards
+    row_lengths: int | np.ndarray  # tokens that the row of a context has room for: of all, or int64 [c]
+
+
+class Yardstick(NamedTuple):
+    """What all orders of a run are measured by. The vectors may be arrays, or are read by rows where they lie."""
+
+    own: np.ndarray  # float16 [n, d], by ordinal: the model's
+    of_graph: np.ndarray | None  # float16 [n, e]: those that made the graph, where they are others
+    lengths: np.ndarray  # int64 [n] tokens
+    groups: Mapping[str, np.ndarray]  # int64 [n] by name, as of `groups_of`
+
+
+def yardstick(run: Run) -> Yardstick:
+    """Finds what orders are measured by. `vectors`, `tokens`, `documents` and `selection` must be finished."""
+    own, graph = (cast(np.ndarray, StoredVectors(run, own=own)) for own in (True, False))  # all that is asked of them
+    differ = own.shape[1] != graph.shape[1]
+    lengths = TokenStore(run.artifact("tokens"), check=False).lengths()
+    return Yardstick(own, graph if differ else None, lengths, groups_of(run))
+
+
+def groups_of(run: Run) -> dict[str, np.ndarray]:
+    """By name, the group that each kept document belongs to, int64 by ordinal, −1 where unknown: its source, and its
+    `section` (of that source) where the records have one."""
+    source, _ = group_codes(run, "source")
+    section, names = group_codes(run, "section")
+    return {"source": source} | (
+        {"section": np.where(section >= 0, source * len(names) + section, -1)} if names else {}
+    )
+
+
+def cut(run: Run, order: Order, ordinals: np.ndarray, lengths: np.ndarray) -> Cut:
+    """An order of the documents `ordinals` (int64 [m]) cut into contexts and permuted as `pack` does.
+
+    All are one split and one family. `lengths` are int64 tokens by ordinal.
+    """
+    policy, context_length = run.config.pack.policy, run.config.pack.context_length
+    contexts = packing.POLICIES[policy](lengths[ordinals], order.permutation, context_length, order.opens)
+    rows = packing.row_lengths(policy, context_length)
+    tokens = np.diff(np.append(0, np.cumsum(contexts.length))[contexts.offsets])
+    row = np.searchsorted(rows, tokens)
+    reading_orders = []
+    for index in np.unique(row):
+        here = np.flatnonzero(row == index)
+        read = np.arange(len(here))
+        if not order.sorted:
+            read = permute(read.astype(np.uint64), len(here), run.seed("pack", "train")).astype(np.int64)
+        reading_orders.append(here[read])
+    return Cut(contexts._replace(document=ordinals[contexts.document]), reading_orders, rows[row])
+
+
+def measure(run: Run, cut: Cut, by: Yardstick, gain_contexts: int | None = None) -> dict[str, float | None]:
+    """The metrics of some contexts by name, undefined ones None.
+
+    Args:
+        run: for the thresholds, the seed, and the text.
+        cut: the contexts; each read at most once.
+        by: from `yardstick`.
+        gain_contexts: how many contexts are sampled for in-context gain; None: 300, or fewer where they are long.
+
+    Cost: O(Σ m²d) for m documents in a context, and about 10 ms for each sampled context of 8,192 tokens.
+    """
+    contexts = cut.contexts
+    found = _cosines(run, cut, by.own)
+    if by.of_graph is not None:
+        found |= {f"graph_{name}": value for name, value in _cosines(run, cut, by.of_graph).items()}
+    found |= metrics.placement(contexts, cut.row_lengths)._asdict()
+    found["documents_per_context"] = len(contexts.document) / max(len(contexts.offsets) - 1, 1)
+    for name, group in by.groups.items():
+        found[f"same_{name}_share"] = metrics.same_group_share(contexts, group)
+    found |= _gain(run, contexts, by.lengths, gain_contexts)
+    return {name: value if math.isfinite(value) else None for name, value in found.items()}
+
+
+def path_weight(graph: Graph, ordinals: np.ndarray, permutation: np.ndarray, by: Yardstick) -> dict[str, float | None]:
+    """`bound`, and the weight of an order of the graph's nodes, the documents `ordinals`, as a share of it.
+
+    The share is None where the order does not read each document once.
+    """
+    vectors = by.own if by.of_graph is None else by.of_graph
+    found: dict[str, float | None] = {"bound": metrics.bound(graph), "path_weight_share": None}
+    if np.array_equal(np.sort(permutation), np.arange(len(ordinals))):
+        found["path_weight_share"] = metrics.path_weight_share(graph, vectors, ordinals[permutation])
+    return {name: value if value is not None and math.isfinite(value) else None for name, value in found.items()}
+
+
+def excess_gain(measured: Mapping[str, float | None], baseline: Mapping[str, float | None]) -> dict[str, float | None]:
+    """What in-context gain an order has beyond that of a random one, with the standard error of the difference."""
+    pairs = [(measured[name], baseline[name]) for name in ("in_context_gain", "in_context_gain_error")]
+    (gain, chance), (error, chance_error) = pairs
+    return {
+        "excess_gain": None if gain is None or chance is None else gain - chance,
+        "excess_gain_error": None if error is None or chance_error is None else math.hypot(error, chance_error),
+    }
+
+
+def histogram(values: np.ndarray) -> list[dict[str, int]]:
+    """How many of some int64 values ≥ 1 lie in 1, 2 … 3, 4 … 7 and so on, from the smallest value to the largest."""
+    if not len(values):
+        return []
+    power = np.frexp(values.astype(np.float64))[1] - 1
+    counts = np.bincount(power)
+    return [
+        {"from": 2**low, "to": 2 ** (low + 1) - 1, "count": int(counts[low])} for low in range(power.min(), len(counts))
+    ]
+
+
+def _cosines(run: Run, cut: Cut, vectors: np.ndarray) -> dict[str, float]:
+    leakage = metrics.leakage(cut.contexts, vectors, *cut.reading_orders)
+    return {
+        **metrics.coherence(cut.contexts, vectors, run.config.neighbors.duplicate_cosine)._asdict(),
+        **{f"leakage_{name}": value for name, value in leakage._asdict().items()},
+        "leakage_z": leakage.z,
+    }
+
+
+def _gain(run: Run, contexts: Contexts, lengths: np.ndarray, count: int | None) -> dict[str, float]:
+    if count is None:
+        count = min(GAIN_CONTEXTS, max(LEAST_GAIN_CONTEXTS, GAIN_TOKENS // run.config.pack.context_length))
+    followed = np.flatnonzero(np.diff(contexts.offsets) > 1)  # the others have nothing to be told by an earlier one
+    generator = np.random.Generator(np.random.PCG64(run.seed("report", "in_context_gain")))
+    chosen = np.sort(generator.permutation(followed)[:count])
+    sizes = np.zeros((len(chosen), 2), dtype=np.int64)
+    texts = context_texts(run, contexts, chosen, lengths)
+    run.progress.step("in-context gain", len(chosen), "contexts")
+    for index, context in enumerate(texts):
+        sizes[index] = in_context_gain.compressed_sizes(context)
+        run.progress.update(index + 1)
+    found = in_context_gain.gain(sizes)
+    saved = float(np.mean(sizes[:, 1] - sizes[:, 0]) * len(followed)) if len(chosen) else 0.0
+    return {
+        # The gain leaves out each context's first document, so it is higher where long documents come first;
+        # what is saved of all text is not.
+        "bytes_saved_per_token": saved / max(int(contexts.length.sum()), 1),
+        "in_context_gain": found.gain,
+        "in_context_gain_error": found.error,
+        "in_context_gain_contexts": len(chosen),
+    }
+
+
+def context_texts(run: Run, contexts: Contexts, chosen: np.ndarray, lengths: np.ndarray) -> list[list[bytes]]:
+    """The text, UTF-8, of each piece of some contexts (int64, ascending). Reads only parts that hold one of them."""
+    counts = np.diff(contexts.offsets)[chosen]
+    ends = np.cumsum(counts)
+    pieces = np.repeat(contexts.offsets[chosen] - (ends - counts), counts) + np.arange(counts.sum())
+    document, start, length = (column[pieces] for column in contexts[1:])
+    texts = [b""] * len(pieces)
+    begun = 0
+    by_document = np.argsort(document, kind="stable")
+    for text_part, selection_part in zip(run.manifest(run.text).parts, run.manifest("selection").parts, strict=True):
+        kept = artifacts.map_part(run.artifact("selection"), selection_part, ["kept"]).column("kept")
+        rows = np.flatnonzero(kept.to_numpy(zero_copy_only=False))
+        first, last = np.searchsorted(document, [begun, begun + len(rows)], sorter=by_document)
+        here = by_document[first:last]
+        if len(here):
+            column = artifacts.read_part(run.artifact(run.text), text_part, ["text"]).column("text")
+            found = pc.cast(column.take(pa.array(rows[document[here] - begun])), pa.large_binary())
+            for piece, value in zip(here.tolist(), found, strict=True):
+                of, text = lengths[document[piece]], value.as_buffer()
+                begin, end = (text.size * place // of for place in (start[piece], start[piece] + length[piece]))
+                texts[piece] = text[begin:end].to_pybytes()
+        begun += len(rows)
+    return [texts[end - count : end] for end, count in zip(ends.tolist(), counts.tolist(), strict=True)]

@@ -1,0 +1,283 @@
+"""report: everything before → `report/`: what became of every record, how good the order is, and a page to look at.
+
+input    all artifacts; the contexts are read back from the shards, not from the plan that made them
+output   `metrics.json`: the ledger, the waterfall per source, the metrics of the order beside those of a random one,
+         the packing; `page.json`: these, and what else a person wants to see, from bounded samples; `index.html`
+dropped  nothing; the run fails here if the ledger does not balance
+cost     the graph, about 50·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
+         that are not tokens, and compressing the text of some hundred contexts of either order
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sequitur.graph_sort import orders
+from sequitur.graph_sort.packing import Contexts
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.errors import CorruptPart
+from sequitur.pipeline.names import SEMANTIC, SUBSET
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
+from sequitur.shards import contexts as shard_contexts
+from sequitur.shards.contexts import batch_contexts
+from sequitur.shards.removal.record import FOLDER as REMOVALS
+from sequitur.stages.report import order_metrics
+from sequitur.stages.report.ledger import Characters, Ledger
+from sequitur.stages.report.order_metrics import Cut, Yardstick
+from sequitur.stages.report.page.page import INDEX, PAGE, render
+from sequitur.stages.report.page_data import page_data
+from sequitur.stages.shared.columns.arrays import all_values, read_graph
+from sequitur.stages.shared.columns.token_store import TokenStore
+
+METRICS = "metrics.json"
+DUPLICATES, UNSELECTED = "neighbors/duplicates", "neighbors/unselected"
+
+
+class Placed(NamedTuple):
+    """What the shards of a split hold, in all directories."""
+
+    cut: Cut  # contexts by their order, not by row
+    num_tokens: int
+
+
+def read_splits(run: Run) -> dict[str, Placed]:
+    """Reads the contexts of each split back from its shards, which lie in DIRECTORY/SPLIT/, or in SPLIT/ alone."""
+    shards, manifest = run.artifact("shards"), run.manifest("shards")
+    splits: dict[str, dict[str, list[shard_contexts.Contexts]]] = {name: {} for name in manifest.statistics["contexts"]}
+    for part in manifest.parts:
+        path, _, name = part.name.rpartition("/")
+        directory, _, split = path.rpartition("/")
+        if split in splits and name.endswith(".arrow"):
+            blocks = splits[split].setdefault(directory, [])
+            with pa.ipc.open_stream(shards.buffer(part.name)) as stream:
+                blocks += [batch_contexts(batch) for batch in stream]
+    return {split: _placed(list(directories.values())) for split, directories in splits.items()}
+
+
+def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
+    """The contexts of some directories, each given as its blocks in reading order."""
+    columns: list[list[np.ndarray]] = [[], [], []]
+    counts, reading_orders, row_lengths, tokens, before = [], [], [], 0, 0
+    for blocks in directories:
+        row = np.concatenate([block.context_id.astype(np.int64) for block in blocks])
+        row_counts = np.concatenate([np.diff(block.doc_offsets) for block in blocks]).astype(np.int64)
+        in_order = np.argsort(row)
+        counts.append(row_counts[in_order])
+        starts = (np.cumsum(row_counts) - row_counts)[in_order]
+        pieces = np.repeat(starts - (np.cumsum(counts[-1]) - counts[-1]), counts[-1]) + np.arange(row_counts.sum())
+        for column, name in zip(columns, ("doc_ids", "doc_starts", "doc_lens"), strict=True):
+            column.append(np.concatenate([getattr(block, name) for block in blocks])[pieces].astype(np.int64))
+        reading_orders.append(before + np.argsort(in_order))  # removals leave gaps in the ids
+        row_lengths.append(np.full(len(row), blocks[0].input_ids.shape[1], dtype=np.int64))
+        tokens += sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks)
+        before += len(row)
+    offsets = np.append(0, np.cumsum(np.concatenate(counts))).astype(np.int64)
+    contexts = Contexts(offsets, *map(np.concatenate, columns))
+    return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), tokens)
+
+
+def token_lengths(run: Run) -> np.ndarray:
+    return TokenStore(run.artifact("tokens"), check=False).lengths()
+
+
+def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> Ledger:
+    """Counts every record by what became of it; `lengths` are int64 tokens by ordinal."""
+    ledger = Ledger()
+    kept_sources: list[str] = []
+    codes: list[np.ndarray] = []
+    removed = removed_documents(run)
+    removed_ids = pa.array([name for name in sorted(removed) if len(name) == 16], pa.binary(16))
+    was_removed: list[np.ndarray] = []
+    documents, selection, rejects = (run.artifact(name) for name in ("documents", "selection", "rejects"))
+    for part in run.manifest("rejects").parts:
+        sources = _strings(artifacts.read_part(rejects, part, ["source"]).column("source"))
+        ledger.rejected.update(_counts(sources))
+    for part, selection_part in zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True):
+        batch = artifacts.read_part(documents, part, ["source", "doc_id"])
+        sources = _strings(batch.column("source"))
+        ledger.read.update(_counts(sources))
+        verdict = artifacts.read_part(selection, selection_part, ["kept", "reason"])
+        kept = verdict.column("kept")
+        dropped = pa.table({"source": sources, "reason": _strings(verdict.column("reason"))}).filter(pc.invert(kept))
+        for row in dropped.group_by(["source", "reason"]).aggregate([([], "count_all")]).to_pylist():
+            ledger.drop(row["source"], row["reason"], row["count_all"])
+        encoded = pc.dictionary_encode(sources.filter(kept))
+        codes.append(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64) + len(kept_sources))
+        kept_sources += encoded.dictionary.to_pylist()
+        named = pc.is_in(batch.column("doc_id").filter(kept), removed_ids)
+        was_removed.append(named.to_numpy(zero_copy_only=False))
+    ledger.read.update(ledger.rejected)
+    source_of = np.concatenate(codes)
+    lost = {DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if run.config.select.subset.by else {})
+    for artifact, reason in lost.items():
+        for code, count in _counted(source_of[all_values(run, artifact, "ordinal")]):
+            ledger.drop(kept_sources[code], reason, count)
+    placed = np.unique(np.concatenate([split.cut.contexts.document for split in splits.values()]))
+    for code, count in _counted(source_of[placed]):
+        ledger.placed[kept_sources[code]] += count
+    gone = np.setdiff1d(np.flatnonzero(np.concatenate(was_removed)), placed)
+    for code, count in _counted(source_of[gone]):
+        ledger.removed[kept_sources[code]] += count
+    ledger.tokens_of_removed, ledger.tokens_removed = int(lengths[gone].sum()), sum(removed.values())
+    ledger.tokens_of_placed = int(lengths[placed].sum())
+    ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
+    ledger.tokens_dropped = int(run.manifest("shards").statistics["dropped_tokens"])
+    ledger.tokens_repeated = int(run.manifest("shards").statistics.get("repeated_tokens", 0))
+    ledger.characters = characters_of(run)
+    return ledger
+
+
+def removed_documents(run: Run) -> dict[bytes, int]:
+    """The tokens, by `doc_id`, of all documents that removals took out of the shards."""
+    shards = run.artifact("shards")
+    found: dict[bytes, int] = {}
+    for part in run.manifest("shards").parts:
+        if PurePosixPath(part.name).parent.name != REMOVALS:
+            continue
+        record = shards.read_json(part.name)
+        try:
+            named = {**record["documents"], **record["other_documents"]}
+            found |= {bytes.fromhex(name): int(tokens) for name, tokens in named.items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise CorruptPart(f"{shards.path(part.name)}: not a removal record; restore it") from error
+    return found
+
+
+def characters_of(run: Run) -> Characters | None:
+    """What refining took away and put in, by the list of changes; None where nothing is refined."""
+    if run.text == "documents":
+        return None
+    statistics = run.manifest(run.text).statistics
+    found = Characters(statistics["characters_read"], statistics["characters"])
+    changes = run.artifact("refined/changes")
+    for part in run.manifest("refined/changes").parts:
+        batch = artifacts.read_part(changes, part, ["operation", "characters_removed", "characters_added"])
+        table = pa.table([_strings(batch.column(0)), *batch.columns[1:]], names=batch.schema.names)
+        sums = [("characters_removed", "sum"), ("characters_added", "sum")]
+        for row in table.group_by("operation").aggregate(sums).to_pylist():
+            found.removed[row["operation"]] += row["characters_removed_sum"]
+            found.added[row["operation"]] += row["characters_added_sum"]
+    return found
+
+
+def _strings(column: pa.Array) -> pa.Array:
+    return pc.cast(column, pa.string())
+
+
+def _counts(column: pa.Array) -> Counter[str]:
+    return Counter({row["values"]: row["counts"] for row in pc.value_counts(column).to_pylist()})
+
+
+def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
+    values, counts = np.unique(codes, return_counts=True)
+    return list(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    run.progress.step("report: ledger")
+    splits = read_splits(run)
+    lengths = token_lengths(run)
+    ledger = make_ledger(run, splits, lengths)
+    by = order_metrics.yardstick(run)
+    report = {
+        "ledger": ledger.to_json(),
+        "order": measure_order(run, splits["train"].cut, by),
+        "packing": {
+            **run.manifest("shards").statistics,
+            "context_length": run.config.pack.context_length,
+        },
+        "distributions": distributions(splits, lengths),
+        "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(run)},
+        "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(run)},
+    }
+    _write(run, METRICS, report)
+    _write(run, PAGE, page_data(run, report, {name: split.cut for name, split in splits.items()}, by))
+    directory = run.artifact("report")
+    directory.write_bytes(INDEX, render(directory.read_json(PAGE)).encode())  # no part: `compare` renews it
+    ledger.check()
+    return {"ledger_balances": True}
+
+
+def _write(run: Run, name: str, value: Any) -> None:
+    directory = run.artifact("report")
+    directory.write_json(name, value)
+    content = directory.read_bytes(name)
+    artifacts.record_part(directory, Part(name, 0, len(content), artifacts.digest(content)))
+
+
+def measure_order(run: Run, train: Cut, by: Yardstick) -> dict[str, Any]:
+    """The metrics of the order, from the contexts of the training split, and those of a random one."""
+    run.progress.step("report: metrics")
+    strategy = run.config.order.strategy
+    baseline = order_metrics.measure(run, random_cut(run, np.unique(train.contexts.document), by), by)
+    measured = order_metrics.measure(run, train, by)
+    members, graph = read_graph(run)
+    permutation = np.searchsorted(members, all_values(run, "order", "ordinal"))
+    measured |= order_metrics.excess_gain(measured, baseline)
+    measured |= order_metrics.path_weight(graph, members, permutation, by)
+    return {"strategy": strategy, strategy: measured, "random_baseline": baseline}
+
+
+def random_cut(run: Run, ordinals: np.ndarray, by: Yardstick) -> Cut:
+    """The same documents in a random order, packed by the same policy: the baseline."""
+    generator = np.random.Generator(np.random.PCG64(run.seed("report", "random")))
+    permutation = generator.permutation(len(ordinals)).astype(np.int64)
+    order = orders.uncut(permutation, np.arange(len(ordinals), dtype=np.int64))
+    return order_metrics.cut(run, order, ordinals, by.lengths)
+
+
+def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str, Any]:
+    """Histograms over all splits, in bins that double: tokens of a placed document, and documents and tokens of a
+    context."""
+    all_contexts = [split.cut.contexts for split in splits.values()]
+    placed = np.unique(np.concatenate([contexts.document for contexts in all_contexts]))
+    tokens = [np.add.reduceat(contexts.length, contexts.offsets[:-1]) for contexts in all_contexts]
+    values = {
+        "tokens_per_document": lengths[placed],
+        "documents_per_context": np.concatenate([np.diff(contexts.offsets) for contexts in all_contexts]),
+        "tokens_per_context": np.concatenate(tokens),
+    }
+    return {name: order_metrics.histogram(value) for name, value in values.items()}
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    return {"seed": run.config.seed}
+
+
+def estimate(run: Run) -> Estimate:
+    vectors = run.manifest("vectors")
+    return Estimate(
+        memory=vectors.bytes
+        + 50 * vectors.rows * run.config.neighbors.k
+        + 200 * run.manifest("documents").rows
+        + 2**28,
+        disk=2**24,
+    )
+
+
+def verify(run: Run) -> Iterable[str]:
+    ledger = make_ledger(run, read_splits(run), token_lengths(run))
+    yield from (f"{run.config.output}: the ledger does not balance: {problem}" for problem in ledger.problems())
+    if run.artifact("report").read_json(METRICS)["ledger"] != ledger.to_json():
+        path = run.artifact("report").path(METRICS)
+        yield f"{path}: tells another ledger than the artifacts; delete it and run again"
+
+
+STAGE = Stage(
+    "report",
+    "report",
+    3,
+    ("documents", TEXT, "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards"),
+    parameters,
+    estimate,
+    work,
+    verify,
+)

@@ -1,0 +1,243 @@
+"""Documents that share words with evaluation texts: found in a map over the text, told in `selection/contamination`.
+
+The n-grams of the evaluation texts are indexed in this process and written once; workers map that file into memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.sources import evaluation_files
+from sequitur.stages.shared.sources.evaluation_files import EvaluationText
+from sequitur.stages.shared.sources.record_files import Limits, compression_of
+from sequitur.text_core.duplicates.overlap import NgramIndex, first_overlaps, ngram_index, presence
+from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.words import word_table
+
+REPORT = "selection/contamination"
+# The working parts; gone when `selection` is done.
+EVALUATION, CONTAMINATED = "selection/_evaluation", "selection/_contaminated"
+TEXTS, WORDS, NGRAMS = "texts.arrow", "words.arrow", "ngrams.arrow"
+BYTES_PER_SECOND = 40e6  # of text whose words are found and looked up on one core, measured
+NGRAM_CHARACTERS = 1000  # of a matching n-gram that are told: 13 words can stand far apart
+
+
+class Contamination(NamedTuple):
+    """The c contaminated documents, in the order of their rows, and the first n-gram that each shares."""
+
+    row: np.ndarray  # int64 [c], in all parts of `documents` together
+    text: np.ndarray  # int64 [c], the evaluation text
+    ngram: list[str]  # as it stands in the document
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    """What `selection` depends on: the evaluation files by name and content, and how they are compared.
+
+    Raises:
+        ConfigError: there is no such file, or its name tells another format.
+        InputError: it cannot be read.
+    """
+    settings = run.config.select
+    if not settings.decontaminate:
+        return {}
+    files = [[path, evaluation_files.digest(path)] for path in evaluation_files.find(settings.decontaminate)]
+    action, words = settings.decontaminate_action, settings.decontaminate_words
+    return {"decontaminate": files, "decontaminate_words": words, "decontaminate_action": action}
+
+
+def memory_bytes(run: Run) -> int:
+    """About what indexing the evaluation files takes in this process, by their sizes."""
+    paths = evaluation_files.find(run.config.select.decontaminate)
+    # 30 bytes for a byte of text are the index while it is made; packed text unpacks to about 4 times its size.
+    return sum(evaluation_files.size(path) * (120 if compression_of(path) else 30) for path in paths)
+
+
+def find(run: Run) -> tuple[Contamination, dict[str, Any]]:
+    """The documents that share `select.decontaminate_words` successive words with an evaluation text; and counts.
+
+    Reads all text unless the parts are there already. Without evaluation files there are none, and no counts.
+
+    Raises:
+        ConfigError: no text of an evaluation file has that many words.
+        InputError: an evaluation file cannot be read.
+    """
+    if not run.config.select.decontaminate:
+        return Contamination(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), []), {}
+    _index(run)
+    evaluation = run.manifest(EVALUATION)
+    directory = run.artifact(CONTAMINATED)
+    parents = {name: run.manifest(name).fingerprint for name in (run.text, EVALUATION)}
+    mark = artifacts.fingerprint(CONTAMINATED, 1, {}, parents)
+    if not artifacts.is_finished(directory, mark):
+        artifacts.begin(directory, mark)
+        run.map_parts(
+            {run.text: ["text"]},
+            FindOverlaps(run.artifact(EVALUATION), run.config.select.decontaminate_words),
+            CONTAMINATED,
+            compress=True,
+            step="select: contamination",
+            seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
+        )
+        artifacts.finish(directory, mark, {}, parents, {})
+    found = _read(run)
+    return found, {"contaminated": len(found.row), **evaluation.statistics}
+
+
+def write(run: Run, found: Contamination, dropped: np.ndarray) -> None:
+    """Writes `selection/contamination`, which has no rows where nothing was found.
+
+    Args:
+        run: with `selection` being built.
+        found: what `find` returned.
+        dropped: bool [c], whether each document was dropped for its contamination.
+    """
+    directory, mark = run.artifact(REPORT), artifacts.read_building(run.artifact("selection"))
+    artifacts.begin(directory, mark)
+    columns = [*_ids_and_sources(run, found.row), pa.array(found.ngram, pa.large_string()), *_records(run, found.text)]
+    batch = pa.record_batch([*columns, pa.array(dropped, pa.bool_())], schema=schemas.CONTAMINATION)
+    artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=True)
+    artifacts.finish(directory, mark, {}, {}, {})
+
+
+def remove_working_parts(run: Run) -> None:
+    for directory in (EVALUATION, CONTAMINATED):
+        run.root.remove(directory)
+
+
+def _index(run: Run) -> None:
+    """Writes the evaluation texts, their words and n-grams."""
+    settings, directory = run.config.select, run.artifact(EVALUATION)
+    size = settings.decontaminate_words
+    content = {key: value for key, value in parameters(run).items() if key != "decontaminate_action"}
+    mark = artifacts.fingerprint(EVALUATION, 1, content, {})
+    if artifacts.is_finished(directory, mark):
+        return
+    run.progress.step("select: evaluation files")
+    limits = Limits(int(run.config.ingest.max_record_bytes), int(run.config.ingest.max_decompressed_bytes))
+    paths = evaluation_files.find(settings.decontaminate)
+    texts = [text for path in paths for text in evaluation_files.read(path, limits)]
+    column = pa.array([text.text for text in texts], pa.large_string())
+    index = ngram_index(from_arrow(column), size)
+    long_enough = np.diff(index.text_offsets) >= size
+    _check(paths, texts, long_enough, size)
+    short = len(texts) - int(long_enough.sum())
+    run.progress.say(
+        f"{'':<10} {len(index.hash):,} runs of {size} words in {len(texts):,} evaluation texts, of which {short:,} are "
+        "shorter and not looked for"
+    )
+    artifacts.begin(directory, mark)
+    about = {
+        "text": column,
+        "file": pa.array([text.file for text in texts], pa.string()).dictionary_encode(),
+        "row": pa.array([text.row for text in texts], pa.int64()),
+        "record_id": pa.array([text.record_id for text in texts], pa.string()),
+        "words": np.diff(index.text_offsets),
+    }
+    parts = {
+        TEXTS: about,
+        WORDS: {"start": index.start, "end": index.end},
+        NGRAMS: {"hash": index.hash, "word": index.word},
+    }
+    for name, columns in parts.items():
+        artifacts.write_part(directory, name, pa.record_batch(columns), compress=False)
+    artifacts.finish(directory, mark, {}, {}, {"evaluation_texts": len(texts), "evaluation_texts_too_short": short})
+
+
+def _check(paths: list[str], texts: list[EvaluationText], long_enough: np.ndarray, size: int) -> None:
+    """
+    Raises:
+        ConfigError: no text of a file is long enough to be found.
+    """
+    held = {text.file for text in texts}
+    usable = {texts[index].file for index in np.flatnonzero(long_enough)}
+    for path in paths:
+        if path not in usable:
+            what = f"no text in it has {size} words, select.decontaminate_words" if path in held else "holds no text"
+            raise ConfigError(f"{path}: {what}; leave it out of select.decontaminate, or lower that number")
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(Rows)
+class FindOverlaps(beam.DoFn):
+    """Text of a part → its contaminated rows, each with the evaluation text and the n-gram as it stands there."""
+
+    def __init__(self, evaluation: Directory, size: int) -> None:
+        self._evaluation, self._size = evaluation, size
+
+    def setup(self) -> None:
+        parts = {part.name: part for part in artifacts.require_manifest(self._evaluation).parts}
+        texts, words, ngrams = (artifacts.map_part(self._evaluation, parts[name]) for name in (TEXTS, WORDS, NGRAMS))
+        self._index = NgramIndex(
+            size=self._size,
+            hash=ngrams.column("hash").to_numpy(),
+            word=ngrams.column("word").to_numpy(),
+            start=words.column("start").to_numpy(),
+            end=words.column("end").to_numpy(),
+            text_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(texts.column("words").to_numpy())]),
+            data=from_arrow(texts.column("text")).data,
+        )
+        self._presence = presence(self._index.hash)
+
+    def process(self, rows: Rows) -> Iterator[Rows]:
+        name, batch = rows
+        documents = from_arrow(batch.column("text"))
+        words = word_table(documents)
+        found = first_overlaps(documents, words, self._index, self._presence)
+        here = np.flatnonzero(found.word >= 0)
+        starts, ends = words.start[found.word[here]], words.end[found.word[here] + self._size - 1]
+        ngrams = [
+            documents.data[start : min(end, start + 4 * NGRAM_CHARACTERS)].tobytes().decode(errors="ignore")
+            for start, end in zip(starts, ends, strict=True)
+        ]
+        columns = {
+            "row": here,
+            "text": found.text[here],
+            "ngram": pa.array([ngram[:NGRAM_CHARACTERS] for ngram in ngrams], pa.large_string()),
+        }
+        yield name, pa.record_batch(columns)
+
+
+def _read(run: Run) -> Contamination:
+    directory = run.artifact(CONTAMINATED)
+    rows, texts, ngrams = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
+    start = 0
+    for part, document_part in zip(run.manifest(CONTAMINATED).parts, run.manifest(run.text).parts, strict=True):
+        batch = artifacts.read_part(directory, part)
+        rows.append(batch.column("row").to_numpy() + start)
+        texts.append(batch.column("text").to_numpy())
+        ngrams += batch.column("ngram").to_pylist()
+        start += document_part.rows
+    return Contamination(np.concatenate(rows), np.concatenate(texts), ngrams)
+
+
+def _ids_and_sources(run: Run, rows: np.ndarray) -> list[pa.Array]:
+    """`doc_id` and `source` of some documents, given in order."""
+    ids, sources = [pa.array([], schemas.ID)], [pa.array([], pa.string())]
+    start = 0
+    for part in run.manifest("documents").parts:
+        here = rows[slice(*np.searchsorted(rows, [start, start + part.rows]))] - start
+        if len(here):
+            batch = artifacts.read_part(run.artifact("documents"), part, ["doc_id", "source"])
+            ids.append(batch.column("doc_id").take(pa.array(here)))
+            sources.append(batch.column("source").take(pa.array(here)).cast(pa.string()))
+        start += part.rows
+    return [pa.concat_arrays(ids), pa.concat_arrays(sources).dictionary_encode().cast(schemas.NAME)]
+
+
+def _records(run: Run, texts: np.ndarray) -> list[pa.Array]:
+    """File, row and id of the records of some evaluation texts."""
+    if not len(texts):
+        return [pa.array([], field.type) for field in schemas.CONTAMINATION if field.name.startswith("evaluation_")]
+    part = next(part for part in run.manifest(EVALUATION).parts if part.name == TEXTS)
+    batch = artifacts.read_part(run.artifact(EVALUATION), part, ["file", "row", "record_id"])
+    return [batch.column(name).take(pa.array(texts)) for name in ("file", "row", "record_id")]

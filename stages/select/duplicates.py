@@ -1,0 +1,161 @@
+"""Dropping duplicates: what another run kept, equal texts, and fuzzy duplicates; of each group one document stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE, SELECT_DUPLICATES
+from sequitur.pipeline.stage import Run
+from sequitur.stages.select import alarms, fuzzy_duplicates, other_run, star_rounds, survivors
+from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts
+from sequitur.text_core.duplicates import components
+
+
+def drop_repeated_ids(documents: Documents, verdicts: Verdicts, reason: int) -> None:
+    """Of documents with the same id only the first stays."""
+    everyone = np.arange(len(documents.doc_id), dtype=np.int64)
+    repeated, first = groups_of_equals(documents.doc_id, everyone, everyone)
+    verdicts.drop(repeated, reason, first, first)
+
+
+def drop_duplicates(
+    run: Run, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
+) -> tuple[Documents, dict[str, Any]]:
+    """Drops the duplicates among the documents that are kept so far, by `select`'s settings.
+
+    Args:
+        run: with finished `documents` and `signals`.
+        documents: of this run.
+        verdicts: so far; changed here.
+        reasons: names of all reasons, those of `SELECT_DUPLICATES` among them.
+
+    Returns:
+        `documents`, with the ids of another run's documents after those of this run where verdicts refer to them; and
+        what was counted.
+    """
+    settings = run.config.select
+    statistics: dict[str, Any] = {}
+    if settings.against is not None:
+        documents, statistics = _drop_against(run, documents, verdicts, reasons)
+    rank = survivors.ranks(run, documents)
+    if settings.exact_duplicates:
+        _drop_exact(documents, verdicts, reasons.index(EXACT), rank)
+    if settings.fuzzy_duplicates:
+        statistics |= _drop_fuzzy(run, documents, verdicts, reasons.index(FUZZY), rank)
+    lost = np.isin(verdicts.reason, [reasons.index(reason) for reason in SELECT_DUPLICATES])
+    return documents, statistics | {"alarms": alarms.raise_alarms(run, documents, verdicts, lost)}
+
+
+def _drop_against(
+    run: Run, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
+) -> tuple[Documents, dict[str, Any]]:
+    """Drops what duplicates a document that another run kept, whatever its copies here."""
+    other, statistics, count = other_run.find(run), {}, len(verdicts.reason)
+    if run.config.select.exact_duplicates:
+        rows = np.flatnonzero(verdicts.reason == KEPT)
+        ordinals = other_run.equal_texts(other, documents.content_hash[rows])
+        rows, twins = rows[ordinals >= 0], ordinals[ordinals >= 0] + count
+        verdicts.drop(rows, reasons.index(EXACT_ELSEWHERE), twins, twins, 1.0)
+    if run.config.select.fuzzy_duplicates:
+        alive = (verdicts.reason == KEPT) & documents.has_words
+        rows, ordinals, similarity = other_run.similar_texts(run, other, alive)
+        verdicts.drop(rows, reasons.index(FUZZY_ELSEWHERE), ordinals + count, ordinals + count, similarity)
+        statistics = {f"{name}_elsewhere": value for name, value in run.manifest(other_run.LINKS).statistics.items()}
+    foreign = np.unique(verdicts.duplicate_of[verdicts.duplicate_of >= count])
+    for rows_of in (verdicts.duplicate_of, verdicts.evidence):
+        beyond = rows_of >= count
+        rows_of[beyond] = count + np.searchsorted(foreign, rows_of[beyond])
+    ids = np.concatenate((documents.doc_id, other_run.ids(other, foreign - count)))
+    return documents._replace(doc_id=ids), statistics
+
+
+def _drop_exact(documents: Documents, verdicts: Verdicts, reason: int, rank: np.ndarray) -> None:
+    """Of documents with the same normalised text the preferred one stays."""
+    rows = np.flatnonzero(verdicts.reason == KEPT)
+    others, survivor = groups_of_equals(documents.content_hash[rows], rows, rank[rows])
+    verdicts.drop(others, reason, survivor, survivor, 1.0)
+
+
+def _drop_fuzzy(run: Run, documents: Documents, verdicts: Verdicts, reason: int, rank: np.ndarray) -> Mapping[str, Any]:
+    """Of each group that verified pairs connect the preferred one stays. Returns what was counted."""
+    alive = (verdicts.reason == KEPT) & documents.has_words
+    statistics = fuzzy_duplicates.find_links(run, alive)
+    links = Links(run, np.flatnonzero(fuzzy_duplicates.involved(run, fuzzy_duplicates.LINKS, len(alive))))
+    if not len(links.nodes):
+        return statistics
+    if run.manifest(fuzzy_duplicates.LINKS).rows <= run.config.select.in_memory_links:
+        edges = np.concatenate(list(links))
+        survivor = preferred(components.connected_components(edges, len(links.nodes)), rank[links.nodes])
+        deciding = components.evidence(edges, survivor)
+    else:
+        labels = star_rounds.components(run, fuzzy_duplicates.LINKS, links.nodes)
+        survivor = preferred(labels, rank[links.nodes])
+        deciding = components.evidence_of_chunks(links, survivor)
+    lost = np.flatnonzero(deciding >= 0)
+    partner, similarity = links.across(lost, deciding[lost])
+    verdicts.drop(links.nodes[lost], reason, links.nodes[survivor[lost]], links.nodes[partner], similarity)
+    return statistics
+
+
+@dataclass(frozen=True)
+class Links:
+    """The verified pairs, part by part, as edges int64 [e, 2] between positions in `nodes`, the rows that they join."""
+
+    run: Run
+    nodes: np.ndarray
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for part in self.run.manifest(fuzzy_duplicates.LINKS).parts:
+            yield self._read(part)[0]
+
+    def _read(self, part: artifacts.Part) -> tuple[np.ndarray, np.ndarray]:
+        batch = artifacts.read_part(self.run.artifact(fuzzy_duplicates.LINKS), part)
+        pairs = np.column_stack([batch.column(side).to_numpy() for side in ("a", "b")])
+        return np.searchsorted(self.nodes, pairs), batch.column("similarity").to_numpy()
+
+    def across(self, nodes: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The node at the other end of an edge of each of some nodes, by its index over all parts, and its weight."""
+        partner = np.empty(len(nodes), dtype=np.int64)
+        similarity = np.empty(len(nodes), dtype=np.float64)
+        first = 0
+        for part in self.run.manifest(fuzzy_duplicates.LINKS).parts:
+            edges, weights = self._read(part)
+            here = np.flatnonzero((indices >= first) & (indices < first + len(edges)))
+            partner[here] = edges[indices[here] - first].sum(axis=1) - nodes[here]
+            similarity[here] = weights[indices[here] - first]
+            first += len(edges)
+        return partner, similarity
+
+
+def preferred(labels: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Of each node's component the member with the lowest rank, int64 [nodes]; `labels` int64 name the components."""
+    order = np.lexsort((rank, labels))
+    first = np.append(True, labels[order[1:]] != labels[order[:-1]]) if len(order) else np.empty(0, dtype=bool)
+    best = np.empty(len(labels), dtype=np.int64)
+    best[labels[order[first]]] = order[first]
+    return best[labels]
+
+
+def groups_of_equals(keys: np.ndarray, rows: np.ndarray, preference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that share a key with a preferred one, and that preferred row.
+
+    Args:
+        keys: one 16-byte key for each of `rows`.
+        rows: int64 rows.
+        preference: numbers over `rows`; the one with the lowest is preferred.
+
+    Returns:
+        (other rows, their preferred rows), both int64, ordered by key and preference.
+    """
+    parts = keys.view("<u8").reshape(-1, 2)
+    order = np.lexsort((preference, parts[:, 1], parts[:, 0]))
+    ordered = parts[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    leader = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
+    return rows[order[~first]], rows[order[leader[~first]]]

@@ -1,0 +1,240 @@
+"""Links between documents that are fuzzy duplicates: found by LSH over MinHash signatures, verified by true Jaccard.
+
+What is shuffled is packed arrays: band keys, then candidate pairs; never text. The text of candidates is read again,
+where it lies, for their shingle sets. Links stay in parts; how they are joined to groups is `duplicates`' affair.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.select import candidates
+from sequitur.stages.select.candidates import Signatures
+from sequitur.text_core.duplicates import lsh
+from sequitur.text_core.units.arrays import distinct_pairs
+from sequitur.text_core.units.shingles import ShingleSets, jaccard, shingle_sets
+from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.words import word_table
+
+VERIFIED_PER_SECOND = 300_000  # pairs on one core, measured
+# Working parts of `select`; gone when it is done.
+ALIVE, CANDIDATES = "selection/_alive", "selection/_candidates"
+INVOLVED, SHINGLES = "selection/_involved", "selection/_shingles"
+LINKS = "selection/_links"
+Data = TypeVar("Data")
+
+
+class Comparable(Protocol[Data]):
+    """One side of the pairs that are compared: documents in parts, by row."""
+
+    @property
+    def starts(self) -> np.ndarray:
+        """int64: the lowest row that each part may hold, ascending."""
+
+    def open(self, part: int) -> tuple[np.ndarray, Data]:
+        """The rows that a part holds, ascending, and what is compared of them, in this order."""
+
+    def similarity(self, mine: Data, others: Data, pairs: np.ndarray) -> np.ndarray:
+        """float64 [p] for int64 [p, 2], positions in `mine` and in `others`."""
+
+
+def find_links(run: Run, alive: np.ndarray) -> Mapping[str, Any]:
+    """Makes the working artifact LINKS: the pairs of documents whose true Jaccard similarity reaches `select.jaccard`.
+
+    Args:
+        run: with finished `documents` and `signals`.
+        alive: bool by row; only these documents are compared.
+
+    Returns:
+        The counts of what was compared. LINKS has int64 rows a < b and float64 `similarity`, ascending over all its
+        parts, each pair once.
+    """
+    bands, rows_per_band = lsh.choose_bands(run.config.select.jaccard, run.config.annotate.permutations)
+    write_rows(run, ALIVE, alive)
+    mark = run.manifest(ALIVE).fingerprint
+    directory = run.artifact(CANDIDATES)
+    if not artifacts.is_finished(directory, mark):
+        artifacts.begin(directory, mark)
+        source = Signatures(run.artifact("signals"), run.artifact(ALIVE), "row")
+        candidates.find(run, [source], int(alive.sum()), CANDIDATES)
+        artifacts.finish(directory, mark, {}, {}, {})
+    if not artifacts.is_finished(run.artifact(LINKS), mark):
+        _compute_shingles(run, involved(run, CANDIDATES, len(alive)))
+        sets = Shingles(run.artifact(SHINGLES), run.manifest(SHINGLES).parts, run.manifest("signals").parts)
+        verify(run, CANDIDATES, sets, sets, LINKS)
+    return {"bands": bands, "rows_per_band": rows_per_band, **run.manifest(LINKS).statistics}
+
+
+def remove_working_parts(run: Run) -> None:
+    """Removes all that lies under `selection` besides its parts, its manifest and the notes of its own build."""
+    directory = run.artifact("selection")
+    for name in directory.names():
+        if name.startswith("_") and name not in (artifacts.MANIFEST, artifacts.BUILDING, artifacts.PARTS):
+            directory.remove(name)
+
+
+def involved(run: Run, pairs: str, documents: int) -> np.ndarray:
+    """bool [documents]: whether some pair of the artifact `pairs` has the row."""
+    found = np.zeros(documents, dtype=bool)
+    for part in run.manifest(pairs).parts:
+        batch = artifacts.read_part(run.artifact(pairs), part, ["a", "b"])
+        for side in ("a", "b"):
+            found[batch.column(side).to_numpy()] = True
+    return found
+
+
+def write_rows(run: Run, target: str, chosen: np.ndarray) -> None:
+    """Writes, row-aligned with `documents`, the row number of each chosen document and −1 for the others."""
+    directory = run.artifact(target)
+    rows = np.where(chosen, np.arange(len(chosen), dtype=np.int64), -1)
+    mark = artifacts.fingerprint(target, 1, {"rows": artifacts.digest(rows)}, {})
+    if artifacts.is_finished(directory, mark):
+        return
+    artifacts.begin(directory, mark)
+    start = 0
+    for part in run.manifest("signals").parts:
+        batch = pa.record_batch({"row": rows[start : start + part.rows]})
+        artifacts.write_part(directory, part.name, batch, compress=False)
+        start += part.rows
+    artifacts.finish(directory, mark, {}, {}, {})
+
+
+def _compute_shingles(run: Run, chosen: np.ndarray) -> None:
+    write_rows(run, INVOLVED, chosen)
+    directory, mark = run.artifact(SHINGLES), run.manifest(INVOLVED).fingerprint
+    if artifacts.is_finished(directory, mark):
+        return
+    artifacts.begin(directory, mark)
+    run.map_parts(
+        {run.text: ["text"], INVOLVED: ["row"]},
+        ComputeShingles(run.config.annotate.shingle_words),
+        SHINGLES,
+        step="select: shingles of candidates",
+        seconds=run.manifest(run.text).statistics["text_bytes"] / 60e6,
+    )
+    artifacts.finish(directory, mark, {}, {}, {})
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(Rows)
+class ComputeShingles(beam.DoFn):
+    """Text of candidate documents → their shingle sets."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def process(self, part: Rows) -> Iterator[Rows]:
+        name, batch = part
+        chosen = batch.filter(pc.greater_equal(batch.column("row"), 0))
+        sets = shingle_sets(word_table(from_arrow(chosen.column("text"))), self._size)
+        hashes = pa.LargeListArray.from_arrays(pa.array(sets.offsets), pa.array(sets.hashes))
+        yield name, pa.record_batch({"row": chosen.column("row"), "shingles": hashes})
+
+
+class Shingles:
+    """Shingle sets in parts, compared by their Jaccard similarity."""
+
+    def __init__(self, directory: Directory, parts: Sequence[Part], documents: Sequence[Part]) -> None:
+        self._directory, self._parts = directory, parts
+        self.starts = first_rows(documents)
+
+    def open(self, part: int) -> tuple[np.ndarray, ShingleSets]:
+        batch = artifacts.map_part(self._directory, self._parts[part])
+        column = batch.column("shingles")
+        return batch.column("row").to_numpy(), ShingleSets(column.values.to_numpy(), column.offsets.to_numpy())
+
+    def similarity(self, mine: ShingleSets, others: ShingleSets, pairs: np.ndarray) -> np.ndarray:
+        return jaccard(mine, others, pairs)
+
+
+def first_rows(parts: Sequence[Part]) -> np.ndarray:
+    """int64: the row that each part begins with, counted over all parts."""
+    return np.cumsum([0, *(part.rows for part in parts[:-1])], dtype=np.int64)
+
+
+def verify(run: Run, pairs: str, mine: Comparable[Data], others: Comparable[Data], target: str) -> None:
+    """Makes the artifact `target` of those pairs (a of `mine`, b of `others`) whose similarity reaches the threshold.
+
+    Its parts are named for the parts that a lies in, so the pairs ascend over all of them; each is there once. The
+    statistics tell how many pairs were compared and how many are left.
+    """
+    source, directory = run.manifest(pairs), run.artifact(target)
+    artifacts.begin(directory, source.fingerprint)
+    names = [f"part-{part:05}-0000.arrow" for part in range(len(mine.starts))]
+
+    def build(pipeline: beam.Pipeline) -> None:
+        _ = (
+            pipeline
+            | "Parts" >> beam.Create([part.name for part in source.parts if part.rows])
+            | "Source" >> Source({run.artifact(pairs): ("a", "b")})
+            | "ByPart" >> beam.ParDo(PairsByPart(mine.starts))
+            | "Group" >> beam.GroupByKey()
+            | "Verify" >> beam.ParDo(VerifyPairs(mine, others, names, run.config.select.jaccard))
+            | "Write" >> beam.ParDo(WritePart(directory, compress=False))
+        )
+
+    if source.rows:
+        with run.watching(target, len(names), "select: verifying pairs"):
+            run.runner.run(build, len(names), source.rows / VERIFIED_PER_SECOND)
+    written = artifacts.written_parts(directory)
+    compared = [int(artifacts.part_metadata(directory, part)["compared"]) for part in written]
+    counts = {"candidate_pairs": sum(compared), "verified_pairs": sum(part.rows for part in written)}
+    artifacts.finish(directory, source.fingerprint, {}, {}, counts)
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(tuple[int, bytes])
+class PairsByPart(beam.DoFn):
+    """Pairs → (part that the first row lies in, packed pairs)."""
+
+    def __init__(self, starts: np.ndarray) -> None:
+        self._starts = starts
+
+    def process(self, part: Rows) -> Iterator[tuple[int, bytes]]:
+        pairs = np.column_stack([part[1].column(side).to_numpy() for side in ("a", "b")])
+        yield from by_group(pairs, _part_of(pairs[:, 0], self._starts), len(self._starts))
+
+
+@beam.typehints.with_input_types(tuple[int, Iterable[bytes]])
+@beam.typehints.with_output_types(Rows)
+class VerifyPairs(beam.DoFn, Generic[Data]):
+    """The pairs whose first row lies in a part → those that are similar enough, ascending; part by part of the second.
+
+    Two parts of what is compared are open at a time.
+    """
+
+    def __init__(self, mine: Comparable[Data], others: Comparable[Data], names: Sequence[str], least: float) -> None:
+        self._mine, self._others, self._names, self._least = mine, others, names, least
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Rows]:
+        index, packed = group
+        pairs = distinct_pairs(np.frombuffer(b"".join(packed), dtype=np.int64).reshape(-1, 2))
+        rows, mine = self._mine.open(index)
+        part = _part_of(pairs[:, 1], self._others.starts)
+        similarity = np.empty(len(pairs), dtype=np.float64)
+        for other in np.unique(part).tolist():
+            chosen = np.flatnonzero(part == other)
+            other_rows, others = self._others.open(other)
+            local = np.column_stack(
+                (np.searchsorted(rows, pairs[chosen, 0]), np.searchsorted(other_rows, pairs[chosen, 1]))
+            )
+            similarity[chosen] = self._mine.similarity(mine, others, local)
+        similar = similarity >= self._least
+        a, b = np.ascontiguousarray(pairs[similar].T)
+        batch = pa.record_batch({"a": a, "b": b, "similarity": similarity[similar]})
+        yield self._names[index], batch.replace_schema_metadata({"compared": str(len(pairs))})
+
+
+def _part_of(rows: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    return np.searchsorted(starts, rows, side="right") - 1

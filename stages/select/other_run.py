@@ -1,0 +1,180 @@
+"""What another run kept: `select.against`. Read are its signals, its selection and its ids, never its text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Manifest, Part
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.select import candidates, fuzzy_duplicates
+from sequitur.stages.select.candidates import Signatures
+from sequitur.stages.select.fuzzy_duplicates import first_rows
+from sequitur.stages.select.verdicts import bytes16
+from sequitur.text_core.duplicates.minhash import SIGNATURE_VERSION
+
+CANDIDATES, LINKS = "selection/_candidates_elsewhere", "selection/_links_elsewhere"
+SIGNATURE_SETTINGS = ("shingle_words", "permutations")
+BLOCK_PAIRS = 4096  # pairs whose signatures are held beside each other
+
+
+@dataclass(frozen=True)
+class OtherRun:
+    """Where another run lies, and what it finished."""
+
+    root: Directory
+    documents: Manifest
+    signals: Manifest
+    selection: Manifest
+
+    def kept(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The number of each part, and of each of its rows the ordinal, −1 where it is not kept."""
+        for number, part in enumerate(self.selection.parts):
+            batch = artifacts.read_part(self.root / "selection", part, ["ordinal"])
+            yield number, pc.fill_null(batch.column("ordinal"), -1).to_numpy()
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    """What a selection depends on in the other run: the fingerprints of what is read there; empty without one.
+
+    Raises:
+        ConfigError: no finished run is there, or its signatures cannot be compared with this run's.
+    """
+    if run.config.select.against is None:
+        return {}
+    other = find(run)
+    manifests = (other.documents, other.signals, other.selection)
+    return {"against": {manifest.artifact: manifest.fingerprint for manifest in manifests}}
+
+
+def find(run: Run) -> OtherRun:
+    """The run that `select.against` names.
+
+    Raises:
+        ConfigError: no finished run is there, or its signatures cannot be compared with this run's.
+    """
+    root = Directory(str(run.config.select.against))
+    where = f"select.against: {root.url}"
+    if root.path() == run.root.path():
+        raise ConfigError(f"{where}: is this run itself; name another run directory")
+    found = {}
+    for name in ("documents", "signals", "selection"):
+        manifest = artifacts.read_manifest(root / name)
+        if manifest is None:
+            raise ConfigError(f"{where}: has no finished {name}; run it until select first")
+        found[name] = manifest
+    other = OtherRun(root, **found)
+    if other.selection.parents.get("signals") != other.signals.fingerprint:
+        raise ConfigError(f"{where}: its selection is out of date; run it until select first")
+    if other.signals.statistics.get("signature_version") != SIGNATURE_VERSION:
+        raise ConfigError(f"{where}: its signatures are of another version of Sequitur; run it anew until select")
+    for key in SIGNATURE_SETTINGS:
+        theirs, ours = other.signals.parameters.get(key), getattr(run.config.annotate, key)
+        if theirs != ours:
+            raise ConfigError(f"{where}: has annotate.{key} {theirs} where this run has {ours}; make them equal")
+    return other
+
+
+def equal_texts(other: OtherRun, hashes: np.ndarray) -> np.ndarray:
+    """Of each content hash (16 bytes, dtype V16) the lowest ordinal there that has it, too: int64, −1 for none."""
+    own, position = np.unique(hashes.view("S16"), return_inverse=True)
+    found = np.full(len(own), -1, dtype=np.int64)
+    for number, ordinals in other.kept():
+        signals = artifacts.read_part(other.root / "signals", other.signals.parts[number], ["content_hash"])
+        kept = np.flatnonzero(ordinals >= 0)
+        theirs = bytes16(signals.column("content_hash"))[kept].view("S16")
+        at = np.minimum(np.searchsorted(own, theirs), max(len(own) - 1, 0))
+        hits = np.flatnonzero((own[at] == theirs) & (found[at] == -1)) if len(own) else kept[:0]
+        found[at[hits[::-1]]] = ordinals[kept[hits[::-1]]]  # of several the first is written last
+    return found[position]
+
+
+def similar_texts(run: Run, other: OtherRun, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The documents here that are fuzzy duplicates of some there, and of which.
+
+    Without the texts there, two documents are as similar as their signatures say: by the share of places in which they
+    agree, of standard deviation √(J (1 − J) / permutations) about the Jaccard similarity J.
+
+    Args:
+        run: with `select.against`.
+        other: the run that it names.
+        alive: bool by row; only these documents are compared.
+
+    Returns:
+        int64 rows here, the ordinal there of the most similar document (the first of equals), and the float64
+        similarity.
+    """
+    fuzzy_duplicates.write_rows(run, fuzzy_duplicates.ALIVE, alive)
+    first = len(alive)
+    mark = run.manifest(fuzzy_duplicates.ALIVE).fingerprint
+    if not artifacts.is_finished(run.artifact(CANDIDATES), mark):
+        artifacts.begin(run.artifact(CANDIDATES), mark)
+        sources = [
+            Signatures(run.artifact("signals"), run.artifact(fuzzy_duplicates.ALIVE), "row"),
+            Signatures(other.root / "signals", other.root / "selection", "ordinal", offset=first),
+        ]
+        documents = int(alive.sum()) + other.selection.statistics["kept"]
+        candidates.find(run, sources, documents, CANDIDATES, first_other=first)
+        artifacts.finish(run.artifact(CANDIDATES), mark, {}, {}, {})
+    if not artifacts.is_finished(run.artifact(LINKS), mark):
+        mine = Signed(run.artifact("signals"), run.manifest("signals").parts)
+        fuzzy_duplicates.verify(run, CANDIDATES, mine, SignedElsewhere(other, first), LINKS)
+    if not run.manifest(LINKS).rows:
+        nothing = np.empty(0, dtype=np.int64)
+        return nothing, nothing, np.empty(0, dtype=np.float64)
+    table = artifacts.read_columns(run.artifact(LINKS), ["a", "b", "similarity"])
+    a, b, similarity = (table[name].to_numpy() for name in ("a", "b", "similarity"))
+    order = np.lexsort((b, -similarity, a))
+    best = order[np.unique(a[order], return_index=True)[1]]
+    return a[best], b[best] - first, similarity[best]
+
+
+def ids(other: OtherRun, ordinals: np.ndarray) -> np.ndarray:
+    """The `doc_id` of some ordinals there, given ascending and each once: dtype V16."""
+    found = [np.empty(0, dtype="V16")]
+    for number, here in other.kept():
+        wanted = np.isin(here, ordinals)
+        if wanted.any():
+            batch = artifacts.read_part(other.root / "documents", other.documents.parts[number], ["doc_id"])
+            found.append(bytes16(batch.column("doc_id"))[wanted])
+    return np.concatenate(found)
+
+
+class Signed:
+    """The signatures of this run's documents, compared by the share of places in which they agree."""
+
+    def __init__(self, signals: Directory, parts: tuple[Part, ...]) -> None:
+        self._signals, self._parts = signals, parts
+        self.starts = first_rows(parts)
+
+    def open(self, part: int) -> tuple[np.ndarray, np.ndarray]:
+        minhash = schemas.list_matrix(artifacts.map_part(self._signals, self._parts[part], ["minhash"]).column(0))
+        return self.starts[part] + np.arange(len(minhash)), minhash
+
+    def similarity(self, mine: np.ndarray, others: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+        blocks = np.split(pairs, range(BLOCK_PAIRS, len(pairs), BLOCK_PAIRS))
+        return np.concatenate([(mine[block[:, 0]] == others[block[:, 1]]).mean(axis=1) for block in blocks])
+
+
+class SignedElsewhere(Signed):
+    """The signatures of the documents that another run kept; their rows are `first` and the ordinal."""
+
+    def __init__(self, other: OtherRun, first: int) -> None:
+        super().__init__(other.root / "signals", other.signals.parts)
+        self._selection, self._first = (other.root / "selection", other.selection.parts), first
+        counts = [int((ordinals >= 0).sum()) for _, ordinals in other.kept()]
+        self.starts = first + np.cumsum([0, *counts[:-1]], dtype=np.int64)
+
+    def open(self, part: int) -> tuple[np.ndarray, np.ndarray]:
+        directory, parts = self._selection
+        ordinals = artifacts.read_part(directory, parts[part], ["ordinal"]).column(0)
+        minhash = schemas.list_matrix(artifacts.map_part(self._signals, self._parts[part], ["minhash"]).column(0))
+        kept = pc.is_valid(ordinals).to_numpy(zero_copy_only=False)
+        return self._first + ordinals.drop_null().to_numpy(), minhash[kept]

@@ -1,0 +1,166 @@
+"""select: `signals` → `selection`: which documents are kept, and of every other one, why not.
+
+    input    the stored signals; the text again only of documents that may be fuzzy duplicates, or to find contamination
+    output   one row per document: kept, or the reason; of duplicates the document that stays, and the pair compared
+    dropped  in this order: what is judged alone (by URL, language and rules on signals), repeated ids, contamination by
+             evaluation texts, duplicates of what another run kept, exact duplicates, fuzzy duplicates; a document that
+             one step drops does not reach the next, but for repeated ids
+    cost     about 100 bytes of memory per document here; MinHash band keys are shuffled as packed arrays, 16 bytes each
+
+Fuzzy duplicates are found by LSH over MinHash signatures, and each candidate pair is verified by the true Jaccard
+similarity of its shingle sets before it links two documents. Of each group that links connect, one document stays, by
+`select.survivor`; ties are broken by `doc_id`. The kept documents are then numbered densely, by part and row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.errors import NothingKept
+from sequitur.pipeline.names import CONTAMINATED, REPEATED_ID, SELECT_DUPLICATES
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
+from sequitur.stages.select import candidates, decontamination, duplicates, fuzzy_duplicates, other_run, survivors
+from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16
+from sequitur.stages.shared import quality_rules
+from sequitur.stages.shared.columns.arrays import problems_beside
+from sequitur.stages.shared.quality_rules import Judge
+
+# The settings by which duplicates are found and dropped.
+DUPLICATES = {"exact_duplicates", "fuzzy_duplicates", "jaccard", "survivor", "source_priority", "alarm_share"}
+
+
+def reasons_of(judge: Judge) -> list[str]:
+    """Every reason for a drop."""
+    return [*judge.reasons, REPEATED_ID, CONTAMINATED, *SELECT_DUPLICATES]
+
+
+def read(run: Run, judge: Judge) -> tuple[Documents, Verdicts]:
+    """Reads ids and signals, and judges each document alone."""
+    columns = sorted({*judge.columns, "byte_count", "unique_word_share", "content_hash"})
+    ids, lengths, hashes, failed, has_words = [], [], [], [], []
+    for part, document_part in zip(run.manifest("signals").parts, run.manifest("documents").parts, strict=True):
+        signals = artifacts.read_part(run.artifact("signals"), part, columns)
+        documents = artifacts.read_part(run.artifact("documents"), document_part, ["doc_id", "url"])
+        failed.append(judge.verdicts(signals, documents.column("url")))
+        has_words.append(signals.column("unique_word_share").to_numpy() > 0)
+        lengths.append(signals.column("byte_count").to_numpy().astype(np.int64))
+        hashes.append(bytes16(signals.column("content_hash")))
+        ids.append(bytes16(documents.column("doc_id")))
+    found = Documents(*(np.concatenate(column) for column in (ids, lengths, hashes, has_words)))
+    verdicts = all_kept(len(found.doc_id))
+    verdicts.reason[:] = np.concatenate(failed)
+    return found, verdicts
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    judge = quality_rules.judge(run.config.select)
+    reasons = reasons_of(judge)
+    run.progress.step("select: rules")
+    documents, verdicts = read(run, judge)
+    duplicates.drop_repeated_ids(documents, verdicts, reasons.index(REPEATED_ID))
+    contamination, counts = decontamination.find(run)
+    contaminated = verdicts.reason[contamination.row] == KEPT
+    contaminated &= run.config.select.decontaminate_action == "drop"
+    verdicts.reason[contamination.row[contaminated]] = reasons.index(CONTAMINATED)
+    documents, statistics = duplicates.drop_duplicates(run, documents, verdicts, reasons)
+    kept = verdicts.reason == KEPT
+    if not kept.any():
+        fell = np.bincount(verdicts.reason, minlength=len(reasons))
+        raise NothingKept(
+            f"{run.config.output}: none of {len(kept):,} documents is kept, {fell.max():,} of them fell to "
+            f"{reasons[int(fell.argmax())]}; loosen select.rules or select.thresholds"
+        )
+    decontamination.write(run, contamination, contaminated)
+    _write(run, documents, verdicts, reasons)
+    fuzzy_duplicates.remove_working_parts(run)
+    decontamination.remove_working_parts(run)
+    return {"kept": int(kept.sum()), "documents": len(kept), **counts, **statistics}
+
+
+def _write(run: Run, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
+    directory = run.artifact("selection")
+    kept = verdicts.reason == KEPT
+    ordinals = np.cumsum(kept, dtype=np.int64) - 1
+    done = {part.name for part in artifacts.written_parts(directory)}
+    start = 0
+    for part in run.manifest("signals").parts:
+        rows = slice(start, start + part.rows)
+        start += part.rows
+        if part.name in done:
+            continue
+        here = kept[rows]
+        columns = [
+            pa.array(here),
+            pa.DictionaryArray.from_arrays(
+                pa.array(verdicts.reason[rows].astype(np.int32), mask=here), pa.array(reasons, pa.string())
+            ),
+            _ids(documents.doc_id, verdicts.duplicate_of[rows]),
+            _ids(documents.doc_id, verdicts.evidence[rows]),
+            pa.array(verdicts.similarity[rows], mask=np.isnan(verdicts.similarity[rows])),
+            pa.array(ordinals[rows], mask=~here),
+        ]
+        batch = pa.record_batch(columns, schema=schemas.SELECTION)
+        artifacts.write_part(directory, part.name, batch, compress=False)
+
+
+def _ids(doc_id: np.ndarray, rows: np.ndarray) -> pa.Array:
+    """The ids of some rows, null where the row is −1."""
+    chosen = np.ascontiguousarray(doc_id[np.maximum(rows, 0)])
+    valid = pa.array(rows >= 0).buffers()[1]
+    return pa.FixedSizeBinaryArray.from_buffers(schemas.ID, len(rows), [valid, pa.py_buffer(chosen.tobytes())])
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    settings = run.config.select
+    survivors.check(settings)
+    quality_rules.check_limits(run.config)
+    return {
+        "rules": [list(rule) for rule in quality_rules.rules_of(settings)],
+        "language": settings.language.model_dump(mode="json"),
+        "urls": quality_rules.list_digests(settings),
+        **settings.model_dump(mode="json", include=DUPLICATES),
+        **other_run.parameters(run),
+        **decontamination.parameters(run),
+    }
+
+
+def estimate(run: Run) -> Estimate:
+    rows = run.manifest("signals").rows
+    elsewhere = other_run.find(run).selection.rows if run.config.select.against is not None else 0
+    fuzzy = run.config.select.fuzzy_duplicates
+    shuffled = candidates.shuffled_bytes(run, rows + elsewhere) if fuzzy else 0
+    # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays. Of
+    # fuzzy duplicates one link a document is reckoned, 24 bytes twice.
+    memory = rows * (100 + 48 * fuzzy) + 3 * shuffled
+    memory = max(memory, rows * 100 + decontamination.memory_bytes(run))  # gone before duplicates are looked for
+    text = run.manifest(run.text).statistics["text_bytes"]
+    each = 16 * int(run.config.ingest.part_bytes) + 8 * min(shuffled, candidates.GROUP_BYTES)
+    return Estimate(memory=memory, disk=rows * 100 + shuffled + 2 * text, each_worker=each)
+
+
+def verify(run: Run) -> Iterable[str]:
+    directory = run.artifact("selection")
+    yield from artifacts.schema_problems(directory, schemas.SELECTION)
+    yield from aligned(run, "selection")
+    yield from problems_beside(run, decontamination.REPORT, schemas.CONTAMINATION, "selection")
+    ordinals = artifacts.read_columns(directory, ["ordinal"])["ordinal"].drop_null().to_numpy()
+    if not np.array_equal(ordinals, np.arange(len(ordinals))):
+        yield f"{directory.path()}: ordinals are not 0 … n-1 in order; delete it and run again"
+
+
+STAGE = Stage(
+    "select",
+    "selection",
+    2,
+    ("documents", TEXT, "signals"),
+    parameters,
+    estimate,
+    work,
+    verify,
+    (decontamination.REPORT,),
+)

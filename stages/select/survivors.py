@@ -1,0 +1,76 @@
+"""Which of several duplicates stays: `select.survivor`, as one order over all documents."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Select
+from sequitur.pipeline.stage import Run
+from sequitur.stages.select.verdicts import Documents
+
+
+def check(settings: Select) -> None:
+    """
+    Raises:
+        ConfigError: sources are to decide, and none is listed.
+    """
+    if settings.survivor == "source_priority" and not settings.source_priority:
+        raise ConfigError("select.source_priority: is empty; list the sources, the preferred one first")
+
+
+def ranks(run: Run, documents: Documents) -> np.ndarray:
+    """The place of each document in the order of preference, int64 [documents], 0 the most preferred.
+
+    By `select.survivor`: newest: the latest timestamp, documents without one last; source_priority: the place of the
+    source in the list, others last; best:SIGNAL: the highest value, NaN last; longest: nothing more. Then the length in
+    bytes, longest first; then `doc_id`, lowest first.
+
+    Raises:
+        ConfigError: SIGNAL is not a number or not there.
+    """
+    policy = run.config.select.survivor
+    first: tuple[np.ndarray, ...] = ()
+    if policy == "newest":
+        first = _newest(run)
+    elif policy == "source_priority":
+        first = (_place_of_source(run),)
+    elif policy.startswith("best:"):
+        first = _highest(run, policy.removeprefix("best:"))
+    count = len(documents.length)
+    halves = documents.doc_id[:count].view(">u8").reshape(-1, 2)
+    rank = np.empty(count, dtype=np.int64)
+    rank[np.lexsort((halves[:, 1], halves[:, 0], -documents.length, *reversed(first)))] = np.arange(count)
+    return rank
+
+
+def _newest(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    times = _column(run, "documents", "timestamp").cast(pa.int64())
+    return times.is_null().to_numpy(), -times.fill_null(0).to_numpy()
+
+
+def _place_of_source(run: Run) -> np.ndarray:
+    listed = run.config.select.source_priority
+    places = [
+        pc.fill_null(pc.index_in(chunk.cast(pa.string()), pa.array(listed, pa.string())), len(listed))
+        for chunk in _column(run, "documents", "source").chunks
+    ]
+    return np.concatenate([place.to_numpy() for place in places])
+
+
+def _highest(run: Run, signal: str) -> tuple[np.ndarray, np.ndarray]:
+    part = run.manifest("signals").parts[0]
+    schema = artifacts.read_part(run.artifact("signals"), part).schema
+    numbers = [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
+    if signal not in numbers:
+        raise ConfigError(f"select.survivor: best:{signal}: no such signal; valid are {', '.join(numbers)}")
+    values = _column(run, "signals", signal).cast(pa.float64()).fill_null(np.nan).to_numpy()
+    return np.isnan(values), -np.nan_to_num(values, nan=0, posinf=np.inf, neginf=-np.inf)
+
+
+def _column(run: Run, artifact: str, name: str) -> pa.ChunkedArray:
+    parts = run.manifest(artifact).parts
+    return pa.chunked_array([artifacts.read_part(run.artifact(artifact), part, [name]).column(0) for part in parts])

@@ -1,0 +1,1 @@
+"""Columns of artifacts as arrays, and documents found in them."""

@@ -1,0 +1,53 @@
+"""The vectors of all kept documents, read where they lie: whole, or block by block."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.stage import Run
+
+
+class StoredVectors:
+    """Rows of `vectors` by ordinal, float16 [r, d], from memory-mapped parts; none is held.
+
+    With `own` they are the model's own part of each vector, without the words', at unit length or zero.
+    """
+
+    def __init__(self, run: Run, *, own: bool) -> None:
+        directory, manifest = run.artifact("vectors"), run.manifest("vectors")
+        dimensions = manifest.statistics["dimensions"]
+        kept = manifest.statistics.get("model_dimensions", dimensions) if own else dimensions
+        self.shape = (manifest.rows, kept)
+        self._cut = kept < dimensions
+        columns = (artifacts.map_part(directory, part, ["vector"]).column("vector") for part in manifest.parts)
+        self._parts = [schemas.list_matrix(column) for column in columns]
+        self._starts = np.cumsum([0, *map(len, self._parts)])[:-1]
+
+    def __getitem__(self, ordinals: np.ndarray) -> np.ndarray:
+        """The vectors of int64 [r] ordinals."""
+        rows = np.empty((len(ordinals), self.shape[1]), dtype=np.float16)
+        part = np.searchsorted(self._starts, ordinals, side="right") - 1
+        by_part = np.argsort(part, kind="stable")
+        numbers, begins = np.unique(part[by_part], return_index=True)
+        for number, here in zip(numbers, np.split(by_part, begins[1:]), strict=False):  # nothing asked is one piece
+            found = self._parts[number][ordinals[here] - self._starts[number], : self.shape[1]]
+            rows[here] = unit(found.astype(np.float32)) if self._cut else found
+        return rows
+
+    def all(self) -> np.ndarray:
+        """All of them, row = ordinal. Memory: 2·n·d bytes."""
+        return self[np.arange(self.shape[0])]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """float32 [n, d] → float16 of unit length; what is all zero or not finite becomes zero."""
+    vectors = np.where(np.isfinite(vectors).all(axis=1, keepdims=True), vectors, 0).astype(np.float32)
+    return normalized(vectors).astype(np.float16)
+
+
+def normalized(vectors: np.ndarray) -> np.ndarray:
+    """[n, d] → float64 of unit length, or zero."""
+    vectors = vectors.astype(np.float64)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1)

@@ -1,0 +1,280 @@
+"""Sentence-transformers models: what computes one, how it is loaded, and how it is run over texts of all lengths.
+
+A transformer's time goes by the tokens of a batch, padding included, and by whether a batch stays in the processor's
+cache. So texts are tokenised once, sorted by length, and given to the model by a budget of tokens, not of texts. The
+batches depend on nothing but the texts of a call and the settings; a vector depends on its batch-mates by rounding.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Embed
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns.stored_vectors import normalized
+from sequitur.stages.shared.models.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
+
+MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
+FITTED = "fitted"
+CHOICE = "encoder.json"
+# Tokens in a batch, padding included. On a CPU the activations of a small model then stay in the cache of a core: all
+# back ends are slower by 5 to 20 % at 4,096 and beyond (all-MiniLM-L6-v2, AMD EPYC, 1 MiB of cache). A GPU wants many.
+CPU_TOKENS, GPU_TOKENS = 1024, 2**16
+
+
+class Choice(NamedTuple):
+    """What computes a model, torch or openvino, and in which numbers: float32, bfloat16 or int8."""
+
+    backend: str
+    precision: str
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A loaded model; `reader` is None for a model that is no transformer, or reads in a way of its own."""
+
+    model: Any
+    settings: Embed
+    dimensions: int
+    reader: Reader | None = None
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """One vector of each text, float32 [n, d], of a length of the model's own.
+
+        Raises:
+            ModelError: the device has too little memory.
+        """
+        if not texts:
+            return np.empty((0, self.dimensions), dtype=np.float32)
+        settings = self.settings
+        try:
+            if self.reader is not None:
+                return _encode(self.model, self.reader, texts, settings)
+            limit = None if settings.model == FITTED else settings.max_characters
+            return _own_encode(self.model, [text[:limit] for text in texts], settings)
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":  # of torch, by whatever device
+                raise
+            raise ModelError(
+                f"embed.model {settings.model}: {device_of(settings)} has too little memory for a batch; set "
+                "embed.batch_size, to 1 if need be"
+            ) from error
+
+
+def prepare(settings: Embed, directory: Path) -> Choice:
+    """Decides what computes `embed.model`, exports it where that is needed, and writes both into a directory.
+
+    Raises:
+        ModelError: it cannot be loaded, or not computed as the settings say.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        return _prepare(settings, directory)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _prepare(settings: Embed, directory: Path) -> Choice:
+    model = load_model(settings, settings.model)
+    choice = choose(settings, is_transformer(model))
+    if choice.backend == "openvino":
+        try:
+            _export(model, choice.precision, directory, settings)
+        except Exception as error:  # tracing a network of others' code raises what it likes
+            if settings.backend != "auto" or choice.precision == "int8":
+                raise ModelError(
+                    f"embed.backend openvino: {settings.model} cannot be exported ({_reason(error)}); set "
+                    "embed.backend torch, and embed.precision auto"
+                ) from error
+            choice = choice._replace(backend="torch")
+    (directory / CHOICE).write_text(json.dumps(choice._asdict()))
+    return choice
+
+
+def _export(model: Any, precision: str, directory: Path, settings: Embed) -> None:
+    from sequitur.stages.shared.models import openvino_models
+
+    before = _own_encode(model, PROBES, settings)
+    openvino_models.export(model[0], precision, directory)
+    openvino_models.replace_network(model[0], precision, directory)
+    if not _agree(_own_encode(model, PROBES, settings), before, 0.98):
+        raise ValueError("the exported model gives other vectors")
+
+
+def read_choice(directory: Path) -> Choice:
+    """What `prepare` decided."""
+    return Choice(**json.loads((directory / CHOICE).read_text()))
+
+
+def choose(settings: Embed, transformer: bool) -> Choice:
+    """The fastest of what is installed at which the neighbours stay the same (benchmarks/encode.py has the figures).
+
+    That is bfloat16 where the device computes in it, else float32. int8 loses more than 3 % of the ten nearest
+    neighbours, so it has to be asked for.
+
+    Raises:
+        ModelError: the settings ask for what there is not.
+    """
+    on_cpu = device_of(settings) == "cpu"
+    compiles = transformer and on_cpu and openvino_is_installed()
+    backend, precision = settings.backend, settings.precision
+    if precision == "auto":
+        precision = "bfloat16" if transformer and computes_bfloat16(settings) else "float32"
+    if backend == "auto":
+        backend = "openvino" if compiles else "torch"
+    if backend == "openvino" and not compiles:
+        what = "pip install 'sequitur-data[openvino]'" if transformer and on_cpu else "set it to auto"
+        raise ModelError(f"embed.backend openvino: only for transformers on a CPU, and where it is installed; {what}")
+    if precision == "int8" and (backend != "openvino" or find_spec("nncf") is None):
+        raise ModelError("embed.precision int8: only by OpenVINO with nncf; pip install 'sequitur-data[openvino]'")
+    if precision == "bfloat16" and not transformer:
+        raise ModelError(f"embed.precision bfloat16: {settings.model} is no transformer; set it to auto")
+    return Choice(backend, precision)
+
+
+def openvino_is_installed() -> bool:
+    return find_spec("openvino") is not None
+
+
+def device_of(settings: Embed) -> str:
+    import torch
+
+    if settings.device != "auto":
+        return settings.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def computes_bfloat16(settings: Embed) -> bool:
+    """Whether the device has instructions for it; without them it is slower than float32."""
+    import torch
+
+    if device_of(settings).startswith("cuda"):
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    if device_of(settings) != "cpu":
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def load_model(settings: Embed, model: str, precision: str = "float32") -> Any:
+    """A sentence-transformers model by path or name, on the configured device.
+
+    On a CPU it computes on one thread: workers are processes, and the sums of a matrix product must not depend on how
+    many of them there are.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+    disable_progress_bar()
+    set_verbosity_error()
+    device = device_of(settings)
+    if device == "cpu":
+        torch.set_num_threads(1)
+    kwargs = {"model_kwargs": {"dtype": torch.bfloat16}} if precision == "bfloat16" else {}
+    try:
+        return SentenceTransformer(model, device=device, trust_remote_code=settings.trust_remote_code, **kwargs).eval()
+    except Exception as error:  # a model is files and code of others, which raise what they like
+        raise ModelError(
+            f"embed.model {model}: cannot be loaded on {device} ({_reason(error)}); give the directory of a "
+            "sentence-transformers model, or its name where the hub can be reached"
+        ) from error
+
+
+def load_stored(settings: Embed, directory: Directory, scratch: Path) -> Encoder:
+    """The model whose vectors lie in `directory`, as `prepare`, or the fitting, left it there; see `load`."""
+    stored = directory.local_copy(MODEL, scratch)
+    if settings.model == FITTED:
+        return load(settings, str(stored))
+    return load(settings, settings.model, stored)
+
+
+def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:
+    """A model made ready to run, as `prepare` decided in the directory `exported`; without one, by torch in float32.
+
+    Raises:
+        ModelError: it cannot be loaded, or gives no finite numbers.
+    """
+    choice = Choice("torch", "float32")
+    if exported is not None:
+        choice = read_choice(exported)
+    by_openvino = exported is not None and choice.backend == "openvino"
+    loaded = load_model(settings, model, "float32" if by_openvino else choice.precision)
+    if exported is not None and by_openvino:
+        try:
+            from sequitur.stages.shared.models import openvino_models
+
+            openvino_models.replace_network(loaded[0], choice.precision, exported)
+        except Exception as error:
+            raise ModelError(
+                f"{exported}: cannot be loaded by OpenVINO ({_reason(error)}); pip install 'sequitur-data[openvino]' "
+                "as where the run began, or delete the vectors of this run"
+            ) from error
+    own = _own_encode(loaded, PROBES, settings)
+    if not np.isfinite(own).all():
+        raise ModelError(
+            f"embed.model {model}: its vectors are not finite numbers in {choice.precision}; set embed.precision "
+            "float32, or name another model"
+        )
+    reader = reader_of(loaded) if is_transformer(loaded) else None
+    # Chat templates, lower-casing, pooling without the prompt: a model that reads otherwise reads by itself.
+    if reader is not None and not _agree(_encode(loaded, reader, PROBES, settings), own, 0.999):
+        reader = None
+    if reader is None and settings.long_documents != "truncate" and (loaded.max_seq_length or UNLIMITED) < UNLIMITED:
+        raise ModelError(
+            f"embed.long_documents {settings.long_documents}: {model} reads in a way of its own; set it to truncate"
+        )
+    return Encoder(loaded, settings, own.shape[1], reader)
+
+
+def _agree(some: np.ndarray, others: np.ndarray, cosine: float) -> bool:
+    return bool((np.sum(normalized(some) * normalized(others), axis=1) >= cosine).all())
+
+
+def is_transformer(model: Any) -> bool:
+    from sentence_transformers.models import Transformer
+
+    return isinstance(model[0], Transformer)
+
+
+def _own_encode(model: Any, texts: list[str], settings: Embed) -> np.ndarray:
+    batch_size = settings.batch_size or 32
+    return np.asarray(model.encode(texts, batch_size=batch_size, show_progress_bar=False), dtype=np.float32)
+
+
+def _encode(model: Any, reader: Reader, texts: Sequence[str], settings: Embed) -> np.ndarray:
+    """The sum over a text's chunks of their unit vectors, weighted by their tokens, at unit length. float32 [n, d]"""
+    import torch
+
+    rows, cut = chunks(reader, texts, settings)
+    lengths = np.array([len(chunk) for chunk in cut])
+    budget = CPU_TOKENS if device_of(settings) == "cpu" else GPU_TOKENS
+    around = len(reader.first) + len(reader.last)
+    sums: np.ndarray | None = None
+    for batch in batches(lengths + around, budget, settings.batch_size):
+        given = features(reader, [cut[at] for at in batch])
+        with torch.inference_mode():
+            out = model({name: torch.from_numpy(ids).to(model.device) for name, ids in given.items()})
+        vectors = normalized(out["sentence_embedding"].float().cpu().numpy()[:, : model.truncate_dim])
+        if sums is None:
+            sums = np.zeros((len(texts), vectors.shape[1]))
+        np.add.at(sums, rows[batch], vectors * np.maximum(lengths[batch], 1)[:, None])
+    return np.zeros((0, 0), np.float32) if sums is None else normalized(sums).astype(np.float32)
+
+
+def _reason(error: Exception) -> str:
+    said = str(error).strip()
+    return said.splitlines()[0][:200] if said else type(error).__name__

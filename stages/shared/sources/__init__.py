@@ -1,0 +1,1 @@
+"""Files of records, pages and evaluation texts, read under limits."""

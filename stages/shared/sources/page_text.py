@@ -1,0 +1,212 @@
+"""The text of a page of HTML, in a process of its own: a page may stall, fill or crash it, and harms nothing else.
+
+Started by `extraction` beside it as `python -P page_text.py SECONDS MEMORY LIMIT`. It imports nothing of ours.
+
+On standard input come pages, each as two frames: a JSON object (`charset`, `codings`, `chunked`) and the content. For
+each a frame goes back: a JSON object with `text` and `title`, or with `reason` and `detail`. The first frame, an empty
+object, says that all is imported and warm. A frame is its length, 8 bytes little-endian, and as many bytes.
+
+The process ends itself, by a timer of the kernel, when a page takes longer than SECONDS of processor time; so it needs
+no watcher, and outlives a parent that was killed by that long at most. It ends with `OUT_OF_MEMORY` where a page takes
+more than MEMORY bytes, and with its input.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import json
+import logging
+import os
+import re
+import resource
+import signal
+import sys
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+OUT_OF_MEMORY = 3
+# A page that waits rather than computes (for memory on disk, say) is ended after this many times its seconds.
+PATIENCE = 20
+WARM_UP = "<html><head><title>t</title></head><body><article>" + "<p>Some words to begin with.</p>" * 20
+MAX_CODINGS = 4
+MAX_TITLE = 1000  # characters
+DETECTED_BYTES = 2**16
+
+BYTE_ORDER_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+DECLARATION = re.compile(rb"""<(?:meta\b|\?xml\b)[^>]*?\b(?:charset|encoding)\s*=\s*["']?\s*([\w:.-]{1,40})""", re.I)
+# What browsers take these labels for (WHATWG Encoding Standard, 4.2), by Python's names.
+WIDER = {
+    "ascii": "cp1252",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "tis-620": "cp874",
+    "gb2312": "gb18030",
+    "gbk": "gb18030",
+    "shift_jis": "cp932",
+    "euc_kr": "cp949",
+}
+
+
+class Refused(Exception):
+    """Carries the reason and the detail of a reject."""
+
+
+def unpacked(content: bytes, codings: str, limit: int) -> bytes:
+    """An HTTP body without its content codings, of which none unpacks to more than the limit.
+
+    A body that says it is packed and begins with a tag is taken as it is: archives often hold it unpacked.
+    """
+    names = [name.strip().lower() for name in codings.split(",") if name.strip()]
+    if content.lstrip()[:1] == b"<" or not names:
+        return content
+    if len(names) > MAX_CODINGS:
+        raise Refused("extraction_failed", f"{len(names)} content codings")
+    for name in reversed(names):
+        try:
+            content = _without(name, content, limit + 1)
+        except zlib.error as error:
+            raise Refused("extraction_failed", f"damaged {name} content: {error}") from error
+        if len(content) > limit:
+            raise Refused("too_large", f"unpacks to more than {limit:,} bytes")
+    return content
+
+
+def _without(name: str, content: bytes, size: int) -> bytes:
+    """At most `size` bytes of what one content coding holds; a stream that is cut gives what it has."""
+    if name == "identity":
+        return content
+    if name in ("gzip", "x-gzip"):
+        return zlib.decompressobj(31).decompress(content, size)
+    if name == "deflate":
+        try:
+            return zlib.decompressobj().decompress(content, size)
+        except zlib.error:
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, size)  # as some servers mean it
+    raise Refused("extraction_failed", f"the content coding {name[:40]!r} is not known")
+
+
+def decoded(content: bytes, charset: str | None) -> str:
+    """The characters of a page. Never fails: bytes that mean nothing become U+FFFD.
+
+    By its byte order mark; else as UTF-8 where it holds more than ASCII and is valid, which no other encoding is by
+    chance, while servers declare others by default; else by what HTTP, then the page declares; else by a guess.
+    """
+    for mark, name in BYTE_ORDER_MARKS:
+        if content.startswith(mark):
+            return content[len(mark) :].decode(name, "replace")
+    found = DECLARATION.search(content[:4096])
+    labels = [charset, found[1].decode("ascii", "ignore") if found else None]
+    declared = [codec for codec in map(_codec, labels) if codec and (not codec.startswith("utf-") or b"\0" in content)]
+    for codec in [*(["utf-8"] if not content.isascii() else []), *declared, "utf-8"]:
+        with suppress(ValueError, LookupError):
+            return content.decode(codec)
+    for label in labels:
+        with suppress(ValueError, LookupError):
+            text = content.decode(_codec(label) or "", "replace")
+            if text.count("\ufffd") <= len(text) // 100:
+                return text
+    return content.decode(_guess(content), "replace")
+
+
+def _codec(label: str | None) -> str | None:
+    """Python's name of a declared character encoding, or of the one that browsers take it for."""
+    try:
+        name = codecs.lookup((label or "").strip().strip("\"'")).name
+    except (LookupError, ValueError):
+        return None
+    return WIDER.get(name, name)
+
+
+def _guess(content: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    start = content if len(content) <= DETECTED_BYTES else content[:DETECTED_BYTES].rpartition(b"<")[0]
+    best = from_bytes(start).best()
+    return best.encoding if best else "utf-8"
+
+
+class PageReader:
+    """Pages → their main text, as datatrove's Trafilatura extractor does.
+
+    Without its `deduplicate`: that remembers earlier pages, and the same page must always give the same text.
+    """
+
+    def __init__(self, limit: int) -> None:
+        from datatrove.pipeline.extractors import Trafilatura
+
+        self._limit = limit
+        self._extractor = Trafilatura(deduplicate=False)
+
+    def read(self, head: dict[str, Any], content: bytes) -> dict[str, str]:
+        from trafilatura import load_html
+        from warcio.bufferedreaders import ChunkedDataReader
+
+        try:
+            if head["chunked"]:
+                content = ChunkedDataReader(io.BytesIO(content)).read()
+            content = unpacked(content, head["codings"], self._limit)
+            tree = load_html(decoded(content, head["charset"]))
+            text = None if tree is None else self._extractor.extract(tree)
+            if not text:
+                raise Refused("no_text", "no main text in the page" if content.strip() else "the page is empty")
+            title = " ".join((tree.findtext(".//title") or "").split())[:MAX_TITLE]
+            return {"text": text, "title": title}
+        except Refused as refused:
+            return dict(zip(("reason", "detail"), refused.args, strict=True))
+        except MemoryError:
+            raise
+        except Exception as error:  # whatever a page brings about in the libraries is its own loss alone
+            return {"reason": "extraction_failed", "detail": f"{type(error).__name__}: {error}"[:200]}
+
+
+def receive(stream: BinaryIO) -> bytes | None:
+    """The next frame, None where the stream ends."""
+    size = stream.read(8)
+    if len(size) < 8:
+        return None
+    content = stream.read(int.from_bytes(size, "little"))
+    return content if len(content) == int.from_bytes(size, "little") else None
+
+
+def send(stream: BinaryIO, content: bytes) -> None:
+    stream.write(len(content).to_bytes(8, "little"))
+    stream.write(content)
+    stream.flush()
+
+
+def main() -> None:
+    seconds, memory, limit = float(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    with suppress(OSError):  # on Linux: where memory runs out, this process goes before its parent does
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    for number in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(number, signal.SIG_DFL)  # which ends the process, also from within C
+    logging.disable(logging.CRITICAL)
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not come between the frames
+    reader = PageReader(limit)
+    reader.read({"charset": None, "codings": "", "chunked": False}, WARM_UP.encode())
+    for kind, bound in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_CORE, 0)):
+        with suppress(OSError, ValueError):  # a lower bound is set already, or the system knows none
+            resource.setrlimit(kind, (bound, bound))
+    send(replies, b"{}")
+    try:
+        while (head := receive(requests)) is not None and (content := receive(requests)) is not None:
+            _set_timers(seconds)
+            reply = json.dumps(reader.read(json.loads(head), content)).encode()
+            _set_timers(0)
+            send(replies, reply)
+    except MemoryError:
+        os._exit(OUT_OF_MEMORY)
+
+
+def _set_timers(seconds: float) -> None:
+    # Processor time, so that a busy machine hardly changes which pages are too slow.
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE * seconds)
+
+
+if __name__ == "__main__":
+    main()

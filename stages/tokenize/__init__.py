@@ -1,0 +1,3 @@
+"""Text to `tokens`."""
+
+from sequitur.stages.tokenize.stage import STAGE as STAGE

@@ -1,0 +1,250 @@
+"""tokenize: kept text → `tokens`: the ids of each document, with the end-of-document token after it.
+
+    input    `documents` and `selection`
+    output   one row per kept document, in ordinal order; `tokenizer.json` beside the parts, and `tokens/spans` where
+             repeated spans are asked for
+    dropped  nothing, unless `tokenize.repeated_spans` is `remove`: then every repeated span but its first occurrence
+    cost     the tokenizer's speed, a few MB/s per core; training reads a seeded sample, in memory. Repeated spans:
+             10 bytes of memory a token (20 with more than 65,536 ids), 0.2 to 0.5 s for a million
+
+A special token that stands in a document's text is encoded as the text that it is: no document can end another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns.arrays import problems_beside
+from sequitur.stages.shared.columns.samples import sample_texts
+from sequitur.stages.tokenize import spans as token_spans
+from sequitur.text_core.duplicates.repeated_spans import memory_bytes
+
+TOKENIZER = "tokenizer.json"
+BYTES, TRAIN = "bytes", "train"
+BYTES_END = 256
+END_OF_DOCUMENT = "<|endoftext|>"
+# Names that published tokenizers give to the token that ends a document.
+END_NAMES = (END_OF_DOCUMENT, "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "<EOS>", "[SEP]", "<|im_end|>")
+BYTES_PER_SECOND = 2e6  # of a byte-level BPE on one core, measured
+BATCH = 256  # documents encoded at a time: bounds the Python objects that the tokenizer returns
+
+
+def train(texts: list[str], vocabulary: int) -> Tokenizer:
+    """A byte-level BPE trained on some texts; `END_OF_DOCUMENT` is its id 0. Deterministic."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        min_frequency=2,
+        special_tokens=[END_OF_DOCUMENT],
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def load(name: str) -> Tokenizer:
+    """A tokenizer from the path of a tokenizer.json, of a directory that holds one, or by its name on the hub.
+
+    Raises:
+        ModelError: it cannot be read.
+    """
+    path = Path(name) / TOKENIZER if Path(name).is_dir() else Path(name)
+    try:
+        if path.exists():
+            return Tokenizer.from_file(str(path))
+        return Tokenizer.from_pretrained(name)
+    except Exception as error:  # the library raises bare Exception
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise ModelError(
+            f"tokenize.tokenizer {name}: cannot be loaded ({reason}); give the path of a tokenizer.json"
+        ) from error
+
+
+def end_id(tokenizer: Tokenizer, named: str | None) -> int:
+    """The id of the end-of-document token: the one named, or the first usual one that the tokenizer has.
+
+    Raises:
+        ModelError: it has no such token.
+    """
+    for name in (named,) if named else END_NAMES:
+        token = tokenizer.token_to_id(name)
+        if token is not None:
+            return int(token)
+    raise ModelError(
+        f"tokenize.end_of_document: the tokenizer has no token {named or ' or '.join(END_NAMES)}; name one that it has"
+    )
+
+
+def encode_bytes(text: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+    """Bytes as ids 0 … 255 and 256 after each document: (int64 offsets [n + 1], uint32 ids)."""
+    starts = np.frombuffer(text.buffers()[1], dtype=np.int64)[text.offset : text.offset + len(text) + 1]
+    data = (
+        np.frombuffer(text.buffers()[2], dtype=np.uint8)[starts[0] : starts[-1]] if len(text) else np.empty(0, np.uint8)
+    )
+    offsets = starts - starts[0] + np.arange(len(starts), dtype=np.int64)
+    ids = np.full(int(offsets[-1]), BYTES_END, dtype=np.uint32)
+    is_text = np.ones(len(ids), dtype=bool)
+    is_text[offsets[1:] - 1] = False
+    ids[is_text] = data
+    return offsets, ids
+
+
+def encode(tokenizer: Tokenizer, end: int, text: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of some texts, `end` after each: (int64 offsets [n + 1], uint32 ids)."""
+    pieces: list[np.ndarray] = []
+    lengths: list[np.ndarray] = []
+    for start in range(0, len(text), BATCH):
+        encoded = tokenizer.encode_batch_fast(text.slice(start, BATCH).to_pylist(), add_special_tokens=False)
+        lengths.append(np.fromiter((len(one) + 1 for one in encoded), dtype=np.int64, count=len(encoded)))
+        pieces.extend(np.array([*one.ids, end], dtype=np.uint32) for one in encoded)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([*lengths, np.empty(0, np.int64)]))])
+    return offsets, np.concatenate([*pieces, np.empty(0, np.uint32)])
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(Rows)
+class EncodeText(beam.DoFn):
+    """Text, `kept` and `ordinal` of a part → the tokens of its kept documents."""
+
+    def __init__(self, directory: Directory, end: int) -> None:
+        self._directory, self._end = directory, end
+
+    def setup(self) -> None:
+        self._tokenizer: Tokenizer | None = None
+        if self._directory.exists(TOKENIZER):
+            self._tokenizer = Tokenizer.from_str(self._directory.read_bytes(TOKENIZER).decode())
+            self._tokenizer.encode_special_tokens = True
+
+    def process(self, rows: Rows) -> Iterator[Rows]:
+        name, batch = rows
+        batch = batch.filter(batch.column("kept"))
+        text = batch.column("text")
+        offsets, ids = encode_bytes(text) if self._tokenizer is None else encode(self._tokenizer, self._end, text)
+        lists = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(ids))
+        yield name, pa.record_batch([batch.column("ordinal"), lists], schema=schemas.TOKENS)
+
+
+def work(run: Run) -> Mapping[str, Any]:
+    about = _tokenizer(run)
+    directory, mode = run.artifact("tokens"), run.config.tokenize.repeated_spans
+    if mode == "ignore":
+        _encode(run, about["end"], "tokens")
+        return {"tokenizer": about}
+    if mode == "report":
+        _encode(run, about["end"], "tokens")
+        counts = token_spans.find(run, directory, artifacts.written_parts(directory))
+        return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": 0}}
+    whole, mark = run.artifact(token_spans.WHOLE), artifacts.read_building(directory)
+    if not artifacts.is_finished(whole, mark):
+        artifacts.begin(whole, mark)
+        _encode(run, about["end"], token_spans.WHOLE)
+        artifacts.finish(whole, mark, {}, {}, {})
+    counts = token_spans.find(run, whole, run.manifest(token_spans.WHOLE).parts)
+    token_spans.remove(run)
+    run.root.remove(token_spans.WHOLE)
+    return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": counts["repeated_tokens"]}}
+
+
+def _tokenizer(run: Run) -> dict[str, Any]:
+    """Puts `tokenizer.json` in its place; returns what the manifest says of it."""
+    settings, directory = run.config.tokenize, run.artifact("tokens")
+    if settings.tokenizer == BYTES:
+        return {"name": BYTES, "sha256": hashlib.sha256(b"").hexdigest(), "vocab_size": 257, "end": BYTES_END}
+    if not directory.exists(TOKENIZER):
+        directory.write_bytes(TOKENIZER, _make(run).to_str().encode())
+    content = directory.read_bytes(TOKENIZER)
+    tokenizer = Tokenizer.from_str(content.decode())
+    return {
+        "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "vocab_size": tokenizer.get_vocab_size(with_added_tokens=True),
+        "end": end_id(tokenizer, END_OF_DOCUMENT if settings.tokenizer == TRAIN else settings.end_of_document),
+    }
+
+
+def _encode(run: Run, end: int, target: str) -> None:
+    run.map_parts(
+        {run.text: ["text"], "selection": ["kept", "ordinal"]},
+        EncodeText(run.artifact("tokens"), end),
+        target,
+        step="tokenize: encoding",
+        seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
+    )
+
+
+def _make(run: Run) -> Tokenizer:
+    settings = run.config.tokenize
+    if settings.tokenizer == TRAIN:
+        texts = sample_texts(run, "tokenize", int(settings.sample_bytes))
+        run.progress.step("tokenize: training")
+        return train(texts, settings.vocabulary)
+    tokenizer = load(settings.tokenizer)
+    end_id(tokenizer, settings.end_of_document)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def parameters(run: Run) -> Mapping[str, Any]:
+    settings = run.config.tokenize
+    chosen: dict[str, Any] = {"tokenizer": settings.tokenizer}
+    if settings.tokenizer == TRAIN:
+        chosen |= {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes)}
+        chosen["seed"] = run.config.seed
+    elif settings.tokenizer != BYTES:
+        chosen["end_of_document"] = settings.end_of_document
+        path = Path(settings.tokenizer)
+        path = path / TOKENIZER if path.is_dir() else path
+        if path.exists():
+            chosen |= {"tokenizer": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        elif path.suffix == ".json":
+            raise ModelError(f"{path}: no such file; correct tokenize.tokenizer")
+    if settings.repeated_spans != "ignore":
+        chosen |= {"repeated_spans": settings.repeated_spans, "span_tokens": settings.span_tokens}
+    return chosen
+
+
+def estimate(run: Run) -> Estimate:
+    settings = run.config.tokenize
+    text = run.manifest(run.text).statistics["text_bytes"]
+    # Training counts words of the sample; measured at 20 bytes for a byte of it.
+    memory = 20 * min(int(settings.sample_bytes), text) if settings.tokenizer == TRAIN else 0
+    disk = (4 if settings.tokenizer == BYTES else 2) * text
+    if settings.repeated_spans != "ignore":
+        ids = {BYTES: 257, TRAIN: settings.vocabulary}.get(settings.tokenizer, 2**32)
+        spans = memory_bytes(disk // 4, token_spans.token_bytes(ids))
+        memory = max(memory, min(spans, int(settings.span_memory)))
+    if settings.repeated_spans == "remove":
+        disk *= 2
+    return Estimate(memory=memory, disk=disk, each_worker=12 * int(run.config.ingest.part_bytes) + 2**28)
+
+
+def verify(run: Run) -> Iterable[str]:
+    yield from artifacts.schema_problems(run.artifact("tokens"), schemas.TOKENS)
+    yield from every_ordinal(run, "tokens")
+    if "repeated_spans" in run.manifest("tokens").statistics:
+        yield from problems_beside(run, token_spans.SPANS, schemas.SPANS, "tokens")
+    directory, about = run.artifact("tokens"), run.manifest("tokens").statistics["tokenizer"]
+    if about["name"] != BYTES and not (
+        directory.exists(TOKENIZER) and hashlib.sha256(directory.read_bytes(TOKENIZER)).hexdigest() == about["sha256"]
+    ):
+        yield f"{directory.path(TOKENIZER)}: not the tokenizer of the tokens; delete {directory.path()} and run again"
+
+
+STAGE = Stage("tokenize", "tokens", 1, (TEXT, "selection"), parameters, estimate, work, verify)

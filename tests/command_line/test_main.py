@@ -1,0 +1,248 @@
+"""The command line: a mistake prints one line on standard error and ends with a code that is not 0."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sequitur import beam_job
+from sequitur.pipeline import config, config_text, run_directory
+from sequitur.pipeline.errors import StageFailed
+
+Sequitur = Callable[..., Any]  # returns how the command ended: code, out, err
+
+
+@pytest.fixture
+def sequitur(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sequitur:
+    """Runs the command in an empty directory."""
+    monkeypatch.chdir(tmp_path)
+    return sequitur
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Path:
+    """A configuration file whose input is missing."""
+    path = tmp_path / "my.yaml"
+    path.write_text("output: run\ningest: {inputs: none.jsonl}\n")
+    return path
+
+
+@pytest.fixture
+def stored(tmp_path: Path, settings: dict[str, Any]) -> Path:
+    """A run directory in which nothing is done yet."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text(config.validate(settings, "").to_yaml())
+    return tmp_path / "run"
+
+
+def refused(ended: Any, complaint: str, code: int = 1) -> None:
+    assert ended.code == code
+    assert ended.err.startswith(f"error: {complaint}")
+    assert ended.err.count("\n") == 1
+    assert ended.out == ""
+
+
+def test_help_is_quick_and_names_every_command() -> None:
+    script = (
+        "import sys; from sequitur.command_line import main as cli\n"
+        "sys.argv = ['sequitur', '--help']\n"
+        "cli.main()\n"
+        "heavy = {'apache_beam', 'torch', 'numba', 'pyarrow', 'faiss', 'sentence_transformers'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+    for command in ("init", "config", "run", "status", "verify", "show", "compare", "corpus"):
+        assert f"\n  {command} " in ended.stdout
+
+
+def test_init_writes_a_configuration_that_runs_as_it_is(sequitur: Sequitur, tmp_path: Path) -> None:
+    ended = sequitur("init", "new.yaml")
+
+    assert (ended.code, ended.out) == (0, "")
+    assert ended.err == "wrote new.yaml; set ingest.inputs and output, then: sequitur run new.yaml\n"
+    assert (tmp_path / "new.yaml").read_text() == config_text.starter_yaml()
+
+
+def test_init_overwrites_nothing(sequitur: Sequitur, written: Path) -> None:
+    before = written.read_text()
+
+    refused(sequitur("init", "my.yaml"), "my.yaml: exists already; delete it or give another name")
+    refused(sequitur("init", "none/new.yaml"), "none/new.yaml: No such file or directory; choose another place")
+    assert written.read_text() == before
+
+
+def test_config_prints_the_resolved_settings(sequitur: Sequitur, written: Path) -> None:
+    ended = sequitur("config", "my.yaml", "--set", "order.strategy=iclm", "--set", "seed=3")
+
+    assert (ended.code, ended.err) == (0, "")
+    assert config.validate(config.read_yaml(ended.out), "") == config.load(written, ["order.strategy=iclm", "seed=3"])
+
+
+@pytest.mark.parametrize("command", ["config", "run"])
+def test_wrong_configuration(sequitur: Sequitur, written: Path, command: str) -> None:
+    refused(sequitur(command, "none.yaml"), "none.yaml: No such file or directory; `sequitur init none.yaml`")
+    refused(sequitur(command, "my.yaml", "--set", "sede=1"), "my.yaml: unknown key sede; did you mean seed?")
+    refused(sequitur(command, "my.yaml", "--set", "output=[a\nb]"), "my.yaml: output: input should be a valid string")
+    written.write_text("output: [")
+    refused(sequitur(command, "my.yaml"), "my.yaml: not valid YAML at line 1")
+
+
+def test_wrong_runs(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:
+    run = ("run", "my.yaml", "--workers", "1")
+    refused(sequitur(*run), "none.jsonl: ")
+    refused(sequitur(*run, "--only", "sort"), "no stage sort; the stages are ingest, annotate, select, tokenize")
+    refused(sequitur(*run, "--only", "pack", "--until", "pack"), "--only goes without --from and --until", code=2)
+    refused(sequitur(*run, "--from", "pack", "--until", "order"), "no stage lies from pack until order")
+    refused(sequitur(*run, "--set", "output=my.yaml"), "my.yaml: is a file; choose another output")
+    refused(sequitur(*run, "--set", "output=."), ".: holds my.yaml and no run; choose another output")
+    refused(sequitur(*run, "--set", "output=nosuch://a"), "nosuch://a: Protocol not known: nosuch")
+    assert [path.name for path in tmp_path.iterdir()] == ["my.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "complaint", "code"),
+    [
+        (KeyboardInterrupt(), "interrupted; the same command goes on from here", 130),
+        (StageFailed("a worker\nprocess died"), "a worker process died", 1),
+    ],
+)
+@pytest.mark.usefixtures("written")
+def test_interrupted_and_failed_runs(
+    sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch, raised: BaseException, complaint: str, code: int
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(run_directory, "execute", fail)
+    refused(sequitur("run", "my.yaml"), complaint, code)
+
+
+@pytest.mark.parametrize("command", ["status", "verify"])
+@pytest.mark.parametrize("place", ["none", "my.yaml", ".", "nosuch://a"])
+@pytest.mark.usefixtures("written")
+def test_place_without_a_run(sequitur: Sequitur, command: str, place: str) -> None:
+    complaint = "Protocol not known" if "://" in place else "no run is there; give the `output`"
+    refused(sequitur(command, place), f"{place}: {complaint}")
+
+
+def test_damaged_stored_configuration(sequitur: Sequitur, stored: Path) -> None:
+    (stored / "config.yaml").write_text("[")
+
+    for command in ("status", "verify"):
+        refused(sequitur(command, "run"), f"{stored}/config.yaml: not valid YAML; run again")
+
+
+@pytest.mark.usefixtures("stored")
+def test_status_of_a_run_that_has_not_begun(sequitur: Sequitur) -> None:
+    ended = sequitur("status", "run")
+
+    assert (ended.code, ended.err) == (0, "")
+    rows = [line.split() for line in ended.out.splitlines()]
+    assert rows[0] == ["stage", "artifact", "state", "parts", "rows", "bytes", "seconds"]
+    assert ["neighbors", "neighbors", "absent", "0", "0", "0", "B"] in rows
+    assert len(rows) == 10
+
+
+def test_verify_names_each_problem_and_fails(sequitur: Sequitur, stored: Path) -> None:
+    ended = sequitur("verify", "run")
+
+    assert ended.code == 1
+    problems = ended.out.splitlines()
+    assert len(problems) == 9
+    assert problems[0] == f"{stored}/documents: absent or unfinished; run the command again to make it"
+    assert ended.err == "error: run: 9 problems\n"
+
+
+@pytest.mark.parametrize("place", ["none", "my.yaml", "run"])
+@pytest.mark.usefixtures("written", "stored")
+def test_show_without_a_dataset(sequitur: Sequitur, place: str) -> None:
+    refused(sequitur("show", place), f"{place}: ")
+
+
+COMPARED = {
+    "documents": 40,
+    "context_length": 512,
+    "policy": "stream",
+    "bound": 0.7,
+    "orders": {"iclm": {"adjacency": 0.5}, "bm25": {"error": "there are no terms"}},
+}
+
+
+def test_compare_shows_a_table_and_writes_a_page(
+    sequitur: Sequitur, stored: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+
+    def compare(run: Any, names: list[str], gain_contexts: int | None) -> dict[str, Any]:
+        asked.append((names, run.config.pack.policy, run.config.pack.context_length, gain_contexts))
+        return COMPARED
+
+    monkeypatch.setattr(beam_job, "compare", compare)
+
+    ended = sequitur("compare", "run", "--orders", "iclm, bm25,", "--policy", "stream", "--context-length", "512")
+
+    assert asked == [(["iclm", "bm25"], "stream", 512, None)]
+    assert (ended.code, ended.err) == (0, f"plot       {stored}/report/compare.html\n")
+    assert ["iclm", "0.500"] in [line.split() for line in ended.out.splitlines()]
+    assert "bm25: cannot be computed: there are no terms" in ended.out
+    assert (stored / "report" / "compare.html").read_text().startswith("<!doctype html>")
+
+    (stored / "report" / "compare.html").unlink()
+    ended = sequitur("compare", "run", "--json", "--gain-contexts", "9")
+    assert (ended.code, ended.err, json.loads(ended.out)) == (0, "", COMPARED)
+    assert asked[1][1:] == ("whole", 8192, 9)
+    assert not (stored / "report" / "compare.html").exists()
+
+
+@pytest.mark.usefixtures("stored")
+def test_compare_that_cannot_be(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(sequitur("compare", "none"), "none: no run is there; give the `output`")
+    refused(sequitur("compare", "run", "--orders", "iclmm"), "order.strategy: no order is called iclmm; did you mean")
+    refused(sequitur("compare", "run", "--orders", ","), "--orders: name at least one order", code=2)
+    refused(sequitur("compare", "run", "--policy", "[a"), "--set pack.policy=[a: the value is not valid YAML")
+    refused(sequitur("compare", "run", "--policy", "half"), "--set: pack.policy: input should be 'whole', 'stream'")
+    refused(sequitur("compare", "run", "--context-length", "1"), "--set: pack.context_length: input should be")
+    unfinished = sequitur("compare", "run", "--orders", "iclm")
+    refused(unfinished, "")
+    assert "/documents: not finished; run the stage that makes it first" in unfinished.err
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(beam_job, "compare", interrupt)
+    refused(sequitur("compare", "run"), "interrupted; nothing was changed", code=130)
+
+
+@pytest.mark.usefixtures("written")
+def test_corpus_that_cannot_be_written(sequitur: Sequitur) -> None:
+    refused(sequitur("corpus", "python-docs", "my.yaml/corpus.jsonl"), "my.yaml/corpus.jsonl: ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("sort",), "No such command 'sort'"),
+        (("run",), "Missing argument"),
+        (("run", "my.yaml", "--workers", "0"), "Invalid value for '--workers'"),
+        (("status", "a", "b"), "unexpected extra argument"),
+    ],
+)
+def test_wrong_usage_has_its_own_code(sequitur: Sequitur, arguments: tuple[str, ...], complaint: str) -> None:
+    ended = sequitur(*arguments)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Usage: ")
+    assert complaint in ended.err.splitlines()[-1]
+
+
+def test_the_recipe_as_a_script_says_the_same(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert beam_job.main(["--config", str(written.with_name("none.yaml"))]) == 1
+    assert "none.yaml: No such file or directory" in capsys.readouterr().err
+    assert beam_job.main(["--config", str(written), "--set", "sede=1"]) == 1
+    assert "unknown key sede; did you mean seed?" in capsys.readouterr().err

@@ -1,0 +1,396 @@
+"""Pages become documents with URL and date; a page that stalls, fills or breaks its extraction costs only itself."""
+
+import gzip
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import zstandard
+from warcio.statusandheaders import StatusAndHeaders
+from warcio.warcwriter import WARCWriter
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import InputError, OverMemory, StageFailed
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.ingest.documents import ReadSplit
+from sequitur.stages.ingest.splits import Split, input_files, plan_splits
+from sequitur.stages.shared.sources import extraction, page_text, web_records
+from sequitur.stages.shared.sources.extraction import Extraction
+from sequitur.stages.shared.sources.page_text import decoded, unpacked
+from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.web_records import Page
+
+LIMIT = 2**20
+SENTENCE = "This page says something about its subject, at some length, and then goes on for another while."
+
+
+def html(text: str = SENTENCE, title: str = "A title") -> bytes:
+    return f"<html><head><title>{title}</title></head><body><article><p>{text}</p></article></body></html>".encode()
+
+
+SLOW = html("</p><p>".join(f"{SENTENCE} {number}" for number in range(40_000)))
+
+
+class Warc:
+    """A WARC file while it is written; every record has the same date."""
+
+    def __init__(self, *, packed: bool = False) -> None:
+        self.content = io.BytesIO()
+        self.writer = WARCWriter(self.content, gzip=packed)
+
+    def add(self, kind: str, content: bytes, http: StatusAndHeaders | None = None, **headers: str) -> "Warc":
+        number = self.content.tell()
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        record = self.writer.create_warc_record(
+            names.pop("uri", "http://example.org/"),
+            kind,
+            io.BytesIO(content),
+            http_headers=http,
+            warc_content_type=names.pop("content-type", ""),
+            warc_headers_dict={
+                "WARC-Record-ID": f"<urn:test:{number}>",
+                "WARC-Date": "2024-05-06T07:08:09Z",
+                **names,
+            },
+        )
+        self.writer.write_record(record)
+        return self
+
+    def response(self, content: bytes, status: str = "200 OK", uri: str = "http://example.org/", **http: str) -> "Warc":
+        fields = [(name.replace("_", "-"), value) for name, value in {"Content_Type": "text/html", **http}.items()]
+        return self.add("response", content, StatusAndHeaders(status, fields, protocol="HTTP/1.1"), uri=uri)
+
+    def write(self, path: Path) -> Path:
+        path.write_bytes(self.content.getvalue())
+        return path
+
+
+def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[tuple[int, str]], int]:
+    """Documents, rejects as (row, reason), and how many records were skipped, without Beam."""
+    settings = Ingest(inputs=[str(path)], **{"max_record_bytes": LIMIT, **options})
+    place = Directory(str(path.parent / f"{path.name}.rejects"))
+    documents, skipped = [], 0
+    for split in plan_splits(settings, input_files(settings)):
+        for _, batch in ReadSplit("corpus", settings, place).process(split.to_json()):
+            documents += batch.to_pylist()
+            skipped += int(batch.schema.metadata[b"skipped"])
+    rejects = [row for part in artifacts.written_parts(place) for row in artifacts.read_part(place, part).to_pylist()]
+    return documents, [(row["source_row"], row["reason"]) for row in rejects], skipped
+
+
+@pytest.fixture(scope="module")
+def pages() -> Iterator[Extraction]:
+    with Extraction(60, LIMIT, "text") as extraction:
+        yield extraction
+
+
+@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.warc.zst"])
+def test_pages_have_text_url_date_and_id(tmp_path: Path, name: str) -> None:
+    warc = Warc(packed=name.endswith(".gz"))
+    warc.add("warcinfo", b"software: test\r\n", **{"content-type": "application/warc-fields"})
+    warc.response(html(), uri="http://example.org/a b")
+    warc.response(b"\x89PNG", Content_Type="image/png")
+    warc.response(html(), status="404 Not Found")
+    warc.response(html(title="") + b"<!-- 2 -->", Content_Type="application/xhtml+xml; charset=utf-8")
+    warc.add("resource", html(), **{"content-type": "text/html"})
+    warc.add("metadata", b"a: b\r\n", **{"content-type": "application/warc-fields"})
+    path = warc.write(tmp_path / name)
+    if name.endswith(".zst"):
+        path.write_bytes(zstandard.compress(path.read_bytes()))
+    documents, rejects, skipped = read(path)
+    assert (rejects, skipped) == ([], 4)
+    assert [(row["source_row"], row["text"]) for row in documents] == [(1, SENTENCE), (4, SENTENCE), (5, SENTENCE)]
+    first = documents[0]
+    assert first["record_id"].startswith("<urn:test:")
+    assert (first["url"], first["source"]) == ("http://example.org/a%20b", "a")
+    assert first["timestamp"].isoformat() == "2024-05-06T07:08:09+00:00"
+    assert [json.loads(row["metadata"]) for row in documents] == [
+        {"content_type": "text/html", "title": "A title"},
+        {"content_type": "application/xhtml+xml"},
+        {"content_type": "text/html", "title": "A title"},
+    ]
+
+
+def test_wet_holds_plain_text(tmp_path: Path) -> None:
+    warc = Warc(packed=True)
+    for content in ("Ein Satz über etwas.".encode(), b"\xff", b" \n"):
+        warc.add("conversion", content, **{"content-type": "text/plain"})
+    documents, rejects, skipped = read(warc.write(tmp_path / "a.wet.gz"), text_field="body", url_field="address")
+    assert [(row["text"], row["url"]) for row in documents] == [("Ein Satz über etwas.", "http://example.org/")]
+    assert (rejects, skipped) == ([(1, "bad_utf8"), (2, "no_text")], 0)
+
+
+def test_html_files(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    for name, content in {
+        "a.html": html(title="First"),
+        "b.htm.gz": gzip.compress(html()),
+        "c.html": b"",
+        "d.html": os.urandom(5000),
+        "e.html": html("x" * LIMIT),
+        "f.html": html(),
+        "g.txt": b"A text among pages.",
+    }.items():
+        (folder / name).write_bytes(content)
+    documents, rejects, _ = read(folder)
+    assert [(Path(row["source_file"]).name, row["text"]) for row in documents] == [
+        ("a.html", SENTENCE),
+        ("b.htm.gz", SENTENCE),
+        ("f.html", SENTENCE),
+        ("g.txt", "A text among pages."),
+    ]
+    assert (documents[0]["record_id"], documents[0]["url"], documents[0]["source"]) == (None, None, "site")
+    assert json.loads(documents[0]["metadata"]) == {"title": "First"}
+    assert [reason for _, reason in rejects] == ["no_text", "no_text", "too_large"]
+
+
+def test_what_a_payload_is(tmp_path: Path) -> None:
+    """By WARC-Identified-Payload-Type, else by HTTP, else by its first bytes."""
+    http = StatusAndHeaders("200 OK", [("Content-Type", "image/png")], protocol="HTTP/1.1")
+    nothing = StatusAndHeaders("200 OK", [("Server", "x")], protocol="HTTP/1.1")
+    warc = Warc()
+    warc.add("response", html(), http, WARC_Identified_Payload_Type="text/html")
+    warc.add("response", html(), nothing)
+    warc.add("response", b"\n <!DOCTYPE HTML>" + html(), nothing)
+    warc.add("response", b"%PDF-1.4 <html>", nothing)
+    warc.response(html(), status="301 Moved")
+    documents, rejects, skipped = read(warc.write(tmp_path / "a.warc"))
+    assert ([row["source_row"] for row in documents], rejects, skipped) == ([0, 1, 2], [], 2)
+
+
+def test_one_bad_page_costs_only_itself(tmp_path: Path) -> None:
+    bomb = gzip.compress(html("x" * 50 * LIMIT))
+    deep = b"<html><body>" + b"<div>" * 100_000 + SENTENCE.encode()
+    chunk = html()
+    warc = Warc()
+    warc.response(html())
+    warc.response(bomb, Content_Encoding="gzip")
+    warc.response(html("x" * LIMIT))
+    warc.response(deep)
+    warc.response(b"")
+    warc.response(os.urandom(100_000))
+    warc.response(html(), Content_Encoding="br")  # says so, and is not
+    warc.response(b"\x0b\x02\x80", Content_Encoding="br")
+    warc.response(b"%x\r\n%s\r\n0\r\n\r\n" % (len(chunk), chunk), Transfer_Encoding="chunked")
+    warc.add("response", b"no HTTP here", uri="ftp://example.org", **{"content-type": "application/http"})
+    warc.response(html())
+    documents, rejects, skipped = read(warc.write(tmp_path / "a.warc"))
+    assert [row["source_row"] for row in documents] == [0, 6, 8, 10]
+    assert {row["text"] for row in documents} == {SENTENCE}
+    assert dict(rejects) == {
+        1: "too_large",
+        2: "too_large",
+        3: "no_text",
+        4: "no_text",
+        5: "no_text",
+        7: "extraction_failed",
+        9: "extraction_failed",
+    }
+    assert skipped == 0
+
+
+def test_a_slow_page_is_given_up(tmp_path: Path) -> None:
+    warc = Warc().response(html()).response(SLOW).response(html())
+    documents, rejects, _ = read(warc.write(tmp_path / "a.warc"), extraction_seconds=0.3, max_record_bytes=len(SLOW))
+    assert ([row["source_row"] for row in documents], rejects) == ([0, 2], [(1, "extraction_timeout")])
+
+
+def test_a_page_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extraction, "MEMORY", 150_000_000)
+    with Extraction(60, len(SLOW), "text") as pages:
+        assert [_reason(pages.record(page)) for page in (Page(html()), Page(SLOW), Page(html()))] == [
+            None,
+            "extraction_failed",
+            None,
+        ]
+
+
+def _reason(record: Any) -> str | None:
+    return record.reason if isinstance(record, Bad) else None
+
+
+def test_a_process_that_died_between_pages_is_replaced() -> None:
+    with Extraction(60, LIMIT, "text") as pages:
+        assert _reason(pages.record(Page(html()))) is None
+        assert pages._process is not None
+        pages._process.send_signal(signal.SIGSEGV)
+        pages._process.wait()
+        assert _reason(pages.record(Page(html()))) is None
+
+
+def test_a_kill_from_outside_is_not_the_pages_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Extraction._start
+
+    def start_and_kill(extraction: Extraction) -> subprocess.Popen[bytes]:
+        process = start(extraction)
+        process.kill()
+        process.wait()
+        return process
+
+    monkeypatch.setattr(Extraction, "_start", start_and_kill)
+    with Extraction(60, LIMIT, "text") as pages, pytest.raises(OverMemory, match=r"SIGKILL.*fewer --workers"):
+        pages.record(Page(html()))
+
+
+def test_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with Extraction(60, LIMIT, "text") as pages, pytest.raises(StageFailed, match=r"does not start \(exit code 1\)"):
+        pages.record(Page(html()))
+
+
+def test_the_process_ends_with_its_parent() -> None:
+    script = """
+import sys
+from sequitur.stages.extraction import Extraction
+from sequitur.stages.web_records import Page
+with Extraction(1, 2**30, "text") as pages:
+    pages._start()
+    print(pages._process.pid, flush=True)
+    while True:
+        pages.record(Page(sys.argv[1].encode() * 2_000))
+"""
+    command = [sys.executable, "-c", script, f"<p>{SENTENCE}</p>"]
+    parent = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[4])
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.05)
+
+
+def test_the_same_page_always_gives_the_same_text(pages: Extraction) -> None:
+    """datatrove's default would drop a paragraph that earlier pages had twice."""
+    page = Page(html(SENTENCE * 3))
+    assert len({json.dumps(pages.record(page)) for _ in range(4)}) == 1
+
+
+def test_a_resumed_split_goes_on_with_the_same_rows(tmp_path: Path) -> None:
+    warc = Warc()
+    for number in range(12):
+        warc.add("request", b"GET / HTTP/1.1\r\n\r\n", **{"content-type": "application/http"})
+        warc.response(html(f"{SENTENCE} Number {number}."))
+    path = warc.write(tmp_path / "a.warc")
+    read_split = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=500), Directory(str(tmp_path / "rejects")))
+    whole = list(read_split.process(Split(0, "warc", (str(path),), "a").to_json()))
+    assert len(whole) == 3
+    at = int(whole[0][1].schema.metadata[b"next_record"])
+    rest = Split(0, "warc", (str(path),), "a", resume_piece=1, resume_at=at)
+    assert list(read_split.process(rest.to_json())) == whole[1:]
+    assert sum(int(batch.schema.metadata[b"skipped"]) for _, batch in whole) == 12
+
+
+def test_a_warc_that_is_cut_ends_the_run(tmp_path: Path) -> None:
+    plain = Warc().response(html()).response(html()).content.getvalue()
+    packed = Warc(packed=True).response(html()).response(html()).content.getvalue()
+    for name, content in (("a.warc", plain), ("a.warc.gz", packed)):
+        for cut in (len(content) - 30, len(content) * 2 // 3, 100):
+            (tmp_path / name).write_bytes(content[:cut])
+            with pytest.raises(InputError, match=rf"{name}: .*ends early.*truncated"):
+                read(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\x00\x01\x02 garbage\n", "stands where record 0"),
+        (b"\x00" * 3 * 2**20, "stands where record 0"),
+        (b"WARC/1.0\r\nContent-Length: -1\r\n\r\n", "record 0 does not say its length"),
+        (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", "record 0 does not say its length"),
+        (b"WARC/1.0\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n", "record 0 does not say its length"),
+        (b"WARC/1.0\r\n" + b"a: b\r\n" * 200_000 + b"\r\n", "ends early"),
+    ],
+)
+def test_what_is_no_warc(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "a.warc").write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path / "a.warc")
+
+
+def test_a_large_record_is_not_held(tmp_path: Path) -> None:
+    warc = Warc().response(html() + b" " * 2**26).response(b"\0" * 2**26, Content_Type="video/mp4").response(html())
+    path = warc.write(tmp_path / "a.warc")
+    settings = Ingest(inputs=[str(path)])
+    tracemalloc.start()
+    records = list(web_records.warc_records(str(path), Limits(LIMIT, 2**40), settings))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [type(record) for _, record in records] == [Bad, type(None), Page]
+    assert peak < 2**23
+
+
+TEXT = "Überall gibt es Straßen, „Wörter“ und Größen."
+
+
+@pytest.mark.parametrize(
+    ("content", "charset"),
+    [
+        (TEXT.encode(), None),
+        (TEXT.encode(), "iso-8859-1"),  # as many servers say of everything
+        (b"\xef\xbb\xbf" + TEXT.encode(), "cp1252"),
+        (TEXT.encode("utf-16"), None),
+        (TEXT.encode("utf-16-le"), "utf-16le"),
+        (TEXT.encode("cp1252"), "ISO-8859-1"),
+        (TEXT.encode("cp1252"), '"windows-1252"'),
+        (b"<meta charset=windows-1252>" + TEXT.encode("cp1252"), None),
+        (b"<meta charset=utf-16>" + TEXT.encode(), None),
+        (b'<?xml version="1.0" encoding="cp1252"?>' + TEXT.encode("cp1252"), "no-such-charset"),
+    ],
+)
+def test_characters_of_a_page(content: bytes, charset: str | None) -> None:
+    assert decoded(content, charset).rpartition(">")[2] == TEXT
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        ("日本語の文章を書くのは楽しいことです。" * 20, "euc_jp"),
+        ("Это предложение написано по-русски. " * 20, "cp1251"),
+    ],
+)
+def test_characters_that_nothing_declares_are_guessed(text: str, codec: str) -> None:
+    assert decoded(text.encode(codec), None) == text
+
+
+def test_a_stray_byte_does_not_change_the_declared_encoding() -> None:
+    text = "Это предложение написано по-русски. " * 20
+    assert decoded(text.encode() + b"\xff", "utf-8") == text + "\ufffd"
+    assert decoded("文章".encode("shift_jis") * 100 + b"\x81", "shift_jis") == "文章" * 100 + "\ufffd"
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\x00\xd8", b"\xef\xbb\xbf", b"\xff" * 1000])
+def test_any_bytes_become_characters(content: bytes) -> None:
+    assert isinstance(decoded(content, "utf-16"), str)
+
+
+def test_content_codings() -> None:
+    body = b"some words " * 100
+    raw = zlib.compressobj(wbits=-15)
+    for packed, codings in (
+        (gzip.compress(body), "gzip"),
+        (zlib.compress(body), "Deflate"),
+        (raw.compress(body) + raw.flush(), "deflate"),
+        (gzip.compress(zlib.compress(body)), "deflate, x-gzip"),
+        (body, "identity"),
+    ):
+        assert unpacked(packed, codings, len(body)) == body
+        with pytest.raises(page_text.Refused, match="too_large"):
+            unpacked(packed, codings, len(body) - 1)
+    assert body.startswith(unpacked(gzip.compress(body)[:-12], "gzip", len(body)))
+    for packed, codings in ((b"\x1f\x8bnonsense", "gzip"), (b"words", "gzip"), (b"words", ",".join(["gzip"] * 9))):
+        with pytest.raises(page_text.Refused, match="extraction_failed"):
+            unpacked(packed, codings, 100)

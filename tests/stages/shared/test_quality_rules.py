@@ -1,0 +1,153 @@
+"""Documents are judged alone: by URL, language, presets and own limits. Other rules can be tried on a finished run."""
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sequitur.inspection.rules_trial import try_rules
+from sequitur.pipeline import config
+from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Select
+from sequitur.pipeline.stage import Run
+from sequitur.stages.shared import quality_rules
+from sequitur.text_core.signals.rules import PRESETS
+
+GERMAN = "Der Hund und die Katze sind in dem Haus, und das Wetter ist heute nicht so schön wie gestern im Garten. "
+ENGLISH = "The dog and the cat are in the house, and today the weather is not as nice as it was in the garden. "
+RECORDS = [
+    {"id": "english", "text": ENGLISH * 4, "url": "https://good.example/a"},
+    {"id": "german", "text": GERMAN * 4, "url": "https://good.example/b"},
+    {"id": "blocked-domain", "text": ENGLISH * 5, "url": "https://user@www.Bad.example:80/c"},
+    {"id": "blocked-string", "text": ENGLISH * 6, "url": "https://good.example/CASINO/d"},
+    {"id": "no-url", "text": ENGLISH * 7},
+]
+
+
+def select(**settings: Any) -> Select:
+    return config.validate({"output": "x", "ingest": {"inputs": ["x"]}, "select": settings}, "settings").select
+
+
+def test_presets_are_joined_and_own_limits_come_last() -> None:
+    limits = [{"signal": "url_count", "max": 3}, {"signal": "compression_ratio", "min": 0.1, "max": 0.9, "name": "odd"}]
+    rules = quality_rules.rules_of(select(rules=["gopher_quality", "gopher_lenient", "c4"], limits=limits))
+    names = [rule.name for rule in rules]
+    assert names[-2:] == ["limit_url_count", "odd"]
+    assert (rules[-1].minimum, rules[-1].maximum) == (0.1, 0.9)
+    presets = ("gopher_quality", "gopher_lenient", "c4")
+    assert set(names[:-2]) == {rule.name for preset in presets for rule in PRESETS[preset]}
+    assert quality_rules.rules_of(select(rules="none")) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"limits": [{"signal": "word_count"}]}, "bounds word_count neither way"),
+        ({"limits": [{"signal": "word_count", "min": 1}] * 2}, "there is a rule limit_word_count already"),
+        ({"limits": [{"signal": "word_count", "min": 1, "name": "language"}]}, "there is a rule language already"),
+        ({"thresholds": {"gopher_too_few_word": 1}}, "did you mean gopher_too_few_words?"),
+    ],
+)
+def test_settings_that_contradict_themselves_are_refused(settings: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        quality_rules.rules_of(select(**settings))
+
+
+def test_a_limit_on_an_unknown_signal_names_the_nearest(execute: Callable[..., Run], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no signal word_counts; did you mean word_count"):
+        execute(tmp_path / "run", "select", select={"limits": [{"signal": "word_counts", "min": 1}]})
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def judged(execute: Callable[..., Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run over the records above, with lists of URLs and a language to keep."""
+    directory = tmp_path_factory.mktemp("judged")
+    (directory / "records.jsonl").write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
+    (directory / "domains.txt").write_text("# bad ones\nbad.example\n")
+    (directory / "strings.txt").write_text("/casino/\n")
+    urls = {"block_domains": str(directory / "domains.txt"), "block_substrings": str(directory / "strings.txt")}
+    return execute(
+        directory / "run",
+        "select",
+        ingest={"inputs": [str(directory / "records.jsonl")]},
+        select={"urls": urls, "language": {"keep": ["en"]}, "fuzzy_duplicates": False},
+    )
+
+
+def test_documents_are_dropped_by_url_and_language(judged: Run, rows: Any) -> None:
+    ids = [row["record_id"] for row in rows(judged)]
+    reasons = dict(zip(ids, (row["reason"] for row in rows(judged, "selection")), strict=True))
+    assert reasons == {
+        "english": None,
+        "german": "language",
+        "blocked-domain": "blocked_domain",
+        "blocked-string": "blocked_url",
+        "no-url": None,
+    }
+
+
+def test_a_changed_list_makes_the_selection_anew(judged: Run) -> None:
+    before = quality_rules.list_digests(judged.config.select)
+    path = Path(judged.config.select.urls.block_domains[0])
+    content = path.read_text()
+    path.write_text("other.example\n")
+    assert quality_rules.list_digests(judged.config.select) != before
+    path.write_text("no/domain\n")
+    with pytest.raises(ConfigError, match="is no domain"):
+        quality_rules.judge(judged.config.select)
+    path.unlink()
+    with pytest.raises(ConfigError, match=r"No such file.*; correct select.urls.block_domains"):
+        quality_rules.judge(judged.config.select)
+    path.write_text(content)
+
+
+def test_a_trial_tells_what_a_run_with_those_rules_drops(
+    finished: Run, branch: Callable[..., Run], rows: Any, corpus: Any
+) -> None:
+    changes = ["select.thresholds.gopher_too_few_words=150", "select.thresholds.gopher_too_few_stop_words=null"]
+    trial = try_rules(finished, config.overridden(finished.config, changes), examples=2)
+    thresholds = {"gopher_too_few_words": 150, "gopher_too_few_stop_words": None}
+    run = branch("other", "select", select={"thresholds": thresholds})
+    dropped = Counter(row["reason"] for row in rows(run, "selection") if row["reason"])
+    repeated = len(corpus.repeated)  # short, too, and told by their ids in the selection
+    counts = trial["reasons"]["gopher_too_few_words"]
+    assert counts["then"] == dropped["gopher_too_few_words"] + repeated
+    assert trial["reasons"]["gopher_too_few_stop_words"] == {"now": repeated, "then": 0}
+    assert counts["now"] == len(corpus.short)
+    assert trial["documents"] == len(rows(finished)) == sum(each["documents"] for each in trial["sources"].values())
+    assert (trial["dropped"], trial["regained"]) == ([], [])
+
+
+def test_the_command_shows_tables_and_examples(finished: Run, sequitur: Any) -> None:
+    output = finished.config.output
+    ended = sequitur("rules", "try", output, "--set", "select.thresholds.gopher_too_few_words=1000", "--examples", "1")
+    assert ended.code == 0, ended.err
+    assert "gopher_too_few_words" in ended.out
+    assert "Would be dropped:" in ended.out
+    ended = sequitur("rules", "try", output, "--set", "select.rules=none", "--json")
+    trial = json.loads(ended.out)
+    assert {row["reason"] for row in trial["regained"]} == {"gopher_too_few_words", "gopher_too_few_stop_words"}
+    short = [row for row in trial["regained"] if row["signal"] == "word_count"]
+    assert len(short) == 2
+    assert all(row["value"] < 50 and row["text"] for row in short)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ("annotate.shingle_words=3", "changes the signals themselves"),
+        ("select.thresholds.none_such=3", "no such rule"),
+        ("select.limits=[{signal: none_such, min: 1}]", "no signal none_such"),
+    ],
+)
+def test_a_trial_of_wrong_rules_is_refused_in_one_line(
+    finished: Run, sequitur: Any, change: str, complaint: str
+) -> None:
+    ended = sequitur("rules", "try", finished.config.output, "--set", change)
+    assert ended.code == 1
+    assert complaint in ended.err
+    assert ended.err.count("\n") == 1

@@ -1,0 +1,46 @@
+import pyarrow as pa
+import pytest
+
+from sequitur.text_core.signals.gopher import gopher_quality_signals
+from sequitur.text_core.signals.stop_words import built_in_stop_words, language_places, stop_words
+from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.tokens import token_table
+
+
+def test_every_language_has_at_least_eight_words_that_are_found_in_text():
+    table = stop_words()
+    lists = built_in_stop_words()
+    strings = from_arrow(pa.array([" ".join(words) for words in lists.values()], pa.large_string()))
+    places = language_places(table, lists)
+    found = gopher_quality_signals(strings, token_table(strings), table, places)["stop_word_count"]
+    assert found.tolist() == [len(words) for words in lists.values()]
+    assert min(found) == 8
+    assert table.languages[0] == "en"
+
+
+def test_own_words_replace_those_of_a_language():
+    table = stop_words({"en": ["cat"], "xx": ["blah", "Blah"]})
+    strings = from_arrow(pa.array(["the cat", "blah the Blah"], pa.large_string()))
+    places = language_places(table, ["en", "xx"])
+    counts = gopher_quality_signals(strings, token_table(strings), table, places)["stop_word_count"]
+    assert counts.tolist() == [1, 2]
+
+
+def test_places_of_languages():
+    languages = ("en", "de", "pt")
+    table = stop_words()._replace(languages=languages)
+    assert language_places(table, ["de", "pt_BR", "PT-pt", "tlh", None, ""]).tolist() == [1, 2, 2, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["two words"], "'two words' is 2 tokens"),
+        ([""], "'' is 0 tokens"),
+        (["a", "a"], "given twice"),
+        ([f"w{i}" for i in range(65)], "65 are more than 64"),
+    ],
+)
+def test_words_that_could_not_be_counted_are_refused(words, message):
+    with pytest.raises(ValueError, match=message):
+        stop_words({"de": words})

@@ -1,0 +1,1 @@
+"""Equal, similar and overlapping texts: hashes, MinHash, LSH, components, shared n-grams, repeated spans."""

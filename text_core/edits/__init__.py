@@ -1,0 +1,1 @@
+"""Changed text: repair, patterns, redaction, lines and repeats taken out."""

@@ -1,0 +1,1 @@
+"""What is measured of each text, and the rules on it."""

@@ -1,0 +1,67 @@
+"""All signals of every document: the numbers that rules go by. Each family documents its own in a table.
+
+gopher        the quality rules of Gopher
+repetition    the repetition rules of Gopher
+c4            the rules of C4
+fineweb       the rules of FineWeb
+composition   RedPajama-V2's signals that need no model, and the scripts of the letters
+compression   how far the text can be compressed
+web_marks     URLs and e-mail addresses
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sequitur.text_core.signals import c4, composition, compression, fineweb, gopher, repetition, web_marks
+from sequitur.text_core.signals.stop_words import StopWords
+from sequitur.text_core.units.strings import Strings
+from sequitur.text_core.units.tokens import TokenTable
+from sequitur.text_core.units.words import WordTable
+
+FAMILIES = (gopher, repetition, c4, fineweb, composition, compression, web_marks)
+
+
+def all_signals(
+    strings: Strings,
+    tokens: TokenTable,
+    words: WordTable,
+    stops: StopWords | None = None,
+    languages: npt.NDArray[np.int64] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """Every signal of n documents, each an array [n], family by family; the tables are those of the strings.
+
+    `stops` are the stop words by language, and `languages` int64[n] each document's place in them: English by default.
+    """
+    return {
+        **gopher.gopher_quality_signals(strings, tokens, stops, languages),
+        **repetition.repetition_signals(strings, tokens),
+        **c4.c4_signals(strings, tokens),
+        **fineweb.fineweb_signals(strings, tokens),
+        **composition.composition_signals(strings, tokens, words),
+        **compression.compression_signals(strings),
+        **web_marks.web_mark_signals(strings),
+    }
+
+
+def signal_names() -> list[str]:
+    """The names of all signals, in their order, as the families' tables give them."""
+    names: list[str] = []
+    for family in FAMILIES:
+        lines = (family.__doc__ or "").splitlines()
+        first = next(number for number, line in enumerate(lines) if line.startswith("| signal |"))
+        for line in lines[first + 2 :]:
+            if not line.startswith("|"):
+                break
+            names += _expanded(line.split("|")[1].strip())
+    return names
+
+
+def _expanded(name: str) -> list[str]:
+    """`top_2_gram_char_fraction, … 4` as the names with 2, 3 and 4."""
+    first, several, last = name.partition(", … ")
+    if not several:
+        return [first]
+    number = next(part for part in first.split("_") if part.isdigit())
+    return [first.replace(number, str(n)) for n in range(int(number), int(last) + 1)]

@@ -1,0 +1,148 @@
+"""What a document is made of: the signals of RedPajama-V2 that need no model, and the scripts of its letters.
+
+After Weber et al. 2024 (arXiv 2411.12372, Table 8) and the code of RedPajama-Data (`core/quality_signals`): "RPv2"
+below, with what differs. "Word" is a word of `words.py`, in any case; "token" one of `tokens.py`; "line" one of
+`str.split("\\n")` that is not of white space alone; "letter" is L*; "chars" are code points. Lines begin and end with
+their first and last code point that is not white space. A ratio of nothing to nothing is 0. What other modules give
+is not given again: word counts and lengths, stop words, ellipses at line ends and tokens without letters are in
+`gopher.py`, n-grams in `repetition.py`, blocked words in `listed_words.py`.
+
+| signal | dtype | formula | source |
+|---|---|---|---|
+| all_caps_word_share | float32 | words with an upper-case letter and no lower-case one / words | RPv2 |
+| unique_word_share | float32 | distinct words / words | RPv2 |
+| unigram_entropy | float32 | −Σ p ln p over the shares p of the distinct words among the words; nats | RPv2 |
+| symbol_to_word_ratio | float32 | number of #, ... (not overlapping) and … / tokens | RPv2 |
+| curly_bracket_share | float32 | number of { and } / chars | RPv2 |
+| lorem_ipsum_share | float32 | times the word ipsum follows lorem / chars | RPv2 |
+| numerical_char_share | float32 | numbers (N*) / chars | RPv2, by line |
+| uppercase_char_share | float32 | upper-case letters (Lu, Lt) / chars | RPv2, by line |
+| sentence_count | int64 | sentences (`sentences.py`) | RPv2, by a regular expression |
+| words_per_line | float32 | words / lines | RPv2, by line |
+| javascript_word_count | int64 | words that are javascript | RPv2, by line |
+| terminal_mark_line_share | float32 | lines that end with one of . ! ? ” / lines | RPv2, by line |
+| bullet_point_line_share | float32 | lines that begin with one of • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ – / lines | RPv2, by line |
+| latin_share | float32 | Latin letters / letters | Unicode, Script |
+| cyrillic_share | float32 | Cyrillic letters / letters | Unicode, Script |
+| greek_share | float32 | Greek letters / letters | Unicode, Script |
+| arabic_share | float32 | Arabic letters / letters | Unicode, Script |
+| hebrew_share | float32 | Hebrew letters / letters | Unicode, Script |
+| devanagari_share | float32 | Devanagari letters / letters | Unicode, Script |
+| han_share | float32 | Han letters / letters | Unicode, Script |
+| kana_share | float32 | Hiragana and Katakana letters / letters | Unicode, Script |
+| hangul_share | float32 | Hangul letters / letters | Unicode, Script |
+| thai_share | float32 | Thai letters / letters | Unicode, Script |
+| other_script_share | float32 | letters of all other scripts / letters | Unicode, Script |
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from sequitur.text_core.units.character_kinds import (
+    CURLY_BRACKET,
+    DECIMAL,
+    KIND,
+    KINDS,
+    NUMBER,
+    SCRIPTS,
+    UPPER_CASE,
+    character_kinds,
+)
+from sequitur.text_core.units.sentences import sentence_counts
+from sequitur.text_core.units.strings import Strings
+from sequitur.text_core.units.tokens import TokenTable
+from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.units.vocabulary import vocabulary_counts
+from sequitur.text_core.units.words import WordTable
+
+_LINE_FEED, _FULL_STOP, _NUMBER_SIGN, _ELLIPSIS = 0x0A, 0x2E, 0x23, 0x2026
+_TERMINAL_MARKS = (0x2E, 0x21, 0x3F, 0x201D)  # . ! ? ”
+_BULLET_POINTS = (0x2022, 0x2023, 0x25B6, 0x25C0, 0x25E6, 0x25A0, 0x25A1, 0x25AA, 0x25AB, 0x2013)  # • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ –
+
+
+class _Counts(NamedTuple):
+    """Of n documents."""
+
+    kinds: npt.NDArray[np.int64]  # [n, KINDS], code points by kind and case
+    symbols: npt.NDArray[np.int64]  # [n]
+    lines: npt.NDArray[np.int64]
+    marked_lines: npt.NDArray[np.int64]
+    bullet_lines: npt.NDArray[np.int64]
+
+
+def composition_signals(strings: Strings, tokens: TokenTable, words: WordTable) -> dict[str, npt.NDArray[Any]]:
+    """The signals of the table above for n documents, each an array [n]; the tables are those of the strings.
+
+    Reads the text, the tokens and the words once. 1 KiB a document is needed meanwhile.
+    """
+    documents = len(strings.offsets) - 1
+    counts = _Counts(
+        np.zeros((documents, KINDS), dtype=np.int64), *np.zeros((len(_Counts._fields) - 1, documents), dtype=np.int64)
+    )
+    _count_characters(strings, unicode_tables().classes, character_kinds(), counts)
+    vocabulary = vocabulary_counts(strings, words)
+    characters = counts.kinds.sum(axis=1)
+    kind = np.arange(KINDS) & KIND
+    numbers = counts.kinds[:, (kind == NUMBER) | (kind == DECIMAL)].sum(axis=1)
+    upper = counts.kinds[:, np.arange(KINDS) & UPPER_CASE != 0].sum(axis=1)
+    word_count, token_count = np.diff(words.document_offsets), np.diff(tokens.document_offsets)
+    return {
+        "all_caps_word_share": _ratio(vocabulary.all_caps, word_count),
+        "unique_word_share": _ratio(vocabulary.unique, word_count),
+        "unigram_entropy": vocabulary.entropy.astype(np.float32),
+        "symbol_to_word_ratio": _ratio(counts.symbols, token_count),
+        "curly_bracket_share": _ratio(counts.kinds[:, kind == CURLY_BRACKET].sum(axis=1), characters),
+        "lorem_ipsum_share": _ratio(vocabulary.lorem_ipsum, characters),
+        "numerical_char_share": _ratio(numbers, characters),
+        "uppercase_char_share": _ratio(upper, characters),
+        "sentence_count": sentence_counts(strings, tokens),
+        "words_per_line": _ratio(word_count, counts.lines),
+        "javascript_word_count": vocabulary.javascript,
+        "terminal_mark_line_share": _ratio(counts.marked_lines, counts.lines),
+        "bullet_point_line_share": _ratio(counts.bullet_lines, counts.lines),
+        **_script_shares(counts.kinds, kind),
+    }
+
+
+def _script_shares(counts: npt.NDArray[np.int64], kind: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float32]]:
+    names = [f"{script}_share" for script in (*SCRIPTS, "other_script")]
+    letters = np.stack([counts[:, kind == number].sum(axis=1) for number in range(1, len(names) + 1)])
+    return {name: _ratio(own, letters.sum(axis=0)) for name, own in zip(names, letters, strict=True)}
+
+
+def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    zeros = np.zeros(len(numerator), dtype=np.float64)
+    return np.divide(numerator, denominator, out=zeros, where=denominator > 0).astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _count_characters(
+    strings: Strings, classes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], counts: _Counts
+) -> None:
+    offsets, data = strings
+    by_kind, symbols, lines, marked_lines, bullet_lines = counts
+    for document in range(len(offsets) - 1):
+        own = by_kind[document]
+        first = last = 0  # the outermost code points of the line that are not white space; 0 for none
+        full_stops = 0  # in the run that ends here
+        position = offsets[document]
+        end = offsets[document + 1]
+        while position < end:
+            code, width = decode(data, position, end)
+            position += width
+            own[kinds[code]] += 1
+            if classes[code] in (WHITE_SPACE, NEWLINE):
+                full_stops = 0
+            else:
+                first = first or code
+                last = code
+                full_stops = full_stops + 1 if code == _FULL_STOP else 0
+                symbols[document] += code in (_NUMBER_SIGN, _ELLIPSIS) or (full_stops > 0 and full_stops % 3 == 0)
+            if (code == _LINE_FEED or position == end) and first:
+                lines[document] += 1
+                marked_lines[document] += last in _TERMINAL_MARKS
+                bullet_lines[document] += first in _BULLET_POINTS
+                first = last = 0

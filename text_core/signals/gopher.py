@@ -1,0 +1,192 @@
+"""Signals of the Gopher quality rules (Rae et al. 2021, arXiv 2112.11446, appendix A1.1), one value a document.
+
+Where the paper leaves room, the reading is that of datatrove 0.10 (`filters/gopher_quality_filter.py`). "Token" is a
+token of `tokens.py`, "word" a token that is not of punctuation alone, "line" one of `str.splitlines()`, blank lines
+included. Ratios "per word" are per token, symbols among them, as datatrove takes them. They are float64, as datatrove
+divides: rounded to float32, a ratio a hair above a threshold would pass it. A ratio of nothing to nothing is 0, so an
+empty document has zeros everywhere. A stop word counts in its exact case: "The" is not "the".
+
+| signal | dtype | formula | source |
+|---|---|---|---|
+| byte_count | int64 | bytes of UTF-8 | – |
+| char_count | int64 | code points | – |
+| line_count | int64 | lines | – |
+| token_count | int64 | tokens | – |
+| word_count | int64 | words | A1.1 |
+| mean_word_length | float64 | code points in words / words | A1.1 |
+| hash_to_word_ratio | float64 | number of # / tokens | A1.1 |
+| ellipsis_to_word_ratio | float64 | number of ... (not overlapping) and … / tokens | A1.1, datatrove |
+| bullet_line_ratio | float64 | lines whose first code point after white space is • or - / lines | A1.1, datatrove |
+| ellipsis_line_ratio | float64 | lines that end, white space aside, with ... or … / lines | A1.1, datatrove |
+| alphabetic_word_ratio | float64 | tokens with a letter (L*) / tokens | A1.1, datatrove |
+| alphabetic_chunk_ratio | float64 | chunks, which white space divides, with a letter (L*) / chunks | A1.1 |
+| stop_word_share | float32 | tokens among the stop words of the document's language / tokens | RPv2, longer list |
+| stop_word_count | int64 | distinct stop words of the document's language among the tokens | A1.1, datatrove |
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from sequitur.text_core.signals.stop_words import StopWords, stop_words
+from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.strings import Strings
+from sequitur.text_core.units.tokens import TokenTable
+from sequitur.text_core.units.unicode import LETTER, NEWLINE, WHITE_SPACE, decode, unicode_tables
+
+_FULL_STOP, _ELLIPSIS, _NUMBER_SIGN, _HYPHEN, _BULLET = 0x2E, 0x2026, 0x23, 0x2D, 0x2022
+_LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
+
+
+class _Counts(NamedTuple):
+    """int64[n] each."""
+
+    chars: npt.NDArray[np.int64]
+    lines: npt.NDArray[np.int64]
+    bullet_lines: npt.NDArray[np.int64]
+    ellipsis_lines: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.int64]
+    ellipses: npt.NDArray[np.int64]
+    chunks: npt.NDArray[np.int64]
+    alphabetic_chunks: npt.NDArray[np.int64]
+    words: npt.NDArray[np.int64]
+    word_chars: npt.NDArray[np.int64]
+    alphabetic_tokens: npt.NDArray[np.int64]
+    stop_tokens: npt.NDArray[np.int64]
+    stop_words: npt.NDArray[np.int64]
+
+
+def gopher_quality_signals(
+    strings: Strings,
+    tokens: TokenTable,
+    words: StopWords | None = None,
+    languages: npt.NDArray[np.int64] | None = None,
+) -> dict[str, npt.NDArray[Any]]:
+    """The signals of the table above for n documents, each an array [n]; `tokens` is `token_table(strings)`.
+
+    `words` are the stop words by language, those of `stop_words()` by default, and `languages` int64[n] the place of
+    each document's language in `words.languages`: the first, English, by default. Raises ValueError for a place that
+    is not there. Reads the text once, and the tokens once.
+    """
+    words = stop_words() if words is None else words
+    documents = len(strings.offsets) - 1
+    languages = read_only(np.zeros(documents) if languages is None else languages, np.int64)
+    if documents and not 0 <= languages.min() <= languages.max() < len(words.languages):
+        raise ValueError(f"languages must lie in [0, {len(words.languages)}), places in `StopWords.languages`")
+    counts = _Counts(*np.zeros((len(_Counts._fields), documents), dtype=np.int64))
+    _count_characters(strings, unicode_tables().classes, counts)
+    _count_tokens(tokens, words.hash, words.offsets, languages, counts)
+    token_count = np.diff(tokens.document_offsets)
+    return {
+        "byte_count": np.diff(strings.offsets),
+        "char_count": counts.chars,
+        "line_count": counts.lines,
+        "token_count": token_count,
+        "word_count": counts.words,
+        "mean_word_length": _ratio(counts.word_chars, counts.words),
+        "hash_to_word_ratio": _ratio(counts.hashes, token_count),
+        "ellipsis_to_word_ratio": _ratio(counts.ellipses, token_count),
+        "bullet_line_ratio": _ratio(counts.bullet_lines, counts.lines),
+        "ellipsis_line_ratio": _ratio(counts.ellipsis_lines, counts.lines),
+        "alphabetic_word_ratio": _ratio(counts.alphabetic_tokens, token_count),
+        "alphabetic_chunk_ratio": _ratio(counts.alphabetic_chunks, counts.chunks),
+        "stop_word_share": _ratio(counts.stop_tokens, token_count).astype(np.float32),
+        "stop_word_count": counts.stop_words,
+    }
+
+
+def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    zeros = np.zeros(len(numerator), dtype=np.float64)
+    return np.divide(numerator, denominator, out=zeros, where=denominator > 0)
+
+
+@njit(cache=True, nogil=True)
+def _count_characters(strings: Strings, classes: npt.NDArray[np.uint8], counts: _Counts) -> None:
+    offsets, data = strings
+    for document in range(len(offsets) - 1):
+        position = offsets[document]
+        while position < offsets[document + 1]:
+            position = _count_line(data, position, offsets[document + 1], classes, counts, document)
+
+
+@njit(cache=True, nogil=True)
+def _count_line(
+    data: npt.NDArray[np.uint8],
+    position: int,
+    end: int,
+    classes: npt.NDArray[np.uint8],
+    counts: _Counts,
+    document: int,
+) -> int:
+    """Add the line that begins at `position` to the counts of its document; return where the next one begins."""
+    chars = hashes = ellipses = chunks = alphabetic_chunks = 0
+    full_stops = 0  # in the run that ends here
+    in_chunk = alphabetic = bullet = ends_with_ellipsis = False
+    while position < end:
+        code, width = decode(data, position, end)
+        kind = classes[code]
+        position += width
+        chars += 1
+        if kind == NEWLINE:
+            if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
+                position += 1
+                chars += 1
+            break
+        if kind == WHITE_SPACE:
+            full_stops = 0
+            in_chunk = False
+            continue
+        if not in_chunk:
+            in_chunk = True
+            alphabetic = False
+            chunks += 1
+            bullet |= chunks == 1 and code in (_HYPHEN, _BULLET)
+        if kind >= LETTER and not alphabetic:
+            alphabetic = True
+            alphabetic_chunks += 1
+        hashes += code == _NUMBER_SIGN
+        full_stops = full_stops + 1 if code == _FULL_STOP else 0
+        ellipses += code == _ELLIPSIS or (full_stops > 0 and full_stops % 3 == 0)
+        ends_with_ellipsis = code == _ELLIPSIS or full_stops >= 3
+    counts.chars[document] += chars
+    counts.lines[document] += 1
+    counts.bullet_lines[document] += bullet
+    counts.ellipsis_lines[document] += ends_with_ellipsis
+    counts.hashes[document] += hashes
+    counts.ellipses[document] += ellipses
+    counts.chunks[document] += chunks
+    counts.alphabetic_chunks[document] += alphabetic_chunks
+    return position
+
+
+@njit(cache=True, nogil=True)
+def _count_tokens(
+    tokens: TokenTable,
+    stop_hashes: npt.NDArray[np.uint64],
+    stop_offsets: npt.NDArray[np.int64],
+    languages: npt.NDArray[np.int64],
+    counts: _Counts,
+) -> None:
+    hashes, _, _, chars, is_word, is_alphabetic, document_offsets = tokens
+    for document in range(len(document_offsets) - 1):
+        words = word_chars = alphabetic = stop_tokens = 0
+        found = 0  # one bit a stop word
+        language = languages[document]
+        own = stop_hashes[stop_offsets[language] : stop_offsets[language + 1]]
+        for token in range(document_offsets[document], document_offsets[document + 1]):
+            words += is_word[token]
+            word_chars += chars[token] * is_word[token]
+            alphabetic += is_alphabetic[token]
+            for stop_word in range(len(own)):
+                is_stop = hashes[token] == own[stop_word]
+                stop_tokens += is_stop
+                found |= is_stop << stop_word
+        counts.words[document] = words
+        counts.word_chars[document] = word_chars
+        counts.alphabetic_tokens[document] = alphabetic
+        counts.stop_tokens[document] = stop_tokens
+        while found:
+            counts.stop_words[document] += found & 1
+            found >>= 1

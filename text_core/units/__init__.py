@@ -1,0 +1,1 @@
+"""Strings, and what they are made of: characters, lines, sentences, tokens, words, shingles."""
