@@ -67,7 +67,7 @@ class Manifest:
         return {**asdict(self), "rows": self.rows, "bytes": self.bytes}
 
 
-def fingerprint(stage: str, version: int, parameters: Mapping[str, Any], parents: Mapping[str, str]) -> str:
+def fingerprint_of(stage: str, version: int, parameters: Mapping[str, Any], parents: Mapping[str, str]) -> str:
     """sha256 over a stage's name and version, its parameters and its parents' fingerprints, in hex."""
     content = json.dumps([stage, version, parameters, parents], sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(content.encode()).hexdigest()
@@ -154,34 +154,34 @@ def is_whole(directory: Directory, manifest: Manifest) -> bool:
     return None not in sizes.values()
 
 
-def is_finished(directory: Directory, mark: str) -> bool:
-    """Whether the artifact with fingerprint `mark` is there, with all its parts.
+def is_finished(directory: Directory, fingerprint: str) -> bool:
+    """Whether the artifact of this fingerprint is there, with all its parts.
 
     Raises:
         CorruptPart: a part does not have the size that was written.
     """
     manifest = read_manifest(directory)
-    return manifest is not None and manifest.fingerprint == mark and is_whole(directory, manifest)
+    return manifest is not None and manifest.fingerprint == fingerprint and is_whole(directory, manifest)
 
 
-def begin(directory: Directory, mark: str) -> None:
-    """Makes a directory ready to be built into the artifact with fingerprint `mark`.
+def begin(directory: Directory, fingerprint: str) -> None:
+    """Makes a directory ready to be built into the artifact of this fingerprint.
 
     Parts that an interrupted build of the same artifact finished stay; whatever belongs to another is cleared.
     """
     directory.make()
     manifest = read_manifest(directory)
-    if manifest is not None and manifest.fingerprint == mark:
+    if manifest is not None and manifest.fingerprint == fingerprint:
         # Finished once, but a part has gone: keep the others.
         (directory / PARTS).make()
         for part in manifest.parts:
             if directory.size(part.name) == part.bytes:
                 record_part(directory, part)
-    elif not directory.exists(BUILDING) or read_building(directory) != mark:
+    elif not directory.exists(BUILDING) or read_building(directory) != fingerprint:
         directory.remove(MANIFEST)
         for name in directory.names():
             directory.remove(name)
-    directory.write_json(BUILDING, {"fingerprint": mark})
+    directory.write_json(BUILDING, {"fingerprint": fingerprint})
     directory.remove(MANIFEST)
     directory.remove_temporaries()
 
@@ -227,14 +227,14 @@ def written_parts(directory: Directory) -> list[Part]:
 
 def finish(
     directory: Directory,
-    mark: str,
+    fingerprint: str,
     parameters: Mapping[str, Any],
     parents: Mapping[str, str],
     statistics: Mapping[str, Any],
 ) -> Manifest:
     """Writes the manifest over all parts written. From here on the artifact is complete."""
     name = directory.url.rstrip("/").rsplit("/", 1)[-1]
-    manifest = Manifest(name, mark, parameters, parents, tuple(written_parts(directory)), statistics)
+    manifest = Manifest(name, fingerprint, parameters, parents, tuple(written_parts(directory)), statistics)
     directory.write_json(MANIFEST, manifest.to_json())
     directory.remove(PARTS)
     directory.remove(BUILDING)

@@ -34,12 +34,12 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
     recipe = wanted(recipe, run)
     chosen = _chosen(recipe, first, last)
     check_place(run)
-    marks = expected(recipe, run)
-    check_corpus(run, marks)
+    fingerprints = expected(recipe, run)
+    check_corpus(run, fingerprints)
     with lock.exclusive(run.root):
         for stage in recipe[: recipe.index(chosen[0])]:
             if any(stage.artifact in later.parents_of(run) for later in chosen) and not is_done(
-                stage, run, marks[stage.artifact]
+                stage, run, fingerprints[stage.artifact]
             ):
                 raise MissingArtifact(
                     f"{run.root.url}: {chosen[0].name} needs {stage.artifact}, which is absent or out of date; "
@@ -47,7 +47,7 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
                 )
         run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
         for stage in chosen:
-            execute_stage(stage, run, marks)
+            execute_stage(stage, run, fingerprints)
 
 
 def _chosen(recipe: Sequence[Stage], first: str | None, last: str | None) -> Sequence[Stage]:
@@ -76,13 +76,13 @@ def check_place(run: Run) -> None:
         )
 
 
-def check_corpus(run: Run, marks: Mapping[str, str]) -> None:
+def check_corpus(run: Run, fingerprints: Mapping[str, str]) -> None:
     """
     Raises:
         ForeignDirectory: the directory's documents are finished, and are not those of this configuration.
     """
     manifest = artifacts.read_manifest(run.artifact("documents"))
-    if manifest is None or manifest.fingerprint == marks["documents"]:
+    if manifest is None or manifest.fingerprint == fingerprints["documents"]:
         return
     raise ForeignDirectory(
         f"{run.config.output}: holds the documents of another configuration ({_difference(run, manifest)}); choose "
@@ -139,9 +139,9 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
     """Each stage in turn. Stale means made with other settings, inputs or parents than the stored configuration's."""
     recipe = wanted(recipe, run)
     try:
-        marks = expected(recipe, run)
+        fingerprints = expected(recipe, run)
     except SequiturError:
-        marks = {}  # the inputs, or a model, are gone: what is there counts as it is
+        fingerprints = {}  # the inputs, or a model, are gone: what is there counts as it is
     held = lock.is_held(run.root)
     for stage in recipe:
         directory = run.artifact(stage.artifact)
@@ -153,7 +153,9 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
             yield StageStatus(stage.name, stage.artifact, "damaged", 0, 0, 0, None)
             continue
         if manifest is not None:
-            state = "done" if marks.get(stage.artifact, manifest.fingerprint) == manifest.fingerprint else "stale"
+            state = (
+                "done" if fingerprints.get(stage.artifact, manifest.fingerprint) == manifest.fingerprint else "stale"
+            )
             if any(directory.size(part.name) != part.bytes for part in manifest.parts):
                 state = "damaged"
         elif noted.get("state") == "running" and directory.exists(artifacts.BUILDING):
@@ -181,11 +183,11 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
 
     A stage looks at the content of its artifact only if the bytes of all artifacts up to it are sound.
     """
-    marks: dict[str, str] = {}
+    fingerprints: dict[str, str] = {}
     sound = True
     for stage in wanted(recipe, run):
         try:
-            for problem in _of_bytes(stage, run, marks):
+            for problem in _of_bytes(stage, run, fingerprints):
                 sound = False
                 yield problem
             if sound:
@@ -196,14 +198,14 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
             yield str(error)
 
 
-def _of_bytes(stage: Stage, run: Run, marks: dict[str, str]) -> Iterator[str]:
+def _of_bytes(stage: Stage, run: Run, fingerprints: dict[str, str]) -> Iterator[str]:
     directory = run.artifact(stage.artifact)
     manifest = artifacts.read_manifest(directory)
     if manifest is None:
         yield f"{directory.path()}: absent or unfinished; run the command again to make it"
         return
-    marks[stage.artifact] = manifest.fingerprint
+    fingerprints[stage.artifact] = manifest.fingerprint
     for parent in stage.parents_of(run):
-        if marks.get(parent) != manifest.parents.get(parent):
+        if fingerprints.get(parent) != manifest.parents.get(parent):
             yield f"{directory.path()}: made from another {parent} than is there; run again to bring it up to date"
     yield from artifacts.damaged_parts(directory, manifest)

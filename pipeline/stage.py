@@ -193,21 +193,23 @@ def wanted(recipe: Sequence[Stage], run: Run) -> list[Stage]:
 
 def expected(recipe: Sequence[Stage], run: Run) -> dict[str, str]:
     """The fingerprint that each artifact has when it is up to date, by artifact."""
-    marks: dict[str, str] = {}
+    fingerprints: dict[str, str] = {}
     for stage in recipe:
-        parents = {parent: marks[parent] for parent in stage.parents_of(run)}
-        marks[stage.artifact] = artifacts.fingerprint(stage.name, stage.version, stage.parameters(run), parents)
-    return marks
+        parents = {parent: fingerprints[parent] for parent in stage.parents_of(run)}
+        fingerprints[stage.artifact] = artifacts.fingerprint_of(
+            stage.name, stage.version, stage.parameters(run), parents
+        )
+    return fingerprints
 
 
-def is_done(stage: Stage, run: Run, mark: str) -> bool:
+def is_done(stage: Stage, run: Run, fingerprint: str) -> bool:
     """Whether the stage's artifact is there, whole, and of this fingerprint.
 
     Raises:
         CorruptPart: a part of it is damaged, or what was made beside it is.
     """
     directory = run.artifact(stage.artifact)
-    if not artifacts.is_finished(directory, mark):
+    if not artifacts.is_finished(directory, fingerprint):
         return False
     for name in stage.beside:
         beside = run.artifact(name)
@@ -219,24 +221,24 @@ def is_done(stage: Stage, run: Run, mark: str) -> bool:
     return True
 
 
-def execute(stage: Stage, run: Run, marks: Mapping[str, str]) -> None:
+def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     """Brings the stage's artifact up to date. The caller holds the run's lock and has seen to the parents."""
-    mark = marks[stage.artifact]
+    fingerprint = fingerprints[stage.artifact]
     directory = run.artifact(stage.artifact)
-    if is_done(stage, run, mark):
+    if is_done(stage, run, fingerprint):
         run.progress.say(f"{stage.name:<10} done before")
         return
     stage.guard(run)
     estimate = stage.estimate(run)
     announced = announce(stage, run, estimate)
-    state = {"stage": stage.name, "fingerprint": mark, "state": "running", "announced_bytes": announced}
+    state = {"stage": stage.name, "fingerprint": fingerprint, "state": "running", "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
-    artifacts.begin(directory, mark)
+    artifacts.begin(directory, fingerprint)
     with run.progress.stage(stage.name):
         statistics = stage.work(run)
-        parents = {parent: marks[parent] for parent in stage.parents_of(run)}
-        manifest = artifacts.finish(directory, mark, stage.parameters(run), parents, statistics)
+        parents = {parent: fingerprints[parent] for parent in stage.parents_of(run)}
+        manifest = artifacts.finish(directory, fingerprint, stage.parameters(run), parents, statistics)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)

@@ -148,8 +148,8 @@ def build_manifest(
     removals: Sequence[FileEntry] = (),
 ) -> Manifest:
     """The manifest of a finished dataset, fingerprinted and checked by the rules that readers apply."""
-    mark = fingerprint(header, splits)
-    manifest = Manifest(header, packing, order, splits, tuple(docs_table), mark, tuple(removals))
+    identity = fingerprint(header, splits)
+    manifest = Manifest(header, packing, order, splits, tuple(docs_table), identity, tuple(removals))
     _check(manifest)
     return manifest
 

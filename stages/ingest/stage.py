@@ -99,8 +99,8 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, documents, rejects = run.config.ingest, run.artifact("documents"), run.artifact(REJECTS)
-    mark = artifacts.read_building(documents)
-    artifacts.begin(rejects, mark)
+    fingerprint = artifacts.read_building(documents)
+    artifacts.begin(rejects, fingerprint)
     splits = _with_first_rows(run, plan_splits(settings, input_files(settings)))
     left = [split for split in (_resumed(documents, split) for split in splits) if split is not None]
     if left:
@@ -124,7 +124,7 @@ def work(run: Run) -> Mapping[str, Any]:
         with run.watching("documents", guess, "ingest: reading"):
             run.runner.run(build, len(left), seconds)
     refused = sum(part.rows for part in artifacts.written_parts(rejects))
-    artifacts.finish(rejects, mark, {}, {}, {"rows": refused})
+    artifacts.finish(rejects, fingerprint, {}, {}, {"rows": refused})
     parts = artifacts.written_parts(documents)
     kept = sum(part.rows for part in parts)
     _check_rejects(run, kept, refused)

@@ -90,10 +90,10 @@ def search(run: Run, this: Round) -> Mapping[str, Any]:
 
 def _prepare(run: Run, this: Round) -> Mapping[str, Any]:
     """Vectors and index of the base, and how to search it; stored, so that an interrupted search goes on with them."""
-    directory, mark, settings = run.artifact(SEARCH), this.base_mark(run), run.config.neighbors
+    directory, fingerprint, settings = run.artifact(SEARCH), this.base_fingerprint(run), run.config.neighbors
     if directory.exists(PREPARED):
         prepared: Mapping[str, Any] = directory.read_json(PREPARED)
-        if prepared["fingerprint"] == mark:
+        if prepared["fingerprint"] == fingerprint:
             return prepared
     run.root.remove(SEARCH)
     run.progress.step("neighbors: index")
@@ -116,7 +116,7 @@ def _prepare(run: Run, this: Round) -> Mapping[str, Any]:
         "recall_reached": recall.reached,
         "nprobe": recall.nprobe,
     }
-    prepared = {"fingerprint": mark, "dimensions": dimensions, "depth": recall.depth, "statistics": statistics}
+    prepared = {"fingerprint": fingerprint, "dimensions": dimensions, "depth": recall.depth, "statistics": statistics}
     directory.write_json(PREPARED, prepared)
     return prepared
 

@@ -41,20 +41,26 @@ def prepare(run: Run, this: Round) -> Mapping[str, Any]:
 
     `neighbors/_assigned` has, row by row as `vectors`, int32 `cell` [probes]: the cells nearest to it, nearest first.
     """
-    directory, mark = run.artifact(SEARCH), this.base_mark(run)
-    if not (directory.exists(OF) and directory.read_json(OF) == mark):
+    directory, fingerprint = run.artifact(SEARCH), this.base_fingerprint(run)
+    if not (directory.exists(OF) and directory.read_json(OF) == fingerprint):
         run.root.remove(SEARCH)
         run.progress.step("neighbors: cells")
         _train(run, this.base)
-        directory.write_json(OF, mark)
+        directory.write_json(OF, fingerprint)
     centroids, queries = load(run.artifact("neighbors"), CENTROIDS), load(directory, QUERIES)
     multiplications = run.manifest("vectors").rows * centroids.shape[1]
     files = Files(directory, run.artifact("neighbors"))
     seconds = len(queries) * multiplications / MULTIPLICATIONS_PER_SECOND
-    _map(run, NearestOfPart(files, run.config.neighbors.k), TRUTH, mark, seconds)
+    _map(run, NearestOfPart(files, run.config.neighbors.k), TRUTH, fingerprint, seconds)
     rank = _ranks(run, queries, centroids)
     probes, recall = cells.probes_needed(rank, run.config.neighbors.recall_target, min(MOST_PROBES, len(centroids)))
-    _map(run, AssignCells(files, probes), ASSIGNED, mark, len(centroids) * multiplications / MULTIPLICATIONS_PER_SECOND)
+    _map(
+        run,
+        AssignCells(files, probes),
+        ASSIGNED,
+        fingerprint,
+        len(centroids) * multiplications / MULTIPLICATIONS_PER_SECOND,
+    )
     return {
         "method": "cells",
         "reason": f"cells: {len(centroids):,} of {len(this.base):,} documents, of which each searches {probes:,}",
@@ -86,13 +92,13 @@ def _train(run: Run, base: np.ndarray) -> None:
     save(run.artifact("neighbors"), CENTROIDS, centroids)
 
 
-def _map(run: Run, transform: beam.DoFn, target: str, mark: str, seconds: float) -> None:
+def _map(run: Run, transform: beam.DoFn, target: str, fingerprint: str, seconds: float) -> None:
     directory = run.artifact(target)
-    if not artifacts.is_finished(directory, mark):
-        artifacts.begin(directory, mark)
+    if not artifacts.is_finished(directory, fingerprint):
+        artifacts.begin(directory, fingerprint)
         step = f"neighbors: {target.rsplit('_', 1)[-1]}"
         run.map_parts({"vectors": ("ordinal", "vector")}, transform, target, step=step, seconds=seconds)
-        artifacts.finish(directory, mark, {}, {}, {})
+        artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 def _ranks(run: Run, queries: np.ndarray, centroids: np.ndarray) -> np.ndarray:

@@ -40,13 +40,13 @@ class Round:
     base: np.ndarray
     before: str | None = None
 
-    def mark(self, run: Run) -> str:
+    def fingerprint(self, run: Run) -> str:
         """The fingerprint of what it makes, within this build of the stage."""
-        return artifacts.fingerprint(self.target, 1, _digests(self), {"neighbors": _building(run)})
+        return artifacts.fingerprint_of(self.target, 1, _digests(self), {"neighbors": _building(run)})
 
-    def base_mark(self, run: Run) -> str:
+    def base_fingerprint(self, run: Run) -> str:
         """The fingerprint of what is prepared for searching the base."""
-        return artifacts.fingerprint(SEARCH, 1, {"base": _digests(self)["base"]}, {"neighbors": _building(run)})
+        return artifacts.fingerprint_of(SEARCH, 1, {"base": _digests(self)["base"]}, {"neighbors": _building(run)})
 
 
 def _building(run: Run) -> str:

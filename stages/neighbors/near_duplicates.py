@@ -76,8 +76,8 @@ def ngram_jaccard(run: Run, edges: np.ndarray) -> np.ndarray:
 
 def write(run: Run, duplicates: Duplicates) -> None:
     """Makes `neighbors/duplicates`."""
-    directory, mark = run.artifact(DUPLICATES), artifacts.read_building(run.artifact("neighbors"))
-    artifacts.begin(directory, mark)
+    directory, fingerprint = run.artifact(DUPLICATES), artifacts.read_building(run.artifact("neighbors"))
+    artifacts.begin(directory, fingerprint)
     lost = np.flatnonzero(duplicates.of >= 0)
     edges = np.stack([lost, duplicates.of[lost]], axis=1)
     similarity: pa.Array = pa.nulls(len(lost), pa.float32())
@@ -85,7 +85,7 @@ def write(run: Run, duplicates: Duplicates) -> None:
         similarity = pa.array(ngram_jaccard(run, edges))
     batch = pa.record_batch([lost, edges[:, 1], duplicates.cosine[lost], similarity], schema=schemas.DUPLICATES)
     artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
-    artifacts.finish(directory, mark, {}, {}, {})
+    artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 def _with_own_cosine(run: Run, pairs: Pairs) -> Pairs:

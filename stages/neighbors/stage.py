@@ -77,10 +77,10 @@ class Searches:
         # A document that was dropped may return when its duplicate goes; the first search has the lists of all.
         self.last = Round(ROUND.format(self.count), members, base, ROUND.format(0) if self.count else None)
         self.count += 1
-        directory, mark = self._run.artifact(self.last.target), self.last.mark(self._run)
-        if not artifacts.is_finished(directory, mark):
-            artifacts.begin(directory, mark)
-            artifacts.finish(directory, mark, {}, {}, method_of(self._run).search(self._run, self.last))
+        directory, fingerprint = self._run.artifact(self.last.target), self.last.fingerprint(self._run)
+        if not artifacts.is_finished(directory, fingerprint):
+            artifacts.begin(directory, fingerprint)
+            artifacts.finish(directory, fingerprint, {}, {}, method_of(self._run).search(self._run, self.last))
         self.statistics = self._run.manifest(self.last.target).statistics
 
 

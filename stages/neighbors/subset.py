@@ -59,14 +59,14 @@ def chosen(run: Run, lists: str) -> np.ndarray:
         InputError: a file of targets cannot be read.
         ModelError: the model that encodes them cannot be loaded.
     """
-    directory, mark = run.artifact(UNSELECTED), artifacts.read_building(run.artifact("neighbors"))
+    directory, fingerprint = run.artifact(UNSELECTED), artifacts.read_building(run.artifact("neighbors"))
     ordinals = artifacts.read_columns(run.artifact(lists), ["ordinal"])["ordinal"].to_numpy()
-    if not artifacts.is_finished(directory, mark):
+    if not artifacts.is_finished(directory, fingerprint):
         left, score = _left_out(run, lists, ordinals)
-        artifacts.begin(directory, mark)
+        artifacts.begin(directory, fingerprint)
         batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
         artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
-        artifacts.finish(directory, mark, {}, {}, {})
+        artifacts.finish(directory, fingerprint, {}, {}, {})
     return np.setdiff1d(ordinals, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy())
 
 

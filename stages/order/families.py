@@ -141,16 +141,16 @@ def safe_names(names: list[str], longest: int) -> list[str]:
         counts = Counter(found)
         for index, name in enumerate(found):
             if not name or len(name) > longest or counts[name] > 1:
-                mark = hashlib.sha256(names[index].encode(errors="surrogatepass")).hexdigest()[:digits]
-                found[index] = f"{plain[index][: longest - digits - 1]}-{mark}".lstrip("-.")
+                digest = hashlib.sha256(names[index].encode(errors="surrogatepass")).hexdigest()[:digits]
+                found[index] = f"{plain[index][: longest - digits - 1]}-{digest}".lstrip("-.")
     if len(set(found)) < len(found):
         raise ConfigError("families.by: two groups cannot be told apart by file names; rename one")
     return found
 
 
 def _write_router(run: Run, families: Mapping[str, list[str]], centroids: Mapping[str, np.ndarray]) -> None:
-    directory, mark = run.artifact(ROUTER), artifacts.read_building(run.artifact("order"))
-    artifacts.begin(directory, mark)
+    directory, fingerprint = run.artifact(ROUTER), artifacts.read_building(run.artifact("order"))
+    artifacts.begin(directory, fingerprint)
     groups = {name: f"centroids-{index:05}.npy" for index, name in enumerate(centroids)}
     for group, array in centroids.items():
         content = io.BytesIO()
@@ -165,7 +165,7 @@ def _write_router(run: Run, families: Mapping[str, list[str]], centroids: Mappin
         "dimensions": next((array.shape[1] for array in centroids.values()), None),
     }
     _write(directory, ROUTER_JSON, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
-    artifacts.finish(directory, mark, {}, {}, {})
+    artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 def _write(directory: Directory, name: str, content: bytes) -> None:

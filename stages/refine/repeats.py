@@ -75,10 +75,10 @@ class Frequent(beam.DoFn):
 def find_repeats(run: Run, columns: list[str]) -> None:
     """Writes REPEATS: the hashes of all lines and paragraphs that occur more often than the settings allow."""
     settings, directory = run.config.refine, run.artifact(REPEATS)
-    mark = artifacts.read_building(run.artifact("refined"))
-    if artifacts.is_finished(directory, mark):
+    fingerprint = artifacts.read_building(run.artifact("refined"))
+    if artifacts.is_finished(directory, fingerprint):
         return
-    artifacts.begin(directory, mark)
+    artifacts.begin(directory, fingerprint)
     documents = run.manifest("documents")
     groups = max(1, shuffled_bytes(documents.statistics["text_bytes"]) // GROUP_BYTES)
 
@@ -95,7 +95,7 @@ def find_repeats(run: Run, columns: list[str]) -> None:
 
     with run.watching(REPEATS, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
         run.runner.run(build, len(documents.parts))
-    artifacts.finish(directory, mark, {}, {}, {})
+    artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 def read_repeats(directory: Directory, settings: Refine) -> Repeats:

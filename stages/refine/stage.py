@@ -142,8 +142,8 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, refined, changes = run.config.refine, run.artifact("refined"), run.artifact(CHANGES)
-    mark = artifacts.read_building(refined)
-    artifacts.begin(changes, mark)
+    fingerprint = artifacts.read_building(refined)
+    artifacts.begin(changes, fingerprint)
     if _counts_repeats(settings):
         find_repeats(run, COLUMNS)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
@@ -156,7 +156,7 @@ def work(run: Run) -> Mapping[str, Any]:
         seconds=run.manifest("documents").statistics["text_bytes"]
         / (STRINGS_PER_SECOND if strings else ARRAYS_PER_SECOND),
     )
-    artifacts.finish(changes, mark, {}, {}, {})
+    artifacts.finish(changes, fingerprint, {}, {}, {})
     run.root.remove(REPEATS)
     return {**_counted(refined), **_changed(run)}
 

@@ -131,8 +131,8 @@ def _hot_slots(
 ) -> tuple[tuple[int, int], ...]:
     """Counts all band keys by slot; the slots with more records than a group takes, and the groups they need."""
     directory = run.artifact(LOADS)
-    mark = artifacts.fingerprint(LOADS, 1, {"sources": [source.signals.url for source in sources]}, {})
-    artifacts.begin(directory, mark)
+    fingerprint = artifacts.fingerprint_of(LOADS, 1, {"sources": [source.signals.url for source in sources]}, {})
+    artifacts.begin(directory, fingerprint)
 
     def build(pipeline: beam.Pipeline) -> None:
         counted = [

@@ -77,9 +77,9 @@ def find(run: Run) -> tuple[Contamination, dict[str, Any]]:
     evaluation = run.manifest(EVALUATION)
     directory = run.artifact(CONTAMINATED)
     parents = {name: run.manifest(name).fingerprint for name in (run.text, EVALUATION)}
-    mark = artifacts.fingerprint(CONTAMINATED, 1, {}, parents)
-    if not artifacts.is_finished(directory, mark):
-        artifacts.begin(directory, mark)
+    fingerprint = artifacts.fingerprint_of(CONTAMINATED, 1, {}, parents)
+    if not artifacts.is_finished(directory, fingerprint):
+        artifacts.begin(directory, fingerprint)
         run.map_parts(
             {run.text: ["text"]},
             FindOverlaps(run.artifact(EVALUATION), run.config.select.decontaminate_words),
@@ -88,7 +88,7 @@ def find(run: Run) -> tuple[Contamination, dict[str, Any]]:
             step="select: contamination",
             seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
         )
-        artifacts.finish(directory, mark, {}, parents, {})
+        artifacts.finish(directory, fingerprint, {}, parents, {})
     found = _read(run)
     return found, {"contaminated": len(found.row), **evaluation.statistics}
 
@@ -101,12 +101,12 @@ def write(run: Run, found: Contamination, dropped: np.ndarray) -> None:
         found: what `find` returned.
         dropped: bool [c], whether each document was dropped for its contamination.
     """
-    directory, mark = run.artifact(REPORT), artifacts.read_building(run.artifact("selection"))
-    artifacts.begin(directory, mark)
+    directory, fingerprint = run.artifact(REPORT), artifacts.read_building(run.artifact("selection"))
+    artifacts.begin(directory, fingerprint)
     columns = [*_ids_and_sources(run, found.row), pa.array(found.ngram, pa.large_string()), *_records(run, found.text)]
     batch = pa.record_batch([*columns, pa.array(dropped, pa.bool_())], schema=schemas.CONTAMINATION)
     artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=True)
-    artifacts.finish(directory, mark, {}, {}, {})
+    artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 def remove_working_parts(run: Run) -> None:
@@ -119,8 +119,8 @@ def _index(run: Run) -> None:
     settings, directory = run.config.select, run.artifact(EVALUATION)
     size = settings.decontaminate_words
     content = {key: value for key, value in parameters(run).items() if key != "decontaminate_action"}
-    mark = artifacts.fingerprint(EVALUATION, 1, content, {})
-    if artifacts.is_finished(directory, mark):
+    fingerprint = artifacts.fingerprint_of(EVALUATION, 1, content, {})
+    if artifacts.is_finished(directory, fingerprint):
         return
     run.progress.step("select: evaluation files")
     limits = Limits(int(run.config.ingest.max_record_bytes), int(run.config.ingest.max_decompressed_bytes))
@@ -135,7 +135,7 @@ def _index(run: Run) -> None:
         f"{'':<10} {len(index.hash):,} runs of {size} words in {len(texts):,} evaluation texts, of which {short:,} are "
         "shorter and not looked for"
     )
-    artifacts.begin(directory, mark)
+    artifacts.begin(directory, fingerprint)
     about = {
         "text": column,
         "file": pa.array([text.file for text in texts], pa.string()).dictionary_encode(),
@@ -150,7 +150,9 @@ def _index(run: Run) -> None:
     }
     for name, columns in parts.items():
         artifacts.write_part(directory, name, pa.record_batch(columns), compress=False)
-    artifacts.finish(directory, mark, {}, {}, {"evaluation_texts": len(texts), "evaluation_texts_too_short": short})
+    artifacts.finish(
+        directory, fingerprint, {}, {}, {"evaluation_texts": len(texts), "evaluation_texts_too_short": short}
+    )
 
 
 def _check(paths: list[str], texts: list[EvaluationText], long_enough: np.ndarray, size: int) -> None:

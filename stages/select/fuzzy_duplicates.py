@@ -62,14 +62,14 @@ def find_links(run: Run, alive: np.ndarray) -> Mapping[str, Any]:
     """
     bands, rows_per_band = lsh.choose_bands(run.config.select.jaccard, run.config.annotate.permutations)
     write_rows(run, ALIVE, alive)
-    mark = run.manifest(ALIVE).fingerprint
+    fingerprint = run.manifest(ALIVE).fingerprint
     directory = run.artifact(CANDIDATES)
-    if not artifacts.is_finished(directory, mark):
-        artifacts.begin(directory, mark)
+    if not artifacts.is_finished(directory, fingerprint):
+        artifacts.begin(directory, fingerprint)
         source = Signatures(run.artifact("signals"), run.artifact(ALIVE), "row")
         candidates.find(run, [source], int(alive.sum()), CANDIDATES)
-        artifacts.finish(directory, mark, {}, {}, {})
-    if not artifacts.is_finished(run.artifact(LINKS), mark):
+        artifacts.finish(directory, fingerprint, {}, {}, {})
+    if not artifacts.is_finished(run.artifact(LINKS), fingerprint):
         _compute_shingles(run, involved(run, CANDIDATES, len(alive)))
         sets = Shingles(run.artifact(SHINGLES), run.manifest(SHINGLES).parts, run.manifest("signals").parts)
         verify(run, CANDIDATES, sets, sets, LINKS)
@@ -98,24 +98,24 @@ def write_rows(run: Run, target: str, chosen: np.ndarray) -> None:
     """Writes, row-aligned with `documents`, the row number of each chosen document and −1 for the others."""
     directory = run.artifact(target)
     rows = np.where(chosen, np.arange(len(chosen), dtype=np.int64), -1)
-    mark = artifacts.fingerprint(target, 1, {"rows": artifacts.digest(rows)}, {})
-    if artifacts.is_finished(directory, mark):
+    fingerprint = artifacts.fingerprint_of(target, 1, {"rows": artifacts.digest(rows)}, {})
+    if artifacts.is_finished(directory, fingerprint):
         return
-    artifacts.begin(directory, mark)
+    artifacts.begin(directory, fingerprint)
     start = 0
     for part in run.manifest("signals").parts:
         batch = pa.record_batch({"row": rows[start : start + part.rows]})
         artifacts.write_part(directory, part.name, batch, compress=False)
         start += part.rows
-    artifacts.finish(directory, mark, {}, {}, {})
+    artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 def _compute_shingles(run: Run, chosen: np.ndarray) -> None:
     write_rows(run, INVOLVED, chosen)
-    directory, mark = run.artifact(SHINGLES), run.manifest(INVOLVED).fingerprint
-    if artifacts.is_finished(directory, mark):
+    directory, fingerprint = run.artifact(SHINGLES), run.manifest(INVOLVED).fingerprint
+    if artifacts.is_finished(directory, fingerprint):
         return
-    artifacts.begin(directory, mark)
+    artifacts.begin(directory, fingerprint)
     run.map_parts(
         {run.text: ["text"], INVOLVED: ["row"]},
         ComputeShingles(run.config.annotate.shingle_words),
@@ -123,7 +123,7 @@ def _compute_shingles(run: Run, chosen: np.ndarray) -> None:
         step="select: shingles of candidates",
         seconds=run.manifest(run.text).statistics["text_bytes"] / 60e6,
     )
-    artifacts.finish(directory, mark, {}, {}, {})
+    artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 @beam.typehints.with_input_types(Rows)

@@ -113,17 +113,17 @@ def similar_texts(run: Run, other: OtherRun, alive: np.ndarray) -> tuple[np.ndar
     """
     fuzzy_duplicates.write_rows(run, fuzzy_duplicates.ALIVE, alive)
     first = len(alive)
-    mark = run.manifest(fuzzy_duplicates.ALIVE).fingerprint
-    if not artifacts.is_finished(run.artifact(CANDIDATES), mark):
-        artifacts.begin(run.artifact(CANDIDATES), mark)
+    fingerprint = run.manifest(fuzzy_duplicates.ALIVE).fingerprint
+    if not artifacts.is_finished(run.artifact(CANDIDATES), fingerprint):
+        artifacts.begin(run.artifact(CANDIDATES), fingerprint)
         sources = [
             Signatures(run.artifact("signals"), run.artifact(fuzzy_duplicates.ALIVE), "row"),
             Signatures(other.root / "signals", other.root / "selection", "ordinal", offset=first),
         ]
         documents = int(alive.sum()) + other.selection.statistics["kept"]
         candidates.find(run, sources, documents, CANDIDATES, first_other=first)
-        artifacts.finish(run.artifact(CANDIDATES), mark, {}, {}, {})
-    if not artifacts.is_finished(run.artifact(LINKS), mark):
+        artifacts.finish(run.artifact(CANDIDATES), fingerprint, {}, {}, {})
+    if not artifacts.is_finished(run.artifact(LINKS), fingerprint):
         mine = Signed(run.artifact("signals"), run.manifest("signals").parts)
         fuzzy_duplicates.verify(run, CANDIDATES, mine, SignedElsewhere(other, first), LINKS)
     if not run.manifest(LINKS).rows:

@@ -45,15 +45,17 @@ def components(run: Run, links: str, nodes: np.ndarray) -> np.ndarray:
 def _converged(run: Run, links: str) -> str:
     """The artifact with the last round's edges: a star for each component. Rounds that are done are not repeated."""
     groups = max(1, -(-run.manifest(links).rows * 32 // GROUP_BYTES))
-    mark = run.manifest(links).fingerprint
-    number = max((n for n in _rounds(run) if artifacts.is_finished(run.artifact(f"{ROUND}-{n}"), mark)), default=0)
+    fingerprint = run.manifest(links).fingerprint
+    number = max(
+        (n for n in _rounds(run) if artifacts.is_finished(run.artifact(f"{ROUND}-{n}"), fingerprint)), default=0
+    )
     while True:
         before = f"{ROUND}-{number}" if number else links
         number += 1
         after = f"{ROUND}-{number}"
-        artifacts.begin(run.artifact(after), mark)
+        artifacts.begin(run.artifact(after), fingerprint)
         _round(run, before, after, groups, number)
-        artifacts.finish(run.artifact(after), mark, {}, {}, {})
+        artifacts.finish(run.artifact(after), fingerprint, {}, {}, {})
         if run.manifest(after).parts == run.manifest(before).parts:  # checksums among them
             return after
         run.root.remove(f"{ROUND}-{number - 1}")

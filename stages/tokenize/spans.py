@@ -42,13 +42,13 @@ def find(run: Run, tokens: Directory, parts: Sequence[Part]) -> Mapping[str, Any
     Raises:
         OverMemory: the tokens are too many for `tokenize.span_memory`.
     """
-    directory, mark = run.artifact(SPANS), artifacts.read_building(run.artifact("tokens"))
-    if artifacts.is_finished(directory, mark):
+    directory, fingerprint = run.artifact(SPANS), artifacts.read_building(run.artifact("tokens"))
+    if artifacts.is_finished(directory, fingerprint):
         return run.manifest(SPANS).statistics
     run.progress.step("tokenize: repeated spans")
     stream, offsets = _stream(run, tokens, parts)
     spans = repeated_spans(stream, offsets, run.config.tokenize.span_tokens)
-    artifacts.begin(directory, mark)
+    artifacts.begin(directory, fingerprint)
     first, repeated = 0, 0
     for part in parts:
         rows = slice(*np.searchsorted(spans.document, [first, first + part.rows]))
@@ -58,7 +58,7 @@ def find(run: Run, tokens: Directory, parts: Sequence[Part]) -> Mapping[str, Any
         artifacts.write_part(directory, part.name, pa.record_batch([*here], schema=schemas.SPANS), compress=False)
         first += part.rows
     counts = {"spans": len(spans.start), "repeated_tokens": repeated}
-    artifacts.finish(directory, mark, {}, {}, counts)
+    artifacts.finish(directory, fingerprint, {}, {}, counts)
     return counts
 
 

@@ -150,11 +150,11 @@ def work(run: Run) -> Mapping[str, Any]:
         _encode(run, about["end"], "tokens")
         counts = token_spans.find(run, directory, artifacts.written_parts(directory))
         return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": 0}}
-    whole, mark = run.artifact(token_spans.WHOLE), artifacts.read_building(directory)
-    if not artifacts.is_finished(whole, mark):
-        artifacts.begin(whole, mark)
+    whole, fingerprint = run.artifact(token_spans.WHOLE), artifacts.read_building(directory)
+    if not artifacts.is_finished(whole, fingerprint):
+        artifacts.begin(whole, fingerprint)
         _encode(run, about["end"], token_spans.WHOLE)
-        artifacts.finish(whole, mark, {}, {}, {})
+        artifacts.finish(whole, fingerprint, {}, {}, {})
     counts = token_spans.find(run, whole, run.manifest(token_spans.WHOLE).parts)
     token_spans.remove(run)
     run.root.remove(token_spans.WHOLE)

@@ -25,14 +25,14 @@ def write(directory: Directory, names: list[str], *, compress: bool = False) -> 
         artifacts.write_part(directory, name, batch(NAMES.index(name)), compress=compress)
 
 
-def finish(directory: Directory, mark: str = "mark") -> Manifest:
-    return artifacts.finish(directory, mark, {"b": 1, "a": [2]}, {"parent": "its mark"}, {"rows": 9})
+def finish(directory: Directory, fingerprint: str = "fingerprint") -> Manifest:
+    return artifacts.finish(directory, fingerprint, {"b": 1, "a": [2]}, {"parent": "its fingerprint"}, {"rows": 9})
 
 
 @pytest.fixture
 def finished(directory: Directory) -> Directory:
     """An artifact of three parts."""
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
     write(directory, NAMES)
     finish(directory)
     return directory
@@ -51,8 +51,8 @@ def forge(directory: Directory, change: Callable[[dict[str, Any]], object]) -> N
 
 @pytest.mark.parametrize("compress", [False, True])
 def test_finished_artifact_holds_its_parts_and_manifest_alone(directory: Directory, compress: bool) -> None:
-    artifacts.begin(directory, "mark")
-    assert artifacts.read_building(directory) == "mark"
+    artifacts.begin(directory, "fingerprint")
+    assert artifacts.read_building(directory) == "fingerprint"
     assert artifacts.read_manifest(directory) is None
     write(directory, NAMES[::-1], compress=compress)
 
@@ -80,18 +80,18 @@ def test_parts_read_back_whole_or_by_column(finished: Directory) -> None:
 def test_equal_content_gives_equal_manifest_bytes(finished: Directory) -> None:
     before = finished.read_bytes(artifacts.MANIFEST)
     artifacts.begin(finished, "another")
-    artifacts.begin(finished, "mark")
+    artifacts.begin(finished, "fingerprint")
     write(finished, [NAMES[2], NAMES[0], NAMES[1]])
-    artifacts.finish(finished, "mark", {"a": [2], "b": 1}, {"parent": "its mark"}, {"rows": 9})
+    artifacts.finish(finished, "fingerprint", {"a": [2], "b": 1}, {"parent": "its fingerprint"}, {"rows": 9})
 
     assert finished.read_bytes(artifacts.MANIFEST) == before
 
 
 def test_interrupted_build_keeps_its_parts(directory: Directory) -> None:
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
     write(directory, NAMES[:2])
 
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
 
     assert [part.name for part in artifacts.written_parts(directory)] == NAMES[:2]
 
@@ -99,7 +99,7 @@ def test_interrupted_build_keeps_its_parts(directory: Directory) -> None:
 def test_parts_of_another_fingerprint_are_cleared(directory: Directory) -> None:
     artifacts.begin(directory, "before")
     write(directory, NAMES)
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
     assert artifacts.written_parts(directory) == []
 
     write(directory, NAMES[:1])
@@ -109,7 +109,7 @@ def test_parts_of_another_fingerprint_are_cleared(directory: Directory) -> None:
 
 
 def test_what_an_interrupted_writer_left_is_no_part(directory: Directory) -> None:
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
     write(directory, NAMES[:2])
     directory.remove(NAMES[0])
     directory.write_bytes(f"{TEMPORARY}abc", b"half")
@@ -117,7 +117,7 @@ def test_what_an_interrupted_writer_left_is_no_part(directory: Directory) -> Non
     (directory / "train").write_bytes(f"{TEMPORARY}def", b"half")
 
     assert [part.name for part in artifacts.written_parts(directory)] == NAMES[1:2]
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
     assert f"{TEMPORARY}abc" not in directory.names()
     assert (directory / "train").names() == []
 
@@ -129,7 +129,7 @@ def test_only_a_lost_part_is_rebuilt(finished: Directory) -> None:
     with pytest.raises(MissingArtifact, match=r"part-00001.arrow: missing; run again"):
         artifacts.read_part(finished, manifest.parts[1])
 
-    artifacts.begin(finished, "mark")
+    artifacts.begin(finished, "fingerprint")
     assert [part.name for part in artifacts.written_parts(finished)] == [NAMES[0], NAMES[2]]
     write(finished, [NAMES[1]])
 
@@ -182,7 +182,7 @@ def test_forged_part_name_does_not_lead_outside(finished: Directory, name: str) 
 
 
 def test_forged_note_does_not_lead_outside(directory: Directory) -> None:
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
     artifacts.record_part(directory, Part("../a", 1, 1, ""))
 
     with pytest.raises(CorruptPart, match=r"_parts/\.\.--a.json: part \.\./a lies outside the artifact"):
@@ -224,7 +224,7 @@ def test_note_of_a_build_that_is_none_is_refused(directory: Directory, content: 
     directory.write_bytes(artifacts.BUILDING, content)
 
     with pytest.raises(CorruptPart, match=r"_building.json: .*delete it and run again"):
-        artifacts.begin(directory, "mark")
+        artifacts.begin(directory, "fingerprint")
 
 
 def test_absent_artifact_is_not_an_empty_one(directory: Directory) -> None:
@@ -234,7 +234,7 @@ def test_absent_artifact_is_not_an_empty_one(directory: Directory) -> None:
 
 
 def test_wrong_columns_and_nulls_are_problems(directory: Directory) -> None:
-    artifacts.begin(directory, "mark")
+    artifacts.begin(directory, "fingerprint")
     write(directory, NAMES[:1])
     lacking = pa.record_batch([pa.array(["a"]), pa.array([None], pa.int64())], schema=SCHEMA)
     artifacts.write_part(directory, NAMES[1], lacking, compress=False)
@@ -258,9 +258,9 @@ def test_fingerprint_changes_with_each_ingredient() -> None:
         ("order", 1, {"k": 20, "name": "a"}, {"vectors": "abc"}),
     ]
 
-    assert len({artifacts.fingerprint(*one) for one in [given, *others]}) == 7
-    assert artifacts.fingerprint(*given) == artifacts.fingerprint("order", 1, {"name": "a", "k": 20}, given[3])
-    assert artifacts.fingerprint("order", 1, {}, {}) == (
+    assert len({artifacts.fingerprint_of(*one) for one in [given, *others]}) == 7
+    assert artifacts.fingerprint_of(*given) == artifacts.fingerprint_of("order", 1, {"name": "a", "k": 20}, given[3])
+    assert artifacts.fingerprint_of("order", 1, {}, {}) == (
         "a175d9ee9b3cd6ac842da4d6a9c39549de2c14eff4a3c5c1ec0b59957678fb1b"
     )
 

@@ -159,9 +159,9 @@ def test_killed_worker_fails_the_stage_at_once(tmp_path: Path, logs: Path) -> No
 
 def test_one_process_and_two_write_the_same_parts(make_run: Callable[..., Run], recipe: tuple[Stage, Stage]) -> None:
     count, double = recipe
-    artifacts.begin(make_run().artifact("documents"), "mark")
+    artifacts.begin(make_run().artifact("documents"), "fingerprint")
     count.work(make_run())
-    artifacts.finish(make_run().artifact("documents"), "mark", {}, {}, {})
+    artifacts.finish(make_run().artifact("documents"), "fingerprint", {}, {}, {})
     written = []
     for workers in (1, 2):
         run = make_run(workers)

@@ -75,15 +75,15 @@ def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monke
 
 def test_fingerprints_follow_from_those_of_the_parents(make_run: Any, recipe: tuple[Stage, Stage]) -> None:
     count, double = recipe
-    marks = expected(recipe, make_run())
+    fingerprints = expected(recipe, make_run())
 
     own = expected(recipe, make_run(annotate={"shingle_words": 6}))
-    assert own["documents"] == marks["documents"]
-    assert own["doubled"] != marks["doubled"]
+    assert own["documents"] == fingerprints["documents"]
+    assert own["doubled"] != fingerprints["doubled"]
     parents = expected((replace(count, version=2), double), make_run())
-    assert parents["documents"] != marks["documents"]
-    assert parents["doubled"] != marks["doubled"]
-    assert expected(recipe, make_run(seed=7)) == marks
+    assert parents["documents"] != fingerprints["documents"]
+    assert parents["doubled"] != fingerprints["doubled"]
+    assert expected(recipe, make_run(seed=7)) == fingerprints
 
 
 def test_seeds_differ_by_purpose_and_configuration(make_run: Any) -> None:
@@ -97,12 +97,12 @@ def test_seeds_differ_by_purpose_and_configuration(make_run: Any) -> None:
 def test_only_the_missing_parts_are_computed(make_run: Any, recipe: tuple[Stage, Stage]) -> None:
     run = make_run()
     finish(run, "documents", [{"value": [1]}, {"value": [2]}])
-    artifacts.begin(run.artifact("doubled"), "mark")
+    artifacts.begin(run.artifact("doubled"), "fingerprint")
     there_before = pa.record_batch({"value": [-1]})
     artifacts.write_part(run.artifact("doubled"), "part-00000.arrow", there_before, compress=False)
 
     recipe[1].work(run)
-    artifacts.finish(run.artifact("doubled"), "mark", {}, {}, {})
+    artifacts.finish(run.artifact("doubled"), "fingerprint", {}, {}, {})
 
     assert artifacts.read_columns(run.artifact("doubled"), ["value"])["value"].to_pylist() == [-1, 4]
     recipe[1].work(run)

@@ -101,7 +101,9 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def _setup(page: Mapping[str, Any]) -> str:
     versions = [[escape(package), escape(version)] for package, version in page["versions"].items()]
     prints = page["report"]["fingerprints"]
-    fingerprints = [[escape(artifact), f"<code>{escape(mark)}</code>"] for artifact, mark in prints.items()]
+    fingerprints = [
+        [escape(artifact), f"<code>{escape(fingerprint)}</code>"] for artifact, fingerprint in prints.items()
+    ]
     tokenizer = page["report"]["stages"]["tokens"]["tokenizer"]
     return section(
         "setup",

@@ -57,8 +57,8 @@ def standing(run: Run) -> dict[str, Manifest]:
         manifest = artifacts.read_manifest(run.artifact(name))
         if manifest is None:
             continue
-        marks = {parent: found[parent].fingerprint for parent in manifest.parents if parent in found}
-        if marks == dict(manifest.parents):
+        fingerprints = {parent: found[parent].fingerprint for parent in manifest.parents if parent in found}
+        if fingerprints == dict(manifest.parents):
             found[name] = manifest
     return found
 

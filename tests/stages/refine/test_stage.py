@@ -236,8 +236,8 @@ def test_nothing_is_there_where_nothing_is_refined(finished: Run) -> None:
     assert list(finished.manifest("signals").parents) == ["documents"]
     assert "characters" not in finished.artifact("report").read_json(report.METRICS)["ledger"]
     without = [stage for stage in beam_job.RECIPE if stage is not refine.STAGE]
-    marks = expected(without, finished)
-    assert {name: finished.manifest(name).fingerprint for name in marks} == marks
+    fingerprints = expected(without, finished)
+    assert {name: finished.manifest(name).fingerprint for name in fingerprints} == fingerprints
 
 
 def test_damaged_changes_and_wrong_counts_are_found(refined: Any) -> None:

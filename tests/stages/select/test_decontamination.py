@@ -41,7 +41,7 @@ def against(documents: Run, settings: Any, tmp_path: Path) -> Callable[..., Run]
             (tmp_path / "run").mkdir()
             (tmp_path / "run" / "documents").symlink_to(Path(documents.config.output) / "documents")
         job = Run(config)
-        artifacts.begin(job.artifact("selection"), "a mark")
+        artifacts.begin(job.artifact("selection"), "a fingerprint")
         return job
 
     return run

@@ -164,9 +164,9 @@ def test_a_selection_goes_on_where_it_was_broken_off(
         if directory.url.endswith(target):
             raise KeyboardInterrupt
 
-    def note(directory: Any, mark: str) -> None:
+    def note(directory: Any, fingerprint: str) -> None:
         begun.append(directory.url)
-        begin(directory, mark)
+        begin(directory, fingerprint)
 
     options = {"in_memory_links": 0, "alarm_share": 0.4}
     with monkeypatch.context() as patch:

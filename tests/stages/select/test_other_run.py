@@ -101,12 +101,12 @@ def test_only_settings_of_duplicates_that_are_on_count(make: Make, rows: Any) ->
 def test_the_selection_follows_the_other_run(make: Make, rows: Any) -> None:
     old = make("old", OLD)
     options = {"against": old.config.output}
-    mark = make("new", NEW, **options).manifest("selection").fingerprint
+    fingerprint = make("new", NEW, **options).manifest("selection").fingerprint
     shutil.move(old.config.output, f"{old.config.output}-moved")
     moved = {"against": f"{old.config.output}-moved"}
-    assert make("new", NEW, **moved).manifest("selection").fingerprint == mark
+    assert make("new", NEW, **moved).manifest("selection").fingerprint == fingerprint
     other = make("other", {"only": text(1003)})
-    assert make("new", NEW, against=other.config.output).manifest("selection").fingerprint != mark
+    assert make("new", NEW, against=other.config.output).manifest("selection").fingerprint != fingerprint
 
 
 def test_another_run_that_cannot_serve_is_an_error(make: Make, tmp_path: Path) -> None:
