@@ -117,7 +117,7 @@ class Signatures(beam.DoFn):
 
 def sign(run: Run) -> Mapping[str, Any]:
     """The work of `annotate`, as far as deduplication needs it."""
-    run.map_parts({run.text: ["text"]}, Signatures(), "signals", step="signatures")
+    run.jobs.map_parts({run.artifact(run.text): ["text"]}, Signatures(), run.artifact("signals"), step="signatures")
     return {"signals": []}
 
 

@@ -239,7 +239,7 @@ def stages() -> str:
 def recomputed() -> str:
     """What each change of a setting makes anew, told from the fingerprints."""
     from sequitur import beam_job
-    from sequitur.pipeline.stage import Run, expected
+    from sequitur.pipeline.stage import expected
 
     with tempfile.TemporaryDirectory() as scratch:
         records = Path(scratch, "records.jsonl")
@@ -247,10 +247,10 @@ def recomputed() -> str:
         content = {"output": "run", "ingest": {"inputs": str(records)}}
         file = Path(scratch, "config.yaml")
         file.write_text(str(content))
-        before = expected(beam_job.RECIPE, Run(config.load(file)))
+        before = expected(beam_job.RECIPE, config.load(file))
         keys_of: dict[tuple[str, ...], list[str]] = {}
         for change in CHANGES:
-            after = expected(beam_job.RECIPE, Run(config.load(file, [change])))
+            after = expected(beam_job.RECIPE, config.load(file, [change]))
             changed = tuple(name for name in before if before[name] != after[name])
             keys_of.setdefault(changed, []).append(f"`{change.partition('=')[0]}`")
 

@@ -31,14 +31,14 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
         SequiturError: a setting is wrong, the directory is another run's or locked, a parent is missing, or a stage
             failed. Whatever was finished stays.
     """
-    recipe = wanted(recipe, run)
+    recipe = wanted(recipe, run.config)
     chosen = _chosen(recipe, first, last)
     check_place(run)
-    fingerprints = expected(recipe, run)
+    fingerprints = expected(recipe, run.config)
     check_corpus(run, fingerprints)
     with lock.exclusive(run.root):
         for stage in recipe[: recipe.index(chosen[0])]:
-            if any(stage.artifact in later.parents_of(run) for later in chosen) and not is_done(
+            if any(stage.artifact in later.parents_of(run.config) for later in chosen) and not is_done(
                 stage, run, fingerprints[stage.artifact]
             ):
                 raise MissingArtifact(
@@ -137,9 +137,9 @@ def read_config(root: Directory) -> Config:
 
 def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
     """Each stage in turn. Stale means made with other settings, inputs or parents than the stored configuration's."""
-    recipe = wanted(recipe, run)
+    recipe = wanted(recipe, run.config)
     try:
-        fingerprints = expected(recipe, run)
+        fingerprints = expected(recipe, run.config)
     except SequiturError:
         fingerprints = {}  # the inputs, or a model, are gone: what is there counts as it is
     held = lock.is_held(run.root)
@@ -185,7 +185,7 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
     """
     fingerprints: dict[str, str] = {}
     sound = True
-    for stage in wanted(recipe, run):
+    for stage in wanted(recipe, run.config):
         try:
             for problem in _of_bytes(stage, run, fingerprints):
                 sound = False
@@ -205,7 +205,7 @@ def _of_bytes(stage: Stage, run: Run, fingerprints: dict[str, str]) -> Iterator[
         yield f"{directory.path()}: absent or unfinished; run the command again to make it"
         return
     fingerprints[stage.artifact] = manifest.fingerprint
-    for parent in stage.parents_of(run):
+    for parent in stage.parents_of(run.config):
         if fingerprints.get(parent) != manifest.parents.get(parent):
             yield f"{directory.path()}: made from another {parent} than is there; run again to bring it up to date"
     yield from artifacts.damaged_parts(directory, manifest)

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
 import resource
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import apache_beam as beam
 import numpy as np
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
-from sequitur.pipeline.beam import Runner, Source, WritePart
+from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Refine
-from sequitur.pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.storage import Directory
 
 STATE = "_state"
 TEXT = "text"  # as a parent: the artifact that holds the text, `refined` or else `documents`
@@ -69,83 +66,16 @@ class Run:
 
     @property
     def text(self) -> str:
-        """The artifact whose column `text` the stages read: `refined` where something is refined, else `documents`."""
-        return "refined" if self.config.refine != Refine() else "documents"
+        """The artifact whose column `text` the stages read."""
+        return text_artifact(self.config)
+
+    @property
+    def jobs(self) -> Jobs:
+        return Jobs(self.runner, self.progress)
 
     def seed(self, *names: str) -> int:
         """A 63-bit seed derived by hash from the configured one and what it is for."""
-        digest = hashlib.sha256("\0".join([str(self.config.seed), *names]).encode()).digest()
-        return int.from_bytes(digest[:8], "little") >> 1
-
-    def map_parts(
-        self,
-        source: Mapping[str, Sequence[str]],
-        transform: beam.DoFn,
-        target: str,
-        *,
-        compress: bool = False,
-        step: str,
-        seconds: float = math.inf,
-        documents: int | None = None,
-    ) -> None:
-        """Runs `transform` over the row-aligned parts of some artifacts, part by part, into the artifact `target`.
-
-        Args:
-            source: columns to read, by artifact. The first artifact names the parts.
-            transform: takes and yields `Rows`.
-            target: artifact to write; parts that it already has are left alone.
-            compress: whether the parts hold text.
-            step: what the progress line says.
-            seconds: about what all parts take on one core, which says how many processes are worth starting.
-            documents: rows of all parts of the target, where progress is to be told in them.
-        """
-        columns = {self.artifact(name): tuple(names) for name, names in source.items()}
-        done = {part.name for part in artifacts.written_parts(self.artifact(target))}
-        every = self.manifest(next(iter(source))).names
-        left = [name for name in every if name not in done]
-        if not left:
-            return
-
-        def build(pipeline: beam.Pipeline) -> None:
-            _ = (
-                pipeline
-                | "Parts" >> beam.Create(left)
-                | "Source" >> Source(columns)
-                | "Compute" >> beam.ParDo(transform)
-                | "Write" >> beam.ParDo(WritePart(self.artifact(target), compress=compress))
-            )
-
-        shown = (len(every), step) if documents is None else (documents, step, "documents")
-        with self.watching(target, *shown):
-            self.runner.run(build, len(left), seconds * len(left) / len(every))
-
-    @contextmanager
-    def watching(self, target: str, total: int, step: str, unit: str = "parts") -> Iterator[None]:
-        """Shows progress by the parts that appear in an artifact, or their rows, which works on every runner."""
-        notes = self.artifact(target) / artifacts.PARTS
-        stop = threading.Event()
-        rows: dict[str, int] = {}
-
-        def done() -> int:
-            names = notes.names()
-            if unit != "documents":
-                return len(names)
-            new = (name for name in names if name not in rows and not name.startswith(TEMPORARY))
-            rows.update((name, int(notes.read_json(name)["rows"])) for name in new)
-            return sum(rows.values())
-
-        def watch() -> None:
-            while not stop.wait(0.5):
-                self.progress.update(done())
-
-        self.progress.step(step, total, unit)
-        thread = threading.Thread(target=watch, name="progress", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+        return derived_seed(self.config.seed, *names)
 
 
 @dataclass(frozen=True)
@@ -171,34 +101,39 @@ class Stage:
     artifact: str
     version: int
     parents: tuple[str, ...]
-    parameters: Callable[[Run], Mapping[str, Any]]
+    parameters: Callable[[Config], Mapping[str, Any]]
     estimate: Callable[[Run], Estimate]
     work: Callable[[Run], Mapping[str, Any]]
     verify: Callable[[Run], Iterable[str]] = lambda run: ()
     beside: tuple[str, ...] = ()
-    wanted: Callable[[Run], bool] = lambda run: True
-    also: Callable[[Run], tuple[str, ...]] = lambda run: ()
+    wanted: Callable[[Config], bool] = lambda config: True
+    also: Callable[[Config], tuple[str, ...]] = lambda config: ()
     guard: Callable[[Run], None] = lambda run: None
 
-    def parents_of(self, run: Run) -> tuple[str, ...]:
-        """The artifacts that it reads in this run."""
-        named = (run.text if parent == TEXT else parent for parent in (*self.parents, *self.also(run)))
+    def parents_of(self, config: Config) -> tuple[str, ...]:
+        """The artifacts that it reads under this configuration."""
+        text = text_artifact(config)
+        named = (text if parent == TEXT else parent for parent in (*self.parents, *self.also(config)))
         return tuple(dict.fromkeys(named))
 
 
-def wanted(recipe: Sequence[Stage], run: Run) -> list[Stage]:
-    """The stages that a run consists of."""
-    return [stage for stage in recipe if stage.wanted(run)]
+def text_artifact(config: Config) -> str:
+    """The artifact whose column `text` the stages read: `refined` where something is refined, else `documents`."""
+    return "refined" if config.refine != Refine() else "documents"
 
 
-def expected(recipe: Sequence[Stage], run: Run) -> dict[str, str]:
+def wanted(recipe: Sequence[Stage], config: Config) -> list[Stage]:
+    """The stages that a configuration asks for."""
+    return [stage for stage in recipe if stage.wanted(config)]
+
+
+def expected(recipe: Sequence[Stage], config: Config) -> dict[str, str]:
     """The fingerprint that each artifact has when it is up to date, by artifact."""
     fingerprints: dict[str, str] = {}
     for stage in recipe:
-        parents = {parent: fingerprints[parent] for parent in stage.parents_of(run)}
-        fingerprints[stage.artifact] = artifacts.fingerprint_of(
-            stage.name, stage.version, stage.parameters(run), parents
-        )
+        parents = {parent: fingerprints[parent] for parent in stage.parents_of(config)}
+        parameters = stage.parameters(config)
+        fingerprints[stage.artifact] = artifacts.fingerprint_of(stage.name, stage.version, parameters, parents)
     return fingerprints
 
 
@@ -237,8 +172,8 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     artifacts.begin(directory, fingerprint)
     with run.progress.stage(stage.name):
         statistics = stage.work(run)
-        parents = {parent: fingerprints[parent] for parent in stage.parents_of(run)}
-        manifest = artifacts.finish(directory, fingerprint, stage.parameters(run), parents, statistics)
+        parents = {parent: fingerprints[parent] for parent in stage.parents_of(run.config)}
+        manifest = artifacts.finish(directory, fingerprint, stage.parameters(run.config), parents, statistics)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
@@ -252,7 +187,9 @@ def announce(stage: Stage, run: Run, estimate: Estimate) -> int:
         StorageFull: less disk is free than the stage will write.
         OverMemory: the machine has less memory than the stage will take.
     """
-    parts = max((len(run.manifest(parent).parts) for parent in stage.parents_of(run)), default=run.runner.workers)
+    parts = max(
+        (len(run.manifest(parent).parts) for parent in stage.parents_of(run.config)), default=run.runner.workers
+    )
     workers = run.runner.processes(estimate.elements or parts)
     memory = (
         BASE_BYTES + estimate.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * estimate.each_worker

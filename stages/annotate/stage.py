@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
@@ -101,8 +102,8 @@ def _word_list(settings: Annotate) -> ListedWords | None:
     return listed
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    settings = run.config.annotate
+def parameters(config: Config) -> Mapping[str, Any]:
+    settings = config.annotate
     for name in settings.models:
         if name in {*signal_names(), *OTHERS}:
             raise ConfigError(f"annotate.models.{name}: there is a signal {name} already; choose another name")
@@ -129,10 +130,10 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     seconds = run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND
-    run.map_parts(
-        {run.text: ["text"]},
+    run.jobs.map_parts(
+        {run.artifact(run.text): ["text"]},
         ComputeSignals(run.config.annotate, run.config.embed.device),
-        "signals",
+        run.artifact("signals"),
         step="annotate: signals",
         seconds=seconds,
     )

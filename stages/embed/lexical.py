@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, SequiturError
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Estimate, Run
@@ -28,13 +29,13 @@ SAMPLE_BYTES = 64 * 2**20
 BLOCK = 4096  # documents whose lexical vectors are float32 at a time
 
 
-def parameters(run: Run) -> dict[str, object]:
+def parameters(config: Config) -> dict[str, object]:
     """The settings on which the words' share depends; none where it is zero."""
-    settings = run.config.embed
+    settings = config.embed
     if not settings.lexical_weight:
         return {}
     named = ("lexical_weight", "lexical_dimensions", "sample_documents")
-    return {name: getattr(settings, name) for name in named} | {"seed": run.config.seed}
+    return {name: getattr(settings, name) for name in named} | {"seed": config.seed}
 
 
 def fit(run: Run, directory: Directory, sample: Callable[[], Sequence[str]]) -> None:

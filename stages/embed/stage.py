@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
@@ -92,9 +93,9 @@ def work(run: Run) -> Mapping[str, Any]:
     del sample  # and with it the texts
     kept = run.manifest("selection").statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
-    columns = {run.text: ["text"], "selection": ["kept", "ordinal"]}
+    columns = {run.artifact(run.text): ["text"], run.artifact("selection"): ["kept", "ordinal"]}
     encode = EmbedText(settings, directory)
-    run.map_parts(columns, encode, "vectors", step="embed: encoding", seconds=seconds, documents=kept)
+    run.jobs.map_parts(columns, encode, directory, step="embed: encoding", seconds=seconds, documents=kept)
     empty, dimensions = 0, 0
     for part in artifacts.written_parts(directory):
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
@@ -148,13 +149,13 @@ def _store(model: Path, directory: Directory) -> None:
     directory.write_json(FILES, digests(model))
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    settings = run.config.embed
+def parameters(config: Config) -> Mapping[str, Any]:
+    settings = config.embed
     if settings.model == FITTED:
-        fitted = {"model": FITTED, "sample_documents": settings.sample_documents, "seed": run.config.seed}
-        return fitted | lexical.parameters(run)
+        fitted = {"model": FITTED, "sample_documents": settings.sample_documents, "seed": config.seed}
+        return fitted | lexical.parameters(config)
     named = ("model", "max_characters", "backend", "precision", "long_documents")
-    chosen = {name: getattr(settings, name) for name in named} | lexical.parameters(run)
+    chosen = {name: getattr(settings, name) for name in named} | lexical.parameters(config)
     path = Path(settings.model)
     if path.is_dir():
         chosen |= {"model": path.name, "files": digests(path)}

@@ -24,6 +24,7 @@ import xxhash
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows, WritePart
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
@@ -59,12 +60,12 @@ class CountLines(beam.DoFn):
         yield begun
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
+def parameters(config: Config) -> Mapping[str, Any]:
     """The settings, and of each input file its size and a hash of its first and last 64 KiB."""
-    settings = run.config.ingest
+    settings = config.ingest
     mapped = settings.model_dump(mode="json", exclude={"inputs", "max_reject_share"})
     return {
-        "name": run.config.name,
+        "name": config.name,
         "files": [_identity(*entry) for entry in input_files(settings)],
         **mapped,
     }
@@ -121,7 +122,7 @@ def work(run: Run) -> Mapping[str, Any]:
             size / (WEB_BYTES_PER_SECOND if kinds[path] in WEB_FORMATS else BYTES_PER_SECOND)
             for path, size in sizes.items()
         )
-        with run.watching("documents", guess, "ingest: reading"):
+        with run.jobs.watching(documents, guess, "ingest: reading"):
             run.runner.run(build, len(left), seconds)
     refused = sum(part.rows for part in artifacts.written_parts(rejects))
     artifacts.finish(rejects, fingerprint, {}, {}, {"rows": refused})

@@ -74,7 +74,7 @@ def search(run: Run, this: Round) -> Mapping[str, Any]:
             | "Write" >> beam.ParDo(WritePart(run.artifact(this.target), compress=False))
         )
 
-    with run.watching(this.target, len(vectors.names), "neighbors: searching cells"):
+    with run.jobs.watching(run.artifact(this.target), len(vectors.names), "neighbors: searching cells"):
         seconds = float(stored @ queries) * dimensions / MULTIPLICATIONS_PER_SECOND
         run.runner.run(build, len(vectors.names), seconds)
     return statistics

@@ -82,8 +82,9 @@ def search(run: Run, this: Round) -> Mapping[str, Any]:
     found_by = SearchPart(
         run.artifact(SEARCH), run.config.neighbors.k, prepared["depth"], max(1, run.runner.workers // processes)
     )
-    source = {"vectors": ("ordinal",)} if this.before is None else {this.before: ("ordinal", "neighbor", "cosine")}
-    run.map_parts(source, found_by, this.target, step="neighbors: searching", seconds=seconds)
+    columns = ("ordinal",) if this.before is None else ("ordinal", "neighbor", "cosine")
+    source = {run.artifact(this.before or "vectors"): columns}
+    run.jobs.map_parts(source, found_by, run.artifact(this.target), step="neighbors: searching", seconds=seconds)
     statistics: Mapping[str, Any] = prepared["statistics"]
     return statistics
 

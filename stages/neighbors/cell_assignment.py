@@ -97,7 +97,8 @@ def _map(run: Run, transform: beam.DoFn, target: str, fingerprint: str, seconds:
     if not artifacts.is_finished(directory, fingerprint):
         artifacts.begin(directory, fingerprint)
         step = f"neighbors: {target.rsplit('_', 1)[-1]}"
-        run.map_parts({"vectors": ("ordinal", "vector")}, transform, target, step=step, seconds=seconds)
+        vectors = {run.artifact("vectors"): ("ordinal", "vector")}
+        run.jobs.map_parts(vectors, transform, directory, step=step, seconds=seconds)
         artifacts.finish(directory, fingerprint, {}, {}, {})
 
 

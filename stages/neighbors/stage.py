@@ -22,6 +22,7 @@ import numpy as np
 
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, keep_first
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.neighbors import by_cells, by_gpu, by_index, near_duplicates, subset
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
@@ -131,9 +132,9 @@ def _say(run: Run, statistics: Mapping[str, Any]) -> None:
     )
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    settings = run.config.neighbors.model_dump(mode="json")
-    return {**settings, **subset.parameters(run), "seed": run.config.seed}
+def parameters(config: Config) -> Mapping[str, Any]:
+    settings = config.neighbors.model_dump(mode="json")
+    return {**settings, **subset.parameters(config), "seed": config.seed}
 
 
 def estimate(run: Run) -> Estimate:
@@ -158,8 +159,8 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path()}: not every document is there, a duplicate or unselected; delete it and run again"
 
 
-def _tokens(run: Run) -> tuple[str, ...]:
-    return () if run.config.neighbors.duplicate_jaccard is None else ("tokens",)
+def _tokens(config: Config) -> tuple[str, ...]:
+    return () if config.neighbors.duplicate_jaccard is None else ("tokens",)
 
 
 STAGE = Stage(

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from sequitur.graph_sort import subset
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Subset
 from sequitur.pipeline.stage import Run
@@ -26,21 +27,21 @@ UNSELECTED = "neighbors/unselected"
 TARGETS = "select.subset.targets"
 
 
-def parameters(run: Run) -> dict[str, Any]:
+def parameters(config: Config) -> dict[str, Any]:
     """What `neighbors` depends on for the subset, the targets by name and content; empty where all is kept.
 
     Raises:
         ConfigError: a file of targets is missing, or its name tells another format.
         InputError: it cannot be read.
     """
-    settings = run.config.select.subset
+    settings = config.select.subset
     if settings.by is None:
         return {}
     found: dict[str, Any] = {"by": settings.by, "share": settings.share}
     if settings.targets:
         paths = evaluation_files.find(settings.targets, TARGETS)
         found["targets"] = [[path, evaluation_files.digest(path)] for path in paths]
-        found["text_field"] = run.config.ingest.text_field
+        found["text_field"] = config.ingest.text_field
     return {"subset": found}
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from sequitur.graph_sort import balanced_clusters
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
@@ -41,13 +42,13 @@ class Level(NamedTuple):
     names: list[str]
 
 
-def parameters(run: Run) -> dict[str, Any]:
+def parameters(config: Config) -> dict[str, Any]:
     """What `order` depends on; empty where there are no families.
 
     Raises:
         ConfigError: both levels are the same.
     """
-    settings = run.config.families
+    settings = config.families
     if len(set(settings.by)) < len(settings.by):
         raise ConfigError(f"families.by: {settings.by[0]} twice; name it once, or another one beside it")
     left_out = set() if CLUSTERS in settings.by else {"k", "balanced"}

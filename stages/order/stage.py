@@ -20,6 +20,7 @@ from sequitur.graph_sort.documents import MissingField
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.part import Part
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
@@ -101,10 +102,10 @@ def _mean(values: np.ndarray) -> float:
     return float(values.mean(dtype=np.float64)) if len(values) else 0.0
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    checked_strategy(run.config.order.strategy)
-    settings = run.config.order.model_dump(mode="json") | {"context_length": run.config.pack.context_length}
-    return {**settings, **families.parameters(run), "seed": run.config.seed}
+def parameters(config: Config) -> Mapping[str, Any]:
+    checked_strategy(config.order.strategy)
+    settings = config.order.model_dump(mode="json") | {"context_length": config.pack.context_length}
+    return {**settings, **families.parameters(config), "seed": config.seed}
 
 
 def estimate(run: Run) -> Estimate:

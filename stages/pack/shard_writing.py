@@ -145,7 +145,7 @@ def write_shards(run: Run, sets: Sequence[ShardSet], header: Header) -> dict[tup
             elements = pipeline | "Shards" >> beam.Create([tuple(task) for task in left]) | "Spread" >> beam.Reshuffle()
             _ = elements | "Write" >> beam.ParDo(write)
 
-        with run.watching("shards", len(tasks), "pack: shards", "shards"):
+        with run.jobs.watching(run.artifact("shards"), len(tasks), "pack: shards", "shards"):
             seconds = sum(4 * task.rows * task.context_length for task in left) / WRITTEN_PER_SECOND
             run.runner.run(build, len(left), seconds)
     entries: dict[tuple[str, str], list[ShardEntry]] = {}

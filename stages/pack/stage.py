@@ -25,6 +25,7 @@ import numpy as np
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import RemovalsUndone
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
@@ -56,7 +57,9 @@ HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors"
 def make_header(run: Run) -> Header:
     about = run.manifest("tokens").statistics["tokenizer"]
     # What the content depends on, so not the whole configuration: where a run lies or on what device changes nothing.
-    settings = {name: dict(run.manifest(name).parameters) for name in HISTORY} | {"shards": dict(parameters(run))}
+    settings = {name: dict(run.manifest(name).parameters) for name in HISTORY} | {
+        "shards": dict(parameters(run.config))
+    }
     return Header(
         created_by=f"sequitur {_version()}",
         run_id=artifacts.read_building(run.artifact("shards"))[:16],
@@ -163,8 +166,8 @@ def _statistics(
     }
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    return run.config.pack.model_dump(mode="json") | {"seed": run.config.seed, "format_version": FORMAT_VERSION}
+def parameters(config: Config) -> Mapping[str, Any]:
+    return config.pack.model_dump(mode="json") | {"seed": config.seed, "format_version": FORMAT_VERSION}
 
 
 def estimate(run: Run) -> Estimate:

@@ -93,7 +93,7 @@ def find_repeats(run: Run, columns: list[str]) -> None:
             | "Write" >> beam.ParDo(WritePart(directory, compress=False))
         )
 
-    with run.watching(REPEATS, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
+    with run.jobs.watching(directory, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
         run.runner.run(build, len(documents.parts))
     artifacts.finish(directory, fingerprint, {}, {}, {})
 

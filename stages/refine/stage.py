@@ -22,9 +22,10 @@ import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Refine
-from sequitur.pipeline.stage import Estimate, Run, Stage, aligned
+from sequitur.pipeline.stage import Estimate, Run, Stage, aligned, text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.refine.operations import apply, first_steps, last_steps, without_repeats
 from sequitur.stages.refine.repeats import REPEATS, find_repeats, read_repeats, shuffled_bytes
@@ -114,13 +115,13 @@ def changes_of(doc_id: pa.FixedSizeBinaryArray, operations: Sequence[tuple[str, 
     return pa.record_batch(columns, schema=schemas.CHANGES)
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
+def parameters(config: Config) -> Mapping[str, Any]:
     """The settings.
 
     Raises:
         ConfigError: a pattern is none of RE2's, or a country is unknown.
     """
-    settings = run.config.refine
+    settings = config.refine
     first_steps(settings)
     for region in settings.phone_regions:
         if region not in phonenumbers.SUPPORTED_REGIONS:
@@ -147,10 +148,10 @@ def work(run: Run) -> Mapping[str, Any]:
     if _counts_repeats(settings):
         find_repeats(run, COLUMNS)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
-    run.map_parts(
-        {"documents": COLUMNS},
+    run.jobs.map_parts(
+        {run.artifact("documents"): COLUMNS},
         RefineText(settings, changes, run.artifact(REPEATS)),
-        "refined",
+        refined,
         compress=True,
         step="refine: text",
         seconds=run.manifest("documents").statistics["text_bytes"]
@@ -209,5 +210,5 @@ STAGE = Stage(
     work,
     verify,
     (CHANGES,),
-    wanted=lambda run: run.text == "refined",
+    wanted=lambda config: text_artifact(config) == "refined",
 )

@@ -23,6 +23,7 @@ from sequitur.graph_sort import orders
 from sequitur.graph_sort.packing import Contexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.names import SEMANTIC, SUBSET
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
@@ -195,8 +196,8 @@ def work(run: Run) -> Mapping[str, Any]:
             "context_length": run.config.pack.context_length,
         },
         "distributions": distributions(splits, lengths),
-        "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(run)},
-        "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(run)},
+        "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(run.config)},
+        "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(run.config)},
     }
     _write(run, METRICS, report)
     _write(run, PAGE, page_data(run, report, {name: split.cut for name, split in splits.items()}, by))
@@ -248,8 +249,8 @@ def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str
     return {name: order_metrics.histogram(value) for name, value in values.items()}
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    return {"seed": run.config.seed}
+def parameters(config: Config) -> Mapping[str, Any]:
+    return {"seed": config.seed}
 
 
 def estimate(run: Run) -> Estimate:

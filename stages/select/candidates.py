@@ -112,7 +112,7 @@ def find(run: Run, sources: Sequence[Signatures], documents: int, target: str, f
             | "Write" >> beam.ParDo(WritePart(run.artifact(target), compress=False))
         )
 
-    with run.watching(target, groups, "select: candidate pairs", "groups"):
+    with run.jobs.watching(run.artifact(target), groups, "select: candidate pairs", "groups"):
         run.runner.run(build, parts, seconds)
 
 

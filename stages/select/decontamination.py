@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
@@ -40,14 +41,14 @@ class Contamination(NamedTuple):
     ngram: list[str]  # as it stands in the document
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
+def parameters(config: Config) -> Mapping[str, Any]:
     """What `selection` depends on: the evaluation files by name and content, and how they are compared.
 
     Raises:
         ConfigError: there is no such file, or its name tells another format.
         InputError: it cannot be read.
     """
-    settings = run.config.select
+    settings = config.select
     if not settings.decontaminate:
         return {}
     files = [[path, evaluation_files.digest(path)] for path in evaluation_files.find(settings.decontaminate)]
@@ -80,10 +81,10 @@ def find(run: Run) -> tuple[Contamination, dict[str, Any]]:
     fingerprint = artifacts.fingerprint_of(CONTAMINATED, 1, {}, parents)
     if not artifacts.is_finished(directory, fingerprint):
         artifacts.begin(directory, fingerprint)
-        run.map_parts(
-            {run.text: ["text"]},
+        run.jobs.map_parts(
+            {run.artifact(run.text): ["text"]},
             FindOverlaps(run.artifact(EVALUATION), run.config.select.decontaminate_words),
-            CONTAMINATED,
+            directory,
             compress=True,
             step="select: contamination",
             seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
@@ -118,7 +119,7 @@ def _index(run: Run) -> None:
     """Writes the evaluation texts, their words and n-grams."""
     settings, directory = run.config.select, run.artifact(EVALUATION)
     size = settings.decontaminate_words
-    content = {key: value for key, value in parameters(run).items() if key != "decontaminate_action"}
+    content = {key: value for key, value in parameters(run.config).items() if key != "decontaminate_action"}
     fingerprint = artifacts.fingerprint_of(EVALUATION, 1, content, {})
     if artifacts.is_finished(directory, fingerprint):
         return

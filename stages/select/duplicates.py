@@ -55,7 +55,7 @@ def _drop_against(
     run: Run, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
 ) -> tuple[Documents, dict[str, Any]]:
     """Drops what duplicates a document that another run kept, whatever its copies here."""
-    other, statistics, count = other_run.find(run), {}, len(verdicts.reason)
+    other, statistics, count = other_run.find(run.config), {}, len(verdicts.reason)
     if run.config.select.exact_duplicates:
         rows = np.flatnonzero(verdicts.reason == KEPT)
         ordinals = other_run.equal_texts(other, documents.content_hash[rows])

@@ -116,10 +116,10 @@ def _compute_shingles(run: Run, chosen: np.ndarray) -> None:
     if artifacts.is_finished(directory, fingerprint):
         return
     artifacts.begin(directory, fingerprint)
-    run.map_parts(
-        {run.text: ["text"], INVOLVED: ["row"]},
+    run.jobs.map_parts(
+        {run.artifact(run.text): ["text"], run.artifact(INVOLVED): ["row"]},
         ComputeShingles(run.config.annotate.shingle_words),
-        SHINGLES,
+        directory,
         step="select: shingles of candidates",
         seconds=run.manifest(run.text).statistics["text_bytes"] / 60e6,
     )
@@ -185,7 +185,7 @@ def verify(run: Run, pairs: str, mine: Comparable[Data], others: Comparable[Data
         )
 
     if source.rows:
-        with run.watching(target, len(names), "select: verifying pairs"):
+        with run.jobs.watching(directory, len(names), "select: verifying pairs"):
             run.runner.run(build, len(names), source.rows / VERIFIED_PER_SECOND)
     written = artifacts.written_parts(directory)
     compared = [int(artifacts.part_metadata(directory, part)["compared"]) for part in written]

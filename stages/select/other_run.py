@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest, Part
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
@@ -41,28 +42,28 @@ class OtherRun:
             yield number, pc.fill_null(batch.column("ordinal"), -1).to_numpy()
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
+def parameters(config: Config) -> Mapping[str, Any]:
     """What a selection depends on in the other run: the fingerprints of what is read there; empty without one.
 
     Raises:
         ConfigError: no finished run is there, or its signatures cannot be compared with this run's.
     """
-    if run.config.select.against is None:
+    if config.select.against is None:
         return {}
-    other = find(run)
+    other = find(config)
     manifests = (other.documents, other.signals, other.selection)
     return {"against": {manifest.artifact: manifest.fingerprint for manifest in manifests}}
 
 
-def find(run: Run) -> OtherRun:
+def find(config: Config) -> OtherRun:
     """The run that `select.against` names.
 
     Raises:
         ConfigError: no finished run is there, or its signatures cannot be compared with this run's.
     """
-    root = Directory(str(run.config.select.against))
+    root = Directory(str(config.select.against))
     where = f"select.against: {root.url}"
-    if root.path() == run.root.path():
+    if root.path() == Directory(config.output).path():
         raise ConfigError(f"{where}: is this run itself; name another run directory")
     found = {}
     for name in ("documents", "signals", "selection"):
@@ -76,7 +77,7 @@ def find(run: Run) -> OtherRun:
     if other.signals.statistics.get("signature_version") != SIGNATURE_VERSION:
         raise ConfigError(f"{where}: its signatures are of another version of Sequitur; run it anew until select")
     for key in SIGNATURE_SETTINGS:
-        theirs, ours = other.signals.parameters.get(key), getattr(run.config.annotate, key)
+        theirs, ours = other.signals.parameters.get(key), getattr(config.annotate, key)
         if theirs != ours:
             raise ConfigError(f"{where}: has annotate.{key} {theirs} where this run has {ours}; make them equal")
     return other

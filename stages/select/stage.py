@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import NothingKept
 from sequitur.pipeline.names import CONTAMINATED, REPEATED_ID, SELECT_DUPLICATES
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
@@ -115,23 +116,23 @@ def _ids(doc_id: np.ndarray, rows: np.ndarray) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(schemas.ID, len(rows), [valid, pa.py_buffer(chosen.tobytes())])
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    settings = run.config.select
+def parameters(config: Config) -> Mapping[str, Any]:
+    settings = config.select
     survivors.check(settings)
-    quality_rules.check_limits(run.config)
+    quality_rules.check_limits(config)
     return {
         "rules": [list(rule) for rule in quality_rules.rules_of(settings)],
         "language": settings.language.model_dump(mode="json"),
         "urls": quality_rules.list_digests(settings),
         **settings.model_dump(mode="json", include=DUPLICATES),
-        **other_run.parameters(run),
-        **decontamination.parameters(run),
+        **other_run.parameters(config),
+        **decontamination.parameters(config),
     }
 
 
 def estimate(run: Run) -> Estimate:
     rows = run.manifest("signals").rows
-    elsewhere = other_run.find(run).selection.rows if run.config.select.against is not None else 0
+    elsewhere = other_run.find(run.config).selection.rows if run.config.select.against is not None else 0
     fuzzy = run.config.select.fuzzy_duplicates
     shuffled = candidates.shuffled_bytes(run, rows + elsewhere) if fuzzy else 0
     # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays. Of

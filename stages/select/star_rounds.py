@@ -83,7 +83,7 @@ def _round(run: Run, before: str, after: str, groups: int, number: int) -> None:
             | "Write" >> beam.ParDo(WritePart(run.artifact(after), compress=False))
         )
 
-    with run.watching(after, groups, f"select: joining links, round {number}", "groups"):
+    with run.jobs.watching(run.artifact(after), groups, f"select: joining links, round {number}", "groups"):
         run.runner.run(build, len(names), run.manifest(before).rows / JOINED_PER_SECOND)
 
 

@@ -120,10 +120,10 @@ class RemoveSpans(beam.DoFn):
 def remove(run: Run) -> None:
     """Writes the parts of `tokens` from those of the whole documents, without the spans of `tokens/spans`."""
     tokens = run.manifest(WHOLE).bytes / 4
-    run.map_parts(
-        {WHOLE: ["ordinal", "input_ids"]},
+    run.jobs.map_parts(
+        {run.artifact(WHOLE): ["ordinal", "input_ids"]},
         RemoveSpans(run.artifact(SPANS)),
-        "tokens",
+        run.artifact("tokens"),
         step="tokenize: taking out spans",
         seconds=tokens / REMOVED_PER_SECOND,
     )

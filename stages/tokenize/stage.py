@@ -24,6 +24,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from sequitur.pipeline.storage import Directory
@@ -179,10 +180,10 @@ def _tokenizer(run: Run) -> dict[str, Any]:
 
 
 def _encode(run: Run, end: int, target: str) -> None:
-    run.map_parts(
-        {run.text: ["text"], "selection": ["kept", "ordinal"]},
+    run.jobs.map_parts(
+        {run.artifact(run.text): ["text"], run.artifact("selection"): ["kept", "ordinal"]},
         EncodeText(run.artifact("tokens"), end),
-        target,
+        run.artifact(target),
         step="tokenize: encoding",
         seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
     )
@@ -201,12 +202,12 @@ def _make(run: Run) -> Tokenizer:
     return tokenizer
 
 
-def parameters(run: Run) -> Mapping[str, Any]:
-    settings = run.config.tokenize
+def parameters(config: Config) -> Mapping[str, Any]:
+    settings = config.tokenize
     chosen: dict[str, Any] = {"tokenizer": settings.tokenizer}
     if settings.tokenizer == TRAIN:
         chosen |= {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes)}
-        chosen["seed"] = run.config.seed
+        chosen["seed"] = config.seed
     elif settings.tokenizer != BYTES:
         chosen["end_of_document"] = settings.end_of_document
         path = Path(settings.tokenizer)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sequitur import beam_job
+from sequitur.inspection import compare as comparison
 from sequitur.pipeline import config, config_text, run_directory
 from sequitur.pipeline.errors import StageFailed
 
@@ -183,7 +184,7 @@ def test_compare_shows_a_table_and_writes_a_page(
         asked.append((names, run.config.pack.policy, run.config.pack.context_length, gain_contexts))
         return COMPARED
 
-    monkeypatch.setattr(beam_job, "compare", compare)
+    monkeypatch.setattr(comparison, "compare", compare)
 
     ended = sequitur("compare", "run", "--orders", "iclm, bm25,", "--policy", "stream", "--context-length", "512")
 
@@ -215,7 +216,7 @@ def test_compare_that_cannot_be(sequitur: Sequitur, monkeypatch: pytest.MonkeyPa
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(beam_job, "compare", interrupt)
+    monkeypatch.setattr(comparison, "compare", interrupt)
     refused(sequitur("compare", "run"), "interrupted; nothing was changed", code=130)
 
 

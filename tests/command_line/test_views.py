@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from example_dataset import Dataset, write_dataset
 
-from sequitur import beam_job
+from sequitur.inspection import explain
 from sequitur.pipeline import config
 from sequitur.shards.families import dataset_entry, families_json
 
@@ -119,8 +119,8 @@ def test_interrupted(sequitur: Sequitur, dataset: Dataset, stored: Path, monkeyp
 
     monkeypatch.setattr("sequitur.shards.views.show.contexts_with_text", interrupt)
     monkeypatch.setattr("sequitur.shards.views.stats.statistics", interrupt)
-    monkeypatch.setattr(beam_job, "trace", interrupt)
-    monkeypatch.setattr(beam_job, "why", interrupt)
+    monkeypatch.setattr(explain, "trace", interrupt)
+    monkeypatch.setattr(explain, "why", interrupt)
     for arguments in (("show", dataset.root, "--search", "a"), ("stats", dataset.root), ("trace", stored, "a")):
         refused(sequitur(*arguments), "interrupted; nothing was changed", code=130)
     refused(sequitur("why", stored, "a", "b"), "interrupted; nothing was changed", code=130)
@@ -149,9 +149,7 @@ def test_nothing_in_a_document_is_obeyed(sequitur: Sequitur, stored: Path, monke
         "reason": "bad_json",
         "detail": "\u202e",
     }
-    monkeypatch.setattr(
-        beam_job, "trace", lambda run, name: {"outcome": "rejected", "reject": reject, "document": None}
-    )
+    monkeypatch.setattr(explain, "trace", lambda run, name: {"outcome": "rejected", "reject": reject, "document": None})
     for arguments in ((), ("--json",)):
         out = sequitur("trace", stored, "a", *arguments).out
         assert {"\x1b", "\x9b", "\u202e"} & set(out) == set()

@@ -82,7 +82,7 @@ def recipe(calls: list[str]) -> tuple[Stage, Stage]:
 
     def double(run: Run) -> Mapping[str, Any]:
         calls.append("double")
-        run.map_parts({"documents": ["value"]}, Double(), "doubled", step="doubling")
+        run.jobs.map_parts({run.artifact("documents"): ["value"]}, Double(), run.artifact("doubled"), step="doubling")
         return {}
 
     def double_parameters(run: Run) -> Mapping[str, Any]:

@@ -75,15 +75,15 @@ def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monke
 
 def test_fingerprints_follow_from_those_of_the_parents(make_run: Any, recipe: tuple[Stage, Stage]) -> None:
     count, double = recipe
-    fingerprints = expected(recipe, make_run())
+    fingerprints = expected(recipe, make_run().config)
 
-    own = expected(recipe, make_run(annotate={"shingle_words": 6}))
+    own = expected(recipe, make_run(annotate={"shingle_words": 6}).config)
     assert own["documents"] == fingerprints["documents"]
     assert own["doubled"] != fingerprints["doubled"]
-    parents = expected((replace(count, version=2), double), make_run())
+    parents = expected((replace(count, version=2), double), make_run().config)
     assert parents["documents"] != fingerprints["documents"]
     assert parents["doubled"] != fingerprints["doubled"]
-    assert expected(recipe, make_run(seed=7)) == fingerprints
+    assert expected(recipe, make_run(seed=7).config) == fingerprints
 
 
 def test_seeds_differ_by_purpose_and_configuration(make_run: Any) -> None:
@@ -160,6 +160,6 @@ def test_progress_is_told_in_parts_or_in_their_rows(make_run: Any, unit: str, ex
     artifacts.begin(directory, "words")
     for index, rows in enumerate(([1, 2], [3, 4, 5])):
         artifacts.write_part(directory, f"part-{index:05}.arrow", pa.record_batch({"word": rows}), compress=False)
-    with run.watching("words", 9, "counting", unit):
+    with run.jobs.watching(directory, 9, "counting", unit):
         assert seen.wait(30)
     assert told[0] == expected_done

@@ -126,7 +126,7 @@ def test_other_targets_make_other_neighbours(selected: Callable[..., Run], corpu
     path = tmp_path / "target.txt"
     path.write_text(corpus.words[0])
     run = selected(by="targets", targets=[str(path)])
-    before = neighbors.parameters(run)
+    before = neighbors.parameters(run.config)
     path.write_text(corpus.words[1])
 
-    assert neighbors.parameters(run) != before
+    assert neighbors.parameters(run.config) != before

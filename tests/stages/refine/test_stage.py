@@ -236,7 +236,7 @@ def test_nothing_is_there_where_nothing_is_refined(finished: Run) -> None:
     assert list(finished.manifest("signals").parents) == ["documents"]
     assert "characters" not in finished.artifact("report").read_json(report.METRICS)["ledger"]
     without = [stage for stage in beam_job.RECIPE if stage is not refine.STAGE]
-    fingerprints = expected(without, finished)
+    fingerprints = expected(without, finished.config)
     assert {name: finished.manifest(name).fingerprint for name in fingerprints} == fingerprints
 
 

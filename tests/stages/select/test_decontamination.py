@@ -111,7 +111,7 @@ def test_without_evaluation_files_nothing_is_read_and_the_table_is_empty(
     run = against()
     found, counts = decontamination.find(run)
     decontamination.write(run, found, np.empty(0, dtype=bool))
-    assert (rows(run, decontamination.REPORT), counts, decontamination.parameters(run)) == ([], {}, {})
+    assert (rows(run, decontamination.REPORT), counts, decontamination.parameters(run.config)) == ([], {}, {})
     assert list(artifacts.schema_problems(run.artifact(decontamination.REPORT), schemas.CONTAMINATION)) == []
 
 
@@ -121,7 +121,7 @@ def test_parts_are_kept_until_an_evaluation_file_changes(
     texts = [row["text"] for row in rows(documents)]
     file = record(tmp_path / "evaluation.jsonl", {"text": texts[3]})
     first, _ = decontamination.find(run := against(file))
-    before = decontamination.parameters(run)
+    before = decontamination.parameters(run.config)
     part = Path(run.artifact(decontamination.CONTAMINATED).path(), run.manifest("documents").names[0])
     written = part.stat().st_mtime_ns
     again, _ = decontamination.find(run)
@@ -130,7 +130,7 @@ def test_parts_are_kept_until_an_evaluation_file_changes(
     record(file, {"text": texts[4]})
     other, _ = decontamination.find(run)
     assert other.row.tolist() == contaminated(texts, [texts[4]]) != first.row.tolist()
-    assert decontamination.parameters(run) != before
+    assert decontamination.parameters(run.config) != before
 
 
 def test_every_string_of_a_record_counts_and_paragraphs_of_plain_text(tmp_path: Path) -> None:

@@ -1,0 +1,94 @@
+"""Beam jobs over artifacts: run by whatever runs them, with their progress told by the parts that appear."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import apache_beam as beam
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.beam import Runner, Source, WritePart
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.storage import TEMPORARY, Directory
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """What runs jobs, and where their progress is told."""
+
+    runner: Runner
+    progress: Progress
+
+    def map_parts(
+        self,
+        source: Mapping[Directory, Sequence[str]],
+        transform: beam.DoFn,
+        target: Directory,
+        *,
+        compress: bool = False,
+        step: str,
+        seconds: float = math.inf,
+        documents: int | None = None,
+    ) -> None:
+        """Runs `transform` over the row-aligned parts of some artifacts, part by part, into another.
+
+        Args:
+            source: columns to read, by artifact. The first artifact names the parts.
+            transform: takes and yields `Rows`.
+            target: artifact to write; parts that it already has are left alone.
+            compress: whether the parts hold text.
+            step: what the progress line says.
+            seconds: about what all parts take on one core, which says how many processes are worth starting.
+            documents: rows of all parts of the target, where progress is to be told in them.
+        """
+        columns = {artifact: tuple(names) for artifact, names in source.items()}
+        done = {part.name for part in artifacts.written_parts(target)}
+        every = artifacts.require_manifest(next(iter(source))).names
+        left = [name for name in every if name not in done]
+        if not left:
+            return
+
+        def build(pipeline: beam.Pipeline) -> None:
+            _ = (
+                pipeline
+                | "Parts" >> beam.Create(left)
+                | "Source" >> Source(columns)
+                | "Compute" >> beam.ParDo(transform)
+                | "Write" >> beam.ParDo(WritePart(target, compress=compress))
+            )
+
+        shown = (len(every), step) if documents is None else (documents, step, "documents")
+        with self.watching(target, *shown):
+            self.runner.run(build, len(left), seconds * len(left) / len(every))
+
+    @contextmanager
+    def watching(self, target: Directory, total: int, step: str, unit: str = "parts") -> Iterator[None]:
+        """Shows progress by the parts that appear in an artifact, or their rows, which works on every runner."""
+        notes = target / artifacts.PARTS
+        stop = threading.Event()
+        rows: dict[str, int] = {}
+
+        def done() -> int:
+            names = notes.names()
+            if unit != "documents":
+                return len(names)
+            new = (name for name in names if name not in rows and not name.startswith(TEMPORARY))
+            rows.update((name, int(notes.read_json(name)["rows"])) for name in new)
+            return sum(rows.values())
+
+        def watch() -> None:
+            while not stop.wait(0.5):
+                self.progress.update(done())
+
+        self.progress.step(step, total, unit)
+        thread = threading.Thread(target=watch, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
