@@ -48,10 +48,10 @@ def trace(run: Run, name: str) -> Mapping[str, Any]:
 
 
 def _trace(run: Run, name: str) -> Mapping[str, Any]:
-    found = find(run, name)
+    found = find(run.root, name, run.progress)
     if found.place is None:
         return {"outcome": "rejected", "reject": found.reject, "document": None}
-    at, stand = found.place, standing(run)
+    at, stand = found.place, standing(run.root, run.text)
     document = describe(corpus_of(run.root, run.text), [at])[at]
     told: dict[str, Any] = {
         "outcome": "unfinished",
@@ -91,7 +91,7 @@ def _further(run: Run, stand: Standing, ordinal: int) -> dict[str, Any]:
     lists = whereabouts.neighbors(run, stand, ordinal)
     ids = [] if lists is None else lists[0][:NEIGHBORS].tolist()
     beside = [] if order is None else [one for one in (order["before"], order["after"]) if one is not None]
-    places = places_of_ordinals(run, [*ids, *beside])
+    places = places_of_ordinals(run.artifact("selection"), [*ids, *beside])
     known = describe(corpus_of(run.root, run.text), places.values())
     if lists is not None:
         cosines = lists[1].tolist()
@@ -135,7 +135,7 @@ def _why(run: Run, name_a: str, name_b: str) -> Mapping[str, Any]:
     places = [_document(run, name) for name in (name_a, name_b)]
     if places[0] == places[1]:
         raise DocumentUnknown(f"{name_a} and {name_b}: are one document; give two")
-    stand = standing(run)
+    stand = standing(run.root, run.text)
     sides = [_side(run, stand, place) for place in places]
     ordinals = [side["ordinal"] for side in sides]
     contexts = whereabouts.contexts(run, stand, [one for one in ordinals if one is not None])
@@ -165,7 +165,7 @@ def _damage_named(run: Run) -> Iterator[None]:
 
 
 def _document(run: Run, name: str) -> Place:
-    place = find(run, name).place
+    place = find(run.root, name, run.progress).place
     if place is None:
         raise DocumentUnknown(
             f"{name}: is a record that could not be read; see `sequitur trace {run.config.output} {name}`"
@@ -191,7 +191,7 @@ def _cosines(run: Run, stand: Standing, ordinals: list[int | None]) -> dict[str,
     ids = np.array(ordinals, dtype=np.int64)
     found = {}
     for name, own in (("model", True), ("graph", False)):
-        rows = StoredVectors(run, own=own)[ids]
+        rows = StoredVectors(run.artifact("vectors"), own=own)[ids]
         found[name] = float(pair_cosines(rows[:1], rows[1:])[0])
     return found
 

@@ -142,14 +142,14 @@ def loss(run: Run, standing: Standing, place: Place) -> Loss | None:
         return _loss_by_select(run, row, standing["selection"].parameters.get("jaccard"))
     if "neighbors" not in standing:
         return None
-    duplicate = row_by_ordinal(run, DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "jaccard"])
+    duplicate = row_by_ordinal(run.artifact(DUPLICATES), row["ordinal"], ["duplicate_of", "cosine", "jaccard"])
     if duplicate is not None:
         settings, ordinal = run.config.neighbors, duplicate["duplicate_of"]
         about = {"cosine": duplicate["cosine"], "least_cosine": settings.duplicate_cosine}
         if duplicate["jaccard"] is not None:
             about |= {"jaccard": duplicate["jaccard"], "least_jaccard": settings.duplicate_jaccard}
-        return Loss("neighbors", SEMANTIC, about, places_of_ordinals(run, [ordinal]).get(ordinal))
-    unselected = row_by_ordinal(run, UNSELECTED, row["ordinal"], ["score"])
+        return Loss("neighbors", SEMANTIC, about, places_of_ordinals(run.artifact("selection"), [ordinal]).get(ordinal))
+    unselected = row_by_ordinal(run.artifact(UNSELECTED), row["ordinal"], ["score"])
     if unselected is not None:
         subset = run.config.select.subset
         return Loss("neighbors", SUBSET, {"by": subset.by, "share": subset.share, "score": unselected["score"]})

@@ -47,7 +47,7 @@ def neighbors(run: Run, standing: Standing, ordinal: int) -> tuple[np.ndarray, n
     """The document's neighbours, int64 ordinals and float32 cosines, best first; None where it has no list."""
     if "neighbors" not in standing:
         return None
-    row = row_by_ordinal(run, "neighbors", ordinal, ["neighbor", "cosine"])
+    row = row_by_ordinal(run.artifact("neighbors"), ordinal, ["neighbor", "cosine"])
     if row is None:
         return None
     ids, cosines = np.array(row["neighbor"], dtype=np.int64), np.array(row["cosine"], dtype=np.float32)

@@ -78,7 +78,7 @@ class StageFailed(SequiturError):
 
 
 _BY_NAME = {cls.__name__: cls for cls in SequiturError.__subclasses__()}
-_WORKER_ERROR = re.compile(r"^(?:pipeline\.errors\.)?(\w+): (.+?)(?: \[while running .*)?$", re.MULTILINE)
+_WORKER_ERROR = re.compile(rf"^(?:{re.escape(__name__)}\.)?(\w+): (.+?)(?: \[while running .*)?$", re.MULTILINE)
 
 
 def from_storage(error: OSError, path: str) -> SequiturError:

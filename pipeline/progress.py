@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -73,6 +73,15 @@ class Progress:
         """Notes how many of the step's total are done."""
         if self._bars is not None and self._task is not None:
             self._bars.update(self._task, completed=done)
+
+    def counted(self, what: str) -> Callable[[int, int], None]:
+        """A function that tells of a step how many parts of how many are done."""
+
+        def tell(done: int, total: int) -> None:
+            self.step(what, total)
+            self.update(done)
+
+        return tell
 
     def say(self, text: str) -> None:
         """Prints a line that stays."""

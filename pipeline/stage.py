@@ -213,18 +213,19 @@ def announce(stage: Stage, run: Run, estimate: Estimate) -> int:
     return memory
 
 
-def aligned(run: Run, artifact: str) -> Iterator[str]:
+def aligned(directory: Directory, documents: Directory) -> Iterator[str]:
     """A line for each part of an artifact that has not the rows of its part of `documents`."""
-    for part, document in zip(run.manifest(artifact).parts, run.manifest("documents").parts, strict=True):
+    of_both = zip(artifacts.require_manifest(directory).parts, artifacts.require_manifest(documents).parts, strict=True)
+    for part, document in of_both:
         if (part.name, part.rows) != (document.name, document.rows):
-            yield f"{run.artifact(artifact).path(part.name)}: not aligned with documents; delete it and run again"
+            yield f"{directory.path(part.name)}: not aligned with documents; delete it and run again"
 
 
-def every_ordinal(run: Run, artifact: str) -> Iterator[str]:
+def every_ordinal(directory: Directory, selection: Directory) -> Iterator[str]:
     """A line if the rows of an artifact are not those of the ordinals 0 … n−1."""
-    ordinals = artifacts.read_columns(run.artifact(artifact), ["ordinal"])["ordinal"].to_numpy()
-    if not np.array_equal(ordinals, np.arange(run.manifest("selection").statistics["kept"])):
-        yield f"{run.artifact(artifact).path()}: its rows are not those of the kept documents; delete it and run again"
+    ordinals = artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy()
+    if not np.array_equal(ordinals, np.arange(artifacts.require_manifest(selection).statistics["kept"])):
+        yield f"{directory.path()}: its rows are not those of the kept documents; delete it and run again"
 
 
 def peak_bytes() -> int:

@@ -141,7 +141,7 @@ def work(run: Run) -> Mapping[str, Any]:
 
 
 def verify(run: Run) -> Iterable[str]:
-    yield from aligned(run, "signals")
+    yield from aligned(run.artifact("signals"), run.artifact("documents"))
 
 
 STAGE = Stage("annotate", "signals", 3, (TEXT,), parameters, estimate, work, verify)

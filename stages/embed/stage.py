@@ -82,7 +82,9 @@ class EmbedText(beam.DoFn):
 def work(run: Run) -> Mapping[str, Any]:
     settings, directory = run.config.embed, run.artifact("vectors")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    sample = cache(lambda: sample_texts(run, "embed", SAMPLE_BYTES, settings.sample_documents))
+    text, selection, told = run.artifact(run.text), run.artifact("selection"), run.progress.counted("embed: sampling")
+    seed, documents = run.seed("embed"), settings.sample_documents
+    sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told))
     if not directory.exists(FILES):
         if settings.model == FITTED:
             _fit(run, directory, sample())
@@ -93,7 +95,7 @@ def work(run: Run) -> Mapping[str, Any]:
     del sample  # and with it the texts
     kept = run.manifest("selection").statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
-    columns = {run.artifact(run.text): ["text"], run.artifact("selection"): ["kept", "ordinal"]}
+    columns = {text: ["text"], selection: ["kept", "ordinal"]}
     encode = EmbedText(settings, directory)
     run.jobs.map_parts(columns, encode, directory, step="embed: encoding", seconds=seconds, documents=kept)
     empty, dimensions = 0, 0
@@ -181,7 +183,7 @@ def estimate(run: Run) -> Estimate:
 def verify(run: Run) -> Iterable[str]:
     dimensions = run.manifest("vectors").statistics["dimensions"]
     yield from artifacts.schema_problems(run.artifact("vectors"), schemas.vectors(dimensions))
-    yield from every_ordinal(run, "vectors")
+    yield from every_ordinal(run.artifact("vectors"), run.artifact("selection"))
     directory = run.artifact("vectors")
     yield from lexical.problems(run, directory)
     if directory.exists(FILES):

@@ -203,7 +203,7 @@ def _check_rejects(run: Run, kept: int, refused: int) -> None:
 
 def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact("documents"), schemas.DOCUMENTS)
-    yield from problems_beside(run, REJECTS, schemas.REJECTS, "documents")
+    yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact("documents"))
 
 
 STAGE = Stage("ingest", "documents", 1, (), parameters, estimate, work, verify, (REJECTS,))

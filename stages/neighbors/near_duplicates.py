@@ -90,7 +90,7 @@ def write(run: Run, duplicates: Duplicates) -> None:
 
 def _with_own_cosine(run: Run, pairs: Pairs) -> Pairs:
     """The pairs with the cosines of the model's own part of the vectors."""
-    vectors, cosine = StoredVectors(run, own=True), np.empty(len(pairs.edges), dtype=np.float32)
+    vectors, cosine = StoredVectors(run.artifact("vectors"), own=True), np.empty(len(pairs.edges), dtype=np.float32)
     for begin in range(0, len(pairs.edges), PAIRS_AT_ONCE):
         ends = pairs.edges[begin : begin + PAIRS_AT_ONCE]
         cosine[begin : begin + len(ends)] = near_duplicates.pair_cosines(vectors[ends[:, 0]], vectors[ends[:, 1]])

@@ -150,11 +150,14 @@ def estimate(run: Run) -> Estimate:
 def verify(run: Run) -> Iterable[str]:
     directory = run.artifact("neighbors")
     yield from artifacts.schema_problems(directory, schemas.neighbors(run.config.neighbors.k))
-    damage = [*problems_beside(run, DUPLICATES, schemas.DUPLICATES, "neighbors"), *subset.verify(run)]
+    damage = [
+        *problems_beside(run.artifact(DUPLICATES), schemas.DUPLICATES, run.artifact("neighbors")),
+        *subset.verify(run),
+    ]
     if damage:
         yield from damage
         return
-    everyone = [all_values(run, name, "ordinal") for name in ("neighbors", DUPLICATES, UNSELECTED)]
+    everyone = [all_values(run.artifact(name), "ordinal") for name in ("neighbors", DUPLICATES, UNSELECTED)]
     if not np.array_equal(np.sort(np.concatenate(everyone)), np.arange(run.manifest("vectors").rows)):
         yield f"{directory.path()}: not every document is there, a duplicate or unselected; delete it and run again"
 

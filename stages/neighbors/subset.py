@@ -84,12 +84,12 @@ def _left_out(run: Run, lists: str, ordinals: np.ndarray) -> tuple[np.ndarray, n
         )
     run.progress.step(f"neighbors: subset by {settings.by}")
     if settings.by == "coverage":
-        _, graph = read_graph(run, lists)
+        _, graph = read_graph(run.artifact(lists))
         kept = subset.facility_location(graph, count).ids
         score = subset.coverage(graph, kept)
     else:
         targets = _target_vectors(run, settings)
-        similarity = subset.similarity_to_targets(StoredVectors(run, own=True)[ordinals], targets)
+        similarity = subset.similarity_to_targets(StoredVectors(run.artifact("vectors"), own=True)[ordinals], targets)
         kept = subset.nearest_to_targets(similarity, count).ids
         score = similarity.astype(np.float32)
     left = np.setdiff1d(np.arange(len(ordinals)), kept)
@@ -133,4 +133,4 @@ def memory_bytes(run: Run) -> int:
 
 def verify(run: Run) -> Iterable[str]:
     """One line for each thing that is wrong with `neighbors/unselected`."""
-    yield from problems_beside(run, UNSELECTED, schemas.UNSELECTED, "neighbors")
+    yield from problems_beside(run.artifact(UNSELECTED), schemas.UNSELECTED, run.artifact("neighbors"))

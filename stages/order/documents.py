@@ -42,7 +42,7 @@ class RunDocuments:
     @cached_property
     def _members(self) -> tuple[np.ndarray, Graph]:
         self._run.progress.step("order: graph")
-        return read_graph(self._run)
+        return read_graph(self._run.artifact("neighbors"))
 
     @property
     def ordinals(self) -> np.ndarray:
@@ -59,7 +59,7 @@ class RunDocuments:
 
     @cached_property
     def vectors(self) -> Vectors:
-        return StoredVectors(self._run, own=False)[self.ordinals]
+        return StoredVectors(self._run.artifact("vectors"), own=False)[self.ordinals]
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -67,12 +67,12 @@ class RunDocuments:
 
     @cached_property
     def source(self) -> np.ndarray:
-        return group_codes(self._run, "source")[0][self.ordinals]
+        return group_codes(self._run.root, "source")[0][self.ordinals]
 
     @cached_property
     def structure(self) -> np.ndarray:
         field = self._run.config.order.structure
-        codes, names = group_codes(self._run, field)
+        codes, names = group_codes(self._run.root, field)
         if not names:
             raise MissingField(f"no document has a field {field}, as order.structure says")
         return codes[self.ordinals]
@@ -81,7 +81,7 @@ class RunDocuments:
     def signal(self) -> np.ndarray:
         settings = self._run.config.order
         try:
-            values = kept_column(self._run, "signals", settings.signal).to_numpy().astype(np.float64)
+            values = kept_column(self._run.root, "signals", settings.signal).to_numpy().astype(np.float64)
         except (KeyError, ValueError) as error:
             raise MissingField(f"{settings.signal}, as order.signal says, is no number among the signals") from error
         return (-values if settings.descending else values)[self.ordinals]

@@ -98,7 +98,7 @@ def _level(run: Run, documents: RunDocuments, by: str, groups: Level, centroids:
     """The values of one level; clusters are made in each group by itself, and their centroids noted."""
     if by == CLUSTERS:
         return _clusters(run, documents, groups, centroids)
-    codes, names = group_codes(run, by)
+    codes, names = group_codes(run.root, by)
     codes = codes[documents.ordinals]
     _check_number([by], len(names))
     if (codes < 0).all() and codes.size:
@@ -109,7 +109,7 @@ def _level(run: Run, documents: RunDocuments, by: str, groups: Level, centroids:
 
 
 def _clusters(run: Run, documents: RunDocuments, groups: Level, centroids: dict[str, np.ndarray]) -> Level:
-    settings, vectors = run.config.families, StoredVectors(run, own=True).all()
+    settings, vectors = run.config.families, StoredVectors(run.artifact("vectors"), own=True).all()
     codes = np.zeros(groups.codes.size, np.int64)
     by_group = np.argsort(groups.codes, kind="stable")
     starts = np.searchsorted(groups.codes[by_group], np.arange(1, len(groups.names)))

@@ -119,10 +119,10 @@ def verify(run: Run) -> Iterable[str]:
     directory = run.artifact("order")
     yield from artifacts.schema_problems(directory, schemas.ORDER)
     yield from families.verify(run)
-    placed = all_values(run, "order", "ordinal")
+    placed = all_values(run.artifact("order"), "ordinal")
     once = np.unique(placed)
     repeats = run.manifest("order").statistics["repeats"]
-    if not np.array_equal(once, all_values(run, "neighbors", "ordinal")) or len(placed) - len(once) != repeats:
+    if not np.array_equal(once, all_values(run.artifact("neighbors"), "ordinal")) or len(placed) - len(once) != repeats:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
 
 

@@ -41,7 +41,7 @@ def write_docs_tables(
     """
     path = np.full(len(lengths), -1, dtype=np.int64)
     path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
-    vectors = cast(np.ndarray, StoredVectors(run, own=False))  # all that is asked of them
+    vectors = cast(np.ndarray, StoredVectors(run.artifact("vectors"), own=False))  # all that is asked of them
     placed = [_placed(shard_set, vectors) for shard_set in sets]
     rows_of = [_kept_rows(run, index) for index in range(len(run.manifest("selection").parts))]
     begins = np.cumsum([0, *map(len, rows_of)])

@@ -187,8 +187,8 @@ def _changed(run: Run) -> dict[str, Any]:
 def verify(run: Run) -> Iterable[str]:
     directory = run.artifact("refined")
     yield from artifacts.schema_problems(directory, schemas.REFINED)
-    yield from aligned(run, "refined")
-    yield from problems_beside(run, CHANGES, schemas.CHANGES, "refined")
+    yield from aligned(run.artifact("refined"), run.artifact("documents"))
+    yield from problems_beside(run.artifact(CHANGES), schemas.CHANGES, run.artifact("refined"))
     statistics = run.manifest("refined").statistics
     for name, artifact in (("characters_read", "documents"), ("characters", "refined")):
         parts, place = run.manifest(artifact).parts, run.artifact(artifact)

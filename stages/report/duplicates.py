@@ -130,7 +130,7 @@ def _binned(sizes: np.ndarray) -> list[dict[str, int | None]]:
 def _examples(run: Run, documents: NamedDocuments, pairs: list[Pair]) -> list[dict[str, Any]]:
     ends = [end for pair in pairs for end in (pair.kept, pair.dropped)]
     of_id = places_of_ids(run.artifact("documents"), {end for end in ends if isinstance(end, bytes)})
-    of_ordinal = places_of_ordinals(run, [end for end in ends if isinstance(end, int)])
+    of_ordinal = places_of_ordinals(run.artifact("selection"), [end for end in ends if isinstance(end, int)])
 
     def place_of(end: Place | bytes | int) -> Place | None:
         if isinstance(end, bytes):

@@ -54,7 +54,9 @@ class Yardstick(NamedTuple):
 
 def yardstick(run: Run) -> Yardstick:
     """Finds what orders are measured by. `vectors`, `tokens`, `documents` and `selection` must be finished."""
-    own, graph = (cast(np.ndarray, StoredVectors(run, own=own)) for own in (True, False))  # all that is asked of them
+    own, graph = (
+        cast(np.ndarray, StoredVectors(run.artifact("vectors"), own=own)) for own in (True, False)
+    )  # all that is asked of them
     differ = own.shape[1] != graph.shape[1]
     lengths = TokenStore(run.artifact("tokens"), check=False).lengths()
     return Yardstick(own, graph if differ else None, lengths, groups_of(run))
@@ -63,8 +65,8 @@ def yardstick(run: Run) -> Yardstick:
 def groups_of(run: Run) -> dict[str, np.ndarray]:
     """By name, the group that each kept document belongs to, int64 by ordinal, −1 where unknown: its source, and its
     `section` (of that source) where the records have one."""
-    source, _ = group_codes(run, "source")
-    section, names = group_codes(run, "section")
+    source, _ = group_codes(run.root, "source")
+    section, names = group_codes(run.root, "section")
     return {"source": source} | (
         {"section": np.where(section >= 0, source * len(names) + section, -1)} if names else {}
     )

@@ -119,7 +119,7 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
     source_of = np.concatenate(codes)
     lost = {DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if run.config.select.subset.by else {})
     for artifact, reason in lost.items():
-        for code, count in _counted(source_of[all_values(run, artifact, "ordinal")]):
+        for code, count in _counted(source_of[all_values(run.artifact(artifact), "ordinal")]):
             ledger.drop(kept_sources[code], reason, count)
     placed = np.unique(np.concatenate([split.cut.contexts.document for split in splits.values()]))
     for code, count in _counted(source_of[placed]):
@@ -220,8 +220,8 @@ def measure_order(run: Run, train: Cut, by: Yardstick) -> dict[str, Any]:
     strategy = run.config.order.strategy
     baseline = order_metrics.measure(run, random_cut(run, np.unique(train.contexts.document), by), by)
     measured = order_metrics.measure(run, train, by)
-    members, graph = read_graph(run)
-    permutation = np.searchsorted(members, all_values(run, "order", "ordinal"))
+    members, graph = read_graph(run.artifact("neighbors"))
+    permutation = np.searchsorted(members, all_values(run.artifact("order"), "ordinal"))
     measured |= order_metrics.excess_gain(measured, baseline)
     measured |= order_metrics.path_weight(graph, members, permutation, by)
     return {"strategy": strategy, strategy: measured, "random_baseline": baseline}

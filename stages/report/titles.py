@@ -47,7 +47,7 @@ class NamedDocuments:
 
     def titled(self, ordinals: np.ndarray) -> list[dict[str, str]]:
         """As `about`, of kept documents (int64, ascending); one without a title has what its first tokens say."""
-        places = list(places_of_ordinals(self._run, ordinals.tolist()).values())
+        places = list(places_of_ordinals(self._run.artifact("selection"), ordinals.tolist()).values())
         about = self.about(places)
         bare = ordinals[[not about[place]["title"] for place in places]]
         said = iter(self.texts(bare, np.zeros(len(bare), np.int64), np.full(len(bare), TITLE_TOKENS)))

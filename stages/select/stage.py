@@ -147,8 +147,8 @@ def estimate(run: Run) -> Estimate:
 def verify(run: Run) -> Iterable[str]:
     directory = run.artifact("selection")
     yield from artifacts.schema_problems(directory, schemas.SELECTION)
-    yield from aligned(run, "selection")
-    yield from problems_beside(run, decontamination.REPORT, schemas.CONTAMINATION, "selection")
+    yield from aligned(run.artifact("selection"), run.artifact("documents"))
+    yield from problems_beside(run.artifact(decontamination.REPORT), schemas.CONTAMINATION, run.artifact("selection"))
     ordinals = artifacts.read_columns(directory, ["ordinal"])["ordinal"].drop_null().to_numpy()
     if not np.array_equal(ordinals, np.arange(len(ordinals))):
         yield f"{directory.path()}: ordinals are not 0 … n-1 in order; delete it and run again"

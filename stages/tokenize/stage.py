@@ -192,7 +192,14 @@ def _encode(run: Run, end: int, target: str) -> None:
 def _make(run: Run) -> Tokenizer:
     settings = run.config.tokenize
     if settings.tokenizer == TRAIN:
-        texts = sample_texts(run, "tokenize", int(settings.sample_bytes))
+        told = run.progress.counted("tokenize: sampling")
+        texts = sample_texts(
+            run.artifact(run.text),
+            run.artifact("selection"),
+            run.seed("tokenize"),
+            int(settings.sample_bytes),
+            told=told,
+        )
         run.progress.step("tokenize: training")
         return train(texts, settings.vocabulary)
     tokenizer = load(settings.tokenizer)
@@ -238,9 +245,9 @@ def estimate(run: Run) -> Estimate:
 
 def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact("tokens"), schemas.TOKENS)
-    yield from every_ordinal(run, "tokens")
+    yield from every_ordinal(run.artifact("tokens"), run.artifact("selection"))
     if "repeated_spans" in run.manifest("tokens").statistics:
-        yield from problems_beside(run, token_spans.SPANS, schemas.SPANS, "tokens")
+        yield from problems_beside(run.artifact(token_spans.SPANS), schemas.SPANS, run.artifact("tokens"))
     directory, about = run.artifact("tokens"), run.manifest("tokens").statistics["tokenizer"]
     if about["name"] != BYTES and not (
         directory.exists(TOKENIZER) and hashlib.sha256(directory.read_bytes(TOKENIZER)).hexdigest() == about["sha256"]

@@ -196,7 +196,7 @@ def test_unfinished_and_outdated_runs(finished: Run, branch: Any, execute: Any, 
     with pytest.raises(MissingArtifact, match="not finished; run the stage"):
         trace(Run(finished.config.model_copy(update={"output": str(tmp_path / "none")})), "doc-001")
     stricter = branch("stricter", "select", select={"thresholds": {"gopher_too_few_words": 100}})
-    assert list(standing(stricter)) == ["documents", "signals", "selection"]
+    assert list(standing(stricter.root, stricter.text)) == ["documents", "signals", "selection"]
     found = trace(stricter, "doc-001")
     assert (found["order"], found["contexts"]) == (None, None)
     assert next(rule for rule in found["rules"] if rule["rule"] == "gopher_too_few_words")["minimum"] == 100
@@ -227,7 +227,10 @@ def test_a_chain_of_losses_ends(finished: Run, monkeypatch: pytest.MonkeyPatch) 
         return Loss("select", "fuzzy_duplicate", {}, places[(place.row + 1) % 3])
 
     monkeypatch.setattr(history, "loss", in_a_circle)
-    assert [to for _, to, _ in history.chain(finished, standing(finished), places[0])] == [*places[1:], places[0]]
+    assert [to for _, to, _ in history.chain(finished, standing(finished.root, finished.text), places[0])] == [
+        *places[1:],
+        places[0],
+    ]
 
 
 def test_refined_contaminated_and_elsewhere(

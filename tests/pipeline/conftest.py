@@ -68,10 +68,10 @@ def recipe(calls: list[str]) -> tuple[Stage, Stage]:
             name, batch = rows
             yield name, pa.record_batch({"value": pc.multiply(batch.column("value"), 2)})
 
-    def count_parameters(run: Run) -> Mapping[str, Any]:
-        if run.config.ingest.inputs == ["gone"]:
+    def count_parameters(config: Config) -> Mapping[str, Any]:
+        if config.ingest.inputs == ["gone"]:
             raise InputError("gone: there is no such file; mend ingest.inputs")
-        return {"name": run.config.name, "text_field": run.config.ingest.text_field}
+        return {"name": config.name, "text_field": config.ingest.text_field}
 
     def count(run: Run) -> Mapping[str, Any]:
         calls.append("count")
@@ -85,8 +85,8 @@ def recipe(calls: list[str]) -> tuple[Stage, Stage]:
         run.jobs.map_parts({run.artifact("documents"): ["value"]}, Double(), run.artifact("doubled"), step="doubling")
         return {}
 
-    def double_parameters(run: Run) -> Mapping[str, Any]:
-        return {"shingle_words": run.config.annotate.shingle_words}
+    def double_parameters(config: Config) -> Mapping[str, Any]:
+        return {"shingle_words": config.annotate.shingle_words}
 
     def nothing(run: Run) -> Estimate:
         return Estimate(memory=0, disk=0)

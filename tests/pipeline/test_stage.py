@@ -119,8 +119,8 @@ def test_misaligned_rows_are_problems(make_run: Any) -> None:
     finish(run, "same", [{"other": [1, 2]}, {"other": [3]}])
     finish(run, "longer", [{"other": [1, 2]}, {"other": [3, 4]}])
 
-    assert list(aligned(run, "same")) == []
-    (problem,) = aligned(run, "longer")
+    assert list(aligned(run.artifact("same"), run.artifact("documents"))) == []
+    (problem,) = aligned(run.artifact("longer"), run.artifact("documents"))
     assert "longer/part-00001.arrow: not aligned with documents" in problem
 
 
@@ -130,7 +130,7 @@ def test_rows_are_those_of_the_kept_documents(make_run: Any, ordinals: list[int]
     finish(run, "selection", [{"kept": [True] * 3}], {"kept": 3})
     finish(run, "tokens", [{"ordinal": np.array(ordinals[:2])}, {"ordinal": np.array(ordinals[2:], np.int64)}])
 
-    assert len(list(every_ordinal(run, "tokens"))) == (not sound)
+    assert len(list(every_ordinal(run.artifact("tokens"), run.artifact("selection")))) == (not sound)
 
 
 @pytest.mark.parametrize(

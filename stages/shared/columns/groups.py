@@ -11,23 +11,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 
 
-def group_codes(run: Run, by: str) -> tuple[np.ndarray, list[str]]:
+def group_codes(root: Directory, by: str) -> tuple[np.ndarray, list[str]]:
     """The group of each kept document: int64 codes by ordinal, −1 where unknown, and the names, sorted.
 
     Args:
-        run: `documents`, `selection`, and for languages `signals`, are read.
+        root: of the run; `documents`, `selection`, and for languages `signals`, are read.
         by: `source`; `language` (the signal); `url` (its host and directories, joined by NUL so that they sort as a
             tree); or the name of a field of the records, if it is a string there.
     """
     if by in ("source", "url"):
-        values = kept_column(run, "documents", by)
+        values = kept_column(root, "documents", by)
     elif by == "language":
-        values = kept_column(run, "signals", by)
+        values = kept_column(root, "signals", by)
     else:
-        values = kept_column(run, "documents", "metadata")
+        values = kept_column(root, "documents", "metadata")
     values = pc.cast(values, pa.string())
     if by == "url":
         values = _mapped(values, _directory)
@@ -38,20 +38,19 @@ def group_codes(run: Run, by: str) -> tuple[np.ndarray, list[str]]:
     return codes.to_numpy().astype(np.int64), names
 
 
-def kept_column(run: Run, artifact: str, column: str) -> pa.ChunkedArray:
+def kept_column(root: Directory, artifact: str, column: str) -> pa.ChunkedArray:
     """A column of an artifact that is aligned with `documents`: of the kept documents, by ordinal.
 
     Raises:
         KeyError: the artifact has no such column.
     """
-    selection = run.artifact("selection")
-    chunks = []
-    known = pa.ipc.open_file(run.artifact(artifact).buffer(run.manifest(artifact).parts[0].name)).schema.names
-    if column not in known:
+    directory, selection = root / artifact, root / "selection"
+    parts, chunks = artifacts.require_manifest(directory).parts, []
+    if column not in pa.ipc.open_file(directory.buffer(parts[0].name)).schema.names:
         raise KeyError(column)
-    for part, verdicts in zip(run.manifest(artifact).parts, run.manifest("selection").parts, strict=True):
+    for part, verdicts in zip(parts, artifacts.require_manifest(selection).parts, strict=True):
         kept = artifacts.read_part(selection, verdicts, ["kept"]).column("kept")
-        chunks.append(artifacts.read_part(run.artifact(artifact), part, [column]).column(0).filter(kept))
+        chunks.append(artifacts.read_part(directory, part, [column]).column(0).filter(kept))
     return pa.chunked_array(chunks).unify_dictionaries()
 
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.text import TITLE_LENGTH, title_in
 from sequitur.stages.shared.columns.groups import string_field
@@ -46,15 +46,16 @@ class Found(NamedTuple):
     reject: dict[str, Any] | None = None
 
 
-def standing(run: Run) -> dict[str, Manifest]:
-    """The artifacts that are finished and made from each other, by name: what is out of date speaks of other documents.
+def standing(root: Directory, text: str) -> dict[str, Manifest]:
+    """The artifacts of a run that are finished and made from each other, by name: what is out of date speaks of other
+    documents. `text` is the one that holds the text.
 
     Raises:
         MissingArtifact: not even the documents are there.
     """
-    found = {"documents": run.manifest("documents")}
-    for name in dict.fromkeys((run.text, *HISTORY)):
-        manifest = artifacts.read_manifest(run.artifact(name))
+    found = {"documents": artifacts.require_manifest(root / "documents")}
+    for name in dict.fromkeys((text, *HISTORY)):
+        manifest = artifacts.read_manifest(root / name)
         if manifest is None:
             continue
         fingerprints = {parent: found[parent].fingerprint for parent in manifest.parents if parent in found}
@@ -67,8 +68,8 @@ def corpus_of(root: Directory, text: str) -> Corpus:
     return Corpus(root / "documents", root / text)
 
 
-def find(run: Run, name: str) -> Found:
-    """The document or rejected record that `name` means.
+def find(root: Directory, name: str, progress: Progress) -> Found:
+    """The document or rejected record of a run that `name` means.
 
     `name` is a `record_id`, a `url`, FILE:ROW (the input file, folders or not), or a `doc_id` or 4 digits and more of
     its beginning; the first of these that fits any counts.
@@ -76,25 +77,26 @@ def find(run: Run, name: str) -> Found:
     Raises:
         DocumentUnknown: it fits no document, or several; the message names the first.
     """
-    directory, manifest = run.artifact("documents"), run.manifest("documents")
+    directory = root / "documents"
+    manifest = artifacts.require_manifest(directory)
     found: list[list[tuple[Place, str]]] = [[], [], [], []]
-    run.progress.step(f"looking for {name}", len(manifest.parts))
+    progress.step(f"looking for {name}", len(manifest.parts))
     for number, part in enumerate(manifest.parts):
         batch = artifacts.map_part(directory, part, NAMES)
         for known, rows in zip(found, _rows_named(batch, name), strict=True):
             for row in rows[: NAMED + 1 - len(known)].tolist():
                 known.append((Place(number, row), _called(batch.slice(row, 1).to_pylist()[0])))
-        run.progress.update(number + 1)
+        progress.update(number + 1)
     some = next((known for known in found if known), [])
     if len(some) > 1:
         listed = "; ".join(called for _, called in some[:NAMED]) + ("; …" if len(some) > NAMED else "")
         raise DocumentUnknown(f"{name}: may be one of {listed}; give FILE:ROW, or more of the doc_id")
     if some:
         return Found(some[0][0])
-    if (reject := _reject_at(run, name)) is not None:
+    if (reject := _reject_at(root / "rejects", name)) is not None:
         return Found(None, reject)
     raise DocumentUnknown(
-        f"{run.config.output}: no document or rejected record is called {name}; give a doc_id or 4 or more first "
+        f"{root.url}: no document or rejected record is called {name}; give a doc_id or 4 or more first "
         "digits of it, a record_id, a URL, or FILE:ROW"
     )
 
@@ -143,10 +145,10 @@ def _halves(column: pa.FixedSizeBinaryArray) -> np.ndarray:
     return data[column.offset : column.offset + len(column)]
 
 
-def _reject_at(run: Run, name: str) -> dict[str, Any] | None:
-    manifest = artifacts.read_manifest(run.artifact("rejects"))
+def _reject_at(rejects: Directory, name: str) -> dict[str, Any] | None:
+    manifest = artifacts.read_manifest(rejects)
     for part in manifest.parts if manifest else ():
-        batch = artifacts.map_part(run.artifact("rejects"), part)
+        batch = artifacts.map_part(rejects, part)
         for row in _rows_at(batch, name).tolist():
             found: dict[str, Any] = batch.slice(row, 1).to_pylist()[0]
             return found
@@ -177,13 +179,13 @@ def places_of_ids(documents: Directory, ids: Iterable[bytes]) -> dict[bytes, Pla
     return found
 
 
-def places_of_ordinals(run: Run, ordinals: Iterable[int]) -> dict[int, Place]:
+def places_of_ordinals(selection: Directory, ordinals: Iterable[int]) -> dict[int, Place]:
     """Where the documents with these ordinals stand. Ordinals count on from part to part."""
     wanted = np.unique(np.fromiter(ordinals, dtype=np.int64))
     found: dict[int, Place] = {}
     first = 0
-    for number, part in enumerate(run.manifest("selection").parts):
-        column = artifacts.map_part(run.artifact("selection"), part, ["ordinal"]).column("ordinal")
+    for number, part in enumerate(artifacts.require_manifest(selection).parts):
+        column = artifacts.map_part(selection, part, ["ordinal"]).column("ordinal")
         count = len(column) - column.null_count
         here = wanted[slice(*np.searchsorted(wanted, [first, first + count]))]
         if len(here):
@@ -222,12 +224,12 @@ def describe(corpus: Corpus, places: Iterable[Place]) -> dict[Place, dict[str, A
     return found
 
 
-def row_by_ordinal(run: Run, artifact: str, ordinal: int, columns: Sequence[str]) -> dict[str, Any] | None:
+def row_by_ordinal(directory: Directory, ordinal: int, columns: Sequence[str]) -> dict[str, Any] | None:
     """Some columns of the row of an artifact that ascends by `ordinal`; None where it has none."""
-    manifest = artifacts.read_manifest(run.artifact(artifact))
+    manifest = artifacts.read_manifest(directory)
     for part in manifest.parts if manifest else ():
-        ordinals = artifacts.map_part(run.artifact(artifact), part, ["ordinal"]).column("ordinal").to_numpy()
+        ordinals = artifacts.map_part(directory, part, ["ordinal"]).column("ordinal").to_numpy()
         row = int(np.searchsorted(ordinals, ordinal))
         if row < len(ordinals) and ordinals[row] == ordinal:
-            return row_of(run.artifact(artifact), part, row, columns)
+            return row_of(directory, part, row, columns)
     return None

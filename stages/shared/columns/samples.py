@@ -6,25 +6,43 @@ memory for the sample alone.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 
 MAX_PARTS = 256
 MAX_DOCUMENT = 2**16  # characters of one document: a single long one is no sample
 
 
-def sample_texts(run: Run, purpose: str, max_bytes: int, max_documents: int | None = None) -> list[str]:
+def sample_texts(
+    documents: Directory,
+    selection: Directory,
+    seed: int,
+    max_bytes: int,
+    max_documents: int | None = None,
+    told: Callable[[int, int], object] = lambda done, total: None,
+) -> list[str]:
     """Texts of kept documents, about so many characters and documents, in an order that the seed decides.
 
     Memory: `max_bytes`, and the text of one part.
+
+    Args:
+        documents: the artifact with the text.
+        selection: of its rows.
+        seed: decides what is taken.
+        max_bytes: characters, about.
+        max_documents: about; None for any number.
+        told: called with the number of parts that were read, and of all that will be.
     """
-    documents, selection = run.artifact(run.text), run.artifact("selection")
-    parts = list(zip(run.manifest(run.text).parts, run.manifest("selection").parts, strict=True))
+    parts = list(
+        zip(artifacts.require_manifest(documents).parts, artifacts.require_manifest(selection).parts, strict=True)
+    )
     parts = [pair for pair in parts if pair[0].rows]
-    generator = np.random.Generator(np.random.PCG64(run.seed(purpose)))
+    generator = np.random.Generator(np.random.PCG64(seed))
     chosen = generator.permutation(len(parts))[:MAX_PARTS]
     # Each part gives by its share of the rows, so that large parts do not count less than small ones.
     rows = sum(parts[index][0].rows for index in chosen)
@@ -32,8 +50,7 @@ def sample_texts(run: Run, purpose: str, max_bytes: int, max_documents: int | No
     for done, index in enumerate(chosen):
         document_part, selection_part = parts[index]
         share = document_part.rows / rows
-        run.progress.step(f"{purpose}: sampling", len(chosen))
-        run.progress.update(done)
+        told(done, len(chosen))
         kept = artifacts.read_part(selection, selection_part, ["kept"]).column("kept")
         text = artifacts.read_part(documents, document_part, ["text"]).column("text").filter(kept)
         texts += _some(text, generator, max_bytes * share, None if max_documents is None else max_documents * share)

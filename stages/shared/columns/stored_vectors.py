@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sequitur.pipeline import artifacts, schemas
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 
 
 class StoredVectors:
@@ -14,8 +14,8 @@ class StoredVectors:
     With `own` they are the model's own part of each vector, without the words', at unit length or zero.
     """
 
-    def __init__(self, run: Run, *, own: bool) -> None:
-        directory, manifest = run.artifact("vectors"), run.manifest("vectors")
+    def __init__(self, directory: Directory, *, own: bool) -> None:
+        manifest = artifacts.require_manifest(directory)
         dimensions = manifest.statistics["dimensions"]
         kept = manifest.statistics.get("model_dimensions", dimensions) if own else dimensions
         self.shape = (manifest.rows, kept)

@@ -44,8 +44,10 @@ def test_cosines_add_in_the_stated_shares(pure: Run, mixed: Run, rows: Any) -> N
     documents = zip(rows(mixed), rows(mixed, "selection"), strict=True)
     texts = pa.array([document["text"] for document, verdict in documents if verdict["kept"]], pa.large_string())
     words = lexical_vectors(from_arrow(texts), lexical.read_weights(mixed.artifact("vectors")), DIMENSIONS)
-    expected = (1 - WEIGHT) * cosines(StoredVectors(pure, own=False).all()) + WEIGHT * cosines(words)
-    np.testing.assert_allclose(cosines(StoredVectors(mixed, own=False).all()), expected, atol=3e-3)
+    expected = (1 - WEIGHT) * cosines(StoredVectors(pure.artifact("vectors"), own=False).all()) + WEIGHT * cosines(
+        words
+    )
+    np.testing.assert_allclose(cosines(StoredVectors(mixed.artifact("vectors"), own=False).all()), expected, atol=3e-3)
     assert list(embed.verify(mixed)) == []
 
 
@@ -53,12 +55,15 @@ def test_the_models_own_vectors_come_back(pure: Run, mixed: Run) -> None:
     statistics = mixed.manifest("vectors").statistics
     assert (statistics["dimensions"], statistics["model_dimensions"]) == (48 + DIMENSIONS, 48)
     assert statistics["lexical_weight"] == WEIGHT
-    own = StoredVectors(mixed, own=True).all()
+    own = StoredVectors(mixed.artifact("vectors"), own=True).all()
     assert own.dtype == np.float16
     np.testing.assert_allclose(
-        own.astype(np.float32), StoredVectors(pure, own=False).all().astype(np.float32), atol=1e-3
+        own.astype(np.float32), StoredVectors(pure.artifact("vectors"), own=False).all().astype(np.float32), atol=1e-3
     )
-    assert np.array_equal(StoredVectors(pure, own=True).all(), StoredVectors(pure, own=False).all())
+    assert np.array_equal(
+        StoredVectors(pure.artifact("vectors"), own=True).all(),
+        StoredVectors(pure.artifact("vectors"), own=False).all(),
+    )
 
 
 def test_a_document_without_one_of_both_has_the_other_alone(execute: Execute, corpus: Any, tmp_path: Path) -> None:
@@ -67,9 +72,9 @@ def test_a_document_without_one_of_both_has_the_other_alone(execute: Execute, co
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     sections = {"ingest": {"inputs": [str(path)]}, "select": {"rules": "none"}, "embed": SHARE}
     run = execute(tmp_path / "run", "embed", **sections)
-    lengths = np.linalg.norm(StoredVectors(run, own=False).all().astype(np.float32), axis=1)
+    lengths = np.linalg.norm(StoredVectors(run.artifact("vectors"), own=False).all().astype(np.float32), axis=1)
     np.testing.assert_allclose(lengths, [0, 1, 1], atol=1e-3)
-    assert StoredVectors(run, own=True).all().any(axis=1).tolist() == [False, False, True]
+    assert StoredVectors(run.artifact("vectors"), own=True).all().any(axis=1).tolist() == [False, False, True]
     assert run.manifest("vectors").statistics["without_vector"] == 1
 
     own = np.array([[1, 0], [0, 0]], np.float16)
@@ -111,6 +116,6 @@ def test_damaged_weights_are_noticed(mixed: Run, damage: str) -> None:
 
 
 def test_another_share_is_another_artifact_and_none_is_no_parameter(pure: Run, mixed: Run) -> None:
-    assert embed.parameters(pure).items() < embed.parameters(mixed).items()
-    assert lexical.parameters(pure) == {}
+    assert embed.parameters(pure.config).items() < embed.parameters(mixed.config).items()
+    assert lexical.parameters(pure.config) == {}
     assert embed.estimate(mixed).disk > embed.estimate(pure).disk

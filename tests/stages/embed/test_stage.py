@@ -19,7 +19,7 @@ Execute = Callable[..., Run]
 
 
 def test_vectors_have_unit_length_and_follow_the_topics(finished: Run, rows: Any, corpus: Any) -> None:
-    vectors = StoredVectors(finished, own=False).all().astype(np.float32)
+    vectors = StoredVectors(finished.artifact("vectors"), own=False).all().astype(np.float32)
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=2e-3)
     statistics = finished.manifest("vectors").statistics
     assert (statistics["model_dimensions"], statistics["without_vector"]) == (48, 0)
@@ -44,7 +44,7 @@ def test_documents_that_the_model_does_not_know_are_counted(execute: Execute, co
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
     run = execute(tmp_path / "run", "embed", ingest={"inputs": [str(path)]}, select={"rules": "none"})
     assert run.manifest("vectors").statistics["without_vector"] == 2
-    assert StoredVectors(run, own=False).all().any(axis=1).tolist() == [False, False, True]
+    assert StoredVectors(run.artifact("vectors"), own=False).all().any(axis=1).tolist() == [False, False, True]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,9 @@ def test_the_fitted_model_is_an_ordinary_one(fitted: Run, rows: Any) -> None:
     model = SentenceTransformer(fitted.artifact("vectors").path("model"), device="cpu")
     documents = zip(rows(fitted), rows(fitted, "selection"), strict=True)
     texts = [document["text"] for document, verdict in documents if verdict["kept"]]
-    np.testing.assert_allclose(model.encode(texts), StoredVectors(fitted, own=False).all(), atol=1e-3)
+    np.testing.assert_allclose(
+        model.encode(texts), StoredVectors(fitted.artifact("vectors"), own=False).all(), atol=1e-3
+    )
     assert fitted.manifest("vectors").statistics["without_vector"] == 0
     assert list(embed.verify(fitted)) == []
 
@@ -117,7 +119,7 @@ def test_another_model_under_the_same_name_is_another_artifact(settings: Any, ti
     from sequitur.pipeline.config import validate
 
     def parameters(path: Path) -> Any:
-        return embed.parameters(Run(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings")))
+        return embed.parameters(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings"))
 
     copy = shutil.copytree(tiny_model, tmp_path / tiny_model.name)
     assert parameters(copy) == parameters(tiny_model)

@@ -87,7 +87,7 @@ def content(run: Run) -> dict[str, bytes]:
 
 def check(run: Run, threshold: float = THRESHOLD) -> None:
     """Compares the lists with all cosines, and the duplicates with what they are said to duplicate."""
-    vectors = StoredVectors(run, own=False).all().astype(np.float32)
+    vectors = StoredVectors(run.artifact("vectors"), own=False).all().astype(np.float32)
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -2)
     ordinals, found, near = lists(run)
@@ -100,10 +100,10 @@ def check(run: Run, threshold: float = THRESHOLD) -> None:
     np.testing.assert_allclose(cosines[ordinals[rows], found[:, :k]], near[:, :k], atol=1e-5)
     assert (found[:, k:] == -1).all()
     assert all(len(set(row[:k])) == k and own not in row for own, row in zip(ordinals, found.tolist(), strict=True))
-    lost, kept = (all_values(run, "neighbors/duplicates", name) for name in ("ordinal", "duplicate_of"))
+    lost, kept = (all_values(run.artifact("neighbors/duplicates"), name) for name in ("ordinal", "duplicate_of"))
     assert np.array_equal(np.sort(np.concatenate([ordinals, lost])), np.arange(len(vectors)))
     assert np.isin(kept, ordinals).all()
-    stated = all_values(run, "neighbors/duplicates", "cosine")
+    stated = all_values(run.artifact("neighbors/duplicates"), "cosine")
     np.testing.assert_allclose(cosines[lost, kept], stated, atol=1e-5)
     assert (stated >= threshold - 1e-5).all()
     assert list(neighbors.verify(run)) == []
@@ -166,9 +166,9 @@ def test_above_one_the_threshold_is_off(neighbors_of: Any) -> None:
 
 
 def test_the_graph_speaks_of_positions_among_those_that_stay(finished: Run) -> None:
-    ordinals, graph = read_graph(finished)
+    ordinals, graph = read_graph(finished.artifact("neighbors"))
     assert graph.offsets.size == len(ordinals) + 1
-    vectors = StoredVectors(finished, own=False)[ordinals].astype(np.float32)
+    vectors = StoredVectors(finished.artifact("vectors"), own=False)[ordinals].astype(np.float32)
     node = np.repeat(np.arange(len(ordinals)), np.diff(graph.offsets))
     cosines = np.einsum("ed,ed->e", vectors[node], vectors[graph.neighbor])
     np.testing.assert_allclose(cosines, graph.weight, atol=1e-5)
@@ -181,7 +181,7 @@ def unit(seed: int, count: int, dimensions: int) -> np.ndarray:
 
 def recall_of(run: Run) -> float:
     """The share of the true neighbours that the lists name."""
-    vectors, k = StoredVectors(run, own=False).all().astype(np.float32), run.config.neighbors.k
+    vectors, k = StoredVectors(run.artifact("vectors"), own=False).all().astype(np.float32), run.config.neighbors.k
     ordinals, found, _ = lists(run)
     cosines = vectors[ordinals] @ vectors[ordinals].T
     np.fill_diagonal(cosines, -2)
@@ -275,7 +275,9 @@ def test_the_models_own_cosine_decides(job_of: Any) -> None:
     job = job_of(k=5, sections={"embed": {"lexical_weight": 0.3}})
     run = work(place(job, joint, model_dimensions=2))
     assert lists(run)[0].tolist() == [0, 2, 3, 4, 5]
-    np.testing.assert_allclose(all_values(run, "neighbors/duplicates", "cosine"), np.cos(np.radians(17)), atol=1e-3)
+    np.testing.assert_allclose(
+        all_values(run.artifact("neighbors/duplicates"), "cosine"), np.cos(np.radians(17)), atol=1e-3
+    )
     assert run.manifest("neighbors").statistics["duplicates_at_cosine"]["0.93"] == 2
 
 

@@ -39,19 +39,25 @@ def lists(run: Run) -> np.ndarray:
 
 
 def test_coverage_keeps_what_represents_all(finished: Run, selected: Callable[..., Run]) -> None:
-    ordinals, graph = read_graph(finished)
+    ordinals, graph = read_graph(finished.artifact("neighbors"))
     kept = ordinals[facility_location(graph, len(ordinals) // 4).ids]
 
     run = selected(by="coverage", share=0.25)
 
-    staying, gone = all_values(run, "neighbors", "ordinal"), all_values(run, subset.UNSELECTED, "ordinal")
+    staying, gone = (
+        all_values(run.artifact("neighbors"), "ordinal"),
+        all_values(run.artifact(subset.UNSELECTED), "ordinal"),
+    )
     assert staying.tolist() == sorted(kept.tolist())
     assert sorted([*staying.tolist(), *gone.tolist()]) == ordinals.tolist()
-    assert all_values(run, DUPLICATES, "ordinal").tolist() == all_values(finished, DUPLICATES, "ordinal").tolist()
+    assert (
+        all_values(run.artifact(DUPLICATES), "ordinal").tolist()
+        == all_values(finished.artifact(DUPLICATES), "ordinal").tolist()
+    )
     assert set(lists(run).ravel().tolist()) <= {-1, *staying.tolist()}
-    vectors = StoredVectors(run, own=False).all().astype(np.float32)
+    vectors = StoredVectors(run.artifact("vectors"), own=False).all().astype(np.float32)
     nearest = (vectors[gone] @ vectors[staying].T).max(axis=1)
-    score = all_values(run, subset.UNSELECTED, "score")
+    score = all_values(run.artifact(subset.UNSELECTED), "score")
     assert (score <= nearest + 1e-5).all()
     assert np.isclose(score, nearest, atol=1e-5).mean() > 0.9
     assert list(neighbors.verify(run)) == []
@@ -68,27 +74,27 @@ def test_targets_keep_their_topic(selected: Callable[..., Run], corpus: Corpus, 
 
     run = selected(by="targets", share=0.1, targets=[str(tmp_path / "target.*")])
 
-    staying = all_values(run, "neighbors", "ordinal")
-    codes, names = group_codes(run, "section")
+    staying = all_values(run.artifact("neighbors"), "ordinal")
+    codes, names = group_codes(run.root, "section")
     assert np.mean([names[code] == "2" for code in codes[staying]]) > 0.8
-    everyone = len(staying) + len(all_values(run, subset.UNSELECTED, "ordinal"))
+    everyone = len(staying) + len(all_values(run.artifact(subset.UNSELECTED), "ordinal"))
     assert len(staying) == everyone // 10
     assert list(neighbors.verify(run)) == []
 
 
 def test_without_a_subset_all_stay(finished: Run) -> None:
-    assert subset.parameters(finished) == {}
-    assert not len(all_values(finished, subset.UNSELECTED, "ordinal"))
+    assert subset.parameters(finished.config) == {}
+    assert not len(all_values(finished.artifact(subset.UNSELECTED), "ordinal"))
 
 
 def test_the_choice_is_made_once(selected: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = selected(by="coverage", share=0.5)
-    staying = all_values(run, "neighbors", "ordinal")
+    staying = all_values(run.artifact("neighbors"), "ordinal")
     artifacts.begin(run.artifact("neighbors"), run.manifest("neighbors").fingerprint)
     monkeypatch.setattr(subset, "_left_out", None)
 
     assert subset.chosen(run, "vectors").tolist() == sorted(
-        {*staying.tolist(), *all_values(run, DUPLICATES, "ordinal").tolist()}
+        {*staying.tolist(), *all_values(run.artifact(DUPLICATES), "ordinal").tolist()}
     )
 
 

@@ -61,7 +61,7 @@ def check(run: Run) -> dict[str, np.ndarray]:
 def test_a_family_for_each_source(ordered: Callable[..., Run]) -> None:
     run = ordered(by=["source"])
     found = check(run)
-    codes, names = group_codes(run, "source")
+    codes, names = group_codes(run.root, "source")
 
     assert names_of(run) == names == ["books", "web"]
     assert found["family"].tolist() == codes[found["ordinal"]].tolist()
@@ -83,7 +83,7 @@ def test_the_router_says_the_family_of_a_document(ordered: Callable[..., Run]) -
     router = read_router(run.artifact(ROUTER))
 
     assert router.centroids[""].dtype == np.float32
-    routed = families.route(StoredVectors(run, own=True).all()[found["ordinal"]], router)
+    routed = families.route(StoredVectors(run.artifact("vectors"), own=True).all()[found["ordinal"]], router)
     assert routed.tolist() == found["family"].tolist()
 
 
@@ -91,7 +91,7 @@ def test_the_router_says_the_family_of_a_document(ordered: Callable[..., Run]) -
 def test_two_levels(ordered: Callable[..., Run], by: list[str]) -> None:
     run = ordered(by=by, k=2, balanced=False)
     found = check(run)
-    codes, names = group_codes(run, "section")
+    codes, names = group_codes(run.root, "section")
     router = read_router(run.artifact(ROUTER))
     about = json.loads(router_files(run.artifact(ROUTER))["router.json"])
 
@@ -103,7 +103,9 @@ def test_two_levels(ordered: Callable[..., Run], by: list[str]) -> None:
     assert "0--cluster-01" in names_of(run) or "cluster-01--0" in names_of(run)
     for value in ("0", "3"):
         here = section == value
-        routed = families.route(StoredVectors(run, own=False).all()[found["ordinal"][here]], router, value)
+        routed = families.route(
+            StoredVectors(run.artifact("vectors"), own=False).all()[found["ordinal"][here]], router, value
+        )
         assert routed.tolist() == found["family"][here].tolist()
 
 

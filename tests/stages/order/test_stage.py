@@ -32,7 +32,7 @@ def test_a_curriculum_rises_with_its_signal(branch: Branch) -> None:
         order = {"strategy": "curriculum", "signal": "compression_ratio", "descending": descending}
         run = branch(f"curriculum-{descending}", last="order", order=order)
         table = artifacts.read_columns(run.artifact("order"), ["ordinal", "opens"])
-        signal = kept_column(run, "signals", "compression_ratio").to_numpy()[table["ordinal"].to_numpy()]
+        signal = kept_column(run.root, "signals", "compression_ratio").to_numpy()[table["ordinal"].to_numpy()]
         context = np.cumsum(table["opens"].to_numpy()) - 1
         half = context < context[-1] / 2
         means[descending] = signal[half].mean() - signal[~half].mean()
@@ -55,6 +55,6 @@ def test_what_an_order_lacks_is_said_in_a_line(branch: Branch, order: dict[str, 
 
 def test_documents_of_a_run(finished: Run) -> None:
     documents = RunDocuments(finished)
-    assert np.array_equal(documents.ordinals, all_values(finished, "neighbors", "ordinal"))
+    assert np.array_equal(documents.ordinals, all_values(finished.artifact("neighbors"), "ordinal"))
     assert len(documents.lengths) == len(documents.source) == len(documents.vectors) == len(documents.ordinals)
     assert np.array_equal(np.diff(documents.terms.offsets), documents.lengths)

@@ -47,7 +47,7 @@ def texts_by_ordinal(run: Run, rows: Callable[..., list[dict[str, Any]]]) -> lis
 @pytest.mark.parametrize("policy", ["whole", "stream"])
 def test_an_order_is_cut_as_pack_cuts_it(branch: Any, policy: str) -> None:
     run = branch("run", pack={"policy": policy, "context_length": 256, "validation_share": 0})
-    ordinals = all_values(run, "neighbors", "ordinal")
+    ordinals = all_values(run.artifact("neighbors"), "ordinal")
     table = artifacts.read_columns(run.artifact("order"), ["ordinal", "path", "opens"])
     columns = [table[name].to_numpy() for name in ("ordinal", "path", "opens")]
     order = orders.Order(np.searchsorted(ordinals, columns[0]), *columns[1:])
@@ -110,7 +110,7 @@ def test_cosines_are_the_models_and_those_of_the_graph_stand_beside(
 
     both = order_metrics.measure(finished, cut, by._replace(of_graph=others), 2)
 
-    coherence = metrics.coherence(cut.contexts, StoredVectors(finished, own=False).all())
+    coherence = metrics.coherence(cut.contexts, StoredVectors(finished.artifact("vectors"), own=False).all())
     assert both["adjacency"] == alone["adjacency"] == coherence.adjacency
     assert both["graph_pairwise"] == metrics.coherence(cut.contexts, others).pairwise
     assert {name for name in both if name not in alone} == {
@@ -151,7 +151,7 @@ def test_stored_vectors_are_read_as_arrays_are(finished: Run, tmp_path: Path, ow
     if own:
         expected = unit(expected[:, :40].astype(np.float32)).astype(np.float16)
 
-    stored = StoredVectors(run, own=own)
+    stored = StoredVectors(run.artifact("vectors"), own=own)
 
     assert stored.shape == expected.shape == (manifest.rows, 40 if own else 48)
     some = np.random.default_rng(0).integers(0, manifest.rows, 500)

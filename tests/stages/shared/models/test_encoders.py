@@ -170,7 +170,7 @@ def test_the_exported_model_is_stored_and_used_again(
     statistics = run.manifest("vectors").statistics
     assert (statistics["backend"], statistics["precision"], statistics["not_finite"]) == ("openvino", "float32", 0)
     assert list(embed.verify(run)) == []
-    before, manifest = StoredVectors(run, own=False).all(), run.manifest("vectors")
+    before, manifest = StoredVectors(run.artifact("vectors"), own=False).all(), run.manifest("vectors")
     directory = run.artifact("vectors")
     artifacts.begin(directory, manifest.fingerprint)
     for part in manifest.parts[1:]:  # as if the run had been killed after its first part
@@ -178,7 +178,7 @@ def test_the_exported_model_is_stored_and_used_again(
     monkeypatch.setattr(encoders, "prepare", lambda *_: pytest.fail("exported again"))
     again = artifacts.finish(directory, manifest.fingerprint, manifest.parameters, manifest.parents, embed.work(run))
     assert again.parts == manifest.parts
-    np.testing.assert_array_equal(StoredVectors(run, own=False).all(), before)
+    np.testing.assert_array_equal(StoredVectors(run.artifact("vectors"), own=False).all(), before)
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -218,7 +218,7 @@ def test_single_vectors_that_are_not_finite_are_counted(
     run = execute(tmp_path / "run", "embed", **sections, embed={"model": str(broken), "backend": "torch"})
     statistics = run.manifest("vectors").statistics
     assert (statistics["not_finite"], statistics["without_vector"]) == (1, 1)
-    assert StoredVectors(run, own=False).all().any(axis=1).tolist() == [False, True, True]
+    assert StoredVectors(run.artifact("vectors"), own=False).all().any(axis=1).tolist() == [False, True, True]
 
 
 def test_a_model_that_has_changed_is_noticed(execute: Any, transformer: Path, tmp_path: Path, tiny_model: Path) -> None:
