@@ -174,7 +174,7 @@ def test_one_process_and_two_write_the_same_parts(make_run: Callable[..., Run], 
 
 
 def test_named_error_is_found_in_what_beam_makes_of_it() -> None:
-    text = "Traceback …\n  raise\nsequitur.pipeline.errors.StorageFull: /a: the disk is full [while running 'Write']\n\nmore"
+    text = "Traceback …\nsequitur.pipeline.errors.StorageFull: /a: the disk is full [while running 'Write']\n\n…"
 
     found = from_worker(RuntimeError(text))
     assert isinstance(found, StorageFull)
