@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from sequitur.graph_sort import metrics, orders
+from sequitur.graph_sort import metrics
 from sequitur.graph_sort.documents import Documents, MissingField
 from sequitur.pipeline.stage import Run
-from sequitur.stages.order.documents import RunDocuments, checked_strategy
+from sequitur.stages.order.documents import RunDocuments
+from sequitur.stages.order.strategies import strategy
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report.order_metrics import Yardstick
 
@@ -33,11 +34,12 @@ def compare(run: Run, names: Sequence[str], gain_contexts: int | None = None) ->
 
     Raises:
         ConfigError: a name is no order's.
+        OwnModuleFailed: an order of the user's own failed.
         MissingArtifact: the run is not finished so far.
 
     Cost: the graph and the vectors, and of each order its own, and compressing the text of some hundred contexts.
     """
-    names = list(dict.fromkeys(map(checked_strategy, names)))
+    names = list(dict.fromkeys(strategy(name).name for name in names))
     for artifact in (run.text, "selection", "tokens", "vectors", "neighbors"):
         run.manifest(artifact)
     by, documents = order_metrics.yardstick(run), RunDocuments(run)
@@ -71,7 +73,7 @@ def measure_named(
     """
     run.progress.step(f"{name}: ordering")
     try:
-        order = orders.find(name)(documents, run.seed("order", name))
+        order = strategy(name).order(documents, run.seed("order", name))
     except MissingField as error:
         return {"error": " ".join(str(error).split())}
     run.progress.step(f"{name}: measuring")

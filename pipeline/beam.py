@@ -181,7 +181,7 @@ class Runner:
         with tempfile.TemporaryDirectory(prefix="sequitur-workers-") as workers, _watch_workers() as died:
             worker = str(Path(__file__).with_name("worker.py"))
             said = Path(workers, "stderr")
-            arguments = [sys.executable, worker, workers, str(os.getpid())]
+            arguments = [sys.executable, worker, workers, str(os.getpid()), *map(os.path.abspath, sys.path)]
             command = f"exec {shlex.join(arguments)} 2>>{shlex.quote(str(said))}"
             runner = FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(command))
             raised: list[BaseException] = []

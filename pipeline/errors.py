@@ -61,6 +61,10 @@ class ModelError(SequiturError):
     """A tokenizer or an embedding model cannot be loaded."""
 
 
+class OwnModuleFailed(SequiturError):
+    """A function of the user's own, outside this package, raised an error or returned what it may not."""
+
+
 class DocumentUnknown(SequiturError):
     """A name fits no document of a run, or several."""
 

@@ -374,7 +374,7 @@ class Order(Section):
     strategy: str = Field(
         "contexts",
         description="contexts, path, iclm, cluster, source, splice, bm25, structure, curriculum, random or knn; or a "
-        "file of your own in graph_sort/orders.",
+        "module of your own by its import path, as in my_package.my_order.",
     )
     structure: str = Field(
         "url", description="For strategy: structure: `url` (by the URL's path), or a field of the records."

@@ -1,7 +1,7 @@
 """A Beam worker process: Beam's own, made quiet, single-threaded in its libraries, and mortal with its parent.
 
-Started by `pipeline.beam` as `python worker.py DIRECTORY PARENT`, PARENT being a process id; leaves a file named by its
-own process id in DIRECTORY, so that the parent can end it.
+Started by `pipeline.beam` as `python worker.py DIRECTORY PARENT PATH…`, PARENT being a process id and PATH… where the
+parent imports from; leaves a file named by its own process id in DIRECTORY, so that the parent can end it.
 """
 
 import ctypes
@@ -24,8 +24,8 @@ def main() -> None:
         os.environ[name] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     Path(sys.argv[1], str(os.getpid())).touch()
-    root = str(Path(__file__).parents[2])  # where the package lies; Python put this file's own folder there
-    sys.path[:] = [root] + [path for path in sys.path if Path(path).resolve() != Path(__file__).resolve().parent]
+    root = str(Path(__file__).parents[2])  # where the package lies
+    sys.path[:] = [root, *sys.argv[3:]]  # without this file's own folder, which Python put there
     logging.getLogger().setLevel(logging.CRITICAL)
 
     from apache_beam.runners.worker import sdk_worker_main

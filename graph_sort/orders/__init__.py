@@ -42,6 +42,26 @@ def find(name: str) -> OrderFunction:
     return function
 
 
+def fault(order: object, n: int) -> str | None:
+    """What is wrong with a reading order of n documents, None where it is one. O(m)."""
+    if not isinstance(order, Order):
+        return f"returned {type(order).__name__}, not an Order of sequitur.graph_sort.orders"
+    m = np.size(order.permutation)
+    for name, kind in (("permutation", np.int64), ("path", np.int64), ("opens", np.bool_)):
+        column = getattr(order, name)
+        if not isinstance(column, np.ndarray) or column.dtype != kind or column.shape != (m,):
+            of = f"{column.dtype} {list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
+            return f"returned as {name} {of}, not {np.dtype(kind).name} [{m}]"
+    if m and (order.permutation.min() < 0 or order.permutation.max() >= n):
+        return f"returned a permutation of other documents than 0 … {n - 1}"
+    absent = np.flatnonzero(np.bincount(order.permutation, minlength=n) == 0)
+    if absent.size:
+        return f"left out {absent.size} of {n} documents, the first of them {absent[0]}"
+    if m and (order.path[0] != 0 or not np.isin(np.diff(order.path), (0, 1)).all()):
+        return "returned a path that does not number the fragments 0, 1, 2 … in reading order"
+    return None
+
+
 def uncut(permutation: NDArray[np.int64], path: NDArray[np.int64]) -> Order:
     """An order that leaves it to the packing where contexts begin."""
     return Order(permutation, path, np.zeros(permutation.size, np.bool_))

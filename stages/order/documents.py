@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cached_property
 
 import numpy as np
 
-from sequitur.graph_sort import orders
 from sequitur.graph_sort.documents import MissingField, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
-from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
-
-
-def checked_strategy(name: str) -> str:
-    """The name of an order, if there is one of this name.
-
-    Raises:
-        ConfigError: there is none; the message names the nearest.
-    """
-    names = orders.names()
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=1)
-        remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
-        raise ConfigError(f"order.strategy: no order is called {name}; {remedy}")
-    return name
 
 
 class RunDocuments:

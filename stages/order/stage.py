@@ -24,7 +24,8 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
-from sequitur.stages.order.documents import RunDocuments, checked_strategy
+from sequitur.stages.order.documents import RunDocuments
+from sequitur.stages.order.strategies import strategy
 from sequitur.stages.shared.columns.arrays import all_values
 from sequitur.stages.shared.columns.router import ROUTER
 
@@ -32,14 +33,14 @@ PART_ROWS = 2**22
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    strategy = run.config.order.strategy
+    name = run.config.order.strategy
     documents = RunDocuments(run)
     family_of, names = families.family_of(run, documents)
-    run.progress.step(f"order: {strategy}", len(names), "families")
+    run.progress.step(f"order: {name}", len(names), "families")
     try:
         order, family = in_families(run, documents, family_of, names)
     except MissingField as error:
-        raise ConfigError(f"order.strategy {strategy}: {error}; choose another") from error
+        raise ConfigError(f"order.strategy {name}: {error}; choose another") from error
     cosines = np.concatenate(
         [np.zeros(1, np.float32), metrics.consecutive_cosines(documents.vectors, order.permutation)]
     )
@@ -58,7 +59,7 @@ def work(run: Run) -> Mapping[str, Any]:
         if name not in done:
             artifacts.write_part(run.artifact("order"), name, table.slice(start, PART_ROWS), compress=False)
     return {
-        "strategy": strategy,
+        "strategy": name,
         "paths": int(order.path[-1]) + 1,
         "sorted": order.sorted,
         "mean_cosine_to_previous": _mean(cosines[~first]),
@@ -79,17 +80,16 @@ def in_families(run: Run, documents: RunDocuments, family_of: np.ndarray, names:
     Returns:
         The order, its paths numbered on from family to family, and the family of each place, int64.
     """
-    strategy = run.config.order.strategy
-    function = orders.find(strategy)
+    name, function, _ = strategy(run.config.order.strategy)
     if names == [""]:
-        order = function(documents, run.seed("order", strategy))
+        order = function(documents, run.seed("order", name))
         return order, np.zeros(order.permutation.size, np.int64)
     by_family = np.argsort(family_of, kind="stable")
     ends = np.cumsum(np.bincount(family_of, minlength=len(names)))
     found: list[Order] = []
     paths = 0
     for number, members in enumerate(np.split(by_family, ends[:-1])):
-        order = function(Part(documents, members), run.seed("order", strategy, names[number]))
+        order = function(Part(documents, members), run.seed("order", name, names[number]))
         found.append(order._replace(permutation=members[order.permutation], path=order.path + paths))
         paths = int(found[-1].path[-1]) + 1
         run.progress.update(number + 1)
@@ -103,8 +103,9 @@ def _mean(values: np.ndarray) -> float:
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    checked_strategy(config.order.strategy)
+    digest = strategy(config.order.strategy).digest
     settings = config.order.model_dump(mode="json") | {"context_length": config.pack.context_length}
+    settings |= {} if digest is None else {"strategy_digest": digest}
     return {**settings, **families.parameters(config), "seed": config.seed}
 
 
