@@ -9,14 +9,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE, REPEATED_ID, SEMANTIC
+
 Told = Mapping[str, Any]
-DUPLICATES = {
-    "repeated_id": "a record under the same id as an earlier one",
-    "exact_duplicate": "an exact duplicate",
-    "fuzzy_duplicate": "a fuzzy duplicate",
-    "exact_duplicate_elsewhere": "an exact duplicate, in another run",
-    "fuzzy_duplicate_elsewhere": "a fuzzy duplicate, in another run",
-    "semantic_duplicate": "a near-duplicate",
+KINDS = {
+    REPEATED_ID: "a record under the same id as an earlier one",
+    EXACT: "an exact duplicate",
+    FUZZY: "a fuzzy duplicate",
+    EXACT_ELSEWHERE: "an exact duplicate, in another run",
+    FUZZY_ELSEWHERE: "a fuzzy duplicate, in another run",
+    SEMANTIC: "a near-duplicate",
 }
 
 

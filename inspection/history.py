@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
-from sequitur.pipeline.names import SEMANTIC, SUBSET
+from sequitur.pipeline.names import ELSEWHERE, SEMANTIC, SUBSET
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.near_duplicates import DUPLICATES
@@ -166,7 +166,7 @@ def _loss_by_select(run: Run, row: Mapping[str, Any], least_jaccard: float | Non
     wanted = row["duplicate_of"]
     if wanted is None:
         return Loss("select", row["reason"], about)
-    if row["reason"].endswith("_elsewhere"):
+    if row["reason"] in ELSEWHERE:
         return Loss("select", row["reason"], about, to_id=wanted)
     return Loss("select", row["reason"], about, places_of_ids(run.artifact("documents"), [wanted]).get(wanted))
 

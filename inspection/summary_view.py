@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from sequitur.pipeline.names import DUPLICATES
+
 MAX_SOURCES = 12
-DUPLICATES = ("_duplicate", "repeated_id")  # how reasons end that name another document
 METRICS = {
     "adjacency": "cosine of consecutive documents",
     "best_previous": "highest cosine to an earlier document",
@@ -90,7 +91,7 @@ def _sources(ledger: Mapping[str, Any]) -> Table:
 
 
 def _in_short(counts: Mapping[str, Any]) -> dict[str, int]:
-    copies = sum(count for reason, count in counts["dropped"].items() if reason.endswith(DUPLICATES))
+    copies = sum(count for reason, count in counts["dropped"].items() if reason in DUPLICATES)
     return {
         "read": counts["read"],
         "rejected": counts["rejected"],

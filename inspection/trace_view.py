@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sequitur.inspection.document_view import (
-    DUPLICATES,
+    KINDS,
     Told,
     add,
     context_line,
@@ -19,6 +19,7 @@ from sequitur.inspection.document_view import (
     place_of,
     plural,
 )
+from sequitur.pipeline.names import SUBSET
 
 
 def render_trace(trace: Told) -> RenderableType:
@@ -67,10 +68,10 @@ def outcome(trace: Told) -> str:
 
 def _reason(loss: Told, rules: Sequence[Told] | None) -> str:
     """`select: gopher_too_few_words, word_count 29 is less than 50`, or what it is a duplicate of."""
-    if loss["reason"] in DUPLICATES:
+    if loss["reason"] in KINDS:
         of = f" of {_called(loss['to'])}" if loss["to"] else ""
-        return f"{loss['stage']} as {DUPLICATES[loss['reason']]}{of}"
-    if loss["reason"] == "subset":
+        return f"{loss['stage']} as {KINDS[loss['reason']]}{of}"
+    if loss["reason"] == SUBSET:
         return f"{loss['stage']}: the subset of {loss['share']:g} by {loss['by']} goes without it"
     failed = next((rule for rule in rules or () if rule["rule"] == loss["reason"]), None)
     return f"{loss['stage']}: {loss['reason']}" + (f", {_failing(failed)}" if failed else "")

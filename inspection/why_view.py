@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from sequitur.inspection.document_view import (
-    DUPLICATES,
+    KINDS,
     Told,
     add,
     context_line,
@@ -73,7 +73,7 @@ def _lost(found: Told, one: str, other: str) -> Iterator[str]:
         return
     first, final = losses[0], [loss["to"]["doc_id"] for loss in losses if loss["to"]]
     to_other = found[other]["document"]["doc_id"] in final
-    kind = DUPLICATES.get(first["reason"])
+    kind = KINDS.get(first["reason"])
     why = f"as {kind}" if kind else f"for {first['reason']}"
     yield f"{name} is in no context: {first['stage']} dropped it {why}" + (
         f", and {other_name} stayed." if to_other else "."

@@ -15,6 +15,7 @@ import xxhash
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, NO_TEXT, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.splits import Split
@@ -144,13 +145,13 @@ class ReadSplit(beam.DoFn):
         text = record.get(settings.text_field)
         if not isinstance(text, str):
             what = "no field" if settings.text_field not in record else f"{type(text).__name__} in field"
-            return Bad("no_text", f"{what} {settings.text_field!r}; fields: {', '.join(map(str, record))}"[:500])
+            return Bad(NO_TEXT, f"{what} {settings.text_field!r}; fields: {', '.join(map(str, record))}"[:500])
         if not text.strip():
-            return Bad("no_text", f"field {settings.text_field!r} is empty")
+            return Bad(NO_TEXT, f"field {settings.text_field!r} is empty")
         record_id = _text_or(record.get(settings.id_field), "")
         try:
             if len(text) > self._limits.record // 4 and len(text.encode()) > self._limits.record:
-                return Bad("too_large", f"more than {self._limits.record:,} bytes of text")
+                return Bad(TOO_LARGE, f"more than {self._limits.record:,} bytes of text")
             name = ["id", record_id] if record_id else ["row", file, str(row)]
             doc_id = xxhash.xxh3_128_digest("\0".join([self._name, *name]).encode())
             timestamp = microseconds(record.get(settings.timestamp_field))
@@ -166,9 +167,9 @@ class ReadSplit(beam.DoFn):
                 if isinstance(value, str):
                     value.encode()
         except UnicodeEncodeError as error:
-            return Bad("bad_utf8", f"an unpaired surrogate at character {error.start}")
+            return Bad(BAD_UTF8, f"an unpaired surrogate at character {error.start}")
         except (TypeError, RecursionError) as error:
-            return Bad("bad_json", str(error)[:200])
+            return Bad(BAD_JSON, str(error)[:200])
         return document
 
 

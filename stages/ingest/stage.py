@@ -26,6 +26,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects
+from sequitur.pipeline.names import NO_TEXT
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.documents import ReadSplit
@@ -191,7 +192,7 @@ def _check_rejects(run: Run, kept: int, refused: int) -> None:
     first = rejects.filter(pc.equal(pc.cast(rejects["reason"], pa.string()), most["values"])).slice(0, 1).to_pylist()[0]
     remedy = (
         "set ingest.text_field"
-        if most["values"] == "no_text" and first["detail"].startswith("no field")
+        if most["values"] == NO_TEXT and first["detail"].startswith("no field")
         else f"see {run.artifact(REJECTS).url}, mend the input or raise ingest.max_reject_share"
     )
     raise TooManyRejects(

@@ -15,6 +15,7 @@ from sequitur.graph_sort import subset
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import SUBSET
 from sequitur.pipeline.sections import Subset
 from sequitur.pipeline.stage import Run
 from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
@@ -42,7 +43,7 @@ def parameters(config: Config) -> dict[str, Any]:
         paths = evaluation_files.find(settings.targets, TARGETS)
         found["targets"] = [[path, evaluation_files.digest(path)] for path in paths]
         found["text_field"] = config.ingest.text_field
-    return {"subset": found}
+    return {SUBSET: found}
 
 
 def chosen(run: Run, lists: str) -> np.ndarray:

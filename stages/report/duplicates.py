@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.names import SEMANTIC
 from sequitur.pipeline.stage import Run
 from sequitur.shards.views.text import title_in
 from sequitur.stages.report.titles import NamedDocuments, in_a_line
 from sequitur.stages.shared.columns.lookup import Place, places_of_ids, places_of_ordinals
 
-SEMANTIC, DUPLICATES = "semantic_duplicate", "neighbors/duplicates"
+DUPLICATES = "neighbors/duplicates"
 SIZES = (2, 3, 4, 5, 6, 11, 101, 1001)  # where the bins of cluster sizes begin
 LEAST_ALIKE, AT_RANDOM = 3, 3  # examples of each kind
 READ_CHARACTERS = 2**16  # of an example, in which its first difference is looked for

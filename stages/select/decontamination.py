@@ -16,6 +16,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import CONTAMINATED
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.sources import evaluation_files
@@ -27,7 +28,7 @@ from sequitur.text_core.units.words import word_table
 
 REPORT = "selection/contamination"
 # The working parts; gone when `selection` is done.
-EVALUATION, CONTAMINATED = "selection/_evaluation", "selection/_contaminated"
+EVALUATION, FOUND = "selection/_evaluation", "selection/_contaminated"
 TEXTS, WORDS, NGRAMS = "texts.arrow", "words.arrow", "ngrams.arrow"
 BYTES_PER_SECOND = 40e6  # of text whose words are found and looked up on one core, measured
 NGRAM_CHARACTERS = 1000  # of a matching n-gram that are told: 13 words can stand far apart
@@ -76,9 +77,9 @@ def find(run: Run) -> tuple[Contamination, dict[str, Any]]:
         return Contamination(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), []), {}
     _index(run)
     evaluation = run.manifest(EVALUATION)
-    directory = run.artifact(CONTAMINATED)
+    directory = run.artifact(FOUND)
     parents = {name: run.manifest(name).fingerprint for name in (run.text, EVALUATION)}
-    fingerprint = artifacts.fingerprint_of(CONTAMINATED, 1, {}, parents)
+    fingerprint = artifacts.fingerprint_of(FOUND, 1, {}, parents)
     if not artifacts.is_finished(directory, fingerprint):
         artifacts.begin(directory, fingerprint)
         run.jobs.map_parts(
@@ -91,7 +92,7 @@ def find(run: Run) -> tuple[Contamination, dict[str, Any]]:
         )
         artifacts.finish(directory, fingerprint, {}, parents, {})
     found = _read(run)
-    return found, {"contaminated": len(found.row), **evaluation.statistics}
+    return found, {CONTAMINATED: len(found.row), **evaluation.statistics}
 
 
 def write(run: Run, found: Contamination, dropped: np.ndarray) -> None:
@@ -111,7 +112,7 @@ def write(run: Run, found: Contamination, dropped: np.ndarray) -> None:
 
 
 def remove_working_parts(run: Run) -> None:
-    for directory in (EVALUATION, CONTAMINATED):
+    for directory in (EVALUATION, FOUND):
         run.root.remove(directory)
 
 
@@ -211,10 +212,10 @@ class FindOverlaps(beam.DoFn):
 
 
 def _read(run: Run) -> Contamination:
-    directory = run.artifact(CONTAMINATED)
+    directory = run.artifact(FOUND)
     rows, texts, ngrams = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
     start = 0
-    for part, document_part in zip(run.manifest(CONTAMINATED).parts, run.manifest(run.text).parts, strict=True):
+    for part, document_part in zip(run.manifest(FOUND).parts, run.manifest(run.text).parts, strict=True):
         batch = artifacts.read_part(directory, part)
         rows.append(batch.column("row").to_numpy() + start)
         texts.append(batch.column("text").to_numpy())

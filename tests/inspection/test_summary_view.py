@@ -86,3 +86,16 @@ def test_many_sources_are_gathered_into_others(report: dict[str, Any]) -> None:
     names = [row[0] for row in rows_of(report) if row and row[0].startswith("source")]
     assert names == ["source", *(f"source{number:02}" for number in range(MAX_SOURCES - 1))]
     assert ["(4", "others)", "350", "·", "·", "·", "350"] in rows_of(report)
+
+
+def test_duplicates_of_another_run_count_as_duplicates(report: dict[str, Any]) -> None:
+    ledger = Ledger()
+    ledger.read.update({"books": 40})
+    for reason, count in (("exact_duplicate_elsewhere", 7), ("fuzzy_duplicate_elsewhere", 5), ("repeated_id", 3)):
+        ledger.drop("books", reason, count)
+    ledger.drop("books", "contaminated", 2)
+    ledger.placed.update({"books": 23})
+    report["ledger"] = ledger.to_json()
+
+    assert ["source", "read", "rejected", "by", "rules", "duplicates", "placed"] in rows_of(report)
+    assert ["books", "40", "·", "2", "15", "23"] in rows_of(report)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sequitur.pipeline.errors import OverMemory, StageFailed
+from sequitur.pipeline.names import EXTRACTION_FAILED, EXTRACTION_TIMEOUT
 from sequitur.stages.shared.sources.page_text import OUT_OF_MEMORY, receive, send
 from sequitur.stages.shared.sources.record_files import Bad
 from sequitur.stages.shared.sources.web_records import Page
@@ -112,15 +113,15 @@ class Extraction:
 
     def _ended_by(self, code: int) -> Bad:
         if code in _TIMERS:
-            return Bad("extraction_timeout", f"more than {self._seconds:g} seconds")
+            return Bad(EXTRACTION_TIMEOUT, f"more than {self._seconds:g} seconds")
         if code in (-signal.SIGKILL, -signal.SIGTERM):
             raise OverMemory(
                 f"the process that reads web pages was ended from outside ({_name(code)}); if the machine ran out of "
                 "memory use fewer --workers; the same command goes on where it stopped"
             )
         if code == OUT_OF_MEMORY:
-            return Bad("extraction_failed", f"takes more than {MEMORY:,} bytes of memory")
-        return Bad("extraction_failed", f"ended the process that read it ({_name(code)})")
+            return Bad(EXTRACTION_FAILED, f"takes more than {MEMORY:,} bytes of memory")
+        return Bad(EXTRACTION_FAILED, f"ended the process that read it ({_name(code)})")
 
 
 _TIMERS = (-signal.SIGPROF, -signal.SIGALRM)

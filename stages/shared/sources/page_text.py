@@ -27,6 +27,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+# As pipeline/names.py has them.
+EXTRACTION_FAILED, NO_TEXT, TOO_LARGE = "extraction_failed", "no_text", "too_large"
 OUT_OF_MEMORY = 3
 # A page that waits rather than computes (for memory on disk, say) is ended after this many times its seconds.
 PATIENCE = 20
@@ -63,14 +65,14 @@ def unpacked(content: bytes, codings: str, limit: int) -> bytes:
     if content.lstrip()[:1] == b"<" or not names:
         return content
     if len(names) > MAX_CODINGS:
-        raise Refused("extraction_failed", f"{len(names)} content codings")
+        raise Refused(EXTRACTION_FAILED, f"{len(names)} content codings")
     for name in reversed(names):
         try:
             content = _without(name, content, limit + 1)
         except zlib.error as error:
-            raise Refused("extraction_failed", f"damaged {name} content: {error}") from error
+            raise Refused(EXTRACTION_FAILED, f"damaged {name} content: {error}") from error
         if len(content) > limit:
-            raise Refused("too_large", f"unpacks to more than {limit:,} bytes")
+            raise Refused(TOO_LARGE, f"unpacks to more than {limit:,} bytes")
     return content
 
 
@@ -85,7 +87,7 @@ def _without(name: str, content: bytes, size: int) -> bytes:
             return zlib.decompressobj().decompress(content, size)
         except zlib.error:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, size)  # as some servers mean it
-    raise Refused("extraction_failed", f"the content coding {name[:40]!r} is not known")
+    raise Refused(EXTRACTION_FAILED, f"the content coding {name[:40]!r} is not known")
 
 
 def decoded(content: bytes, charset: str | None) -> str:
@@ -151,7 +153,7 @@ class PageReader:
             tree = load_html(decoded(content, head["charset"]))
             text = None if tree is None else self._extractor.extract(tree)
             if not text:
-                raise Refused("no_text", "no main text in the page" if content.strip() else "the page is empty")
+                raise Refused(NO_TEXT, "no main text in the page" if content.strip() else "the page is empty")
             title = " ".join((tree.findtext(".//title") or "").split())[:MAX_TITLE]
             return {"text": text, "title": title}
         except Refused as refused:
@@ -159,7 +161,7 @@ class PageReader:
         except MemoryError:
             raise
         except Exception as error:  # whatever a page brings about in the libraries is its own loss alone
-            return {"reason": "extraction_failed", "detail": f"{type(error).__name__}: {error}"[:200]}
+            return {"reason": EXTRACTION_FAILED, "detail": f"{type(error).__name__}: {error}"[:200]}
 
 
 def receive(stream: BinaryIO) -> bytes | None:

@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.names import BAD_CSV, BAD_JSON, BAD_UTF8, BAD_VALUE, TOO_LARGE
 
 COMPRESSIONS = (".gz", ".zst", ".bz2")
 ENDINGS = {
@@ -164,7 +165,7 @@ def lines(file: BinaryIO, limits: Limits) -> Iterator[tuple[int, bytes | Bad]]:
         if len(content) > limits.record:
             while not line.endswith(b"\n") and (line := file.readline(2**16)):
                 pass
-            yield index, Bad("too_large", f"more than {limits.record:,} bytes")
+            yield index, Bad(TOO_LARGE, f"more than {limits.record:,} bytes")
         else:
             yield index, content
         index += 1
@@ -175,11 +176,11 @@ def parse_json(line: bytes) -> Mapping[str, Any] | Bad:
     try:
         record = json.loads(line.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        return Bad("bad_utf8", f"byte {error.start} of the record is not UTF-8")
+        return Bad(BAD_UTF8, f"byte {error.start} of the record is not UTF-8")
     except (ValueError, RecursionError) as error:
-        return Bad("bad_json", str(error)[:200])
+        return Bad(BAD_JSON, str(error)[:200])
     if not isinstance(record, dict):
-        return Bad("bad_json", f"a JSON {type(record).__name__} where an object belongs")
+        return Bad(BAD_JSON, f"a JSON {type(record).__name__} where an object belongs")
     return record
 
 
@@ -216,7 +217,7 @@ def csv_records(file: BinaryIO, limits: Limits) -> Records:
         except _TooLarge as error:
             problem = error.args[0]
         except csv.Error as error:
-            problem = Bad("bad_csv", str(error)[:200])
+            problem = Bad(BAD_CSV, str(error)[:200])
         if values is None:
             return
         if problem is None and not values:
@@ -225,7 +226,7 @@ def csv_records(file: BinaryIO, limits: Limits) -> Records:
             header = values
             continue
         if problem is None and len(values) != len(header):
-            problem = Bad("bad_csv", f"{len(values)} fields where the header has {len(header)}")
+            problem = Bad(BAD_CSV, f"{len(values)} fields where the header has {len(header)}")
         yield row, problem or dict(zip(header, values, strict=True))
         row += 1
 
@@ -246,7 +247,7 @@ def _records(batch: pa.RecordBatch) -> list[Mapping[str, Any] | Bad]:
     except (ValueError, OverflowError) as error:  # text that is not UTF-8, a time that Python has not
         if batch.num_rows > 1:
             return [record for row in range(batch.num_rows) for record in _records(batch.slice(row, 1))]
-        return [Bad("bad_utf8" if isinstance(error, UnicodeError) else "bad_value", str(error)[:200])]
+        return [Bad(BAD_UTF8 if isinstance(error, UnicodeError) else BAD_VALUE, str(error)[:200])]
 
 
 def parquet_records(path: str, groups: range, first_row: int, limits: Limits) -> Records:
@@ -285,11 +286,11 @@ def text_record(path: str, limits: Limits, text_field: str) -> Mapping[str, Any]
     with reading(path, limits) as file:
         content = file.read(limits.record + 1)
     if len(content) > limits.record:
-        return Bad("too_large", f"more than {limits.record:,} bytes")
+        return Bad(TOO_LARGE, f"more than {limits.record:,} bytes")
     try:
         return {text_field: content.removeprefix(b"\xef\xbb\xbf").decode("utf-8")}
     except UnicodeDecodeError as error:
-        return Bad("bad_utf8", f"byte {error.start} of the file is not UTF-8")
+        return Bad(BAD_UTF8, f"byte {error.start} of the file is not UTF-8")
 
 
 def _first_line(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from warcio.limitreader import LimitReader
 from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser
 
 from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.names import BAD_UTF8, EXTRACTION_FAILED, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
 from sequitur.stages.shared.sources.record_files import Bad, Limits, reading
 
@@ -53,7 +54,7 @@ def html_page(path: str, limits: Limits) -> Page | Bad:
     """A whole file as one page."""
     with reading(path, limits) as file:
         content = file.read(limits.record + 1)
-    return Page(content) if len(content) <= limits.record else Bad("too_large", f"more than {limits.record:,} bytes")
+    return Page(content) if len(content) <= limits.record else Bad(TOO_LARGE, f"more than {limits.record:,} bytes")
 
 
 def warc_records(path: str, limits: Limits, settings: Ingest) -> WebRecords:
@@ -122,7 +123,7 @@ def _record(
         first = block.readline(HEADER_BYTES)
         lines = _header_block(block, first) if first.startswith(b"HTTP/") else None
         if lines is None:
-            return Bad("extraction_failed", "no HTTP header")
+            return Bad(EXTRACTION_FAILED, "no HTTP header")
         http = StatusAndHeadersParser(["HTTP/"]).parse(io.BytesIO(lines))
         if not re.match(r"\S+ +2\d\d\b", http.statusline):
             return None
@@ -136,14 +137,14 @@ def _record(
     if not is_text and content_type not in HTML_TYPES:
         return None
     if block.limit + len(start) > limits.record:
-        return Bad("too_large", f"more than {limits.record:,} bytes")
+        return Bad(TOO_LARGE, f"more than {limits.record:,} bytes")
     content = start + block.read(block.limit)
     fields = _fields(headers, content_type, settings)
     if is_text:
         try:
             return {**fields, settings.text_field: content.decode("utf-8-sig")}
         except UnicodeDecodeError as error:
-            return Bad("bad_utf8", f"byte {error.start} of the record is not UTF-8")
+            return Bad(BAD_UTF8, f"byte {error.start} of the record is not UTF-8")
     charset = CHARSET.search(declared)
     return Page(
         content,

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from sequitur.stages.report.page.comparison import baseline, best_of, page, ratio, render
+from sequitur.inspection.compare_view import render
+from sequitur.stages.report.page.comparison import baseline, best_of, page, ratio
 
 
 @pytest.fixture

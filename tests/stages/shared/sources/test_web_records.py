@@ -254,8 +254,8 @@ def test_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_process_ends_with_its_parent() -> None:
     script = """
 import sys
-from sequitur.stages.extraction import Extraction
-from sequitur.stages.web_records import Page
+from sequitur.stages.shared.sources.extraction import Extraction
+from sequitur.stages.shared.sources.web_records import Page
 with Extraction(1, 2**30, "text") as pages:
     pages._start()
     print(pages._process.pid, flush=True)
