@@ -54,6 +54,11 @@ def is_own(name: str) -> bool:
     return "." in name
 
 
+def name_of(path: str) -> str:
+    """What a module is called without the packages that it is in."""
+    return path.rpartition(".")[2]
+
+
 def load(setting: str, path: str, function: str, parameters: Sequence[str]) -> OwnModule:
     """Imports a module that a setting names.
 

@@ -154,6 +154,11 @@ class Annotate(Section):
     models: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Model] = Field(
         default_factory=dict, description="Classifiers whose scores are signals, by the signal's name."
     )
+    own_signals: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
+        default_factory=list,
+        description="Signals of your own: modules by import path, as in my_package.my_signal; each signal is called as "
+        "its module is.",
+    )
     shingle_words: int = Field(5, ge=1, le=64, description="Words in a shingle, for fuzzy duplicates.")
     permutations: int = Field(128, ge=16, le=1024, description="Length of the MinHash signature.")
 

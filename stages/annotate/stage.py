@@ -1,8 +1,8 @@
 """annotate: text → `signals`, row by row: the numbers that every later decision about a document goes by.
 
     input    the text of a part
-    output   word, line and repetition statistics, the language, scores of models, a content hash, and a MinHash
-             signature, in the same order
+    output   word, line and repetition statistics, the language, scores of models, signals of the user's own, a content
+             hash, and a MinHash signature, in the same order
     dropped  nothing
     cost     one pass over the text on one core per worker; memory about twenty times a part's text
 
@@ -18,14 +18,14 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, own_modules
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
-from sequitur.pipeline.storage import read_list
-from sequitur.stages.annotate import model_signals
+from sequitur.pipeline.storage import Directory, read_list
+from sequitur.stages.annotate import model_signals, own_signals
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.duplicates.minhash import SIGNATURE_VERSION, signatures
 from sequitur.text_core.signals import listed_words
@@ -59,19 +59,21 @@ class ComputeSignals(beam.DoFn):
         self._stops = stop_words(self._settings.stop_words)
         self._listed = _word_list(self._settings)
         self._models = model_signals.load(self._settings.models, self._device)
+        self._own = own_signals.load(self._settings.own_signals)
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, documents = rows
         text = documents.column("text")
         columns = signals(text, self._settings, self._stops, self._listed)
         columns |= model_signals.columns(self._models, self._settings.models, text)
+        columns |= own_signals.columns(self._own, text, name)
         yield name, pa.record_batch(columns)
 
 
 def signals(
     text: pa.LargeStringArray, settings: Annotate, stops: StopWords, listed: ListedWords | None
 ) -> dict[str, pa.Array]:
-    """All signals of some texts but those of models, one row each."""
+    """All signals of some texts but those of models and of the user's own, one row each."""
     strings = from_arrow(text)
     tokens, words = token_table(strings), word_table(strings)
     language, score = languages(text)
@@ -104,18 +106,21 @@ def _word_list(settings: Annotate) -> ListedWords | None:
 
 def parameters(config: Config) -> Mapping[str, Any]:
     settings = config.annotate
+    ours = {*signal_names(), *OTHERS}
     for name in settings.models:
-        if name in {*signal_names(), *OTHERS}:
+        if name in ours:
             raise ConfigError(f"annotate.models.{name}: there is a signal {name} already; choose another name")
+    own = own_signals.parameters(settings.own_signals, {*ours, *settings.models})
     try:
         stop_words(settings.stop_words)
     except ValueError as error:
         raise ConfigError(f"annotate.stop_words: {error}; correct the list") from error
     lines = None if settings.word_list is None else read_list(settings.word_list, "annotate.word_list")
     return {
-        **settings.model_dump(mode="json", exclude={"models", "word_list"}),
+        **settings.model_dump(mode="json", exclude={"models", "word_list", "own_signals"}),
         "word_list": None if lines is None else artifacts.digest("\n".join(lines).encode()),
         "models": model_signals.parameters(settings.models),
+        **({"own_signals": own} if own else {}),
     }
 
 
@@ -141,7 +146,28 @@ def work(run: Run) -> Mapping[str, Any]:
 
 
 def verify(run: Run) -> Iterable[str]:
-    yield from aligned(run.artifact("signals"), run.artifact("documents"))
+    signals = run.artifact("signals")
+    yield from aligned(signals, run.artifact("documents"))
+    yield from _column_problems(signals)
+
+
+def _column_problems(directory: Directory) -> Iterator[str]:
+    """A line for each part that has not the columns which the stored parameters ask for, in the types of the first."""
+    manifest = artifacts.require_manifest(directory)
+    first: pa.Schema | None = None
+    for part in manifest.parts:
+        schema = pa.ipc.open_file(directory.buffer(part.name)).schema
+        if lacking := [name for name in _column_names(manifest.parameters) if name not in schema.names]:
+            yield f"{directory.path(part.name)}: lacks {', '.join(lacking)}; delete it and run again"
+        elif first is not None and not schema.equals(first):
+            yield f"{directory.path(part.name)}: has other columns than the first part; delete it and run again"
+        first = first or schema
+
+
+def _column_names(parameters: Mapping[str, Any]) -> list[str]:
+    others = [name for name in OTHERS if name != "listed_word_share" or parameters["word_list"] is not None]
+    own = map(own_modules.name_of, parameters.get("own_signals", ()))
+    return [*signal_names(), *others, *parameters["models"], *own]
 
 
 STAGE = Stage("annotate", "signals", 3, (TEXT,), parameters, estimate, work, verify)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, own_modules
 from sequitur.pipeline.stage import Run
 from sequitur.stages.shared import quality_rules
 from sequitur.stages.shared.quality_rules import LANGUAGE_UNCLEAR, Judge
@@ -36,7 +36,8 @@ def signal_histograms(run: Run) -> list[dict[str, Any]]:
     judge = quality_rules.judge(run.config.select)
     rules = rules_by_signal(judge)
     known = set(_schema(run).names)
-    extra = [name for name in (*ALWAYS, *run.config.annotate.models) if name not in rules]
+    own = map(own_modules.name_of, run.config.annotate.own_signals)
+    extra = [name for name in (*ALWAYS, *run.config.annotate.models, *own) if name not in rules]
     names = [name for name in (*rules, *extra) if name in known][:MOST]
     scales = _scales(run, names, rules)
     counts = {name: np.zeros((3, len(scales[name].edges) - 1), dtype=np.int64) for name in names}

@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, own_modules
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Select
@@ -157,4 +157,5 @@ def check_limits(config: Config) -> None:
 def known_signals(config: Config) -> list[str]:
     """The numeric signals that `annotate` computes."""
     listed = ["listed_word_share"] if config.annotate.word_list is not None else []
-    return [*signal_names(), "language_score", *listed, *config.annotate.models]
+    own = map(own_modules.name_of, config.annotate.own_signals)
+    return [*signal_names(), "language_score", *listed, *config.annotate.models, *own]
