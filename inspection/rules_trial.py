@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
+from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
 from sequitur.stages.shared import quality_rules
 from sequitur.stages.shared.quality_rules import Judge
@@ -26,7 +27,7 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
 
     Args:
         run: with finished `documents` and `signals`.
-        other: a configuration with the same `annotate`; only its `select` counts.
+        other: a configuration with the same `ingest`, `refine` and `annotate`; only its `select` counts.
         examples: documents to show of each reason that drops others than before.
 
     Returns:
@@ -34,8 +35,14 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
         then}: documents dropped in all; `dropped` and `regained`: examples, each with `reason`, `doc_id`, `record_id`,
         `source`, the rule's `signal` and its `value`, and the beginning of the `text`.
 
+    Raises:
+        ConfigError: the other configuration is wrong, or has other signals.
+
     Cost: one pass over the columns of `signals` that the rules look at; the text of the examples alone.
     """
+    for section in ("ingest", "refine", "annotate"):
+        if getattr(other, section) != getattr(run.config, section):
+            raise ConfigError(f"--set {section}.…: changes the signals themselves; run the job with it")
     quality_rules.check_limits(other)
     now, then = quality_rules.judge(run.config.select), quality_rules.judge(other.select)
     reasons = list(dict.fromkeys([*now.reasons, *then.reasons]))

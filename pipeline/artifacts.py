@@ -276,12 +276,17 @@ def _open(directory: Directory, part: Part, buffer: pa.Buffer, columns: Sequence
     return batch if columns is None else batch.select(list(columns))
 
 
-def part_metadata(directory: Directory, part: Part) -> dict[str, str]:
-    """The key-value metadata in a part's schema."""
+def part_schema(directory: Directory, part: Part) -> pa.Schema:
+    """The schema of a part; where it is local nothing else is read."""
     try:
-        metadata = pa.ipc.open_file(directory.buffer(part.name)).schema.metadata or {}
+        return pa.ipc.open_file(directory.buffer(part.name)).schema
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptPart(_damage(directory, part, "it is not the Arrow file that was written")) from error
+
+
+def part_metadata(directory: Directory, part: Part) -> dict[str, str]:
+    """The key-value metadata in a part's schema."""
+    metadata = part_schema(directory, part).metadata or {}
     return {key.decode(): value.decode() for key, value in metadata.items()}
 
 

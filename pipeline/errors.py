@@ -69,6 +69,18 @@ class DocumentUnknown(SequiturError):
     """A name fits no document of a run, or several."""
 
 
+class ArtifactUnknown(SequiturError, LookupError):
+    """A run has no finished artifact of that name."""
+
+
+class ColumnUnknown(SequiturError, LookupError):
+    """A table has no column of that name."""
+
+
+class NoTable(SequiturError):
+    """An artifact holds something other than rows."""
+
+
 class LedgerImbalance(SequiturError):
     """Documents or tokens were lost or counted twice: a defect, never to be ignored."""
 

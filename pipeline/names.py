@@ -1,4 +1,4 @@
-"""Names that several rooms share, each said once: why records are rejected and dropped."""
+"""Names that several rooms share, each said once: why records are rejected and dropped; a file."""
 
 # `rejects`: what could not be read
 BAD_UTF8, BAD_JSON, BAD_CSV, BAD_VALUE = "bad_utf8", "bad_json", "bad_csv", "bad_value"
@@ -16,3 +16,5 @@ SELECT_DUPLICATES = (*ELSEWHERE, EXACT, FUZZY)  # in the order in which they are
 SEMANTIC, SUBSET = "semantic_duplicate", "subset"
 
 DUPLICATES = frozenset({REPEATED_ID, *SELECT_DUPLICATES, SEMANTIC})  # reasons that name another document
+
+METRICS = "metrics.json"  # of `report`: the ledger, the measures of the order, the packing

@@ -8,20 +8,22 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
-from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Refine
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
+
+if TYPE_CHECKING:
+    from sequitur.pipeline.beam import Runner
+    from sequitur.pipeline.jobs import Jobs
 
 STATE = "_state"
 TEXT = "text"  # as a parent: the artifact that holds the text, `refined` or else `documents`
@@ -41,12 +43,18 @@ class Estimate:
     elements: int = 0
 
 
+def _in_this_process() -> Runner:
+    from sequitur.pipeline.beam import Runner  # Beam takes seconds to load, and only what runs jobs needs it
+
+    return Runner()
+
+
 @dataclass(frozen=True)
 class Run:
     """A configuration, where its artifacts lie, and how its jobs are run."""
 
     config: Config
-    runner: Runner = field(default_factory=Runner)
+    runner: Runner = field(default_factory=_in_this_process)
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
 
     @property
@@ -71,6 +79,8 @@ class Run:
 
     @property
     def jobs(self) -> Jobs:
+        from sequitur.pipeline.jobs import Jobs
+
         return Jobs(self.runner, self.progress)
 
     def seed(self, *names: str) -> int:

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
 ROOMS = sorted(link.name for link in (ROOT / "sequitur").iterdir() if link.is_symlink() and link.is_dir())
 COVERED_BY = {
+    "api/by_ordinal.py": "api/test_documents.py",
     "command_line/common.py": "command_line/test_main.py",
     "command_line/jobs.py": "command_line/test_main.py",
     "command_line/shards_of_run.py": "test_removal_from_run.py",

@@ -25,7 +25,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart
-from sequitur.pipeline.names import SEMANTIC, SUBSET
+from sequitur.pipeline.names import METRICS, SEMANTIC, SUBSET
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
 from sequitur.shards import contexts as shard_contexts
 from sequitur.shards.contexts import batch_contexts
@@ -38,7 +38,6 @@ from sequitur.stages.report.page_data import page_data
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.token_store import TokenStore
 
-METRICS = "metrics.json"
 DUPLICATES, UNSELECTED = "neighbors/duplicates", "neighbors/unselected"
 
 

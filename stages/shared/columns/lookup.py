@@ -217,11 +217,16 @@ def describe(corpus: Corpus, places: Iterable[Place]) -> dict[Place, dict[str, A
         found[place] = {
             **row,
             "doc_id": row["doc_id"].hex(),
-            "title": " ".join(title.split())[:TITLE_LENGTH] or None,
+            "title": title_line(title),
             "license": license_,
             "timestamp": None if time is None else time.isoformat(),
         }
     return found
+
+
+def title_line(title: str) -> str | None:
+    """A title as it is shown, on one line and cut where it is long; None where nothing is left."""
+    return " ".join(title.split())[:TITLE_LENGTH] or None
 
 
 def row_by_ordinal(directory: Directory, ordinal: int, columns: Sequence[str]) -> dict[str, Any] | None:

@@ -1,0 +1,10 @@
+"""The Python interface: what `import sequitur` hands on. Runs and what they made, and each core by itself.
+
+running      `run`
+run_view     `open_run` and `RunView`, a run opened to be looked at
+artifact     `Artifact`, one directory of it
+documents    the table of its documents, joined over its artifacts; `by_ordinal`: of those that speak of ordinals
+log_lines    keeps to itself what Beam logs
+
+Nothing here decides anything: it calls the stages' own functions, and the cores'.
+"""

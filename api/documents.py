@@ -1,0 +1,178 @@
+"""The documents of a run as one table, joined over its artifacts by row and by ordinal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sequitur.api import by_ordinal
+from sequitur.api.by_ordinal import Arrays
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.errors import ColumnUnknown, CorruptPart, MissingArtifact
+from sequitur.pipeline.storage import Directory
+from sequitur.shards.views.text import title_in
+from sequitur.stages.shared.columns.groups import string_field
+from sequitur.stages.shared.columns.lookup import title_line
+
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "documents": ("doc_id", "record_id", "source", "url", "timestamp", "source_file", "source_row", "metadata"),
+    "text": ("text", "title"),  # of the artifact with the text, `documents` or `refined`
+    "selection": ("kept", "reason", "duplicate_of", "evidence", "similarity", "ordinal"),
+    "tokens": ("tokens",),
+    "vectors": ("vector",),
+    "order": ("position", "path", "family", "opens", "cosine_to_previous"),
+    "shards": ("split",),
+}
+"""The columns by the artifact that tells them; any other is a signal."""
+DEFAULT = (
+    *("doc_id", "record_id", "source", "kept", "reason", "duplicate_of", "ordinal"),
+    *("tokens", "position", "path", "cosine_to_previous", "split"),
+)
+ARTIFACT_OF = {name: artifact for artifact, names in COLUMNS.items() for name in names}
+LOSSES = {"kept", "reason", "duplicate_of", "evidence", "similarity"}  # other where `neighbors` dropped a document
+IDS = {"doc_id", "duplicate_of", "evidence"}
+
+
+class JoinedDocuments:
+    """The documents of a run, row by row.
+
+    Args:
+        root: the run directory.
+        text: the artifact with the text.
+        standing: the artifacts that are up to date, by name.
+    """
+
+    def __init__(self, root: Directory, text: str, standing: Mapping[str, Manifest]) -> None:
+        self._root, self._text, self._standing = root, text, standing
+
+    def table(self, columns: Sequence[str] | None = None, ordinals: np.ndarray | None = None) -> pa.Table:
+        """Some columns of every document, or of those alone that have some `ordinals` (int64).
+
+        Raises:
+            ColumnUnknown: there is no such column.
+            MissingArtifact: what tells it is not finished, or out of date.
+            CorruptPart: what tells it is damaged.
+        """
+        names = [name for name in DEFAULT if self._teller(name) in self._standing] if columns is None else list(columns)
+        for name in names:
+            self._check(name)
+        told = self._told_by_ordinal(set(names))
+        batches = [
+            pa.record_batch([self._column(name, rows, told) for name in names], names)
+            for rows in self._parts(self._needed(names, ordinals is not None), ordinals)
+        ]
+        return pa.Table.from_batches(batches).unify_dictionaries()
+
+    def _teller(self, name: str) -> str:
+        artifact = ARTIFACT_OF.get(name, "signals")
+        return self._text if artifact == "text" else artifact
+
+    def _check(self, name: str) -> None:
+        signals: list[str] = []
+        if "signals" in self._standing:
+            signals = artifacts.part_schema(self._root / "signals", self._standing["signals"].parts[0]).names
+        if name not in ARTIFACT_OF and name not in signals:
+            listed = ", ".join([*ARTIFACT_OF, *signals])
+            raise ColumnUnknown(f"{self._root.url}: no column {name} of documents; there are {listed}")
+        if self._teller(name) not in self._standing:
+            raise MissingArtifact(
+                f"{self._root.url}: the column {name} is told by {self._teller(name)}, which is absent or out of date; "
+                "run the stage that makes it first"
+            )
+
+    def _needed(self, names: Sequence[str], some: bool) -> dict[str, set[str]]:
+        """The columns that are read part by part, by artifact, `selection` first."""
+        needed: dict[str, set[str]] = {"selection": {"ordinal"} if some else set()}
+        for name in names:
+            artifact = self._teller(name)
+            if name == "title":
+                needed.setdefault("documents", set()).add("metadata")
+                needed.setdefault(self._text, set()).add("text")
+            elif artifact not in by_ordinal.BY_ARTIFACT:
+                needed.setdefault(artifact, set()).add(name)
+            if artifact in by_ordinal.BY_ARTIFACT or name in LOSSES:
+                needed["selection"].add("ordinal")
+        return {artifact: columns for artifact, columns in needed.items() if columns}
+
+    def _parts(self, needed: Mapping[str, set[str]], ordinals: np.ndarray | None) -> Iterator[Arrays]:
+        """Columns of the row-aligned artifacts, part by part; of no part without a wanted row anything but ordinals."""
+        for number in range(len(self._standing["documents"].parts)):
+            rows: Arrays = {}
+            chosen: pa.Array | None = None
+            for artifact, columns in needed.items():
+                batch = artifacts.read_part(
+                    self._root / artifact, self._standing[artifact].parts[number], sorted(columns)
+                )
+                if ordinals is not None and chosen is None:
+                    chosen = pc.fill_null(pc.is_in(batch.column("ordinal"), pa.array(ordinals)), False)
+                batch = batch if chosen is None else batch.filter(chosen)
+                if not batch.num_rows:
+                    break
+                rows |= dict(zip(batch.schema.names, batch.columns, strict=True))
+            else:
+                yield rows
+
+    def _told_by_ordinal(self, names: set[str]) -> Arrays:
+        """What is wanted of the artifacts that speak of ordinals; of `neighbors` its losses, under other names."""
+        if "selection" not in self._standing:
+            return {}
+        count = self._standing["selection"].statistics["kept"]
+        found: Arrays = {}
+        for artifact, read in by_ordinal.BY_ARTIFACT.items():
+            if names & {*COLUMNS[artifact]}:
+                found |= read(self._root, count)
+        if names & LOSSES and "neighbors" in self._standing:
+            lost = by_ordinal.of_losses(self._root, count)
+            found |= {f"lost_{name}": values for name, values in lost.items()}
+            if names & IDS:
+                kept_ids = [rows["doc_id"].filter(rows["ordinal"].is_valid()) for rows in self._ids()]
+                found["lost_to"] = pa.concat_arrays(kept_ids).take(lost["to"])
+        return found
+
+    def _ids(self) -> Iterator[Arrays]:
+        yield from self._parts({"selection": {"ordinal"}, "documents": {"doc_id"}}, None)
+
+    def _column(self, name: str, rows: Arrays, told: Arrays) -> pa.Array:
+        """A column of some rows, by what is read of them and what is told by ordinal."""
+        if name in told:
+            return told[name].take(rows["ordinal"])
+        if name == "title":
+            return self._titles(rows)
+        column = rows[name]
+        if name in LOSSES and "lost_reason" in told:
+            lost = told["lost_reason"].take(rows["ordinal"])
+            if name == "kept":
+                return pc.and_(column, lost.is_null())
+            other = {"reason": "lost_reason", "similarity": "lost_similarity"}.get(name, "lost_to")
+            column = column.cast(pa.string()) if name == "reason" else column
+            column = pc.coalesce(column, told[other].take(rows["ordinal"]))
+        if name == "reason":
+            return column.cast(pa.string()).dictionary_encode()
+        return hexadecimal(column) if name in IDS else column
+
+    def _titles(self, rows: Arrays) -> pa.Array:
+        """The records' titles, or else what the texts say first."""
+        try:
+            found = [
+                title_line(string_field(metadata, "title") or title_in(text.as_py()))
+                for metadata, text in zip(rows["metadata"].to_pylist(), rows["text"], strict=True)
+            ]
+        except json.JSONDecodeError as error:
+            path = (self._root / "documents").path()
+            raise CorruptPart(f"{path}: metadata is not JSON; `sequitur verify` tells more") from error
+        return pa.array(found, pa.string())
+
+
+def hexadecimal(ids: pa.FixedSizeBinaryArray) -> pa.Array:
+    """Ids of 16 bytes as 32 digits, which is how a person names them; null where there is none."""
+    digits = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2")
+    known = ids.fill_null(bytes(16))
+    data = np.frombuffer(known.buffers()[1], dtype=np.uint8)[16 * known.offset : 16 * (known.offset + len(known))]
+    text = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(known), [None, pa.py_buffer(digits[data].tobytes())])
+    text = text.cast(pa.binary()).cast(pa.string())
+    return pc.if_else(ids.is_valid(), text, None) if ids.null_count else text
