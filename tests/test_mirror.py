@@ -46,7 +46,6 @@ COVERED_BY = {
     "pipeline/config_text.py": "pipeline/test_config.py",
     "pipeline/errors.py": "pipeline/test_beam.py",
     "pipeline/jobs.py": "pipeline/test_stage.py",
-    "pipeline/names.py": "stages/select/test_duplicates.py",
     "pipeline/schemas.py": "stages/pack/test_stage.py",
     "pipeline/sections.py": "pipeline/test_config.py",
     "pipeline/worker.py": "pipeline/test_beam.py",
