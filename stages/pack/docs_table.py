@@ -12,7 +12,8 @@ import pyarrow.compute as pc
 from sequitur.graph_sort import metrics
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import HashingSink, Part
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import docs_schema
 from sequitur.shards.manifest import FileEntry
 from sequitur.shards.writer import write_docs
@@ -33,7 +34,7 @@ class Placed(NamedTuple):
 
 
 def write_docs_tables(
-    run: Run, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray
+    root: Directory, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray, progress: Progress
 ) -> list[list[FileEntry]]:
     """The documents table of each dataset, one file for each part of `documents` that has a document in it.
 
@@ -41,17 +42,19 @@ def write_docs_tables(
     """
     path = np.full(len(lengths), -1, dtype=np.int64)
     path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
-    vectors = cast(np.ndarray, StoredVectors(run.artifact("vectors"), own=False))  # all that is asked of them
+    vectors = cast(np.ndarray, StoredVectors(root / "vectors", own=False))  # all that is asked of them
     placed = [_placed(shard_set, vectors) for shard_set in sets]
-    rows_of = [_kept_rows(run, index) for index in range(len(run.manifest("selection").parts))]
+    documents, signals, selection = (root / name for name in ("documents", "signals", "selection"))
+    rows_of = [_kept_rows(selection, part) for part in artifacts.require_manifest(selection).parts]
     begins = np.cumsum([0, *map(len, rows_of)])
     files = [len(np.unique(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
     entries: list[list[FileEntry]] = [[] for _ in sets]
-    run.progress.step("pack: documents table", len(rows_of), "parts")
-    for index, part in enumerate(run.manifest("documents").parts):
-        batch = artifacts.read_part(run.artifact("documents"), part, COLUMNS)
-        signals = artifacts.read_part(run.artifact("signals"), run.manifest("signals").parts[index], ["language"])
-        batch = batch.append_column("language", signals.column("language"))
+    progress.step("pack: documents table", len(rows_of), "parts")
+    parts = zip(artifacts.require_manifest(documents).parts, artifacts.require_manifest(signals).parts, strict=True)
+    for index, (part, signals_part) in enumerate(parts):
+        batch = artifacts.read_part(documents, part, COLUMNS)
+        language = artifacts.read_part(signals, signals_part, ["language"]).column("language")
+        batch = batch.append_column("language", language)
         for number, one in enumerate(placed):
             here = slice(*np.searchsorted(one.ordinals, begins[index : index + 2]).tolist())
             some = Placed(*(column[here] for column in one))
@@ -60,8 +63,8 @@ def write_docs_tables(
             rows = pa.array(rows_of[index][some.ordinals - begins[index]])
             table = _docs_table(batch.take(rows), some, list(sets[number].plans), lengths, path)
             name = f"docs/docs-{len(entries[number]):05}-of-{files[number]:05}.parquet"
-            entries[number].append(_write(run, sets[number].directory, name, table))
-        run.progress.update(index + 1)
+            entries[number].append(_write(root / "shards", sets[number].directory, name, table))
+        progress.update(index + 1)
     return entries
 
 
@@ -83,20 +86,19 @@ def _placed(shard_set: ShardSet, vectors: np.ndarray) -> Placed:
     return Placed(ordinals, split, cosine)
 
 
-def _kept_rows(run: Run, index: int) -> np.ndarray:
+def _kept_rows(selection: Directory, part: Part) -> np.ndarray:
     """int64 rows of a part of `documents` that have ordinals, which count on from part to part."""
-    part = run.manifest("selection").parts[index]
-    kept = artifacts.read_part(run.artifact("selection"), part, ["ordinal"]).column("ordinal").is_valid()
+    kept = artifacts.read_part(selection, part, ["ordinal"]).column("ordinal").is_valid()
     return np.flatnonzero(kept.to_numpy(zero_copy_only=False))
 
 
-def _write(run: Run, directory: str, name: str, table: pa.Table) -> FileEntry:
+def _write(shards: Directory, directory: str, name: str, table: pa.Table) -> FileEntry:
     full_name = f"{directory}/{name}" if directory else name
     folder, _, file_name = full_name.rpartition("/")
-    with (run.artifact("shards") / folder).writing(file_name) as file:
+    with (shards / folder).writing(file_name) as file:
         sink = HashingSink(file)
         entry = write_docs(sink, name, table)
-    artifacts.record_part(run.artifact("shards"), Part(full_name, 0, entry.bytes, sink.hash.hexdigest()))
+    artifacts.record_part(shards, Part(full_name, 0, entry.bytes, sink.hash.hexdigest()))
     return entry
 
 

@@ -6,6 +6,7 @@ Where there is one family and one length there is one dataset, in `shards` itsel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,8 @@ import pyarrow as pa
 
 from sequitur.graph_sort import packing
 from sequitur.graph_sort.packing import Contexts
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.sections import Pack
+from sequitur.pipeline.seeds import derived_seed
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
 from sequitur.shards.manifest import Order, Packing
 from sequitur.shards.permutation import ALGORITHM, permute
@@ -32,27 +34,42 @@ class ShardSet(NamedTuple):
     plans: dict[str, SplitPlan]  # by split
 
 
-def plan_sets(run: Run, order: pa.Table, lengths: np.ndarray) -> list[ShardSet]:
+class Cutting(NamedTuple):
+    """How the order of a run is cut into contexts, and how these are permuted."""
+
+    settings: Pack
+    seed: int  # the configured one
+    as_ordered: bool  # whether rows stay as they are ordered
+    lengths: np.ndarray  # int64 tokens by ordinal
+
+    def reading_seed(self, directory: str, split: str) -> int | None:
+        """Of the permutation of a dataset's split; None where its rows stay as they are."""
+        if self.as_ordered:
+            return None
+        return derived_seed(self.seed, "pack", *filter(None, [directory]), split)
+
+
+def plan_sets(cutting: Cutting, order: pa.Table, families: Sequence[str]) -> list[ShardSet]:
     """Cuts each family's part of the order into contexts, apart for each split and row length.
 
     Args:
-        run: for the policy, the context length, the share of validation and the seed.
+        cutting: how.
         order: `ordinal`, `path`, `opens` and `family` of each place; families ascend.
-        lengths: int64 tokens by ordinal.
+        families: their names, by number.
     """
     found = []
     family = order["family"].to_numpy()
-    for number, name in enumerate(run.manifest("order").statistics["families"]):
+    for number, name in enumerate(families):
         first, last = np.searchsorted(family, [number, number + 1]).tolist()
-        found += _sets_of_family(run, name, order.slice(first, last - first), lengths)
+        found += _sets_of_family(cutting, name, order.slice(first, last - first))
     return found
 
 
-def _sets_of_family(run: Run, family: str, order: pa.Table, lengths: np.ndarray) -> list[ShardSet]:
-    settings = run.config.pack
+def _sets_of_family(cutting: Cutting, family: str, order: pa.Table) -> list[ShardSet]:
+    settings, lengths = cutting.settings, cutting.lengths
     row_lengths = packing.row_lengths(settings.policy, settings.context_length)
     by_length: dict[int, dict[str, SplitPlan]] = {}
-    for split, places in divide(run, family, order, lengths).items():
+    for split, places in divide(cutting, family, order).items():
         here = order.take(pa.array(places))
         ordinals, paths, opens = (here[name].to_numpy() for name in ("ordinal", "path", "opens"))
         # Places stand for documents, which may stand at several.
@@ -60,7 +77,7 @@ def _sets_of_family(run: Run, family: str, order: pa.Table, lengths: np.ndarray)
         contexts = packing.POLICIES[settings.policy](lengths[ordinals], everyone, settings.context_length, opens)
         for length, some in packing.by_length(contexts, row_lengths).items():
             directory = directory_name(family, length if settings.policy == "buckets" else None)
-            plan = _plan(run, directory, split, some, ordinals, paths, lengths)
+            plan = _plan(cutting, directory, split, some, ordinals, paths)
             by_length.setdefault(length, {})[split] = plan
     return [
         ShardSet(directory_name(family, length if settings.policy == "buckets" else None), family, length, plans)
@@ -78,15 +95,15 @@ def directory_name(family: str, length: int | None) -> str:
     return "/".join(part for part in (safe, "" if length is None else f"len-{length:05}") if part)
 
 
-def divide(run: Run, family: str, order: pa.Table, lengths: np.ndarray) -> dict[str, np.ndarray]:
+def divide(cutting: Cutting, family: str, order: pa.Table) -> dict[str, np.ndarray]:
     """Places of a family's part of the order, int64 ascending, by split; no document is in two."""
-    share = run.config.pack.validation_share
+    share = cutting.settings.validation_share
     everyone = np.arange(order.num_rows, dtype=np.int64)
     if share == 0:
         return {"train": everyone}
     ordinals = order["ordinal"].to_numpy()
-    seed = run.seed("pack", "validation", *filter(None, [family]))
-    validation = validation_positions(order["path"].to_numpy(), lengths[ordinals], share, seed)
+    seed = derived_seed(cutting.seed, "pack", "validation", *filter(None, [family]))
+    validation = validation_positions(order["path"].to_numpy(), cutting.lengths[ordinals], share, seed)
     train = ~np.isin(ordinals, ordinals[validation])  # an order that repeats documents has them in several paths
     splits = {"train": everyone[train], "val": everyone[validation]}
     return {name: places for name, places in splits.items() if len(places)}
@@ -116,27 +133,26 @@ def validation_positions(paths: np.ndarray, tokens: np.ndarray, share: float, se
 
 
 def _plan(
-    run: Run,
+    cutting: Cutting,
     directory: str,
     split: str,
     contexts: Contexts,
     ordinals: np.ndarray,
     paths: np.ndarray,
-    lengths: np.ndarray,
 ) -> SplitPlan:
     count = len(contexts.offsets) - 1
     document = ordinals[contexts.document]
     next_document, next_start = np.full(count, -1, dtype=np.int64), np.zeros(count, dtype=np.int64)
-    if run.config.pack.policy == "buckets":  # a context is of one document, and so is the token that follows it
+    if cutting.settings.policy == "buckets":  # a context is of one document, and so is the token that follows it
         after = contexts.start + contexts.length
-        goes_on = after < lengths[document]
+        goes_on = after < cutting.lengths[document]
         next_document[goes_on], next_start[goes_on] = document[goes_on], after[goes_on]
     else:
         following = contexts.offsets[1:-1]
         next_document[:-1], next_start[:-1] = document[following], contexts.start[following]
     reading_order = np.arange(count, dtype=np.int64)
-    if not run.manifest("order").statistics["sorted"]:
-        seed = _seed(run, directory, split)
+    seed = cutting.reading_seed(directory, split)
+    if seed is not None:
         reading_order = permute(reading_order.astype(np.uint64), count, seed).astype(np.int64)
     group = paths[contexts.document[contexts.offsets[:-1]]]
     return SplitPlan(
@@ -151,21 +167,18 @@ def _plan(
     )
 
 
-def _seed(run: Run, directory: str, split: str) -> int:
-    return run.seed("pack", *filter(None, [directory]), split)
-
-
-def packing_entry(run: Run, shard_set: ShardSet, lengths: np.ndarray) -> Packing:
+def packing_entry(cutting: Cutting, shard_set: ShardSet) -> Packing:
     """What became of the tokens of the documents that a dataset holds something of."""
+    policy, lengths = cutting.settings.policy, cutting.lengths
     plans = list(shard_set.plans.values())
     document, start, length = (np.concatenate([plan[field] for plan in plans]) for field in (1, 2, 3))
     tokens, of_documents = int(length.sum()), int(lengths[np.unique(document)].sum())
     once = of_documents
-    if run.config.pack.policy == "buckets":  # which cuts a document alike wherever it stands
+    if policy == "buckets":  # which cuts a document alike wherever it stands
         once = int(length[np.unique(np.stack([document, start]), axis=1, return_index=True)[1]].sum())
     rows = sum(len(plan.offsets) - 1 for plan in plans)
     return Packing(
-        run.config.pack.policy,
+        policy,
         dropped_tokens=0,
         padded_tokens=rows * shard_set.context_length - tokens,
         split_docs=len(split_documents(shard_set, lengths)),
@@ -181,7 +194,7 @@ def split_documents(shard_set: ShardSet, lengths: np.ndarray) -> np.ndarray:
     )
 
 
-def order_entry(run: Run, shard_set: ShardSet) -> Order:
+def order_entry(cutting: Cutting, shard_set: ShardSet) -> Order:
     """How the rows lie; how often rows one after the other are of one path, and how often chance would have it."""
     plan = shard_set.plans.get("train") or next(iter(shard_set.plans.values()))
     groups = plan.group[plan.reading_order]
@@ -189,6 +202,7 @@ def order_entry(run: Run, shard_set: ShardSet) -> Order:
     pairs = max(len(groups) - 1, 1)
     chance = float((counts * (counts - 1)).sum() / max(len(groups) * (len(groups) - 1), 1))
     same = float(np.count_nonzero(groups[1:] == groups[:-1]) / pairs)
-    if run.manifest("order").statistics["sorted"]:
+    seed = cutting.reading_seed(shard_set.directory, "train")
+    if seed is None:
         return Order("as_ordered", "none", 0, same, chance)
-    return Order("global_permutation", ALGORITHM, _seed(run, shard_set.directory, "train"), same, chance)
+    return Order("global_permutation", ALGORITHM, seed, same, chance)

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import HashingSink, Part
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.contexts import Contexts, context_batch
 from sequitur.shards.format import BATCH_ROWS, Header, context_schema, shard_name
@@ -129,25 +129,27 @@ def _plan_name(directory: str, split: str) -> str:
     return f"{directory.replace('/', '--')}--{split}.npz"
 
 
-def write_shards(run: Run, sets: Sequence[ShardSet], header: Header) -> dict[tuple[str, str], list[ShardEntry]]:
+def write_shards(
+    jobs: Jobs, root: Directory, sets: Sequence[ShardSet], header: Header, shard_bytes: int
+) -> dict[tuple[str, str], list[ShardEntry]]:
     """Writes what is not written yet; returns the entries of all shards, in order, by directory and split."""
-    tasks = [task for shard_set in sets for task in _tasks(run, shard_set)]
-    notes = run.root / ENTRIES
-    written = {part.name for part in artifacts.written_parts(run.artifact("shards"))}
+    tasks = [task for shard_set in sets for task in _tasks(shard_set, shard_bytes)]
+    notes, shards = root / ENTRIES, root / "shards"
+    written = {part.name for part in artifacts.written_parts(shards)}
     left = [task for task in tasks if task.full_path not in written or not notes.exists(task.note)]
     if left:
         for shard_set in sets:
             for split, plan in shard_set.plans.items():
-                write_plan(run.root, shard_set.directory, split, plan)
-        write = WriteShard(run.root, header)
+                write_plan(root, shard_set.directory, split, plan)
+        write = WriteShard(root, header)
 
         def build(pipeline: beam.Pipeline) -> None:
             elements = pipeline | "Shards" >> beam.Create([tuple(task) for task in left]) | "Spread" >> beam.Reshuffle()
             _ = elements | "Write" >> beam.ParDo(write)
 
-        with run.jobs.watching(run.artifact("shards"), len(tasks), "pack: shards", "shards"):
+        with jobs.watching(shards, len(tasks), "pack: shards", "shards"):
             seconds = sum(4 * task.rows * task.context_length for task in left) / WRITTEN_PER_SECOND
-            run.runner.run(build, len(left), seconds)
+            jobs.runner.run(build, len(left), seconds)
     entries: dict[tuple[str, str], list[ShardEntry]] = {}
     for task in tasks:
         entry = from_json(ShardEntry, notes.read_json(task.note))
@@ -155,9 +157,9 @@ def write_shards(run: Run, sets: Sequence[ShardSet], header: Header) -> dict[tup
     return entries
 
 
-def _tasks(run: Run, shard_set: ShardSet) -> Iterator[ShardTask]:
+def _tasks(shard_set: ShardSet, shard_bytes: int) -> Iterator[ShardTask]:
     for split, plan in shard_set.plans.items():
         rows, length = len(plan.reading_order), shard_set.context_length
-        shards = plan_shards(rows, length, int(run.config.pack.shard_bytes))
+        shards = plan_shards(rows, length, shard_bytes)
         for number, (first, count) in enumerate(shards):
             yield ShardTask(shard_set.directory, split, length, number, len(shards), first, count)

@@ -28,6 +28,7 @@ from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import RemovalsUndone
 from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
 from sequitur.shards.format import (
     BATCH_ROWS,
@@ -46,7 +47,15 @@ from sequitur.shards.removal.record import FOLDER as REMOVALS
 from sequitur.shards.verify import verify as shards_verify
 from sequitur.shards.writer import hf_files
 from sequitur.stages.pack.docs_table import write_docs_tables
-from sequitur.stages.pack.shard_sets import ROUTER, ShardSet, order_entry, packing_entry, plan_sets, split_documents
+from sequitur.stages.pack.shard_sets import (
+    ROUTER,
+    Cutting,
+    ShardSet,
+    order_entry,
+    packing_entry,
+    plan_sets,
+    split_documents,
+)
 from sequitur.stages.pack.shard_writing import ENTRIES, PLAN, write_shards
 from sequitur.stages.shared.columns import router
 from sequitur.stages.shared.columns.token_store import TokenStore
@@ -54,17 +63,16 @@ from sequitur.stages.shared.columns.token_store import TokenStore
 HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order")
 
 
-def make_header(run: Run) -> Header:
-    about = run.manifest("tokens").statistics["tokenizer"]
+def make_header(root: Directory, config: Config) -> Header:
+    about = artifacts.require_manifest(root / "tokens").statistics["tokenizer"]
     # What the content depends on, so not the whole configuration: where a run lies or on what device changes nothing.
-    settings = {name: dict(run.manifest(name).parameters) for name in HISTORY} | {
-        "shards": dict(parameters(run.config))
-    }
+    settings = {name: dict(artifacts.require_manifest(root / name).parameters) for name in HISTORY}
+    settings["shards"] = dict(parameters(config))
     return Header(
         created_by=f"sequitur {_version()}",
-        run_id=artifacts.read_building(run.artifact("shards"))[:16],
+        run_id=artifacts.read_building(root / "shards")[:16],
         config_sha256=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
-        seq_len=run.config.pack.context_length,
+        seq_len=config.pack.context_length,
         tokenizer=TokenizerInfo(about["name"], None, about["sha256"], about["vocab_size"]),
         special_ids=SpecialIds(bos=None, eos=about["end"], pad=about["end"]),
         boundaries=Boundaries(eos_after_doc=True, bos_at_doc_start=False),
@@ -80,63 +88,65 @@ def _version() -> str:
 
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
-    order = artifacts.read_columns(run.artifact("order"), ["ordinal", "path", "opens", "family"])
-    lengths = TokenStore(run.artifact("tokens"), check=True).lengths()
-    sets = plan_sets(run, order, lengths)
-    header = make_header(run)
-    entries = write_shards(run, sets, header)
-    docs = write_docs_tables(run, sets, order, lengths)
+    root, settings = run.root, run.config.pack
+    order = artifacts.read_columns(root / "order", ["ordinal", "path", "opens", "family"])
+    lengths = TokenStore(root / "tokens", check=True).lengths()
+    ordering = run.manifest("order").statistics
+    cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
+    sets = plan_sets(cutting, order, ordering["families"])
+    header = make_header(root, run.config)
+    entries = write_shards(run.jobs, root, sets, header, int(settings.shard_bytes))
+    docs = write_docs_tables(root, sets, order, lengths, run.progress)
     manifests = [
-        finish_dataset(run, replace(header, seq_len=one.context_length), one, entries, files, lengths)
+        finish_dataset(root, cutting, replace(header, seq_len=one.context_length), one, entries, files)
         for one, files in zip(sets, docs, strict=True)
     ]
     datasets = [
         dataset_entry(one.family, one.directory, manifest) for one, manifest in zip(sets, manifests, strict=True)
     ]
     if any(one.directory for one in sets):
-        files = router.router_files(run.artifact(router.ROUTER)) if run.config.families.by else {}
+        files = router.router_files(root / router.ROUTER) if run.config.families.by else {}
         copies = {f"{ROUTER}/{name}": content for name, content in files.items()}
         for path, content in copies.items():
-            _write_extra(run, path, content)
+            _write_extra(root / "shards", path, content)
         listed = [router_file(path, content) for path, content in copies.items()]
-        _write_extra(run, FAMILIES_NAME, families_json(datasets, listed).encode())
-    run.root.remove(PLAN)
-    run.root.remove(ENTRIES)
+        _write_extra(root / "shards", FAMILIES_NAME, families_json(datasets, listed).encode())
+    root.remove(PLAN)
+    root.remove(ENTRIES)
     return _statistics(sets, datasets, manifests, lengths)
 
 
 def finish_dataset(
-    run: Run,
+    root: Directory,
+    cutting: Cutting,
     header: Header,
     shard_set: ShardSet,
     entries: Mapping[tuple[str, str], Sequence[ShardEntry]],
     docs: list[FileEntry],
-    lengths: np.ndarray,
 ) -> Manifest:
     """Writes what a dataset has beside its shards and documents table; its manifest last."""
-    directory = shard_set.directory
+    shards, tokens, directory = root / "shards", root / "tokens", shard_set.directory
     splits = {
         split: split_entry(entries[directory, split], len(np.unique(plan.document)))
         for split, plan in shard_set.plans.items()
     }
-    packing, order = packing_entry(run, shard_set, lengths), order_entry(run, shard_set)
+    packing, order = packing_entry(cutting, shard_set), order_entry(cutting, shard_set)
     manifest = build_manifest(header, packing, order, splits, docs)
     below = f"{directory}/" if directory else ""
     for split, entry in splits.items():
         names = [shard.path.rsplit("/", 1)[-1] for shard in entry.shards]
         for name, text in hf_files(split, names, manifest.fingerprint, context_columns(header.seq_len)).items():
-            _write_extra(run, f"{below}{split}/{name}", text.encode())
-    if run.artifact("tokens").exists(TOKENIZER_NAME):
-        _write_extra(run, f"{below}{TOKENIZER_NAME}", run.artifact("tokens").read_bytes(TOKENIZER_NAME))
-    _write_extra(run, f"{below}{MANIFEST_NAME}", manifest_json(manifest).encode())
+            _write_extra(shards, f"{below}{split}/{name}", text.encode())
+    if tokens.exists(TOKENIZER_NAME):
+        _write_extra(shards, f"{below}{TOKENIZER_NAME}", tokens.read_bytes(TOKENIZER_NAME))
+    _write_extra(shards, f"{below}{MANIFEST_NAME}", manifest_json(manifest).encode())
     return manifest
 
 
-def _write_extra(run: Run, path: str, content: bytes) -> None:
+def _write_extra(shards: Directory, path: str, content: bytes) -> None:
     folder, _, name = path.rpartition("/")
-    directory = run.artifact("shards")
-    (directory / folder if folder else directory).write_bytes(name, content)
-    artifacts.record_part(directory, Part(path, 0, len(content), artifacts.digest(content)))
+    (shards / folder if folder else shards).write_bytes(name, content)
+    artifacts.record_part(shards, Part(path, 0, len(content), artifacts.digest(content)))
 
 
 def _statistics(
