@@ -19,6 +19,7 @@ from typer.main import get_command
 from sequitur.command_line import main as cli
 from sequitur.pipeline import config, config_text, schemas
 from sequitur.shards import format as shard_format
+from sequitur.stages.shared.sources import record_files
 from sequitur.text_core.duplicates import lsh
 from sequitur.text_core.signals import all_signals as text_signals
 from sequitur.text_core.signals import rules
@@ -135,6 +136,17 @@ MEANINGS: dict[str, dict[str, str]] = {
         "where that one was removed",
         "split": "`train` or `val`",
     },
+}
+
+# What a record is of each input format. A format that is not here, or the other way round, is an error.
+RECORDS_OF: dict[str, str] = {
+    "jsonl": "a JSON object, one per line",
+    "parquet": "a row",
+    "arrow": "a row of an IPC file or stream",
+    "csv": "a row, below a header line",
+    "text": "the file",
+    "warc": "a [web page](#web-pages)",
+    "html": "the file, a [web page](#web-pages)",
 }
 
 # A change of each setting, to compute what it makes anew.
@@ -262,6 +274,15 @@ def recomputed() -> str:
     return table(("a change of", "makes anew"), ((", ".join(keys), told(changed)) for changed, keys in keys_of.items()))
 
 
+def formats() -> str:
+    """The input formats: what names tell each, and what a record of it is."""
+    if (there := list(record_files.ENDINGS)) != list(RECORDS_OF):
+        raise SystemExit(f"RECORDS_OF has {list(RECORDS_OF)}, record_files.ENDINGS {there}; mend docs/generate.py")
+    endings = record_files.ENDINGS.items()
+    rows = ((f"`{name}`", ", ".join(f"`{one}`" for one in those), RECORDS_OF[name]) for name, those in endings)
+    return table(("`ingest.format`", "the file's name ends in", "a record is"), rows)
+
+
 def signals() -> str:
     """The tables in the docstrings of the modules that compute signals."""
 
@@ -323,6 +344,7 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "columns of contexts": lambda: columns_of("contexts", shard_format.context_columns(1), "S"),
     "columns of docs": lambda: columns_of("docs", shard_format.docs_schema()),
     "stages": stages,
+    "formats": formats,
     "recomputed": recomputed,
     "signals": signals,
     "rules": quality_rules,

@@ -102,7 +102,7 @@ def _difference(run: Run, manifest: artifacts.Manifest) -> str:
     for key in now:
         if before[key] != now[key] and key != "max_reject_share":
             return f"ingest.{key} was {before[key]}"
-    return "the input files have changed since"
+    return "the input files have changed since" + (", or the modules of ingest.formats" if now["formats"] else "")
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,11 @@ class Ingest(Section):
         description="auto goes by the file name's ending; text and html make one document of each file, warc (WARC and "
         "WET) one of each page.",
     )
+    formats: dict[Annotated[str, Field(pattern=r"^\.[a-z0-9][a-z0-9_-]*$")], str] = Field(
+        default_factory=dict,
+        description="Formats of your own: by a file name's ending a module by import path, as in {.ext: "
+        "my_package.my_format}.",
+    )
     text_field: str = Field("text", description="Field of a record that holds its text.")
     id_field: str = Field("id", description="Field with the record's id; records without it are named by file and row.")
     source_field: str = Field("source", description="Field with the record's source; the file's name where absent.")
@@ -66,6 +71,12 @@ class Ingest(Section):
         gt=0,
         description="Larger uncompressed JSONL and Parquet files are split over workers.",
     )
+
+    @model_validator(mode="after")
+    def _formats_go_by_names(self) -> Ingest:
+        if self.formats and self.format != "auto":
+            raise ValueError(f"format: {self.format} is for all files, so formats would be for none")
+        return self
 
 
 class Edit(Section):

@@ -13,11 +13,12 @@ import apache_beam as beam
 import pyarrow as pa
 import xxhash
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, own_modules, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, NO_TEXT, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.ingest.own_formats import own_records
 from sequitur.stages.ingest.splits import Split
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.extraction import Extraction
@@ -117,7 +118,9 @@ class ReadSplit(beam.DoFn):
             return
         path = split.files[0]
         records: Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]
-        if split.kind == "warc":
+        if own_modules.is_own(split.kind):
+            records = own_records(path, split.kind, self._limits)
+        elif split.kind == "warc":
             records = warc_records(path, self._limits, self._settings)
         elif split.kind == "parquet":
             records = record_files.parquet_records(path, range(split.start, split.end), split.first_row, self._limits)

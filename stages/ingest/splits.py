@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
@@ -52,6 +52,8 @@ class Split:
 def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
     """The files to read as (path, format, source by default), in reading order, each once.
 
+    A format of the user's own is the import path of its module.
+
     Raises:
         InputError: an input names no file, or a file of which the format cannot be told.
     """
@@ -63,7 +65,8 @@ def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
         file_system, root = fsspec.core.url_to_fs(pattern)
         in_directory = file_system.isdir(root)
         for path in paths:
-            kind = settings.format if settings.format != "auto" else record_files.format_of(path)
+            named = record_files.format_of(path, settings.formats)
+            kind = settings.format if settings.format != "auto" else named
             if kind is None and in_directory:
                 kind = "text"  # a directory of files: what is not a record file is a document
             if kind is None:
@@ -71,7 +74,7 @@ def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
             source = PurePosixPath(pattern if in_directory and kind in DOCUMENT_FILES else path).name
             if not _is_unicode(path):
                 raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
-            found.setdefault(path, (kind, _stem(source)))
+            found.setdefault(path, (kind, _stem(source, settings.formats)))
     return [(path, kind, source) for path, (kind, source) in found.items()]
 
 
@@ -83,8 +86,8 @@ def _is_unicode(path: str) -> bool:
     return True
 
 
-def _stem(name: str) -> str:
-    known = "|".join([*record_files.COMPRESSIONS, *record_files.FORMATS]).replace(".", r"\.")
+def _stem(name: str, own: Iterable[str]) -> str:
+    known = "|".join([*record_files.COMPRESSIONS, *record_files.FORMATS, *own]).replace(".", r"\.")
     return re.sub(rf"({known})+$", "", name, flags=re.IGNORECASE) or name
 
 

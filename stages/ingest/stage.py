@@ -29,6 +29,7 @@ from sequitur.pipeline.errors import InputError, TooManyRejects
 from sequitur.pipeline.names import NO_TEXT
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.ingest import own_formats
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import Split, file_size, input_files, plan_splits
 from sequitur.stages.shared.columns.arrays import problems_beside
@@ -62,13 +63,15 @@ class CountLines(beam.DoFn):
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    """The settings, and of each input file its size and a hash of its first and last 64 KiB."""
+    """The settings; of each input file its size and a hash of its first and last 64 KiB; formats of the user's own."""
     settings = config.ingest
-    mapped = settings.model_dump(mode="json", exclude={"inputs", "max_reject_share"})
+    mapped = settings.model_dump(mode="json", exclude={"inputs", "formats", "max_reject_share"})
+    own = own_formats.parameters(settings.formats)
     return {
         "name": config.name,
         "files": [_identity(*entry) for entry in input_files(settings)],
         **mapped,
+        **({"formats": own} if own else {}),
     }
 
 

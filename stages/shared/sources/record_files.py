@@ -66,12 +66,12 @@ def compression_of(path: str) -> str | None:
     return suffix if suffix in COMPRESSIONS else None
 
 
-def format_of(path: str) -> str | None:
-    """The format that a file's name tells, None where it tells none."""
+def format_of(path: str, own: Mapping[str, str] | None = None) -> str | None:
+    """The format that a file's name tells, None where it tells none; `own`, formats by ending, go before ours."""
     name = PurePosixPath(path)
     if compression_of(path):
         name = name.with_suffix("")
-    return FORMATS.get(name.suffix.lower())
+    return {**FORMATS, **(own or {})}.get(name.suffix.lower())
 
 
 class _ZstdFile(io.RawIOBase):
