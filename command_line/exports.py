@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sequitur.command_line.common import AsJson, ShardsPath, fail, print_json
 
 if TYPE_CHECKING:
-    from sequitur.shards.exports import ExportReport
+    from sequitur.shards.exports import ExportReport, Target
+    from sequitur.shards.exports.source import Source
 
 _REASONS = {
     "short": "of fewer than {S:,} tokens, whose pads the format cannot mask: pack.policy: stream makes full rows",
@@ -25,7 +25,12 @@ def export(
     path: ShardsPath,
     out: Annotated[Path, typer.Argument(help="Directory to write, empty or new.", show_default=False)],
     target: Annotated[
-        str, typer.Option("--to", help="Format: datatrove, litdata, mds, megatron, olmo.", show_default=False)
+        str,
+        typer.Option(
+            "--to",
+            help="Format: datatrove, litdata, mds, megatron, olmo; or a module of your own by import path.",
+            show_default=False,
+        ),
     ],
     split: Annotated[str, typer.Option(help="Split to write.")] = "train",
     as_json: AsJson = False,
@@ -46,7 +51,7 @@ def export(
 
     try:
         with progress.stage("export"):
-            report = write(path, target, out, split, advance)
+            report = write(path, _own_target(target) or target, out, split, advance)
     except ShardError as error:
         fail(harmless(f"{path}: {error}"))
     except OSError as error:
@@ -54,9 +59,32 @@ def export(
     except KeyboardInterrupt:
         fail("interrupted; nothing was written", code=130)
     if as_json:
-        print_json(harmless_all(asdict(report)))
+        print_json(harmless_all(report.to_json()))
     else:
         sys.stdout.write("".join(f"{line}\n" for line in _lines(report, out)))
+
+
+def _own_target(name: str) -> Target | None:
+    """The user's own target of this import path, None where the name is none; its mistakes are errors of one line."""
+    from sequitur.pipeline import own_modules
+    from sequitur.shards.errors import ShardError
+    from sequitur.shards.exports import Target
+
+    if not own_modules.is_own(name):
+        return None
+    own = own_modules.load("--to", name, "write", ("source", "out"))
+
+    def write(source: Source, out: Path) -> dict[str, Any]:
+        try:
+            settings: dict[str, Any] = dict(own.function(source, out))
+            json.dumps(settings)
+        except (ShardError, OSError):  # of the shards, or of the disk
+            raise
+        except Exception as error:
+            raise own.failed(error) from error
+        return settings
+
+    return Target(name, write, own.digest)
 
 
 def _lines(report: ExportReport, out: Path) -> list[str]:

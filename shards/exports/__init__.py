@@ -5,7 +5,7 @@ A target is a module with one function
     def write(source: Source, out: Path) -> dict[str, Any]
 
 that takes the rows it can hold from `source`, in their written order, writes plain files into `out`, and returns what
-a trainer has to be told about them. Checking, counting, flushing and renaming are done here.
+a trainer has to be told about them, as JSON. Checking, counting, flushing and renaming are done here.
 """
 
 import importlib
@@ -17,10 +17,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from sequitur.shards.atomic import flush_directory
-from sequitur.shards.errors import ShardError
+from sequitur.shards.errors import ShardError, TotalsMismatch
 from sequitur.shards.exports.source import Source
 from sequitur.shards.families import is_parted, read_families
 from sequitur.shards.format import SpecialIds, TokenizerInfo
@@ -34,6 +34,7 @@ TARGETS = {
 }
 """Module of each target by the name that `sequitur export --to` takes."""
 
+Write: TypeAlias = Callable[[Source, Path], dict[str, Any]]
 REPORT_NAME = "sequitur-export.json"
 _STAGING = ".partial"
 
@@ -43,6 +44,14 @@ class ExportRefused(ShardError, ValueError):
     fits."""
 
 
+class Target(NamedTuple):
+    """What writes, by its name."""
+
+    name: str  # as the report gives it
+    write: Write
+    source_digest: str | None = None  # sha256 of its source, where it is from outside this package
+
+
 @dataclass(frozen=True)
 class ExportReport:
     """What was written, and what was not; also the content of sequitur-export.json, which is written last.
@@ -50,7 +59,7 @@ class ExportReport:
     Tokens are those of the source's rows, without pads and next tokens: `tokens + dropped_tokens` are the split's.
     `dropped_rows` counts rows by reason: "short" (of less than S tokens: the format cannot mask their pads) and
     "no_next_token". `row_digest` is of the rows written, as in shards/digest.py. `settings` is what a trainer has to
-    be told; `files` is bytes by name.
+    be told; `files` is bytes by name; `source_digest` is of a target from outside this package, and absent otherwise.
     """
 
     target: str
@@ -66,17 +75,21 @@ class ExportReport:
     row_digest: str
     settings: dict[str, Any]
     files: dict[str, int]
+    source_digest: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "source_digest" or value is not None}
 
 
 def export(
     root: str | PathLike[str],
-    target: str,
+    target: str | Target,
     out: str | PathLike[str],
     split: str = "train",
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> ExportReport:
-    """Write a split of the dataset in `root` for `target` (a name in `TARGETS`) into the directory `out`, which must
-    be empty or absent. Equal datasets give equal bytes.
+    """Write a split of the dataset in `root` for `target` (a name in `TARGETS`, or one's own) into the directory `out`,
+    which must be empty or absent. Equal datasets give equal bytes.
 
     `advance` is told the rows done and the rows in all. Everything is written to a folder within `out`, flushed, and
     renamed at the end, the report last: its presence means that the export is whole. An error or Ctrl-C leaves
@@ -85,21 +98,19 @@ def export(
     Raises ExportRefused, FormatUnsupported for token ids that the format has no room for, the named errors of damage,
     and OSError. About 60 M tokens a second on one core; memory: a batch or two, and the memory map of a shard.
     """
-    if target not in TARGETS:
-        raise ExportRefused(f"no target {target!r}: the known ones are {', '.join(TARGETS)}")
+    name, write, source_digest = target if isinstance(target, Target) else _target(target)
     _refuse_families(Path(root))
     source = Source(root, split, advance)
-    write = importlib.import_module(TARGETS[target]).write
     with _staged(Path(out)) as staging:
         settings = write(source, staging)
-        source.check_totals()
+        _check_taken(source, name, own=name not in TARGETS)
         if not source.rows:
             raise ExportRefused(
-                f"no row of split {split!r} can be written for {target}, which needs full ones: its rows are short or "
+                f"no row of split {split!r} can be written for {name}, which needs full ones: its rows are short or "
                 "without a next token; pack them with pack.policy: stream"
             )
         report = ExportReport(
-            target=target,
+            target=name,
             split=split,
             fingerprint=source.manifest.fingerprint,
             seq_len=source.seq_len,
@@ -112,9 +123,28 @@ def export(
             row_digest=source.row_digest,
             settings=settings,
             files={path.relative_to(staging).as_posix(): path.stat().st_size for path in _files(staging)},
+            source_digest=source_digest,
         )
-        (staging / REPORT_NAME).write_text(json.dumps(asdict(report), sort_keys=True, indent=1) + "\n")
+        (staging / REPORT_NAME).write_text(json.dumps(report.to_json(), sort_keys=True, indent=1) + "\n")
     return report
+
+
+def _target(name: str) -> Target:
+    if name not in TARGETS:
+        raise ExportRefused(f"no target {name!r}: the known ones are {', '.join(TARGETS)}")
+    write: Write = importlib.import_module(TARGETS[name]).write
+    return Target(name, write)
+
+
+def _check_taken(source: Source, name: str, *, own: bool) -> None:
+    try:
+        source.check_totals()
+    except TotalsMismatch as error:
+        if not own:
+            raise
+        raise ExportRefused(
+            f"{name} did not take every row once: go through source.batches of each of source.n_shards"
+        ) from error
 
 
 def _refuse_families(root: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -218,7 +218,7 @@ def test_report_lies_beside_the_files_and_equal_datasets_give_equal_bytes(
 
     files = content("one")
     assert files == content("other")
-    assert json.loads(files.pop(REPORT_NAME)) == asdict(report)
+    assert json.loads(files.pop(REPORT_NAME)) == report.to_json()
     assert {name: len(data) for name, data in files.items()} == report.files
     assert report.fingerprint == dataset.manifest.fingerprint
 
