@@ -2,13 +2,13 @@
 
 import re
 import runpy
-import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 
+import sequitur
 from sequitur.pipeline import config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -114,5 +114,4 @@ def test_readme_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_changelog_begins_with_this_version() -> None:
-    version = tomllib.loads(page(ROOT / "pyproject.toml"))["project"]["version"]
-    assert re.findall(r"^## (\S+)", page(ROOT / "CHANGELOG.md"), re.MULTILINE)[0] == version
+    assert re.findall(r"^## (\S+)", page(ROOT / "CHANGELOG.md"), re.MULTILINE)[0] == sequitur.__version__

@@ -17,12 +17,12 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 
+from sequitur import __version__
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
@@ -69,7 +69,7 @@ def make_header(root: Directory, config: Config) -> Header:
     settings = {name: dict(artifacts.require_manifest(root / name).parameters) for name in HISTORY}
     settings["shards"] = dict(parameters(config))
     return Header(
-        created_by=f"sequitur {_version()}",
+        created_by=f"sequitur {__version__}",
         run_id=artifacts.read_building(root / "shards")[:16],
         config_sha256=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
         seq_len=config.pack.context_length,
@@ -77,13 +77,6 @@ def make_header(root: Directory, config: Config) -> Header:
         special_ids=SpecialIds(bos=None, eos=about["end"], pad=about["end"]),
         boundaries=Boundaries(eos_after_doc=True, bos_at_doc_start=False),
     )
-
-
-def _version() -> str:
-    try:
-        return version("sequitur-data")
-    except PackageNotFoundError:
-        return "unreleased"
 
 
 def work(run: Run) -> Mapping[str, Any]:
