@@ -150,6 +150,7 @@ class Runner:
         Raises:
             SequiturError: what a worker raised, by its own class.
             StageFailed: anything else, with the traceback in the log.
+            KeyboardInterrupt: Ctrl-C, wherever the job was.
         """
         coders.registry.register_coder(pa.RecordBatch, ArrowBatchCoder)
         processes = self.processes(elements, seconds)
@@ -163,6 +164,8 @@ class Runner:
         except errors.SequiturError as error:
             raise (errors.from_worker(error) or error) from None
         except Exception as error:
+            if str(error).startswith("KeyboardInterrupt"):  # Ctrl-C in a step: Beam makes a RuntimeError of it
+                raise KeyboardInterrupt from None
             raise (errors.from_worker(error) or _failure(error)) from error
 
     def _run(self, build: Callable[[beam.Pipeline], object], runner: FnApiRunner | None, more: list[str]) -> None:

@@ -139,6 +139,15 @@ def test_unknown_exception_becomes_one_line_and_a_log() -> None:
     assert "ZeroDivisionError" in Path(log).read_text()
 
 
+def test_an_interrupt_inside_a_step_stays_one(logs: Path) -> None:
+    def work(element: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_on_two(work, 1)
+    assert list(logs.iterdir()) == []
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_killed_worker_fails_the_stage_at_once(tmp_path: Path, logs: Path) -> None:
     def work(element: int) -> None:
