@@ -33,9 +33,10 @@ def written(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def stored(tmp_path: Path, settings: dict[str, Any]) -> Path:
+def stored(tmp_path: Path) -> Path:
     """A run directory in which nothing is done yet."""
     (tmp_path / "run").mkdir()
+    settings = {"output": str(tmp_path / "run"), "ingest": {"inputs": [str(tmp_path / "in.jsonl")]}}
     (tmp_path / "run" / "config.yaml").write_text(config.validate(settings, "").to_yaml())
     return tmp_path / "run"
 
@@ -58,7 +59,7 @@ def test_help_is_quick_and_names_every_command() -> None:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stderr) == (0, "")
-    for command in ("init", "config", "run", "status", "verify", "show", "compare", "corpus"):
+    for command in ("demo", "init", "config", "run", "status", "verify", "show", "compare", "corpus"):
         assert f"\n  {command} " in ended.stdout
 
 
@@ -218,11 +219,6 @@ def test_compare_that_cannot_be(sequitur: Sequitur, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(comparison, "compare", interrupt)
     refused(sequitur("compare", "run"), "interrupted; nothing was changed", code=130)
-
-
-@pytest.mark.usefixtures("written")
-def test_corpus_that_cannot_be_written(sequitur: Sequitur) -> None:
-    refused(sequitur("corpus", "python-docs", "my.yaml/corpus.jsonl"), "my.yaml/corpus.jsonl: ")
 
 
 @pytest.mark.parametrize(
