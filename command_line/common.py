@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -14,6 +16,9 @@ ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", s
 RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
 ShardsPath = Annotated[Path, typer.Argument(help="Directory of shards, such as RUN/shards.", show_default=False)]
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Worker processes; the number of processor cores if not given.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
@@ -21,6 +26,15 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """Ends the command with one line on standard error."""
     sys.stderr.write(f"error: {' '.join(message.split())}\n")
     raise typer.Exit(code)
+
+
+@contextmanager
+def resumable() -> Iterator[None]:
+    """Ctrl-C within ends the command, which goes on from there when it is given again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        fail("interrupted; the same command goes on from here", code=130)
 
 
 def print_json(value: Any) -> None:

@@ -11,7 +11,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from sequitur.command_line.common import AsJson, ConfigPath, Overrides, RunPath, console, fail, print_json
+from sequitur.command_line.common import (
+    AsJson,
+    ConfigPath,
+    Overrides,
+    RunPath,
+    Workers,
+    console,
+    fail,
+    print_json,
+    resumable,
+)
 from sequitur.pipeline import config as configuration
 from sequitur.pipeline.config_text import starter_yaml
 
@@ -40,9 +50,7 @@ def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B
 
 def run(
     path: ConfigPath,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes; the number of processor cores if not given.")
-    ] = None,
+    workers: Workers = None,
     only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin with this stage.")] = None,
     last: Annotated[str | None, typer.Option("--until", metavar="STAGE", help="End with this stage.")] = None,
@@ -51,7 +59,18 @@ def run(
     """Run the job, or bring it up to date: what is done is skipped, what was interrupted goes on."""
     if only and (first or last):
         fail("--only goes without --from and --until", code=2)
-    settings = configuration.load(path, overrides)
+    with resumable():
+        bring_up_to_date(configuration.load(path, overrides), workers, only or first, only or last)
+
+
+def bring_up_to_date(
+    settings: configuration.Config, workers: int | None, first: str | None = None, last: str | None = None
+) -> None:
+    """Runs the stages from `first` to `last`, and says where the results are.
+
+    Raises:
+        SequiturError: of `run_directory.execute`.
+    """
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
     from sequitur.pipeline.beam import Runner
@@ -60,12 +79,9 @@ def run(
 
     progress = Progress()
     job = Run(settings, Runner(workers or os.cpu_count() or 1), progress)
-    try:
-        run_directory.execute(beam_job.RECIPE, job, only or first, only or last)
-    except KeyboardInterrupt:
-        fail("interrupted; the same command goes on from here", code=130)
+    run_directory.execute(beam_job.RECIPE, job, first, last)
     report = job.artifact("report")
-    if (only or last) in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
+    if last in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
         from sequitur.inspection.summary_view import render
 
         progress.console.print(render(report.read_json("metrics.json")))
@@ -169,18 +185,3 @@ def try_rules(
         print_json(trial)
         return
     console().print(render(trial))
-
-
-def python_docs(
-    path: Annotated[Path, typer.Argument(help="File to write: .jsonl, .jsonl.gz or .jsonl.zst.", show_default=False)],
-    max_documents: Annotated[int | None, typer.Option(min=1, help="Take a part of about so many documents.")] = None,
-) -> None:
-    """Gather the documentation of the installed Python packages: docstrings, READMEs, licences."""
-    from sequitur.corpora.python_docs import write_python_docs
-
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        count = write_python_docs(path, max_documents)
-    except OSError as error:
-        fail(f"{path}: {error.strerror or error}; choose another place")
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"wrote {count:,} documents to {path}", markup=False)

@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from sequitur.command_line import checks, exports, jobs, lineage, views
+from sequitur.command_line import checks, demo, exports, jobs, lineage, views
 from sequitur.pipeline.errors import SequiturError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 corpus = typer.Typer(help="Corpora that can be made on this machine.", no_args_is_help=True, rich_markup_mode=None)
 rules = typer.Typer(help="Rules by which documents are dropped.", no_args_is_help=True, rich_markup_mode=None)
 
+app.command()(demo.demo)
 app.command()(jobs.init)
 app.command("config")(jobs.show_config)
 app.command()(jobs.run)
@@ -39,7 +40,7 @@ app.command()(lineage.remove)
 app.command()(lineage.find)
 app.command()(lineage.locate)
 app.add_typer(corpus, name="corpus")
-corpus.command("python-docs")(jobs.python_docs)
+corpus.command("python-docs")(demo.python_docs)
 
 
 def main() -> None:
