@@ -2,6 +2,7 @@
 #
 #   make demo          the whole job on the documentation of the installed Python packages
 #   make test          the tests
+#   make test-install  the wheel, in clean environments: the demo, the recipe, the reader
 #   make test-peers    the exports and adapters, read by the libraries they are for
 #   make test-browser  the report in headless Chromium
 #   make lint          style and types
@@ -20,17 +21,17 @@ READY := $(VENV)/.ready
 LOCK := requirements.lock
 PEERS := common streaming
 
-.PHONY: demo test test-peers test-browser lint docs lock clean
+.PHONY: demo test test-install test-peers test-browser lint docs lock clean
 
 demo: $(READY)
-	rm -rf demo
-	$(BIN)/sequitur corpus python-docs demo/python_docs.jsonl.zst --max-documents 10000
-	$(BIN)/sequitur run demo.yaml
-	$(BIN)/sequitur show demo/run/shards --context 0
+	$(BIN)/sequitur demo
 
 test: $(READY)
 	$(BIN)/python -m pytest tests/shards -m forks
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-install: $(READY)
+	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py -m install
 
 test-peers: $(READY) $(PEERS:%=.peers/%/.ready)
 	$(BIN)/python -m pytest tests/peers -m ''

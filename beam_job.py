@@ -1,6 +1,6 @@
 """The recipe: raw documents in, shards of in-context pretraining sequences out.
 
-    python beam_job.py --config my.yaml [--workers N] [any Beam option]
+    python -m sequitur.beam_job --config my.yaml [--workers N] [any Beam option]
 
 Without `--runner` the job runs here, in Beam's in-process FnApiRunner with N worker processes. With `--runner=…` each
 stage is submitted there; `output` and the inputs must then lie where its workers can reach them.

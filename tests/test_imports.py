@@ -82,6 +82,25 @@ def test_nothing_is_imported_by_a_bare_name() -> None:
     assert not {str(file) for file in (*FILES, *others) if packages(imports(tree(file))) & set(ROOMS)}
 
 
+def test_the_recipe_as_a_script_loads_nothing_twice() -> None:
+    script = """
+import runpy, sys
+from pathlib import Path
+sys.argv = ["beam_job.py", "--config", "none.yaml"]
+try:
+    runpy.run_path("beam_job.py", run_name="__main__")
+except SystemExit as end:
+    assert end.code == 1
+files = [Path(module.__file__).resolve() for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
+ours = [file for file in files if Path.cwd() in file.parents and ".venv" not in file.parts]
+assert len(set(ours)) == len(ours) > 50
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=ROOT)
+
+    assert ended.returncode == 0, ended.stderr
+    assert "error: none.yaml: " in ended.stderr
+
+
 @pytest.mark.parametrize("room", CORES)
 def test_cores_and_product_know_nothing_of_beam(room: str) -> None:
     assert not {file for file in FILES if file.parts[0] == room and "apache_beam" in packages(imports(tree(file)))}
