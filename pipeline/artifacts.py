@@ -150,7 +150,7 @@ def is_whole(directory: Directory, manifest: Manifest) -> bool:
     sizes = {part.name: directory.size(part.name) for part in manifest.parts}
     for part in manifest.parts:
         if sizes[part.name] not in (None, part.bytes):
-            raise CorruptPart(_damage(directory, part, f"{sizes[part.name]} bytes where {part.bytes} were written"))
+            raise CorruptPart(damage(directory, part, f"{sizes[part.name]} bytes where {part.bytes} were written"))
     return None not in sizes.values()
 
 
@@ -252,7 +252,7 @@ def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = 
         raise MissingArtifact(f"{directory.path(part.name)}: missing; run again to rebuild it")
     buffer = directory.buffer(part.name)
     if buffer.size != part.bytes or digest(buffer) != part.checksum:
-        raise CorruptPart(_damage(directory, part, "its checksum differs from the manifest's"))
+        raise CorruptPart(damage(directory, part, "its checksum differs from the manifest's"))
     return _open(directory, part, buffer, columns)
 
 
@@ -260,7 +260,7 @@ def map_part(directory: Directory, part: Part, columns: Sequence[str] | None = N
     """As `read_part`, but checks the size alone: for memory-mapped arrays of which only a few rows are touched."""
     buffer = directory.buffer(part.name)
     if buffer.size != part.bytes:
-        raise CorruptPart(_damage(directory, part, f"{buffer.size} bytes where {part.bytes} were written"))
+        raise CorruptPart(damage(directory, part, f"{buffer.size} bytes where {part.bytes} were written"))
     return _open(directory, part, buffer, columns)
 
 
@@ -272,7 +272,7 @@ def _open(directory: Directory, part: Part, buffer: pa.Buffer, columns: Sequence
             options = pa.ipc.IpcReadOptions(included_fields=sorted(schema.get_field_index(name) for name in columns))
         batch = pa.ipc.open_file(buffer, options=options).get_batch(0)
     except (pa.ArrowInvalid, OSError, IndexError) as error:
-        raise CorruptPart(_damage(directory, part, "it is not the Arrow file that was written")) from error
+        raise CorruptPart(damage(directory, part, "it is not the Arrow file that was written")) from error
     return batch if columns is None else batch.select(list(columns))
 
 
@@ -281,7 +281,7 @@ def part_schema(directory: Directory, part: Part) -> pa.Schema:
     try:
         return pa.ipc.open_file(directory.buffer(part.name)).schema
     except (pa.ArrowInvalid, OSError) as error:
-        raise CorruptPart(_damage(directory, part, "it is not the Arrow file that was written")) from error
+        raise CorruptPart(damage(directory, part, "it is not the Arrow file that was written")) from error
 
 
 def part_metadata(directory: Directory, part: Part) -> dict[str, str]:
@@ -300,14 +300,15 @@ def damaged_parts(directory: Directory, manifest: Manifest) -> Iterable[str]:
     """One line for each part that is missing or not what was written."""
     for part in manifest.parts:
         if directory.size(part.name) is None:
-            yield _damage(directory, part, "it is missing")
+            yield damage(directory, part, "it is missing")
             continue
         buffer = directory.buffer(part.name)
         if buffer.size != part.bytes or digest(buffer) != part.checksum:
-            yield _damage(directory, part, "its checksum differs from the manifest's")
+            yield damage(directory, part, "its checksum differs from the manifest's")
 
 
-def _damage(directory: Directory, part: Part, what: str) -> str:
+def damage(directory: Directory, part: Part, what: str) -> str:
+    """The line of a `CorruptPart`: the part, what is wrong with it, and the remedy."""
     return f"{directory.path(part.name)}: damaged ({what}); delete it and run again to rebuild it"
 
 

@@ -5,8 +5,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.instructions import prefetch
 from sequitur.graph_sort.orders import Order, uncut
-from sequitur.graph_sort.prefetching import prefetch
 
 AHEAD = 8  # heaviest neighbours of a document whose rows are fetched: the walk comes to most of them soon
 LINE = 8  # ids of 64 bits that come with one
