@@ -76,7 +76,7 @@ def ratio_error(ours: Metrics, peer: Metrics, name: str) -> float | None:
 
 def own_graph_orders(run: Run, by: Yardstick, baseline: Metrics, gain_contexts: int | None) -> dict[str, Metrics]:
     """`contexts` and `iclm` on the graph of the model's own vectors, measured as the others are."""
-    members = RunDocuments(run).ordinals
+    members = RunDocuments(run.root, run.config.order, run.config.pack.context_length, run.progress).ordinals
     own = by.own[members]
     run.progress.step("the model's own neighbours")
     found = neighbors.scan(own, own, np.arange(len(members), dtype=np.int64), run.config.neighbors.k)
@@ -135,7 +135,9 @@ def figures(run: Run, names: list[str], gain_contexts: int) -> dict[str, Any]:
     )
     run.progress.step("what a path could weigh")
     found["path_vs_bound"] = measured.get("path", nothing).get("path_weight_share")
-    found["attainable_vs_bound"] = attainable(RunDocuments(run).graph)
+    found["attainable_vs_bound"] = attainable(
+        RunDocuments(run.root, run.config.order, run.config.pack.context_length, run.progress).graph
+    )
     return found | {"leakage_z": ours.get("leakage_z"), "repeats": ours.get("repeats")}
 
 

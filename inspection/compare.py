@@ -42,7 +42,10 @@ def compare(run: Run, names: Sequence[str], gain_contexts: int | None = None) ->
     names = list(dict.fromkeys(strategy(name).name for name in names))
     for artifact in (run.text, "selection", "tokens", "vectors", "neighbors"):
         run.manifest(artifact)
-    by, documents = order_metrics.yardstick(run), RunDocuments(run)
+    by, documents = (
+        order_metrics.yardstick(run),
+        RunDocuments(run.root, run.config.order, run.config.pack.context_length, run.progress),
+    )
     measured = {name: measure_named(run, name, documents, documents.ordinals, by, gain_contexts) for name in names}
     baseline = measured.get(BASELINE) or measure_named(run, BASELINE, documents, documents.ordinals, by, gain_contexts)
     for name, found in measured.items():

@@ -17,8 +17,9 @@ import pyarrow as pa
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, SequiturError
+from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Embed
-from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.stored_vectors import unit
 from sequitur.text_core.units.strings import from_arrow
@@ -38,12 +39,12 @@ def parameters(config: Config) -> dict[str, object]:
     return {name: getattr(settings, name) for name in named} | {"seed": config.seed}
 
 
-def fit(run: Run, directory: Directory, sample: Callable[[], Sequence[str]]) -> None:
+def fit(directory: Directory, sample: Callable[[], Sequence[str]], progress: Progress) -> None:
     """Stores the weights of terms by a seeded sample; an interrupted run goes on with those that are there."""
     if directory.exists(WEIGHTS):
         return
     texts = sample()
-    run.progress.step("embed: counting words")
+    progress.step("embed: counting words")
     frequencies = document_frequencies(from_arrow(pa.array(texts, pa.large_string())))
     with directory.writing(WEIGHTS) as file:
         np.save(file, term_weights(frequencies, len(texts)), allow_pickle=False)
@@ -62,9 +63,8 @@ def read_weights(directory: Directory) -> np.ndarray:
     return weights
 
 
-def statistics(run: Run, directory: Directory, dimensions: int) -> dict[str, object]:
+def statistics(settings: Embed, directory: Directory, dimensions: int) -> dict[str, object]:
     """What the manifest says of the words' share in vectors of so many dimensions, the model's and the words'."""
-    settings = run.config.embed
     if not settings.lexical_weight:
         return {"model_dimensions": dimensions, "lexical_weight": 0.0}
     return {
@@ -74,24 +74,22 @@ def statistics(run: Run, directory: Directory, dimensions: int) -> dict[str, obj
     }
 
 
-def estimate(run: Run) -> Estimate:
-    """What the words' share adds."""
-    settings = run.config.embed
+def estimate(settings: Embed, kept: int, text_bytes: int) -> Estimate:
+    """What the words' share adds to the vectors of `kept` documents, whose text has so many bytes."""
     if not settings.lexical_weight:
         return Estimate(memory=0, disk=0)
-    text = run.manifest(run.text).statistics["text_bytes"]
     dimensions = settings.lexical_dimensions
     return Estimate(
         # The sample as text twice, its words at 12 bytes a byte; the counts, the last document of each, the weights.
-        memory=14 * min(SAMPLE_BYTES, text) + 24 * BUCKETS,
-        disk=2 * dimensions * run.manifest("selection").statistics["kept"] + 4 * BUCKETS,
+        memory=14 * min(SAMPLE_BYTES, text_bytes) + 24 * BUCKETS,
+        disk=2 * dimensions * kept + 4 * BUCKETS,
         each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024),
     )
 
 
-def problems(run: Run, directory: Directory) -> Iterator[str]:
+def problems(directory: Directory) -> Iterator[str]:
     """A line if the stored weights are not those by which the vectors were made."""
-    digest = run.manifest("vectors").statistics.get("term_weights")
+    digest = artifacts.require_manifest(directory).statistics.get("term_weights")
     if digest is None:
         return
     try:

@@ -87,11 +87,13 @@ def work(run: Run) -> Mapping[str, Any]:
     sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told))
     if not directory.exists(FILES):
         if settings.model == FITTED:
-            _fit(run, directory, sample())
+            run.progress.step("embed: fitting")
+            _fit(directory, sample(), seed % 2**32)
         else:
-            _prepare(run, directory)
+            run.progress.step("embed: preparing the model")
+            _prepare(settings, directory)
     if settings.lexical_weight:
-        lexical.fit(run, directory, sample)
+        lexical.fit(directory, sample, run.progress)
     del sample  # and with it the texts
     kept = run.manifest("selection").statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
@@ -116,7 +118,7 @@ def work(run: Run) -> Mapping[str, Any]:
             "embed.precision float32 or name another model"
         )
     counted = {"dimensions": dimensions, "without_vector": empty, "not_finite": not_finite}
-    return {**counted, **_choice(settings, directory), **lexical.statistics(run, directory, dimensions)}
+    return {**counted, **_choice(settings, directory), **lexical.statistics(settings, directory, dimensions)}
 
 
 def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
@@ -127,10 +129,9 @@ def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
         return encoders.read_choice(directory.local_copy(MODEL, Path(scratch)))._asdict()
 
 
-def _fit(run: Run, directory: Directory, texts: Sequence[str]) -> None:
-    run.progress.step("embed: fitting")
+def _fit(directory: Directory, texts: Sequence[str], seed: int) -> None:
     try:
-        vectors = word_vectors.fit_word_vectors(texts, seed=run.seed("embed") % 2**32)
+        vectors = word_vectors.fit_word_vectors(texts, seed=seed)
     except word_vectors.NoWordsError as error:
         raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
     with tempfile.TemporaryDirectory() as scratch:
@@ -138,11 +139,10 @@ def _fit(run: Run, directory: Directory, texts: Sequence[str]) -> None:
         _store(Path(scratch) / MODEL, directory)
 
 
-def _prepare(run: Run, directory: Directory) -> None:
-    run.progress.step("embed: preparing the model")
+def _prepare(settings: Embed, directory: Directory) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / MODEL).mkdir()
-        encoders.prepare(run.config.embed, Path(scratch) / MODEL)
+        encoders.prepare(settings, Path(scratch) / MODEL)
         _store(Path(scratch) / MODEL, directory)
 
 
@@ -167,14 +167,15 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    selection, text = run.manifest("selection"), run.manifest(run.text)
+    settings, kept = run.config.embed, run.manifest("selection").statistics["kept"]
+    text_bytes = run.manifest(run.text).statistics["text_bytes"]
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
-    share = lexical.estimate(run)
-    disk = 2 * 1024 * selection.statistics["kept"] + share.disk
+    share = lexical.estimate(settings, kept, text_bytes)
+    disk = 2 * 1024 * kept + share.disk
     fitting = share.memory
-    if run.config.embed.model == FITTED:
-        sampled = min(selection.statistics["kept"], run.config.embed.sample_documents)
-        characters = min(SAMPLE_BYTES, text.statistics["text_bytes"])
+    if settings.model == FITTED:
+        sampled = min(kept, settings.sample_documents)
+        characters = min(SAMPLE_BYTES, text_bytes)
         fitting = max(fitting, characters + word_vectors.fit_memory_bytes(sampled, characters))
     each_worker = 12 * int(run.config.ingest.part_bytes) + 2**30 + share.each_worker
     return Estimate(memory=fitting, disk=disk, each_worker=each_worker)
@@ -185,7 +186,7 @@ def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact("vectors"), schemas.vectors(dimensions))
     yield from every_ordinal(run.artifact("vectors"), run.artifact("selection"))
     directory = run.artifact("vectors")
-    yield from lexical.problems(run, directory)
+    yield from lexical.problems(directory)
     if directory.exists(FILES):
         with tempfile.TemporaryDirectory() as scratch:
             if directory.read_json(FILES) != digests(directory.local_copy(MODEL, Path(scratch))):

@@ -9,7 +9,9 @@ import numpy as np
 from sequitur.graph_sort.documents import MissingField, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Order
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
@@ -19,13 +21,13 @@ from sequitur.stages.shared.columns.token_store import TokenStore
 class RunDocuments:
     """The documents of a run that stay, as `graph_sort.documents.Documents`; document i has `ordinals[i]`."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, root: Directory, settings: Order, context_length: int, progress: Progress) -> None:
+        self._root, self._settings, self._context_length, self._progress = root, settings, context_length, progress
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, Graph]:
-        self._run.progress.step("order: graph")
-        return read_graph(self._run.artifact("neighbors"))
+        self._progress.step("order: graph")
+        return read_graph(self._root / "neighbors")
 
     @property
     def ordinals(self) -> np.ndarray:
@@ -38,38 +40,38 @@ class RunDocuments:
 
     @property
     def context_length(self) -> int:
-        return self._run.config.pack.context_length
+        return self._context_length
 
     @cached_property
     def vectors(self) -> Vectors:
-        return StoredVectors(self._run.artifact("vectors"), own=False)[self.ordinals]
+        return StoredVectors(self._root / "vectors", own=False)[self.ordinals]
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        return TokenStore(self._run.artifact("tokens"), check=False).lengths()[self.ordinals]
+        return TokenStore(self._root / "tokens", check=False).lengths()[self.ordinals]
 
     @cached_property
     def source(self) -> np.ndarray:
-        return group_codes(self._run.root, "source")[0][self.ordinals]
+        return group_codes(self._root, "source")[0][self.ordinals]
 
     @cached_property
     def structure(self) -> np.ndarray:
-        field = self._run.config.order.structure
-        codes, names = group_codes(self._run.root, field)
+        field = self._settings.structure
+        codes, names = group_codes(self._root, field)
         if not names:
             raise MissingField(f"no document has a field {field}, as order.structure says")
         return codes[self.ordinals]
 
     @cached_property
     def signal(self) -> np.ndarray:
-        settings = self._run.config.order
+        settings = self._settings
         try:
-            values = kept_column(self._run.root, "signals", settings.signal).to_numpy().astype(np.float64)
+            values = kept_column(self._root, "signals", settings.signal).to_numpy().astype(np.float64)
         except (KeyError, ValueError) as error:
             raise MissingField(f"{settings.signal}, as order.signal says, is no number among the signals") from error
         return (-values if settings.descending else values)[self.ordinals]
 
     @cached_property
     def terms(self) -> Terms:
-        offsets, ids = TokenStore(self._run.artifact("tokens"), check=False).of(self.ordinals)
+        offsets, ids = TokenStore(self._root / "tokens", check=False).of(self.ordinals)
         return Terms(offsets, ids)

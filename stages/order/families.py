@@ -20,10 +20,12 @@ import numpy as np
 
 from sequitur.graph_sort import balanced_clusters
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Families
+from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.shared.columns.groups import group_codes
@@ -55,7 +57,9 @@ def parameters(config: Config) -> dict[str, Any]:
     return {"families": settings.model_dump(mode="json", exclude=left_out)} if settings.by else {}
 
 
-def family_of(run: Run, documents: RunDocuments) -> tuple[np.ndarray, list[str]]:
+def family_of(
+    root: Directory, settings: Families, seed: int, documents: RunDocuments, progress: Progress
+) -> tuple[np.ndarray, list[str]]:
     """The family of each document, int64 [n] by position, and the families' names; writes the router.
 
     Without families all are of family 0, whose name is empty, and so is the router.
@@ -63,18 +67,27 @@ def family_of(run: Run, documents: RunDocuments) -> tuple[np.ndarray, list[str]]
     Raises:
         ConfigError: no record has the field by which families go, or there are too many families.
     """
-    by, count = run.config.families.by, len(documents.ordinals)
+    by, count = settings.by, len(documents.ordinals)
     if not by:
-        _write_router(run, {}, {})
+        _write_router(root, settings, {}, {})
         return np.zeros(count, np.int64), [""]
     everyone = Level(np.zeros(count, np.int64), [""])
     centroids: dict[str, np.ndarray] = {}
-    first = _level(run, documents, by[0], everyone, centroids)
-    second = _level(run, documents, by[1], first, centroids) if len(by) == 2 else everyone
+
+    def level(by: str, groups: Level) -> Level:
+        """The values of one level; clusters are made in each group by itself, and their centroids noted."""
+        if by != CLUSTERS:
+            return _known_groups(root, by, documents.ordinals)
+        vectors = StoredVectors(root / "vectors", own=True)[documents.ordinals]
+        progress.step("order: clusters", len(groups.names), "groups")
+        return _clusters(vectors, documents.lengths, groups, settings, seed, centroids, progress)
+
+    first = level(by[0], everyone)
+    second = level(by[1], first) if len(by) == 2 else everyone
     values, family = np.unique(first.codes * len(second.names) + second.codes, return_inverse=True)
     _check_number(by, values.size)
     about = dict(_named([first, second][: len(by)], values, len(second.names)))
-    _write_router(run, about, centroids)
+    _write_router(root, settings, about, centroids)
     return family.astype(np.int64).reshape(-1), list(about)
 
 
@@ -94,12 +107,10 @@ def _check_number(by: list[str], count: int) -> None:
         )
 
 
-def _level(run: Run, documents: RunDocuments, by: str, groups: Level, centroids: dict[str, np.ndarray]) -> Level:
-    """The values of one level; clusters are made in each group by itself, and their centroids noted."""
-    if by == CLUSTERS:
-        return _clusters(run, documents, groups, centroids)
-    codes, names = group_codes(run.root, by)
-    codes = codes[documents.ordinals]
+def _known_groups(root: Directory, by: str, ordinals: np.ndarray) -> Level:
+    """The values of something that is known of the documents."""
+    codes, names = group_codes(root, by)
+    codes = codes[ordinals]
     _check_number([by], len(names))
     if (codes < 0).all() and codes.size:
         raise ConfigError(f"families.by: no record has a text field {by}; name source, language, clusters or a field")
@@ -108,20 +119,27 @@ def _level(run: Run, documents: RunDocuments, by: str, groups: Level, centroids:
     return Level(np.where(codes < 0, names.index(UNKNOWN) if UNKNOWN in names else 0, codes), names)
 
 
-def _clusters(run: Run, documents: RunDocuments, groups: Level, centroids: dict[str, np.ndarray]) -> Level:
-    settings, vectors = run.config.families, StoredVectors(run.artifact("vectors"), own=True).all()
+def _clusters(
+    vectors: np.ndarray,
+    weights: np.ndarray,
+    groups: Level,
+    settings: Families,
+    seed: int,
+    centroids: dict[str, np.ndarray],
+    progress: Progress,
+) -> Level:
+    """Clusters of each group, of `vectors` [n, d] with int64 `weights` [n]; their centers are put into `centroids`."""
     codes = np.zeros(groups.codes.size, np.int64)
     by_group = np.argsort(groups.codes, kind="stable")
     starts = np.searchsorted(groups.codes[by_group], np.arange(1, len(groups.names)))
-    run.progress.step("order: clusters", len(groups.names), "groups")
     for number, (name, members) in enumerate(zip(groups.names, np.split(by_group, starts), strict=True)):
         if members.size:
-            some, weights = vectors[documents.ordinals[members]], documents.lengths[members]
-            centers = balanced_clusters.fit(some, weights, settings.k, settings.balanced, run.seed("families", name))
-            cluster = balanced_clusters.assign(some, centers, weights, settings.balanced)
+            some, weight, seed_here = vectors[members], weights[members], derived_seed(seed, "families", name)
+            centers = balanced_clusters.fit(some, weight, settings.k, settings.balanced, seed_here)
+            cluster = balanced_clusters.assign(some, centers, weight, settings.balanced)
             used, codes[members] = np.unique(cluster, return_inverse=True)
             centroids[name] = centers[used]
-        run.progress.update(number + 1)
+        progress.update(number + 1)
     return Level(codes, cluster_names(settings.k))
 
 
@@ -149,8 +167,10 @@ def safe_names(names: list[str], longest: int) -> list[str]:
     return found
 
 
-def _write_router(run: Run, families: Mapping[str, list[str]], centroids: Mapping[str, np.ndarray]) -> None:
-    directory, fingerprint = run.artifact(ROUTER), artifacts.read_building(run.artifact("order"))
+def _write_router(
+    root: Directory, settings: Families, families: Mapping[str, list[str]], centroids: Mapping[str, np.ndarray]
+) -> None:
+    directory, fingerprint = root / ROUTER, artifacts.read_building(root / "order")
     artifacts.begin(directory, fingerprint)
     groups = {name: f"centroids-{index:05}.npy" for index, name in enumerate(centroids)}
     for group, array in centroids.items():
@@ -158,11 +178,11 @@ def _write_router(run: Run, families: Mapping[str, list[str]], centroids: Mappin
         np.save(content, array, allow_pickle=False)
         _write(directory, groups[group], content.getvalue())
     about = {
-        "by": run.config.families.by,
-        "k": run.config.families.k,
+        "by": settings.by,
+        "k": settings.k,
         "families": [{"name": name, "values": values} for name, values in families.items()],
         "groups": [{"name": name, "centroids": file} for name, file in groups.items()],
-        "encoder": dict(run.manifest("vectors").parameters),
+        "encoder": dict(artifacts.require_manifest(root / "vectors").parameters),
         "dimensions": next((array.shape[1] for array in centroids.values()), None),
     }
     _write(directory, ROUTER_JSON, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
@@ -195,16 +215,15 @@ def route(vectors: np.ndarray, router: Router, value: str | None = None) -> np.n
     return np.array([router.number.get(family, -1) for family in families], np.int64)[cluster]
 
 
-def memory_bytes(run: Run) -> int:
+def memory_bytes(settings: Families, vectors: Manifest) -> int:
     """About what making the families takes in this process."""
-    vectors = run.manifest("vectors")
-    clusters = CLUSTERS in run.config.families.by
+    clusters = CLUSTERS in settings.by
     return (2 * vectors.bytes + 100 * vectors.rows + 2**28 if clusters else 0) + 32 * vectors.rows
 
 
-def verify(run: Run) -> Iterable[str]:
-    """A line for each thing that is wrong with the router."""
-    directory = run.artifact(ROUTER)
+def verify(root: Directory) -> Iterable[str]:
+    """A line for each thing that is wrong with the router of a run."""
+    directory = root / ROUTER
     manifest = artifacts.read_manifest(directory)
     if manifest is None or any(artifacts.damaged_parts(directory, manifest)):
-        yield f"{directory.path()}: absent or damaged; delete {run.artifact('order').path()} and run again"
+        yield f"{directory.path()}: absent or damaged; delete {(root / 'order').path()} and run again"

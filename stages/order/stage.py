@@ -16,12 +16,14 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import metrics, orders
-from sequitur.graph_sort.documents import MissingField
+from sequitur.graph_sort.documents import Documents, MissingField
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.part import Part
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
 from sequitur.stages.order.documents import RunDocuments
@@ -34,11 +36,12 @@ PART_ROWS = 2**22
 
 def work(run: Run) -> Mapping[str, Any]:
     name = run.config.order.strategy
-    documents = RunDocuments(run)
-    family_of, names = families.family_of(run, documents)
-    run.progress.step(f"order: {name}", len(names), "families")
+    config, progress = run.config, run.progress
+    documents = RunDocuments(run.root, config.order, config.pack.context_length, progress)
+    family_of, names = families.family_of(run.root, config.families, config.seed, documents, progress)
+    progress.step(f"order: {name}", len(names), "families")
     try:
-        order, family = in_families(run, documents, family_of, names)
+        order, family = in_families(name, documents, family_of, names, config.seed, progress)
     except MissingField as error:
         raise ConfigError(f"order.strategy {name}: {error}; choose another") from error
     cosines = np.concatenate(
@@ -68,31 +71,40 @@ def work(run: Run) -> Mapping[str, Any]:
     }
 
 
-def in_families(run: Run, documents: RunDocuments, family_of: np.ndarray, names: list[str]) -> tuple[Order, np.ndarray]:
+def in_families(
+    strategy_name: str,
+    documents: Documents,
+    family_of: np.ndarray,
+    names: list[str],
+    seed: int,
+    progress: Progress,
+) -> tuple[Order, np.ndarray]:
     """The documents of each family ordered by themselves, one family after the other.
 
     Args:
-        run: for the order and its seed.
+        strategy_name: of the order, ours or the user's own.
         documents: all of them.
         family_of: int64 family of each document.
         names: of the families; of a single one without a name, the order is that of all documents.
+        seed: the configured one.
+        progress: where the families that are done are told.
 
     Returns:
         The order, its paths numbered on from family to family, and the family of each place, int64.
     """
-    name, function, _ = strategy(run.config.order.strategy)
+    name, function, _ = strategy(strategy_name)
     if names == [""]:
-        order = function(documents, run.seed("order", name))
+        order = function(documents, derived_seed(seed, "order", name))
         return order, np.zeros(order.permutation.size, np.int64)
     by_family = np.argsort(family_of, kind="stable")
     ends = np.cumsum(np.bincount(family_of, minlength=len(names)))
     found: list[Order] = []
     paths = 0
     for number, members in enumerate(np.split(by_family, ends[:-1])):
-        order = function(Part(documents, members), run.seed("order", name, names[number]))
+        order = function(Part(documents, members), derived_seed(seed, "order", name, names[number]))
         found.append(order._replace(permutation=members[order.permutation], path=order.path + paths))
         paths = int(found[-1].path[-1]) + 1
-        run.progress.update(number + 1)
+        progress.update(number + 1)
     columns = [np.concatenate([getattr(order, name) for order in found]) for name in ("permutation", "path", "opens")]
     family = np.repeat(np.arange(len(names), dtype=np.int64), [order.permutation.size for order in found])
     return Order(columns[0], columns[1], columns[2], found[0].sorted), family
@@ -113,13 +125,15 @@ def estimate(run: Run) -> Estimate:
     count, k = run.manifest("neighbors").rows, run.config.neighbors.k
     dimensions = run.manifest("vectors").statistics["dimensions"]
     memory = 50 * count * k + 4 * run.manifest("vectors").rows * dimensions + 100 * count
-    return Estimate(memory=memory + families.memory_bytes(run), disk=40 * count)
+    return Estimate(
+        memory=memory + families.memory_bytes(run.config.families, run.manifest("vectors")), disk=40 * count
+    )
 
 
 def verify(run: Run) -> Iterable[str]:
     directory = run.artifact("order")
     yield from artifacts.schema_problems(directory, schemas.ORDER)
-    yield from families.verify(run)
+    yield from families.verify(run.root)
     placed = all_values(run.artifact("order"), "ordinal")
     once = np.unique(placed)
     repeats = run.manifest("order").statistics["repeats"]

@@ -17,7 +17,10 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.errors import OverMemory
-from sequitur.pipeline.stage import Run, human
+from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Tokenize
+from sequitur.pipeline.stage import human
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.duplicates.repeated_spans import Spans, covered, memory_bytes, repeated_spans
 
@@ -31,39 +34,48 @@ def token_bytes(ids: int) -> int:
     return 2 if ids <= 2**16 else 4
 
 
-def find(run: Run, tokens: Directory, parts: Sequence[Part]) -> Mapping[str, Any]:
+def find(
+    spans_of: Directory,
+    fingerprint: str,
+    tokens: Directory,
+    parts: Sequence[Part],
+    settings: Tokenize,
+    progress: Progress,
+) -> Mapping[str, Any]:
     """Writes `tokens/spans`, a part for each part of the tokens; returns what was counted.
 
     Args:
-        run: with `tokens` being built.
+        spans_of: the artifact to write.
+        fingerprint: of `tokens`, which is being built.
         tokens: the directory that holds all their parts.
         parts: the parts, in the order of the ordinals.
+        settings: how long a span is, and how much memory finding them may take.
+        progress: where that is told.
 
     Raises:
         OverMemory: the tokens are too many for `tokenize.span_memory`.
     """
-    directory, fingerprint = run.artifact(SPANS), artifacts.read_building(run.artifact("tokens"))
-    if artifacts.is_finished(directory, fingerprint):
-        return run.manifest(SPANS).statistics
-    run.progress.step("tokenize: repeated spans")
-    stream, offsets = _stream(run, tokens, parts)
-    spans = repeated_spans(stream, offsets, run.config.tokenize.span_tokens)
-    artifacts.begin(directory, fingerprint)
+    if artifacts.is_finished(spans_of, fingerprint):
+        return artifacts.require_manifest(spans_of).statistics
+    progress.step("tokenize: repeated spans")
+    stream, offsets = _stream(tokens, parts, int(settings.span_memory), progress)
+    spans = repeated_spans(stream, offsets, settings.span_tokens)
+    artifacts.begin(spans_of, fingerprint)
     first, repeated = 0, 0
     for part in parts:
         rows = slice(*np.searchsorted(spans.document, [first, first + part.rows]))
         here = Spans(*(column[rows] for column in spans))
         starts = offsets[first : first + part.rows + 1] - offsets[first]
         repeated += int(covered(starts, here.document - first, here.start, here.length).sum())
-        artifacts.write_part(directory, part.name, pa.record_batch([*here], schema=schemas.SPANS), compress=False)
+        artifacts.write_part(spans_of, part.name, pa.record_batch([*here], schema=schemas.SPANS), compress=False)
         first += part.rows
     counts = {"spans": len(spans.start), "repeated_tokens": repeated}
-    artifacts.finish(directory, fingerprint, {}, {}, counts)
+    artifacts.finish(spans_of, fingerprint, {}, {}, counts)
     return counts
 
 
-def _stream(run: Run, tokens: Directory, parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray]:
-    """All tokens, uint16 or uint32, and where each document begins, int64 [n + 1]."""
+def _stream(tokens: Directory, parts: Sequence[Part], budget: int, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
+    """All tokens, uint16 or uint32, and where each document begins, int64 [n + 1]; searching them may take `budget`."""
     offsets = np.zeros(1 + sum(part.rows for part in parts), dtype=np.int64)
     row, ids = 0, 1
     for part in parts:
@@ -72,13 +84,13 @@ def _stream(run: Run, tokens: Directory, parts: Sequence[Part]) -> tuple[np.ndar
         ids = max(ids, 1 + int(here.max(initial=0)))  # not the vocabulary's size: ids may have gaps
         row += part.rows
     count, width = int(offsets[-1]), token_bytes(ids)
-    memory, budget = memory_bytes(count, width) + offsets.nbytes, int(run.config.tokenize.span_memory)
+    memory = memory_bytes(count, width) + offsets.nbytes
     if memory > budget:
         raise OverMemory(
             f"tokenize.repeated_spans: finding them among {count:,} tokens takes {human(memory)} and "
             f"tokenize.span_memory allows {human(budget)}; raise it, or set tokenize.repeated_spans=ignore"
         )
-    run.progress.say(f"{'':<10} repeated spans among {count:,} tokens take {human(memory)} of memory")
+    progress.say(f"{'':<10} repeated spans among {count:,} tokens take {human(memory)} of memory")
     stream = np.empty(count, dtype=f"u{width}")
     row = 0
     for part in parts:
@@ -117,13 +129,12 @@ class RemoveSpans(beam.DoFn):
         yield name, pa.record_batch([batch.column("ordinal"), lists], schema=schemas.TOKENS)
 
 
-def remove(run: Run) -> None:
-    """Writes the parts of `tokens` from those of the whole documents, without the spans of `tokens/spans`."""
-    tokens = run.manifest(WHOLE).bytes / 4
-    run.jobs.map_parts(
-        {run.artifact(WHOLE): ["ordinal", "input_ids"]},
-        RemoveSpans(run.artifact(SPANS)),
-        run.artifact("tokens"),
+def remove(whole: Directory, spans: Directory, tokens: Directory, jobs: Jobs) -> None:
+    """Writes the parts of `tokens` from those of the whole documents, without the spans."""
+    jobs.map_parts(
+        {whole: ["ordinal", "input_ids"]},
+        RemoveSpans(spans),
+        tokens,
         step="tokenize: taking out spans",
-        seconds=tokens / REMOVED_PER_SECOND,
+        seconds=artifacts.require_manifest(whole).bytes / 4 / REMOVED_PER_SECOND,
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Tokenize
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import problems_beside
@@ -142,34 +146,61 @@ class EncodeText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    about = _tokenizer(run)
-    directory, mode = run.artifact("tokens"), run.config.tokenize.repeated_spans
-    if mode == "ignore":
-        _encode(run, about["end"], "tokens")
+    settings, tokens, progress = run.config.tokenize, run.artifact("tokens"), run.progress
+    text, selection = run.artifact(run.text), run.artifact("selection")
+    if settings.tokenizer != BYTES and not tokens.exists(TOKENIZER):
+        tokenizer = _make(settings, text, selection, run.seed("tokenize"), progress)
+        tokens.write_bytes(TOKENIZER, tokenizer.to_str().encode())
+    about = _described(settings, tokens)
+    encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), run.jobs)
+    if settings.repeated_spans == "ignore":
+        encode(tokens)
         return {"tokenizer": about}
-    if mode == "report":
-        _encode(run, about["end"], "tokens")
-        counts = token_spans.find(run, directory, artifacts.written_parts(directory))
+    spans, fingerprint = run.artifact(token_spans.SPANS), artifacts.read_building(tokens)
+    if settings.repeated_spans == "report":
+        encode(tokens)
+        counts = token_spans.find(spans, fingerprint, tokens, artifacts.written_parts(tokens), settings, progress)
         return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": 0}}
-    whole, fingerprint = run.artifact(token_spans.WHOLE), artifacts.read_building(directory)
+    whole = run.artifact(token_spans.WHOLE)
     if not artifacts.is_finished(whole, fingerprint):
         artifacts.begin(whole, fingerprint)
-        _encode(run, about["end"], token_spans.WHOLE)
+        encode(whole)
         artifacts.finish(whole, fingerprint, {}, {}, {})
-    counts = token_spans.find(run, whole, run.manifest(token_spans.WHOLE).parts)
-    token_spans.remove(run)
+    counts = token_spans.find(spans, fingerprint, whole, artifacts.require_manifest(whole).parts, settings, progress)
+    token_spans.remove(whole, spans, tokens, run.jobs)
     run.root.remove(token_spans.WHOLE)
     return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": counts["repeated_tokens"]}}
 
 
-def _tokenizer(run: Run) -> dict[str, Any]:
-    """Puts `tokenizer.json` in its place; returns what the manifest says of it."""
-    settings, directory = run.config.tokenize, run.artifact("tokens")
+def _encode(text: Directory, selection: Directory, transform: EncodeText, jobs: Jobs, target: Directory) -> None:
+    jobs.map_parts(
+        {text: ["text"], selection: ["kept", "ordinal"]},
+        transform,
+        target,
+        step="tokenize: encoding",
+        seconds=artifacts.require_manifest(text).statistics["text_bytes"] / BYTES_PER_SECOND,
+    )
+
+
+def _make(settings: Tokenize, text: Directory, selection: Directory, seed: int, progress: Progress) -> Tokenizer:
+    """The tokenizer that the settings name, or one trained on a sample of the kept texts."""
+    if settings.tokenizer == TRAIN:
+        told = progress.counted("tokenize: sampling")
+        texts = sample_texts(text, selection, seed, int(settings.sample_bytes), told=told)
+        progress.step("tokenize: training")
+        return train(texts, settings.vocabulary)
+    tokenizer = load(settings.tokenizer)
+    end_id(tokenizer, settings.end_of_document)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
+    """What the manifest says of the tokenizer, which lies beside the tokens."""
     if settings.tokenizer == BYTES:
         return {"name": BYTES, "sha256": hashlib.sha256(b"").hexdigest(), "vocab_size": 257, "end": BYTES_END}
-    if not directory.exists(TOKENIZER):
-        directory.write_bytes(TOKENIZER, _make(run).to_str().encode())
-    content = directory.read_bytes(TOKENIZER)
+    content = tokens.read_bytes(TOKENIZER)
     tokenizer = Tokenizer.from_str(content.decode())
     return {
         "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
@@ -177,36 +208,6 @@ def _tokenizer(run: Run) -> dict[str, Any]:
         "vocab_size": tokenizer.get_vocab_size(with_added_tokens=True),
         "end": end_id(tokenizer, END_OF_DOCUMENT if settings.tokenizer == TRAIN else settings.end_of_document),
     }
-
-
-def _encode(run: Run, end: int, target: str) -> None:
-    run.jobs.map_parts(
-        {run.artifact(run.text): ["text"], run.artifact("selection"): ["kept", "ordinal"]},
-        EncodeText(run.artifact("tokens"), end),
-        run.artifact(target),
-        step="tokenize: encoding",
-        seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
-    )
-
-
-def _make(run: Run) -> Tokenizer:
-    settings = run.config.tokenize
-    if settings.tokenizer == TRAIN:
-        told = run.progress.counted("tokenize: sampling")
-        texts = sample_texts(
-            run.artifact(run.text),
-            run.artifact("selection"),
-            run.seed("tokenize"),
-            int(settings.sample_bytes),
-            told=told,
-        )
-        run.progress.step("tokenize: training")
-        return train(texts, settings.vocabulary)
-    tokenizer = load(settings.tokenizer)
-    end_id(tokenizer, settings.end_of_document)
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
 
 
 def parameters(config: Config) -> Mapping[str, Any]:

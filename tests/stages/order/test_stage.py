@@ -54,7 +54,9 @@ def test_what_an_order_lacks_is_said_in_a_line(branch: Branch, order: dict[str, 
 
 
 def test_documents_of_a_run(finished: Run) -> None:
-    documents = RunDocuments(finished)
+    documents = RunDocuments(
+        finished.root, finished.config.order, finished.config.pack.context_length, finished.progress
+    )
     assert np.array_equal(documents.ordinals, all_values(finished.artifact("neighbors"), "ordinal"))
     assert len(documents.lengths) == len(documents.source) == len(documents.vectors) == len(documents.ordinals)
     assert np.array_equal(np.diff(documents.terms.offsets), documents.lengths)
