@@ -258,7 +258,7 @@ def _evidence(run: Run, stand: Standing, places: list[Place], sides: list[dict[s
         "least_jaccard": run.config.select.jaccard,
         "shingle_words": run.config.annotate.shingle_words,
         "signature_jaccard": _signatures(run, stand, places),
-        "token_jaccard": float(ngram_jaccard(run, np.array([ordinals], dtype=np.int64))[0])
+        "token_jaccard": float(ngram_jaccard(run.root / "tokens", np.array([ordinals], dtype=np.int64))[0])
         if "tokens" in stand and None not in ordinals
         else None,
         "least_cosine": run.config.neighbors.duplicate_cosine,

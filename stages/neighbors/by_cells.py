@@ -21,8 +21,10 @@ from sequitur.graph_sort import cells
 from sequitur.graph_sort.cells import QUERY, STORED, Tasks
 from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
-from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.sections import Neighbors as NeighborSettings
+from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.cell_assignment import (
     ASSIGNED,
@@ -31,28 +33,30 @@ from sequitur.stages.neighbors.cell_assignment import (
     cells_for,
     prepare,
 )
-from sequitur.stages.neighbors.lists import SEARCH, Round, as_batch, is_stale, lists_of, load, mask, save
+from sequitur.stages.neighbors.lists import Round, Search, as_batch, is_stale, lists_of, load, mask, save
 
 ROLES = "roles.npy"
 BLOCK = 16384  # about the most vectors that a task stores, and the most queries that it answers
 PROBES_EXPECTED = 16  # by which the estimate goes; how many there are is known only when recall is measured
 
 
-def search(run: Run, this: Round) -> Mapping[str, Any]:
+def search(search: Search, this: Round) -> Mapping[str, Any]:
     """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector."""
-    statistics = prepare(run, this)
-    vectors, k, directory = run.manifest("vectors"), run.config.neighbors.k, run.artifact(SEARCH)
-    done = {part.name for part in artifacts.written_parts(run.artifact(this.target))}
+    statistics = prepare(search, this)
+    vectors, k, directory = artifacts.require_manifest(search.vectors), search.settings.k, search.directory
+    target, assigned = search.root / this.target, search.root / ASSIGNED
+    before = search.root / this.before if this.before else None
+    done = {part.name for part in artifacts.written_parts(target)}
     left = [number for number, name in enumerate(vectors.names) if name not in done]
     if not left:
         return statistics
-    roles = _roles(run, this, left)
+    dimensions = vectors.statistics["dimensions"]
+    starts = np.cumsum([0, *(part.rows for part in vectors.parts)])  # the first ordinal of each part; the last's end
+    roles = _roles(mask(search.vectors, this.members), starts, before, left)
     save(directory, ROLES, roles)
-    stored, queries = _counts(run, roles, statistics["cells"])
+    stored, queries = _counts(assigned, roles, statistics["cells"])
     tasks = cells.make_tasks(stored, queries, BLOCK)
-    dimensions, starts = vectors.statistics["dimensions"], _starts(run)
-    columns = {run.artifact("vectors"): ("ordinal", "vector"), run.artifact(ASSIGNED): ("cell",)}
-    before = run.artifact(this.before) if this.before else None
+    columns = {search.vectors: ("ordinal", "vector"), assigned: ("cell",)}
     merge_part = MergePart(directory, before, vectors.names, starts, k)
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -71,25 +75,24 @@ def search(run: Run, this: Round) -> Mapping[str, Any]:
             | "Together" >> beam.Flatten()
             | "ByPart" >> beam.GroupByKey()
             | "Merge" >> beam.ParDo(merge_part)
-            | "Write" >> beam.ParDo(WritePart(run.artifact(this.target), compress=False))
+            | "Write" >> beam.ParDo(WritePart(target, compress=False))
         )
 
-    with run.jobs.watching(run.artifact(this.target), len(vectors.names), "neighbors: searching cells"):
+    with search.jobs.watching(target, len(vectors.names), "neighbors: searching cells"):
         seconds = float(stored @ queries) * dimensions / MULTIPLICATIONS_PER_SECOND
-        run.runner.run(build, len(vectors.names), seconds)
+        search.jobs.runner.run(build, len(vectors.names), seconds)
     return statistics
 
 
-def estimate(run: Run, part: int) -> Estimate:
+def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
     """What searching takes, `part` documents at a time. A local runner holds what is shuffled in this process."""
-    vectors, k = run.manifest("vectors"), run.config.neighbors.k
-    count, dimensions = vectors.rows, vectors.statistics["dimensions"]
+    count, dimensions, k = vectors.rows, vectors.statistics["dimensions"], settings.k
     training = 6 * dimensions * min(count, cells.TRAINING_POINTS * cells_for(count))
     record, found = _record(dimensions).itemsize, _found(k).itemsize
     shuffled = count * PROBES_EXPECTED * (record + found)
     task = 2 * BLOCK * (2 * record + found) + 17 * cells.BLOCK * (4 * dimensions + 8 * cells.BLOCK)
     return Estimate(
-        memory=training + (2 * shuffled if run.runner.is_local else 0),
+        memory=training + (2 * shuffled if is_local else 0),
         disk=4 * count * PROBES_EXPECTED + len(vectors.parts) * RECALL_QUERIES * 20 * k,
         each_worker=max(task, part * PROBES_EXPECTED * (record + found)),
     )
@@ -103,31 +106,24 @@ def _found(k: int) -> np.dtype[np.void]:
     return np.dtype([("ordinal", "<i8"), ("neighbor", "<i8", (k,)), ("cosine", "<f4", (k,))])
 
 
-def _starts(run: Run) -> np.ndarray:
-    """The first ordinal of each part, and the end of the last: int64 [parts + 1]."""
-    return np.cumsum([0, *(part.rows for part in run.manifest("vectors").parts)])
-
-
-def _roles(run: Run, this: Round, left: Sequence[int]) -> np.ndarray:
-    """What each document is in this search, uint8 [n]: members are stored, and those of parts still to be written
-    are queries, if they have no list yet or one with a document that has gone."""
-    is_member, starts = mask(run, this.members), _starts(run)
+def _roles(is_member: np.ndarray, starts: np.ndarray, before: Directory | None, left: Sequence[int]) -> np.ndarray:
+    """What each document is in this search, uint8 [n]: members (bool [n]) are stored, and those of the parts `left` to
+    be written are queries, if they have no list in `before` or one with a document that has gone."""
     roles = np.where(is_member, STORED, 0).astype(np.uint8)
-    parts = None if this.before is None else run.manifest(this.before).parts
     for number in left:
         ordinals = np.arange(starts[number], starts[number + 1])
-        if parts is not None:
-            batch = artifacts.read_part(run.artifact(str(this.before)), parts[number])
+        if before is not None:
+            batch = artifacts.read_part(before, artifacts.require_manifest(before).parts[number])
             ordinals = batch.column("ordinal").to_numpy()[is_stale(lists_of(batch), is_member)]
         roles[ordinals[is_member[ordinals]]] |= QUERY
     return roles
 
 
-def _counts(run: Run, roles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _counts(assigned: Directory, roles: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """How many vectors each cell stores, and for how many queries it is searched: int64 [cells] both."""
     stored, queries, start = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), 0
-    for part in run.manifest(ASSIGNED).parts:
-        cell = schemas.list_matrix(artifacts.read_part(run.artifact(ASSIGNED), part).column("cell"))
+    for part in artifacts.require_manifest(assigned).parts:
+        cell = schemas.list_matrix(artifacts.read_part(assigned, part).column("cell"))
         role = roles[start : start + part.rows]
         stored += np.bincount(cell[(role & STORED) > 0, 0], minlength=count)
         queries += np.bincount(cell[(role & QUERY) > 0].reshape(-1), minlength=count)

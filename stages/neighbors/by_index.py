@@ -19,15 +19,20 @@ from sequitur.graph_sort import neighbor_plans
 from sequitur.graph_sort import neighbors as knn
 from sequitur.graph_sort.neighbor_plans import BudgetError, Plan
 from sequitur.graph_sort.neighbors import Neighbors
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.errors import ConfigError
-from sequitur.pipeline.stage import Estimate, Run
+from sequitur.pipeline.sections import Neighbors as NeighborSettings
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import (
     MEMBERS,
     SEARCH,
     VECTORS,
     Round,
+    Search,
     as_batch,
     is_stale,
     lists_of,
@@ -43,69 +48,67 @@ CANDIDATES = 2**21  # ranked at a time, 16 bytes each
 BYTES_A_DIMENSION = {"exact": 4, "ivf_flat": 4, "ivf_sq8": 1}
 
 
-def plan(run: Run, count: int) -> Plan:
-    """The index for so many documents.
+def plan(settings: NeighborSettings, count: int, dimensions: int) -> Plan:
+    """The index for so many vectors.
 
     Raises:
         ConfigError: none fits `neighbors.memory`.
     """
-    settings, dimensions = run.config.neighbors, run.manifest("vectors").statistics["dimensions"]
     try:
         return neighbor_plans.choose(count, dimensions, settings.k, int(settings.memory))
     except BudgetError as error:
         raise ConfigError(f"neighbors.memory: {error}") from error
 
 
-def estimate(run: Run, part: int) -> Estimate:
-    """What searching takes, `part` documents at a time.
+def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
+    """What searching takes, `part` documents at a time, wherever it is done.
 
     Raises:
         ConfigError: no index fits `neighbors.memory`.
     """
-    vectors, k = run.manifest("vectors"), run.config.neighbors.k
-    dimensions, chosen = vectors.statistics["dimensions"], plan(run, vectors.rows)
+    dimensions = vectors.statistics["dimensions"]
+    chosen = plan(settings, vectors.rows, dimensions)
     index = vectors.rows * (chosen.code_bytes or BYTES_A_DIMENSION[chosen.kind] * dimensions)
     # The index is mapped by all workers together; each has a block of queries and the lists of a part to itself.
     return Estimate(
         memory=chosen.memory_bytes,
         disk=2 * vectors.rows * dimensions + index + 16 * vectors.rows,
-        each_worker=index + 16 * CANDIDATES + part * (2 * dimensions + 40 * k),
+        each_worker=index + 16 * CANDIDATES + part * (2 * dimensions + 40 * settings.k),
     )
 
 
-def search(run: Run, this: Round) -> Mapping[str, Any]:
+def search(search: Search, this: Round) -> Mapping[str, Any]:
     """Searches a round. What is done already is kept: parts of the target, and the index."""
-    prepared = _prepare(run, this)
-    save(run.artifact(SEARCH), MEMBERS, mask(run, this.members))
+    prepared, runner = _prepare(search, this), search.jobs.runner
+    save(search.directory, MEMBERS, mask(search.vectors, this.members))
     seconds = len(this.members) * len(this.base) * prepared["dimensions"] / MULTIPLICATIONS_PER_SECOND
-    processes = run.runner.processes(len(run.manifest("vectors").parts), seconds)
-    found_by = SearchPart(
-        run.artifact(SEARCH), run.config.neighbors.k, prepared["depth"], max(1, run.runner.workers // processes)
-    )
+    processes = runner.processes(len(artifacts.require_manifest(search.vectors).parts), seconds)
+    threads = max(1, runner.workers // processes)
+    found_by = SearchPart(search.directory, search.settings.k, prepared["depth"], threads)
     columns = ("ordinal",) if this.before is None else ("ordinal", "neighbor", "cosine")
-    source = {run.artifact(this.before or "vectors"): columns}
-    run.jobs.map_parts(source, found_by, run.artifact(this.target), step="neighbors: searching", seconds=seconds)
+    source = {search.root / (this.before or "vectors"): columns}
+    search.jobs.map_parts(source, found_by, search.root / this.target, step="neighbors: searching", seconds=seconds)
     statistics: Mapping[str, Any] = prepared["statistics"]
     return statistics
 
 
-def _prepare(run: Run, this: Round) -> Mapping[str, Any]:
+def _prepare(search: Search, this: Round) -> Mapping[str, Any]:
     """Vectors and index of the base, and how to search it; stored, so that an interrupted search goes on with them."""
-    directory, fingerprint, settings = run.artifact(SEARCH), this.base_fingerprint(run), run.config.neighbors
+    directory, fingerprint, settings = search.directory, this.base_fingerprint(search.building), search.settings
     if directory.exists(PREPARED):
         prepared: Mapping[str, Any] = directory.read_json(PREPARED)
         if prepared["fingerprint"] == fingerprint:
             return prepared
-    run.root.remove(SEARCH)
-    run.progress.step("neighbors: index")
-    dimensions = run.manifest("vectors").statistics["dimensions"]
-    chosen = plan(run, len(this.base))
-    save_vectors(run, this.base)
+    search.root.remove(SEARCH)
+    search.jobs.progress.step("neighbors: index")
+    dimensions = artifacts.require_manifest(search.vectors).statistics["dimensions"]
+    chosen = plan(settings, len(this.base), dimensions)
+    save_vectors(search.vectors, this.base, directory)
     save(directory, BASE, this.base)
     vectors = load(directory, VECTORS)
-    index = neighbor_plans.build(chosen, vectors, run.seed("neighbors"))
+    index = neighbor_plans.build(chosen, vectors, derived_seed(search.seed, "neighbors"))
     recall = neighbor_plans.widen(
-        index, chosen, vectors, settings.k, settings.recall_target, run.seed("neighbors", "recall")
+        index, chosen, vectors, settings.k, settings.recall_target, derived_seed(search.seed, "neighbors", "recall")
     )
     with directory.writing(INDEX) as file:
         faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]

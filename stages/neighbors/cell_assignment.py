@@ -18,9 +18,9 @@ from sequitur.graph_sort import cells, spherical_kmeans
 from sequitur.graph_sort.neighbors import Neighbors, nothing_found
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.neighbors.lists import SEARCH, Round, lists_of, load, mask, save, vector_blocks
+from sequitur.stages.neighbors.lists import SEARCH, Round, Search, lists_of, load, mask, save, vector_blocks
 
 ASSIGNED, TRUTH = "neighbors/_assigned", "neighbors/_truth"
 CENTROIDS = "centroids.npy"  # beside the parts of `neighbors`; it stays
@@ -36,78 +36,73 @@ def cells_for(count: int) -> int:
     return max(1, min(MOST_CELLS, int(count**0.5)))
 
 
-def prepare(run: Run, this: Round) -> Mapping[str, Any]:
+def prepare(search: Search, this: Round) -> Mapping[str, Any]:
     """Brings centroids and `neighbors/_assigned` up to date for the base of a round; returns what is to be said of it.
 
     `neighbors/_assigned` has, row by row as `vectors`, int32 `cell` [probes]: the cells nearest to it, nearest first.
     """
-    directory, fingerprint = run.artifact(SEARCH), this.base_fingerprint(run)
+    directory, fingerprint, settings = search.directory, this.base_fingerprint(search.building), search.settings
+    neighbors = search.root / "neighbors"
     if not (directory.exists(OF) and directory.read_json(OF) == fingerprint):
-        run.root.remove(SEARCH)
-        run.progress.step("neighbors: cells")
-        _train(run, this.base)
+        search.root.remove(SEARCH)
+        search.jobs.progress.step("neighbors: cells")
+        _train(search, this.base)
         directory.write_json(OF, fingerprint)
-    centroids, queries = load(run.artifact("neighbors"), CENTROIDS), load(directory, QUERIES)
-    multiplications = run.manifest("vectors").rows * centroids.shape[1]
-    files = Files(directory, run.artifact("neighbors"))
+    centroids, queries = load(neighbors, CENTROIDS), load(directory, QUERIES)
+    multiplications = artifacts.require_manifest(search.vectors).rows * centroids.shape[1]
+    files = Files(directory, neighbors)
     seconds = len(queries) * multiplications / MULTIPLICATIONS_PER_SECOND
-    _map(run, NearestOfPart(files, run.config.neighbors.k), TRUTH, fingerprint, seconds)
-    rank = _ranks(run, queries, centroids)
-    probes, recall = cells.probes_needed(rank, run.config.neighbors.recall_target, min(MOST_PROBES, len(centroids)))
-    _map(
-        run,
-        AssignCells(files, probes),
-        ASSIGNED,
-        fingerprint,
-        len(centroids) * multiplications / MULTIPLICATIONS_PER_SECOND,
-    )
+    _map(search, NearestOfPart(files, settings.k), TRUTH, fingerprint, seconds)
+    rank = _ranks(search.root / TRUTH, settings.k, queries, centroids)
+    probes, recall = cells.probes_needed(rank, settings.recall_target, min(MOST_PROBES, len(centroids)))
+    seconds = len(centroids) * multiplications / MULTIPLICATIONS_PER_SECOND
+    _map(search, AssignCells(files, probes), ASSIGNED, fingerprint, seconds)
     return {
         "method": "cells",
         "reason": f"cells: {len(centroids):,} of {len(this.base):,} documents, of which each searches {probes:,}",
         "recall": recall,
         "recall_queries": len(queries),
-        "recall_reached": recall >= run.config.neighbors.recall_target,
+        "recall_reached": recall >= settings.recall_target,
         "cells": len(centroids),
         "probes": probes,
     }
 
 
-def _train(run: Run, base: np.ndarray) -> None:
+def _train(search: Search, base: np.ndarray) -> None:
     """Stores centroids, and the documents whose true neighbours are to be found: two seeded samples of the base."""
-    rng = np.random.Generator(np.random.PCG64(run.seed("neighbors", "cells")))
+    rng = np.random.Generator(np.random.PCG64(derived_seed(search.seed, "neighbors", "cells")))
     count = cells_for(len(base))
     sample, asking = (
         np.sort(rng.choice(base, size=min(len(base), size), replace=False))
         for size in (cells.TRAINING_POINTS * count, RECALL_QUERIES)
     )
     rows_of: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for ordinals, rows in vector_blocks(run):
+    for ordinals, rows in vector_blocks(search.vectors):
         for chosen, found in zip((sample, asking), rows_of, strict=True):
             found.append(rows[np.isin(ordinals, chosen, assume_unique=True)])
-    directory = run.artifact(SEARCH)
-    for name, array in ((QUERIES, np.concatenate(rows_of[1])), (ASKING, asking), (BASE, mask(run, base))):
-        save(directory, name, array)
+    for name, array in ((QUERIES, np.concatenate(rows_of[1])), (ASKING, asking), (BASE, mask(search.vectors, base))):
+        save(search.directory, name, array)
     training = np.concatenate(rows_of[0]).astype(np.float32)
     centroids = spherical_kmeans.train(training, min(count, len(training)), rng)
-    save(run.artifact("neighbors"), CENTROIDS, centroids)
+    save(search.root / "neighbors", CENTROIDS, centroids)
 
 
-def _map(run: Run, transform: beam.DoFn, target: str, fingerprint: str, seconds: float) -> None:
-    directory = run.artifact(target)
+def _map(search: Search, transform: beam.DoFn, target: str, fingerprint: str, seconds: float) -> None:
+    directory = search.root / target
     if not artifacts.is_finished(directory, fingerprint):
         artifacts.begin(directory, fingerprint)
         step = f"neighbors: {target.rsplit('_', 1)[-1]}"
-        vectors = {run.artifact("vectors"): ("ordinal", "vector")}
-        run.jobs.map_parts(vectors, transform, directory, step=step, seconds=seconds)
+        vectors = {search.vectors: ("ordinal", "vector")}
+        search.jobs.map_parts(vectors, transform, directory, step=step, seconds=seconds)
         artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
-def _ranks(run: Run, queries: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def _ranks(truth: Directory, k: int, queries: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """Of each true neighbour of the queries, the place of its cell among those nearest to the query: int64 [m]."""
-    k, nobody = run.config.neighbors.k, np.full(len(queries), -1, dtype=np.int64)
+    nobody = np.full(len(queries), -1, dtype=np.int64)
     found, cell = nothing_found(len(queries), k), np.full((len(queries), k), -1, dtype=np.int64)
-    for part in run.manifest(TRUTH).parts:
-        batch = artifacts.read_part(run.artifact(TRUTH), part)
+    for part in artifacts.require_manifest(truth).parts:
+        batch = artifacts.read_part(truth, part)
         here = lists_of(batch)
         neighbor = np.concatenate([found.neighbor, here.neighbor], axis=1)
         cosine = np.concatenate([found.cosine, here.cosine], axis=1)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort.neighbors import Neighbors
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import CorruptPart
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.sections import Neighbors as NeighborSettings
+from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 
 # Working files of the stage, gone when it is done: what workers search with, and what each round finds.
@@ -40,18 +44,57 @@ class Round:
     base: np.ndarray
     before: str | None = None
 
-    def fingerprint(self, run: Run) -> str:
-        """The fingerprint of what it makes, within this build of the stage."""
-        return artifacts.fingerprint_of(self.target, 1, _digests(self), {"neighbors": _building(run)})
+    def fingerprint(self, building: str) -> str:
+        """The fingerprint of what it makes, within the build of `neighbors` that has the fingerprint `building`, by
+        which settings and parents are known."""
+        return artifacts.fingerprint_of(self.target, 1, _digests(self), {"neighbors": building})
 
-    def base_fingerprint(self, run: Run) -> str:
+    def base_fingerprint(self, building: str) -> str:
         """The fingerprint of what is prepared for searching the base."""
-        return artifacts.fingerprint_of(SEARCH, 1, {"base": _digests(self)["base"]}, {"neighbors": _building(run)})
+        return artifacts.fingerprint_of(SEARCH, 1, {"base": _digests(self)["base"]}, {"neighbors": building})
 
 
-def _building(run: Run) -> str:
-    """The fingerprint of the stage in this run, by which its settings and parents are known."""
-    return artifacts.read_building(run.artifact("neighbors"))
+@dataclass(frozen=True)
+class Search:
+    """What all rounds are searched with.
+
+    Attributes:
+        root: of the run, where `vectors` are and what is found is put.
+        settings: how many neighbours, and how they are searched.
+        seed: the configured one.
+        jobs: what runs jobs, and where progress is told.
+        gpu: the device for exact search; None where there is none.
+    """
+
+    root: Directory
+    settings: NeighborSettings
+    seed: int
+    jobs: Jobs
+    gpu: str | None
+
+    @property
+    def vectors(self) -> Directory:
+        return self.root / "vectors"
+
+    @property
+    def directory(self) -> Directory:
+        """The working files that workers search with."""
+        return self.root / SEARCH
+
+    @property
+    def building(self) -> str:
+        """The fingerprint of `neighbors`, which is being built."""
+        return artifacts.read_building(self.root / "neighbors")
+
+
+class Method(Protocol):
+    """A module that searches in its own way: by_index, by_cells, by_gpu."""
+
+    def estimate(self, settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
+        """What searching `vectors` takes, `part` documents at a time, where jobs run here or elsewhere."""
+
+    def search(self, search: Search, this: Round) -> Mapping[str, Any]:
+        """Searches a round, and returns how: `method`, `reason`, `recall`, `recall_queries`, `recall_reached`."""
 
 
 def _digests(this: Round) -> dict[str, str]:
@@ -75,9 +118,9 @@ def lists_of(batch: pa.RecordBatch) -> Neighbors:
     return Neighbors(schemas.list_matrix(batch.column("neighbor")), schemas.list_matrix(batch.column("cosine")))
 
 
-def mask(run: Run, ordinals: np.ndarray) -> np.ndarray:
-    """bool [n] by ordinal: whether it is among some."""
-    among = np.zeros(run.manifest("vectors").rows, dtype=bool)
+def mask(vectors: Directory, ordinals: np.ndarray) -> np.ndarray:
+    """bool [n] by ordinal of all vectors: whether it is among some."""
+    among = np.zeros(artifacts.require_manifest(vectors).rows, dtype=bool)
     among[ordinals] = True
     return among
 
@@ -100,27 +143,27 @@ def load(directory: Directory, name: str) -> np.ndarray:
     return array
 
 
-def save_vectors(run: Run, ordinals: np.ndarray) -> None:
-    """Writes the vectors of some documents, int64 ascending, into one file that can be mapped: float16 [n, d].
+def save_vectors(vectors: Directory, ordinals: np.ndarray, directory: Directory) -> None:
+    """Writes the vectors of some documents, int64 ascending, into one file there that can be mapped: float16 [n, d].
 
     Raises:
         CorruptPart: as `vector_blocks`.
     """
-    chosen, dimensions = mask(run, ordinals), run.manifest("vectors").statistics["dimensions"]
-    with run.artifact(SEARCH).writing(VECTORS) as file:
+    chosen, dimensions = mask(vectors, ordinals), artifacts.require_manifest(vectors).statistics["dimensions"]
+    with directory.writing(VECTORS) as file:
         header = {"descr": "<f2", "fortran_order": False, "shape": (len(ordinals), dimensions)}
         np.lib.format.write_array_header_1_0(file, header)
-        for here, rows in vector_blocks(run):
+        for here, rows in vector_blocks(vectors):
             file.write(rows[chosen[here]].tobytes())
 
 
-def vector_blocks(run: Run) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def vector_blocks(directory: Directory) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(int64 ordinals, float16 [r, d]) of each part of `vectors`, checked.
 
     Raises:
         CorruptPart: vectors of another dimension, NaN or infinity.
     """
-    directory, manifest = run.artifact("vectors"), run.manifest("vectors")
+    manifest = artifacts.require_manifest(directory)
     dimensions = manifest.statistics["dimensions"]
     for part in manifest.parts:
         batch = artifacts.read_part(directory, part, ["ordinal", "vector"])

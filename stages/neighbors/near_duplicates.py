@@ -12,7 +12,8 @@ import pyarrow as pa
 from sequitur.graph_sort import near_duplicates
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs
 from sequitur.pipeline import artifacts, schemas
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.sections import Neighbors as NeighborSettings
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import lists_of
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
@@ -26,30 +27,34 @@ SLACK = 0.25  # two close documents whose words are less alike than −SLACK are
 TRIED = [round(0.9 + 0.01 * step, 2) for step in range(10)]
 
 
-def close_pairs(run: Run, artifact: str, least: float) -> Pairs:
+def close_pairs(lists: Directory, vectors: Directory, weight: float, least: float) -> Pairs:
     """All pairs of documents, by ordinal, in each other's lists whose own cosine is `least` or more; each pair once.
 
     Memory: about 50 bytes per pair proposed.
+
+    Args:
+        lists: the artifact with the neighbours.
+        vectors: theirs.
+        weight: the words' share in the vectors.
+        least: the cosine.
     """
-    weight = run.config.embed.lexical_weight
     proposed = least if not weight else (1 - weight) * least - weight * SLACK
     found = [Pairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))]
-    for part in run.manifest(artifact).parts:
-        batch = artifacts.read_part(run.artifact(artifact), part)
+    for part in artifacts.require_manifest(lists).parts:
+        batch = artifacts.read_part(lists, part)
         pairs = near_duplicates.pairs_above(lists_of(batch), proposed)
         pairs.edges[:, 0] = batch.column("ordinal").to_numpy()[pairs.edges[:, 0]]
         found.append(pairs)
     pairs = near_duplicates.distinct(Pairs(*(np.concatenate(column) for column in zip(*found, strict=True))))
-    return _at_least(_with_own_cosine(run, pairs), least) if weight and len(pairs.edges) else pairs
+    return _at_least(_with_own_cosine(vectors, pairs), least) if weight and len(pairs.edges) else pairs
 
 
-def duplicates_among(run: Run, pairs: Pairs) -> Pairs:
-    """Those of the pairs that make a duplicate by the settings."""
-    settings = run.config.neighbors
+def duplicates_among(tokens: Directory, pairs: Pairs, settings: NeighborSettings) -> Pairs:
+    """Those of the pairs that make a duplicate by the settings; the tokens are read where they must be alike, too."""
     pairs = _at_least(pairs, settings.duplicate_cosine)
     if settings.duplicate_jaccard is None:
         return pairs
-    alike = ngram_jaccard(run, pairs.edges) >= settings.duplicate_jaccard
+    alike = ngram_jaccard(tokens, pairs.edges) >= settings.duplicate_jaccard
     return Pairs(pairs.edges[alike], pairs.cosine[alike])
 
 
@@ -59,13 +64,13 @@ def would_drop(pairs: Pairs) -> dict[str, int]:
     return {f"{threshold:.2f}": count for threshold, count in zip(TRIED, counts, strict=True)}
 
 
-def ngram_jaccard(run: Run, edges: np.ndarray) -> np.ndarray:
+def ngram_jaccard(tokens: Directory, edges: np.ndarray) -> np.ndarray:
     """float32 [e]: Jaccard similarity of the sets of n-grams of NGRAM_TOKENS tokens of each pair of ordinals [e, 2].
 
     A shorter document is one n-gram. Memory: about 30 bytes for each of TOKENS_AT_ONCE tokens, or of the longest pair.
     """
     similarity = np.empty(len(edges), dtype=np.float32)
-    store = TokenStore(run.artifact("tokens"), check=False)
+    store = TokenStore(tokens, check=False)
     ends = np.cumsum(store.lengths()[edges].sum(axis=1)) // TOKENS_AT_ONCE
     for block in np.split(np.arange(len(edges)), np.flatnonzero(np.diff(ends)) + 1):
         ordinals, pairs = np.unique(edges[block], return_inverse=True)
@@ -74,23 +79,23 @@ def ngram_jaccard(run: Run, edges: np.ndarray) -> np.ndarray:
     return similarity
 
 
-def write(run: Run, duplicates: Duplicates) -> None:
-    """Makes `neighbors/duplicates`."""
-    directory, fingerprint = run.artifact(DUPLICATES), artifacts.read_building(run.artifact("neighbors"))
+def write(root: Directory, duplicates: Duplicates, settings: NeighborSettings) -> None:
+    """Makes `neighbors/duplicates` of a run."""
+    directory, fingerprint = root / DUPLICATES, artifacts.read_building(root / "neighbors")
     artifacts.begin(directory, fingerprint)
     lost = np.flatnonzero(duplicates.of >= 0)
     edges = np.stack([lost, duplicates.of[lost]], axis=1)
     similarity: pa.Array = pa.nulls(len(lost), pa.float32())
-    if run.config.neighbors.duplicate_jaccard is not None:
-        similarity = pa.array(ngram_jaccard(run, edges))
+    if settings.duplicate_jaccard is not None:
+        similarity = pa.array(ngram_jaccard(root / "tokens", edges))
     batch = pa.record_batch([lost, edges[:, 1], duplicates.cosine[lost], similarity], schema=schemas.DUPLICATES)
     artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
     artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
-def _with_own_cosine(run: Run, pairs: Pairs) -> Pairs:
+def _with_own_cosine(directory: Directory, pairs: Pairs) -> Pairs:
     """The pairs with the cosines of the model's own part of the vectors."""
-    vectors, cosine = StoredVectors(run.artifact("vectors"), own=True), np.empty(len(pairs.edges), dtype=np.float32)
+    vectors, cosine = StoredVectors(directory, own=True), np.empty(len(pairs.edges), dtype=np.float32)
     for begin in range(0, len(pairs.edges), PAIRS_AT_ONCE):
         ends = pairs.edges[begin : begin + PAIRS_AT_ONCE]
         cosine[begin : begin + len(ends)] = near_duplicates.pair_cosines(vectors[ends[:, 0]], vectors[ends[:, 1]])

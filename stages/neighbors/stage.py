@@ -23,28 +23,33 @@ import numpy as np
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, keep_first
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
+from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors import by_cells, by_gpu, by_index, near_duplicates, subset
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
-from sequitur.stages.neighbors.lists import REBUILT_BELOW, ROUND, SEARCH, Round
+from sequitur.stages.neighbors.lists import REBUILT_BELOW, ROUND, SEARCH, Method, Round, Search
 from sequitur.stages.neighbors.near_duplicates import DUPLICATES
 from sequitur.stages.neighbors.subset import UNSELECTED
 from sequitur.stages.shared.columns.arrays import all_values, problems_beside
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    count, k = run.manifest("vectors").rows, run.config.neighbors.k
+    settings, vectors, progress = run.config.neighbors, run.manifest("vectors"), run.progress
+    count, k = vectors.rows, settings.k
     if k >= count:
-        run.progress.say(f"neighbors  k is {k} and there are {count:,} documents; the lists end with none (-1)")
-    searches = Searches(run)
+        progress.say(f"neighbors  k is {k} and there are {count:,} documents; the lists end with none (-1)")
+    gpu = by_gpu.device(run.config.embed.device, run.runner.is_local) if settings.method == "auto" else None
+    search = Search(run.root, settings, run.config.seed, run.jobs, gpu)
+    searches = Searches(search, method_of(settings, run.runner.is_local, gpu), count)
     searches.next(np.arange(count, dtype=np.int64))
-    _say(run, searches.statistics)
-    duplicates, tried = _without_duplicates(run, searches)
-    staying = subset.chosen(run, searches.last.target)
+    progress.say(_told(searches.statistics, settings.recall_target))
+    duplicates, tried = _without_duplicates(searches, run.config.embed.lexical_weight)
+    staying = subset.chosen(run.root, searches.found, run.config, progress)
     if len(staying) < len(searches.last.members):
         searches.next(staying)
-    near_duplicates.write(run, duplicates)
-    _keep(run, searches.last.target)
+    near_duplicates.write(run.root, duplicates, settings)
+    _keep(searches.found, run.artifact("neighbors"))
     for directory in (SEARCH, ASSIGNED, TRUTH, *(ROUND.format(number) for number in range(searches.count))):
         run.root.remove(directory)
     return {
@@ -60,73 +65,80 @@ class Searches:
     """One round after the other, each among the documents that are left; a round that was finished is not repeated.
 
     Attributes:
+        search: what they are searched with.
+        documents: how many there are.
         last: the last round.
-        count: how many there were.
+        count: how many rounds there were.
         statistics: how the last one searched.
     """
 
     last: Round
     statistics: Mapping[str, Any]
 
-    def __init__(self, run: Run) -> None:
-        self._run, self.count = run, 0
+    def __init__(self, search: Search, method: Method, documents: int) -> None:
+        self.search, self._method, self.documents, self.count = search, method, documents, 0
+
+    @property
+    def found(self) -> Directory:
+        """The lists of the last round."""
+        return self.search.root / self.last.target
 
     def next(self, members: np.ndarray) -> None:
         """Searches the members, int64 ordinals, for each other."""
-        everyone = np.arange(self._run.manifest("vectors").rows, dtype=np.int64)
+        everyone = np.arange(self.documents, dtype=np.int64)
         base = members if len(members) < REBUILT_BELOW * len(everyone) else everyone
         # A document that was dropped may return when its duplicate goes; the first search has the lists of all.
         self.last = Round(ROUND.format(self.count), members, base, ROUND.format(0) if self.count else None)
         self.count += 1
-        directory, fingerprint = self._run.artifact(self.last.target), self.last.fingerprint(self._run)
-        if not artifacts.is_finished(directory, fingerprint):
-            artifacts.begin(directory, fingerprint)
-            artifacts.finish(directory, fingerprint, {}, {}, method_of(self._run).search(self._run, self.last))
-        self.statistics = self._run.manifest(self.last.target).statistics
+        fingerprint = self.last.fingerprint(self.search.building)
+        if not artifacts.is_finished(self.found, fingerprint):
+            artifacts.begin(self.found, fingerprint)
+            artifacts.finish(self.found, fingerprint, {}, {}, self._method.search(self.search, self.last))
+        self.statistics = artifacts.require_manifest(self.found).statistics
 
 
-def method_of(run: Run) -> Any:
-    """The module that searches."""
-    method = run.config.neighbors.method
-    if method == "cells" or (method == "auto" and not run.runner.is_local):
+def method_of(settings: NeighborSettings, is_local: bool, gpu: str | None) -> Method:
+    """The module that searches, where jobs run here or elsewhere, with a GPU or none."""
+    if settings.method == "cells" or (settings.method == "auto" and not is_local):
         return by_cells
-    return by_gpu if method == "auto" and by_gpu.device(run) else by_index
+    return by_gpu if settings.method == "auto" and gpu else by_index
 
 
-def _without_duplicates(run: Run, searches: Searches) -> tuple[Duplicates, Mapping[str, int]]:
+def _without_duplicates(searches: Searches, lexical_weight: float) -> tuple[Duplicates, Mapping[str, int]]:
     """Drops near-duplicates and searches again until there are none, and says how many other thresholds would drop."""
-    count, target = run.manifest("vectors").rows, searches.last.target
-    close = near_duplicates.close_pairs(
-        run, target, min(near_duplicates.TRIED[0], run.config.neighbors.duplicate_cosine)
-    )
+    search = searches.search
+    settings, tokens = search.settings, search.root / "tokens"
+
+    def close_pairs(least: float) -> Pairs:
+        return near_duplicates.close_pairs(searches.found, search.vectors, lexical_weight, least)
+
+    close = close_pairs(min(near_duplicates.TRIED[0], settings.duplicate_cosine))
     tried = near_duplicates.would_drop(close)
-    pairs = more = near_duplicates.duplicates_among(run, close)
-    duplicates = keep_first(pairs, count)
+    pairs = more = near_duplicates.duplicates_among(tokens, close, settings)
+    duplicates = keep_first(pairs, searches.documents)
     while len(more.edges):
         searches.next(np.flatnonzero(duplicates.of < 0))
-        close = near_duplicates.close_pairs(run, searches.last.target, run.config.neighbors.duplicate_cosine)
-        more = near_duplicates.duplicates_among(run, close)
+        more = near_duplicates.duplicates_among(tokens, close_pairs(settings.duplicate_cosine), settings)
         pairs = Pairs(np.concatenate([pairs.edges, more.edges]), np.concatenate([pairs.cosine, more.cosine]))
-        duplicates = keep_first(pairs, count)
+        duplicates = keep_first(pairs, searches.documents)
     return duplicates, tried
 
 
-def _keep(run: Run, last: str) -> None:
+def _keep(lists: Directory, neighbors: Directory) -> None:
     """Copies the lists of the last round into `neighbors`."""
-    directory = run.artifact("neighbors")
-    done = {part.name for part in artifacts.written_parts(directory)}
-    for part in run.manifest(last).parts:
+    done = {part.name for part in artifacts.written_parts(neighbors)}
+    for part in artifacts.require_manifest(lists).parts:
         if part.name not in done:
-            artifacts.write_part(directory, part.name, artifacts.read_part(run.artifact(last), part), compress=False)
+            artifacts.write_part(neighbors, part.name, artifacts.read_part(lists, part), compress=False)
 
 
-def _say(run: Run, statistics: Mapping[str, Any]) -> None:
-    """Tells which search was chosen and why, and what part of the true neighbours it finds."""
+def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
+    """Which search was chosen and why, and what part of the true neighbours it finds."""
     missed = ""
     if not statistics["recall_reached"]:
         more = "" if statistics["method"] == "cells" else "; allow more neighbors.memory"
-        missed = f", less than neighbors.recall_target {run.config.neighbors.recall_target}{more}"
-    run.progress.say(
+        missed = f", less than neighbors.recall_target {recall_target}{more}"
+    return (
         f"neighbors  {statistics['reason']}; recall {statistics['recall']:.3f} over "
         f"{statistics['recall_queries']:,} documents{missed}"
     )
@@ -138,12 +150,13 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    vectors, k = run.manifest("vectors"), run.config.neighbors.k
+    vectors, settings, is_local = run.manifest("vectors"), run.config.neighbors, run.runner.is_local
+    gpu = by_gpu.device(run.config.embed.device, is_local) if settings.method == "auto" else None
     part = max((part.rows for part in vectors.parts), default=0)
-    searching = method_of(run).estimate(run, part)
-    lists = 3 * vectors.rows * (12 * k + 8)  # two rounds and the result
+    searching = method_of(settings, is_local, gpu).estimate(settings, vectors, part, is_local)
+    lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
     # By ordinal: members, what each duplicates, and the pairs, of which there seldom are more than documents.
-    memory = searching.memory + 100 * vectors.rows + subset.memory_bytes(run)
+    memory = searching.memory + 100 * vectors.rows + subset.memory_bytes(run.config, vectors)
     return Estimate(memory=memory, disk=searching.disk + lists, each_worker=searching.each_worker)
 
 
@@ -152,7 +165,7 @@ def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(directory, schemas.neighbors(run.config.neighbors.k))
     damage = [
         *problems_beside(run.artifact(DUPLICATES), schemas.DUPLICATES, run.artifact("neighbors")),
-        *subset.verify(run),
+        *subset.verify(run.root),
     ]
     if damage:
         yield from damage

@@ -13,11 +13,12 @@ import pyarrow as pa
 
 from sequitur.graph_sort import subset
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import SUBSET
-from sequitur.pipeline.sections import Subset
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
 from sequitur.stages.shared.models import encoders
@@ -46,12 +47,14 @@ def parameters(config: Config) -> dict[str, Any]:
     return {SUBSET: found}
 
 
-def chosen(run: Run, lists: str) -> np.ndarray:
+def chosen(root: Directory, lists: Directory, config: Config, progress: Progress) -> np.ndarray:
     """Decides which documents stay, and lists the others in `neighbors/unselected`, which may be empty.
 
     Args:
-        run: `vectors` are read for targets.
+        root: of the run; its `vectors` are read for targets.
         lists: the artifact with the neighbours of the documents among which is chosen.
+        config: how they are chosen, and how targets are read and encoded.
+        progress: where that is told.
 
     Returns:
         int64 ordinals that stay, ascending.
@@ -61,10 +64,10 @@ def chosen(run: Run, lists: str) -> np.ndarray:
         InputError: a file of targets cannot be read.
         ModelError: the model that encodes them cannot be loaded.
     """
-    directory, fingerprint = run.artifact(UNSELECTED), artifacts.read_building(run.artifact("neighbors"))
-    ordinals = artifacts.read_columns(run.artifact(lists), ["ordinal"])["ordinal"].to_numpy()
+    directory, fingerprint = root / UNSELECTED, artifacts.read_building(root / "neighbors")
+    ordinals = artifacts.read_columns(lists, ["ordinal"])["ordinal"].to_numpy()
     if not artifacts.is_finished(directory, fingerprint):
-        left, score = _left_out(run, lists, ordinals)
+        left, score = _left_out(root / "vectors", lists, ordinals, config, progress)
         artifacts.begin(directory, fingerprint)
         batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
         artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
@@ -72,9 +75,11 @@ def chosen(run: Run, lists: str) -> np.ndarray:
     return np.setdiff1d(ordinals, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy())
 
 
-def _left_out(run: Run, lists: str, ordinals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _left_out(
+    vectors: Directory, lists: Directory, ordinals: np.ndarray, config: Config, progress: Progress
+) -> tuple[np.ndarray, np.ndarray]:
     """int64 ordinals that go, ascending, and float32 scores: how near each is to what stays, or to the targets."""
-    settings = run.config.select.subset
+    settings = config.select.subset
     if settings.by is None or settings.share == 1:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     count = int(settings.share * len(ordinals))
@@ -83,55 +88,55 @@ def _left_out(run: Run, lists: str, ordinals: np.ndarray) -> tuple[np.ndarray, n
             f"select.subset.share: {settings.share} of {len(ordinals)} documents keeps none; raise it, or set "
             "select.subset.by to null"
         )
-    run.progress.step(f"neighbors: subset by {settings.by}")
+    progress.step(f"neighbors: subset by {settings.by}")
     if settings.by == "coverage":
-        _, graph = read_graph(run.artifact(lists))
+        _, graph = read_graph(lists)
         kept = subset.facility_location(graph, count).ids
         score = subset.coverage(graph, kept)
     else:
-        targets = _target_vectors(run, settings)
-        similarity = subset.similarity_to_targets(StoredVectors(run.artifact("vectors"), own=True)[ordinals], targets)
+        targets = _target_vectors(vectors, config)
+        similarity = subset.similarity_to_targets(StoredVectors(vectors, own=True)[ordinals], targets)
         kept = subset.nearest_to_targets(similarity, count).ids
         score = similarity.astype(np.float32)
     left = np.setdiff1d(np.arange(len(ordinals)), kept)
     return ordinals[left], score[left]
 
 
-def _target_vectors(run: Run, settings: Subset) -> np.ndarray:
+def _target_vectors(directory: Directory, config: Config) -> np.ndarray:
     """The targets as the model sees them, float16 [t, d], of unit length.
 
     A target is a paragraph of a text file, or a record of a JSONL file: its field `ingest.text_field`, or else all its
     strings.
     """
-    ingest = run.config.ingest
+    ingest = config.ingest
     limits = Limits(int(ingest.max_record_bytes), int(ingest.max_decompressed_bytes))
     texts: list[str] = []
-    for path in evaluation_files.find(settings.targets, TARGETS):
+    for path in evaluation_files.find(config.select.subset.targets, TARGETS):
         found = evaluation_files.read(path, limits, TARGETS, ingest.text_field)
         records = ["\n".join(one.text for one in record) for _, record in groupby(found, lambda one: one.row)]
         if not records:
             raise ConfigError(f"{path}: holds no text; leave it out of {TARGETS}")
         texts += records
     with tempfile.TemporaryDirectory() as scratch:
-        encoder = encoders.load_stored(run.config.embed, run.artifact("vectors"), Path(scratch))
+        encoder = encoders.load_stored(config.embed, directory, Path(scratch))
         vectors = unit(encoder.encode(texts))
     if not vectors.any():
         raise ConfigError(f"{TARGETS}: embed.model finds nothing to go by in any of the texts; give others")
     return vectors
 
 
-def memory_bytes(run: Run) -> int:
+def memory_bytes(config: Config, vectors: Manifest) -> int:
     """About what choosing takes in this process."""
-    settings, vectors = run.config.select.subset, run.manifest("vectors")
+    settings = config.select.subset
     if settings.by is None:
         return 0
     if settings.by == "coverage":
-        return (50 * run.config.neighbors.k + 40) * vectors.rows
+        return (50 * config.neighbors.k + 40) * vectors.rows
     paths = evaluation_files.find(settings.targets, TARGETS)
     texts = sum(evaluation_files.size(path) * (16 if compression_of(path) else 4) for path in paths)
     return 4 * vectors.bytes + 2**28 + texts
 
 
-def verify(run: Run) -> Iterable[str]:
-    """One line for each thing that is wrong with `neighbors/unselected`."""
-    yield from problems_beside(run.artifact(UNSELECTED), schemas.UNSELECTED, run.artifact("neighbors"))
+def verify(root: Directory) -> Iterable[str]:
+    """One line for each thing that is wrong with `neighbors/unselected` of a run."""
+    yield from problems_beside(root / UNSELECTED, schemas.UNSELECTED, root / "neighbors")

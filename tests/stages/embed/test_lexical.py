@@ -93,7 +93,7 @@ def test_an_interrupted_run_goes_on_with_the_weights_that_it_counted(mixed: Run)
     try:
         artifacts.begin(directory, manifest.fingerprint)
         np.save(path, marked, allow_pickle=False)
-        lexical.fit(mixed, directory, list)
+        lexical.fit(directory, list, mixed.progress)
         assert np.array_equal(lexical.read_weights(directory), marked)
     finally:
         path.write_bytes(content)

@@ -198,7 +198,7 @@ def all_cells(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_gives_the_lists_of_the_exact_index(job_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = unit(5, 150, 6)
     runs = [work(place(job_of("index", k=5, duplicate_cosine=0.93, method="index"), vectors))]
-    monkeypatch.setattr(by_gpu, "device", lambda run: "cpu")  # the same kernels on a CPU
+    monkeypatch.setattr(by_gpu, "device", lambda name, is_local: "cpu")  # the same kernels on a CPU
     runs.append(work(place(job_of("gpu", k=5, duplicate_cosine=0.93), vectors)))
     index, gpu = ({name: data for name, data in content(run).items() if name.endswith(".arrow")} for run in runs)
     assert index == gpu

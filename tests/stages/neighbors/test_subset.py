@@ -93,7 +93,7 @@ def test_the_choice_is_made_once(selected: Callable[..., Run], monkeypatch: pyte
     artifacts.begin(run.artifact("neighbors"), run.manifest("neighbors").fingerprint)
     monkeypatch.setattr(subset, "_left_out", None)
 
-    assert subset.chosen(run, "vectors").tolist() == sorted(
+    assert subset.chosen(run.root, run.artifact("vectors"), run.config, run.progress).tolist() == sorted(
         {*staying.tolist(), *all_values(run.artifact(DUPLICATES), "ordinal").tolist()}
     )
 
