@@ -58,9 +58,9 @@ def work(run: Run) -> Mapping[str, Any]:
     table = pa.record_batch(columns, schema=schemas.ORDER)
     done = {part.name for part in artifacts.written_parts(run.artifact("order"))}
     for index, start in enumerate(range(0, table.num_rows, PART_ROWS)):
-        name = f"part-{index:05}-0000.arrow"
-        if name not in done:
-            artifacts.write_part(run.artifact("order"), name, table.slice(start, PART_ROWS), compress=False)
+        part = f"part-{index:05}-0000.arrow"
+        if part not in done:
+            artifacts.write_part(run.artifact("order"), part, table.slice(start, PART_ROWS), compress=False)
     return {
         "strategy": name,
         "paths": int(order.path[-1]) + 1,

@@ -22,6 +22,7 @@ def test_each_reads_what_it_needs(branch: Branch, strategy: str) -> None:
     run = branch(strategy, last="order", order={"strategy": strategy})
     assert list(STAGE.verify(run)) == []
     statistics = run.manifest("order").statistics
+    assert statistics["strategy"] == strategy
     assert statistics["sorted"] == (strategy == "curriculum")
     assert (statistics["repeats"] > 0) == (strategy == "knn")
 
