@@ -73,7 +73,7 @@ def measure(corpus: str, output: str, workers: int, overrides: list[str]) -> dic
         path.write_text(json.dumps({"output": output, "ingest": {"inputs": [corpus]}}))
         run = Run(load(path, overrides), Runner(workers), Progress())
     seconds, peaks, announced = {}, {}, {}
-    for stage in wanted(beam_job.RECIPE, run):
+    for stage in wanted(beam_job.RECIPE, run.config):
         started = time.monotonic()
         with peak_memory() as peak:
             run_directory.execute(beam_job.RECIPE, run, stage.name, stage.name)

@@ -42,6 +42,7 @@ from sequitur.graph_sort import metrics, neighbors, orders
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Graph, from_neighbors
 from sequitur.inspection.compare import compare, measure_named
+from sequitur.inspection.compare_view import render
 from sequitur.pipeline import run_directory
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.progress import Progress
@@ -50,7 +51,6 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report.order_metrics import Yardstick
-from sequitur.stages.report.page.comparison import render
 
 DEFAULT = ("contexts", "iclm", "path", "cluster", "splice", "random")
 OURS, PEER = "contexts", "iclm"
@@ -74,7 +74,7 @@ def ratio_error(ours: Metrics, peer: Metrics, name: str) -> float | None:
     return abs(found) * math.hypot(errors[0] / ours[name], errors[1] / peer[name])
 
 
-def own_graph_orders(run: Run, by: Yardstick, baseline: Metrics, gain_contexts: int | None) -> dict[str, Metrics]:
+def own_graph_orders(run: Run, by: Yardstick, baseline: Metrics) -> dict[str, Metrics]:
     """`contexts` and `iclm` on the graph of the model's own vectors, measured as the others are."""
     members = RunDocuments(run.root, run.config.order, run.config.pack.context_length, run.progress).ordinals
     own = by.own[members]
@@ -84,7 +84,7 @@ def own_graph_orders(run: Run, by: Yardstick, baseline: Metrics, gain_contexts: 
     documents = ArrayDocuments(graph, own, by.lengths[members], run.config.pack.context_length)
     own_only = by._replace(of_graph=None)
     measured = {
-        name: measure_named(run, name, documents, members, own_only, gain_contexts)
+        name: measure_named(name, run.config, documents, members, own_only, run.progress)
         for name in (OURS, PEER)
         if name in orders.names()
     }
@@ -120,10 +120,10 @@ def figures(run: Run, names: list[str], gain_contexts: int) -> dict[str, Any]:
     for one in measured.values():
         one |= {f"{name}_vs_iclm": ratio(one, peer, name) for name in (*COSINES, "excess_gain")}
     found = {**comparison, "lexical_weight": run.config.embed.lexical_weight}
-    by = order_metrics.yardstick(run)
+    by = order_metrics.yardstick(run.root, run.config, gain_contexts)
     judged, published = (ours, peer), peer
     if by.of_graph is not None:
-        own = own_graph_orders(run, by, measured["random"], gain_contexts)
+        own = own_graph_orders(run, by, measured["random"])
         judged, published = (own.get(OURS, nothing), own.get(PEER, nothing)), own.get(PEER, nothing)
         found["own_graph"] = own
     found |= {f"{name}_vs_iclm": ratio(*judged, name) for name in COSINES}

@@ -9,6 +9,9 @@ import numpy as np
 
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.documents import Documents, MissingField
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Run
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.order.strategies import strategy
@@ -42,12 +45,11 @@ def compare(run: Run, names: Sequence[str], gain_contexts: int | None = None) ->
     names = list(dict.fromkeys(strategy(name).name for name in names))
     for artifact in (run.text, "selection", "tokens", "vectors", "neighbors"):
         run.manifest(artifact)
-    by, documents = (
-        order_metrics.yardstick(run),
-        RunDocuments(run.root, run.config.order, run.config.pack.context_length, run.progress),
-    )
-    measured = {name: measure_named(run, name, documents, documents.ordinals, by, gain_contexts) for name in names}
-    baseline = measured.get(BASELINE) or measure_named(run, BASELINE, documents, documents.ordinals, by, gain_contexts)
+    config, progress = run.config, run.progress
+    by = order_metrics.yardstick(run.root, config, gain_contexts)
+    documents = RunDocuments(run.root, config.order, config.pack.context_length, progress)
+    measured = {name: measure_named(name, config, documents, documents.ordinals, by, progress) for name in names}
+    baseline = measured.get(BASELINE) or measure_named(BASELINE, config, documents, documents.ordinals, by, progress)
     for name, found in measured.items():
         if name == BASELINE:
             found |= {"excess_gain": 0.0, "excess_gain_error": 0.0}
@@ -55,34 +57,28 @@ def compare(run: Run, names: Sequence[str], gain_contexts: int | None = None) ->
             found |= order_metrics.excess_gain(found, baseline)
     return {
         "documents": len(documents.ordinals),
-        "context_length": run.config.pack.context_length,
-        "policy": run.config.pack.policy,
+        "context_length": config.pack.context_length,
+        "policy": config.pack.policy,
         "bound": metrics.bound(documents.graph),
         "orders": measured,
     }
 
 
 def measure_named(
-    run: Run,
-    name: str,
-    documents: Documents,
-    ordinals: np.ndarray,
-    by: Yardstick,
-    gain_contexts: int | None = None,
+    name: str, config: Config, documents: Documents, ordinals: np.ndarray, by: Yardstick, progress: Progress
 ) -> dict[str, Any]:
-    """The metrics of one order of `documents`, which are `ordinals` (int64 [n]) of the run; `error` where it has none.
+    """The metrics of one order of `documents`, which are `ordinals` (int64 [n]) of a run; `error` where it has none.
 
-    The order is that which the run would have, were its families left aside: of the same seed.
+    The order is that which a run of this configuration would have, were its families left aside: of the same seed.
     """
-    run.progress.step(f"{name}: ordering")
+    progress.step(f"{name}: ordering")
     try:
-        order = strategy(name).order(documents, run.seed("order", name))
+        order = strategy(name).order(documents, derived_seed(config.seed, "order", name))
     except MissingField as error:
         return {"error": " ".join(str(error).split())}
-    run.progress.step(f"{name}: measuring")
-    found: dict[str, Any] = order_metrics.measure(
-        run, order_metrics.cut(run, order, ordinals, by.lengths), by, gain_contexts
-    )
+    progress.step(f"{name}: measuring")
+    cut = order_metrics.cut(order, ordinals, by.lengths, config.pack, config.seed)
+    found: dict[str, Any] = order_metrics.measure(cut, by, progress)
     weight = order_metrics.path_weight(documents.graph, ordinals, order.permutation, by)
     return found | {
         "path_weight_share": weight["path_weight_share"],

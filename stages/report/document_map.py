@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.report.order_metrics import Cut
 
 DOCUMENTS = 2000  # drawn at random; t-SNE of these takes about 4 s
@@ -18,28 +19,30 @@ SCALE = 1000  # of the map's sides
 MOST_OF_A_PATH = 40  # documents of a context that is drawn
 
 
-def sample(run: Run, placed: np.ndarray) -> np.ndarray:
+def sample(tokens: Directory, placed: np.ndarray, seed: int) -> np.ndarray:
     """Some of the placed documents (int64 ordinals, ascending), by the seed, from not too many parts; ascending."""
-    generator = np.random.Generator(np.random.PCG64(run.seed("report", "map")))
-    ends = np.cumsum([part.rows for part in run.manifest("tokens").parts])  # ordinals count on from part to part
+    generator = np.random.Generator(np.random.PCG64(seed))
+    ends = np.cumsum(
+        [part.rows for part in artifacts.require_manifest(tokens).parts]
+    )  # ordinals count on from part to part
     parts = generator.permutation(len(ends))[:PARTS]
     here = np.isin(np.searchsorted(ends, placed, side="right"), parts)
     chosen: np.ndarray = np.sort(generator.permutation(placed[here])[:DOCUMENTS])
     return chosen
 
 
-def positions(run: Run, vectors: np.ndarray) -> tuple[np.ndarray, str]:
+def positions(vectors: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
     """Where documents lie on the map: int64 [n, 2] in 0 … SCALE, and how that was found.
 
     Args:
-        run: for the seed.
         vectors: float16 [n, d]. Memory and time grow with n log n.
+        seed: of the search for them.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
     from threadpoolctl import threadpool_limits
 
-    rows, seed = vectors.astype(np.float32), run.seed("report", "map") % 2**32
+    rows, seed = vectors.astype(np.float32), seed % 2**32
     if len(rows) < 3 or not np.ptp(rows, axis=0).any():
         return np.full((len(rows), 2), SCALE // 2, dtype=np.int64), "all alike"
     found = PCA(min(DIMENSIONS, *rows.shape), random_state=seed).fit_transform(rows)
@@ -56,8 +59,15 @@ def positions(run: Run, vectors: np.ndarray) -> tuple[np.ndarray, str]:
     return np.round(centred / (span.max() or 1) * SCALE).astype(np.int64), how
 
 
-def document_map(run: Run, train: Cut, shown: np.ndarray, vectors: np.ndarray) -> dict[str, Any]:
+def document_map(tokens: Directory, train: Cut, shown: np.ndarray, vectors: np.ndarray, seed: int) -> dict[str, Any]:
     """A sample of the placed documents with the documents of the contexts `shown` (int64), which are drawn as paths.
+
+    Args:
+        tokens: whose parts the sample is drawn from.
+        train: the contexts of the training split.
+        shown: some of them, int64.
+        vectors: float16 [n, d], by ordinal.
+        seed: of the sample and of the map.
 
     Returns:
         `how`; `ordinals` of the documents; `points`: [x, y] of each; `paths`: `context` and `points`, indices of them.
@@ -65,8 +75,8 @@ def document_map(run: Run, train: Cut, shown: np.ndarray, vectors: np.ndarray) -
     contexts = train.contexts
     pieces = [contexts.document[contexts.offsets[one] : contexts.offsets[one + 1]][:MOST_OF_A_PATH] for one in shown]
     placed = np.unique(contexts.document)
-    ordinals = np.unique(np.concatenate([sample(run, placed), *pieces])).astype(np.int64)
-    points, how = positions(run, vectors[ordinals])
+    ordinals = np.unique(np.concatenate([sample(tokens, placed, seed), *pieces])).astype(np.int64)
+    points, how = positions(vectors[ordinals], seed)
     paths = [
         {"context": int(one), "points": np.searchsorted(ordinals, piece).tolist()}
         for one, piece in zip(shown.tolist(), pieces, strict=True)

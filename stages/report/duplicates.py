@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.names import SEMANTIC
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.text import title_in
 from sequitur.stages.report.titles import NamedDocuments, in_a_line
 from sequitur.stages.shared.columns.lookup import Place, places_of_ids, places_of_ordinals
@@ -37,8 +38,8 @@ class Pair(NamedTuple):
     direct: bool  # whether the similarity is that of this pair, and not to another of its cluster
 
 
-def duplicates(run: Run, documents: NamedDocuments) -> dict[str, Any]:
-    """The clusters of each kind of duplicate, and examples.
+def duplicates(root: Directory, documents: NamedDocuments, seed: int) -> dict[str, Any]:
+    """The clusters of each kind of duplicate, and examples. `seed` is the configured one.
 
     Returns:
         `clusters`: by kind `documents` (dropped), `clusters`, `largest` (documents, the one that stays among them) and
@@ -52,7 +53,7 @@ def duplicates(run: Run, documents: NamedDocuments) -> dict[str, Any]:
     """
     kept_of: dict[str, list[pa.Array]] = {}
     chosen: dict[str, list[Pair]] = {}
-    for kind, kept, pairs in _pairs(run):
+    for kind, kept, pairs in _pairs(root, seed):
         kept_of.setdefault(kind, []).append(kept)
         chosen[kind] = _best(chosen.get(kind, []) + pairs)
     clusters = {}
@@ -67,17 +68,18 @@ def duplicates(run: Run, documents: NamedDocuments) -> dict[str, Any]:
     pairs = [
         pair for kind in sorted(chosen) for pair in sorted(chosen[kind], key=lambda pair: (pair.similarity, pair.key))
     ]
-    return {"clusters": clusters, "examples": _examples(run, documents, pairs)}
+    return {"clusters": clusters, "examples": _examples(root, documents, pairs)}
 
 
-def _pairs(run: Run) -> Iterator[tuple[str, pa.Array, list[Pair]]]:
+def _pairs(root: Directory, seed: int) -> Iterator[tuple[str, pa.Array, list[Pair]]]:
     """For each part and kind of duplicate: what stays in place of each, and the pairs that may be examples."""
     columns = ["reason", "duplicate_of", "evidence", "similarity"]
-    for part, entry in enumerate(run.manifest("selection").parts):
-        batch = artifacts.map_part(run.artifact("selection"), entry, columns)
+    selection, semantic = root / "selection", root / DUPLICATES
+    for part, entry in enumerate(artifacts.require_manifest(selection).parts):
+        batch = artifacts.map_part(selection, entry, columns)
         rows = np.flatnonzero(batch.column("duplicate_of").is_valid().to_numpy(zero_copy_only=False))
         batch = batch.take(pa.array(rows))
-        keys = _keys(run, entry.name, len(rows))
+        keys = _keys(seed, entry.name, len(rows))
         reasons = pc.cast(batch.column("reason"), pa.string())
         for kind in sorted(pc.unique(reasons).to_pylist()):
             here = np.flatnonzero(pc.equal(reasons, kind).to_numpy(zero_copy_only=False))
@@ -90,10 +92,10 @@ def _pairs(run: Run) -> Iterator[tuple[str, pa.Array, list[Pair]]]:
                 for at in some
             ]  # fmt: skip
             yield kind, kept, pairs
-    for entry in run.manifest(DUPLICATES).parts:
-        batch = artifacts.map_part(run.artifact(DUPLICATES), entry, ["ordinal", "duplicate_of", "cosine"])
+    for entry in artifacts.require_manifest(semantic).parts:
+        batch = artifacts.map_part(semantic, entry, ["ordinal", "duplicate_of", "cosine"])
         dropped, kept, cosine = (column.to_numpy() for column in batch.columns)
-        keys = _keys(run, f"semantic {entry.name}", len(dropped))
+        keys = _keys(seed, f"semantic {entry.name}", len(dropped))
         if len(dropped):
             some = _candidates(cosine.astype(np.float64), keys)
             yield SEMANTIC, batch.column("duplicate_of"), [
@@ -101,8 +103,8 @@ def _pairs(run: Run) -> Iterator[tuple[str, pa.Array, list[Pair]]]:
             ]  # fmt: skip
 
 
-def _keys(run: Run, name: str, count: int) -> np.ndarray:
-    return np.random.Generator(np.random.PCG64(run.seed("report", "duplicates", name))).random(count)
+def _keys(seed: int, name: str, count: int) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(derived_seed(seed, "report", "duplicates", name))).random(count)
 
 
 def _candidates(similarity: np.ndarray, keys: np.ndarray) -> list[int]:
@@ -128,10 +130,10 @@ def _binned(sizes: np.ndarray) -> list[dict[str, int | None]]:
     ]
 
 
-def _examples(run: Run, documents: NamedDocuments, pairs: list[Pair]) -> list[dict[str, Any]]:
+def _examples(root: Directory, documents: NamedDocuments, pairs: list[Pair]) -> list[dict[str, Any]]:
     ends = [end for pair in pairs for end in (pair.kept, pair.dropped)]
-    of_id = places_of_ids(run.artifact("documents"), {end for end in ends if isinstance(end, bytes)})
-    of_ordinal = places_of_ordinals(run.artifact("selection"), [end for end in ends if isinstance(end, int)])
+    of_id = places_of_ids(root / "documents", {end for end in ends if isinstance(end, bytes)})
+    of_ordinal = places_of_ordinals(root / "selection", [end for end in ends if isinstance(end, int)])
 
     def place_of(end: Place | bytes | int) -> Place | None:
         if isinstance(end, bytes):

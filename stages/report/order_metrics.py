@@ -23,7 +23,12 @@ from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import Contexts
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Pack
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.stage import text_artifact
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.permutation import permute
 from sequitur.stages.shared.columns.groups import group_codes
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
@@ -43,6 +48,15 @@ class Cut(NamedTuple):
     row_lengths: int | np.ndarray  # tokens that the row of a context has room for: of all, or int64 [c]
 
 
+class TextSample(NamedTuple):
+    """What in-context gain is measured on."""
+
+    text: Directory
+    selection: Directory
+    contexts: int  # sampled
+    seed: int  # of the sample
+
+
 class Yardstick(NamedTuple):
     """What all orders of a run are measured by. The vectors may be arrays, or are read by rows where they lie."""
 
@@ -50,34 +64,45 @@ class Yardstick(NamedTuple):
     of_graph: np.ndarray | None  # float16 [n, e]: those that made the graph, where they are others
     lengths: np.ndarray  # int64 [n] tokens
     groups: Mapping[str, np.ndarray]  # int64 [n] by name, as of `groups_of`
+    duplicate_cosine: float  # from which on two documents are alike
+    sample: TextSample
 
 
-def yardstick(run: Run) -> Yardstick:
-    """Finds what orders are measured by. `vectors`, `tokens`, `documents` and `selection` must be finished."""
+def yardstick(root: Directory, config: Config, gain_contexts: int | None = None) -> Yardstick:
+    """Finds what orders are measured by. `vectors`, `tokens`, `documents` and `selection` must be finished.
+
+    `gain_contexts` are sampled for in-context gain; None: 300, or fewer where they are long.
+    """
     own, graph = (
-        cast(np.ndarray, StoredVectors(run.artifact("vectors"), own=own)) for own in (True, False)
+        cast(np.ndarray, StoredVectors(root / "vectors", own=own)) for own in (True, False)
     )  # all that is asked of them
     differ = own.shape[1] != graph.shape[1]
-    lengths = TokenStore(run.artifact("tokens"), check=False).lengths()
-    return Yardstick(own, graph if differ else None, lengths, groups_of(run))
+    lengths = TokenStore(root / "tokens", check=False).lengths()
+    if gain_contexts is None:
+        gain_contexts = min(GAIN_CONTEXTS, max(LEAST_GAIN_CONTEXTS, GAIN_TOKENS // config.pack.context_length))
+    seed = derived_seed(config.seed, "report", "in_context_gain")
+    sample = TextSample(root / text_artifact(config), root / "selection", gain_contexts, seed)
+    return Yardstick(
+        own, graph if differ else None, lengths, groups_of(root), config.neighbors.duplicate_cosine, sample
+    )
 
 
-def groups_of(run: Run) -> dict[str, np.ndarray]:
+def groups_of(root: Directory) -> dict[str, np.ndarray]:
     """By name, the group that each kept document belongs to, int64 by ordinal, −1 where unknown: its source, and its
     `section` (of that source) where the records have one."""
-    source, _ = group_codes(run.root, "source")
-    section, names = group_codes(run.root, "section")
+    source, _ = group_codes(root, "source")
+    section, names = group_codes(root, "section")
     return {"source": source} | (
         {"section": np.where(section >= 0, source * len(names) + section, -1)} if names else {}
     )
 
 
-def cut(run: Run, order: Order, ordinals: np.ndarray, lengths: np.ndarray) -> Cut:
+def cut(order: Order, ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int) -> Cut:
     """An order of the documents `ordinals` (int64 [m]) cut into contexts and permuted as `pack` does.
 
-    All are one split and one family. `lengths` are int64 tokens by ordinal.
+    All are one split and one family. `lengths` are int64 tokens by ordinal; `seed` is the configured one.
     """
-    policy, context_length = run.config.pack.policy, run.config.pack.context_length
+    policy, context_length = settings.policy, settings.context_length
     contexts = packing.POLICIES[policy](lengths[ordinals], order.permutation, context_length, order.opens)
     rows = packing.row_lengths(policy, context_length)
     tokens = np.diff(np.append(0, np.cumsum(contexts.length))[contexts.offsets])
@@ -87,31 +112,26 @@ def cut(run: Run, order: Order, ordinals: np.ndarray, lengths: np.ndarray) -> Cu
         here = np.flatnonzero(row == index)
         read = np.arange(len(here))
         if not order.sorted:
-            read = permute(read.astype(np.uint64), len(here), run.seed("pack", "train")).astype(np.int64)
+            read = permute(read.astype(np.uint64), len(here), derived_seed(seed, "pack", "train")).astype(np.int64)
         reading_orders.append(here[read])
     return Cut(contexts._replace(document=ordinals[contexts.document]), reading_orders, rows[row])
 
 
-def measure(run: Run, cut: Cut, by: Yardstick, gain_contexts: int | None = None) -> dict[str, float | None]:
-    """The metrics of some contexts by name, undefined ones None.
-
-    Args:
-        run: for the thresholds, the seed, and the text.
-        cut: the contexts; each read at most once.
-        by: from `yardstick`.
-        gain_contexts: how many contexts are sampled for in-context gain; None: 300, or fewer where they are long.
+def measure(cut: Cut, by: Yardstick, progress: Progress) -> dict[str, float | None]:
+    """The metrics of some contexts by name, undefined ones None. Each is read at most once.
 
     Cost: O(Σ m²d) for m documents in a context, and about 10 ms for each sampled context of 8,192 tokens.
     """
     contexts = cut.contexts
-    found = _cosines(run, cut, by.own)
+    found = _cosines(cut, by.own, by.duplicate_cosine)
     if by.of_graph is not None:
-        found |= {f"graph_{name}": value for name, value in _cosines(run, cut, by.of_graph).items()}
+        of_graph = _cosines(cut, by.of_graph, by.duplicate_cosine)
+        found |= {f"graph_{name}": value for name, value in of_graph.items()}
     found |= metrics.placement(contexts, cut.row_lengths)._asdict()
     found["documents_per_context"] = len(contexts.document) / max(len(contexts.offsets) - 1, 1)
     for name, group in by.groups.items():
         found[f"same_{name}_share"] = metrics.same_group_share(contexts, group)
-    found |= _gain(run, contexts, by.lengths, gain_contexts)
+    found |= _gain(contexts, by.lengths, by.sample, progress)
     return {name: value if math.isfinite(value) else None for name, value in found.items()}
 
 
@@ -148,27 +168,25 @@ def histogram(values: np.ndarray) -> list[dict[str, int]]:
     ]
 
 
-def _cosines(run: Run, cut: Cut, vectors: np.ndarray) -> dict[str, float]:
+def _cosines(cut: Cut, vectors: np.ndarray, duplicate_cosine: float) -> dict[str, float]:
     leakage = metrics.leakage(cut.contexts, vectors, *cut.reading_orders)
     return {
-        **metrics.coherence(cut.contexts, vectors, run.config.neighbors.duplicate_cosine)._asdict(),
+        **metrics.coherence(cut.contexts, vectors, duplicate_cosine)._asdict(),
         **{f"leakage_{name}": value for name, value in leakage._asdict().items()},
         "leakage_z": leakage.z,
     }
 
 
-def _gain(run: Run, contexts: Contexts, lengths: np.ndarray, count: int | None) -> dict[str, float]:
-    if count is None:
-        count = min(GAIN_CONTEXTS, max(LEAST_GAIN_CONTEXTS, GAIN_TOKENS // run.config.pack.context_length))
+def _gain(contexts: Contexts, lengths: np.ndarray, sample: TextSample, progress: Progress) -> dict[str, float]:
     followed = np.flatnonzero(np.diff(contexts.offsets) > 1)  # the others have nothing to be told by an earlier one
-    generator = np.random.Generator(np.random.PCG64(run.seed("report", "in_context_gain")))
-    chosen = np.sort(generator.permutation(followed)[:count])
+    generator = np.random.Generator(np.random.PCG64(sample.seed))
+    chosen = np.sort(generator.permutation(followed)[: sample.contexts])
     sizes = np.zeros((len(chosen), 2), dtype=np.int64)
-    texts = context_texts(run, contexts, chosen, lengths)
-    run.progress.step("in-context gain", len(chosen), "contexts")
+    texts = context_texts(sample, contexts, chosen, lengths)
+    progress.step("in-context gain", len(chosen), "contexts")
     for index, context in enumerate(texts):
         sizes[index] = in_context_gain.compressed_sizes(context)
-        run.progress.update(index + 1)
+        progress.update(index + 1)
     found = in_context_gain.gain(sizes)
     saved = float(np.mean(sizes[:, 1] - sizes[:, 0]) * len(followed)) if len(chosen) else 0.0
     return {
@@ -181,7 +199,7 @@ def _gain(run: Run, contexts: Contexts, lengths: np.ndarray, count: int | None) 
     }
 
 
-def context_texts(run: Run, contexts: Contexts, chosen: np.ndarray, lengths: np.ndarray) -> list[list[bytes]]:
+def context_texts(sample: TextSample, contexts: Contexts, chosen: np.ndarray, lengths: np.ndarray) -> list[list[bytes]]:
     """The text, UTF-8, of each piece of some contexts (int64, ascending). Reads only parts that hold one of them."""
     counts = np.diff(contexts.offsets)[chosen]
     ends = np.cumsum(counts)
@@ -190,13 +208,14 @@ def context_texts(run: Run, contexts: Contexts, chosen: np.ndarray, lengths: np.
     texts = [b""] * len(pieces)
     begun = 0
     by_document = np.argsort(document, kind="stable")
-    for text_part, selection_part in zip(run.manifest(run.text).parts, run.manifest("selection").parts, strict=True):
-        kept = artifacts.map_part(run.artifact("selection"), selection_part, ["kept"]).column("kept")
+    text_parts, selection_parts = (artifacts.require_manifest(one).parts for one in (sample.text, sample.selection))
+    for text_part, selection_part in zip(text_parts, selection_parts, strict=True):
+        kept = artifacts.map_part(sample.selection, selection_part, ["kept"]).column("kept")
         rows = np.flatnonzero(kept.to_numpy(zero_copy_only=False))
         first, last = np.searchsorted(document, [begun, begun + len(rows)], sorter=by_document)
         here = by_document[first:last]
         if len(here):
-            column = artifacts.read_part(run.artifact(run.text), text_part, ["text"]).column("text")
+            column = artifacts.read_part(sample.text, text_part, ["text"]).column("text")
             found = pc.cast(column.take(pa.array(rows[document[here] - begun])), pa.large_binary())
             for piece, value in zip(here.tolist(), found, strict=True):
                 of, text = lengths[document[piece]], value.as_buffer()

@@ -9,8 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import CONTAMINATED, REPEATED_ID, SELECT_DUPLICATES, SEMANTIC, SUBSET
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.stage import text_artifact
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.text import harmless_all
 from sequitur.stages.report.document_map import document_map
 from sequitur.stages.report.duplicates import duplicates
@@ -29,14 +33,23 @@ LATER = (REPEATED_ID, CONTAMINATED, *SELECT_DUPLICATES, SEMANTIC, SUBSET)  # aft
 CONFIG_CHARACTERS = 50_000
 
 
-def page_data(run: Run, report: Mapping[str, Any], cuts: Mapping[str, Cut], by: Yardstick) -> dict[str, Any]:
+def page_data(
+    root: Directory,
+    config: Config,
+    report: Mapping[str, Any],
+    cuts: Mapping[str, Cut],
+    by: Yardstick,
+    progress: Progress,
+) -> dict[str, Any]:
     """What `stages.report.page.page.render` needs; every string in it is harmless to show.
 
     Args:
-        run: finished up to its shards.
+        root: of a run that is finished up to its shards.
+        config: its own.
         report: the content of metrics.json.
         cuts: the contexts of each split.
         by: what orders are measured by.
+        progress: told of the steps.
 
     Returns:
         `name`, `report`, `reasons` (in the order in which they are tried), `signals`, `duplicates`, `path`, `fill`,
@@ -46,25 +59,27 @@ def page_data(run: Run, report: Mapping[str, Any], cuts: Mapping[str, Cut], by: 
     vectors once more in the order of the path, of which 20 bytes a document are held; the texts of some tens of parts;
     t-SNE, some seconds.
     """
-    train, documents = cuts["train"], NamedDocuments(run)
-    run.progress.step("report: signals and duplicates")
-    signals, copies = signal_histograms(run), duplicates(run, documents)
-    run.progress.step("report: map and samples")
+    train, documents = cuts["train"], NamedDocuments(root, root / text_artifact(config))
+    judge = quality_rules.judge(config.select)
+    progress.step("report: signals and duplicates")
+    signals, copies = signal_histograms(root, judge, config.annotate), duplicates(root, documents, config.seed)
+    progress.step("report: map and samples")
     cosines = path_cosines(train, by.own)
     coherence = context_cosines(train, cosines)
     chosen = chosen_contexts(train, coherence)
     path = along_the_path(train, cosines)
     reading = contexts_to_read(documents, train, chosen, coherence, cosines)
-    drawn = document_map(run, train, chosen[~np.isnan(coherence[chosen])], by.own)
+    seed = derived_seed(config.seed, "report", "map")
+    drawn = document_map(root / "tokens", train, chosen[~np.isnan(coherence[chosen])], by.own, seed)
     named = {*drawn["ordinals"]}
     named.update(piece["document"] for context in reading for piece in context["pieces"])
     named.update(ordinal for stretch in path["stretches"] for ordinal in stretch["documents"])
     ordinals = sorted(named)
     found: dict[str, Any] = harmless_all(
         {
-            "name": run.config.name,
+            "name": config.name,
             "report": report,
-            "reasons": [*quality_rules.judge(run.config.select).reasons, *LATER],
+            "reasons": [*judge.reasons, *LATER],
             "signals": signals,
             "duplicates": copies,
             "path": path,
@@ -76,7 +91,7 @@ def page_data(run: Run, report: Mapping[str, Any], cuts: Mapping[str, Cut], by: 
                 for ordinal, one in zip(ordinals, documents.titled(np.array(ordinals, dtype=np.int64)), strict=True)
             },
             # equal runs have equal pages, wherever they lie
-            "config": run.config.model_copy(update={"output": "RUN"}).to_yaml()[:CONFIG_CHARACTERS],
+            "config": config.model_copy(update={"output": "RUN"}).to_yaml()[:CONFIG_CHARACTERS],
             "versions": {"python": platform.python_version(), **_versions()},
         }
     )

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts, own_modules
-from sequitur.pipeline.stage import Run
-from sequitur.stages.shared import quality_rules
+from sequitur.pipeline.sections import Annotate
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.quality_rules import LANGUAGE_UNCLEAR, Judge
 from sequitur.text_core.signals.rules import Rule
 
@@ -23,8 +23,13 @@ TAIL = 0.002  # share of the values that the outermost bins gather, on either si
 SKEWED = 50  # a signal whose range is so many times its median has bins that widen
 
 
-def signal_histograms(run: Run) -> list[dict[str, Any]]:
+def signal_histograms(root: Directory, judge: Judge, settings: Annotate) -> list[dict[str, Any]]:
     """How documents were kept and dropped by the value of each signal that an active rule looks at, and of some others.
+
+    Args:
+        root: of the run; `signals` and `selection` are read.
+        judge: with the active rules.
+        settings: whose models' and own signals are shown though no rule looks at them.
 
     Returns:
         Of each signal: `signal`; `scale`, `log` or `linear`, `edges` and `beyond` as of `Scale`; by bin `kept`,
@@ -33,16 +38,15 @@ def signal_histograms(run: Run) -> list[dict[str, Any]]:
 
     Cost: two passes over the columns of these signals; memory, a part of each.
     """
-    judge = quality_rules.judge(run.config.select)
     rules = rules_by_signal(judge)
-    known = set(_schema(run).names)
-    own = map(own_modules.name_of, run.config.annotate.own_signals)
-    extra = [name for name in (*ALWAYS, *run.config.annotate.models, *own) if name not in rules]
+    known = set(_schema(root / "signals").names)
+    own = map(own_modules.name_of, settings.own_signals)
+    extra = [name for name in (*ALWAYS, *settings.models, *own) if name not in rules]
     names = [name for name in (*rules, *extra) if name in known][:MOST]
-    scales = _scales(run, names, rules)
+    scales = _scales(root, names, rules)
     counts = {name: np.zeros((3, len(scales[name].edges) - 1), dtype=np.int64) for name in names}
     missing, dropped = dict.fromkeys(names, 0), dict[str, int]()
-    for batch, reasons in _parts(run, names):
+    for batch, reasons in _parts(root, names):
         for entry in pc.value_counts(reasons.drop_null()).to_pylist():
             dropped[entry["values"]] = dropped.get(entry["values"], 0) + entry["counts"]
         kept = reasons.is_null().to_numpy(zero_copy_only=False)
@@ -119,13 +123,13 @@ def scale_of(sample: np.ndarray, low: float, high: float, bounds: list[float], *
     return Scale(edges, log, (bool(low < edges[0]), bool(high > edges[-1])))
 
 
-def _scales(run: Run, names: list[str], rules: Mapping[str, list[Rule]]) -> dict[str, Scale]:
+def _scales(root: Directory, names: list[str], rules: Mapping[str, list[Rule]]) -> dict[str, Scale]:
     """Looks at the ends of each signal and at a part of its values, evenly taken."""
-    rows = max(run.manifest("signals").rows, 1)
+    rows = max(artifacts.require_manifest(root / "signals").rows, 1)
     step = -(-rows // SAMPLE)
     lows, highs = dict.fromkeys(names, np.inf), dict.fromkeys(names, -np.inf)
     samples: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in names}
-    for batch, _ in _parts(run, names):
+    for batch, _ in _parts(root, names):
         for name in names:
             values = _values(batch, name)
             values = values[np.isfinite(values)]
@@ -133,7 +137,7 @@ def _scales(run: Run, names: list[str], rules: Mapping[str, list[Rule]]) -> dict
                 lows[name] = min(lows[name], float(values.min()))
                 highs[name] = max(highs[name], float(values.max()))
                 samples[name].append(values[::step])
-    schema = _schema(run)
+    schema = _schema(root / "signals")
     return {
         name: scale_of(
             np.concatenate(samples[name]),
@@ -146,17 +150,18 @@ def _scales(run: Run, names: list[str], rules: Mapping[str, list[Rule]]) -> dict
     }
 
 
-def _parts(run: Run, names: list[str]) -> Iterator[tuple[pa.RecordBatch, pa.StringArray]]:
+def _parts(root: Directory, names: list[str]) -> Iterator[tuple[pa.RecordBatch, pa.StringArray]]:
     """The named signals of each part, and the reasons for drops, string with nulls."""
-    signals, selection = run.manifest("signals"), run.manifest("selection")
-    for part, verdicts in zip(signals.parts, selection.parts, strict=True):
-        reasons = artifacts.map_part(run.artifact("selection"), verdicts, ["reason"]).column("reason")
-        yield artifacts.map_part(run.artifact("signals"), part, names), pc.cast(reasons, pa.string())
+    signals, selection = root / "signals", root / "selection"
+    manifests = (artifacts.require_manifest(directory).parts for directory in (signals, selection))
+    for part, verdicts in zip(*manifests, strict=True):
+        reasons = artifacts.map_part(selection, verdicts, ["reason"]).column("reason")
+        yield artifacts.map_part(signals, part, names), pc.cast(reasons, pa.string())
 
 
-def _schema(run: Run) -> pa.Schema:
-    parts = run.manifest("signals").parts
-    schema: pa.Schema = pa.ipc.open_file(run.artifact("signals").buffer(parts[0].name)).schema
+def _schema(signals: Directory) -> pa.Schema:
+    parts = artifacts.require_manifest(signals).parts
+    schema: pa.Schema = pa.ipc.open_file(signals.buffer(parts[0].name)).schema
     return schema
 
 

@@ -26,7 +26,11 @@ from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.names import METRICS, SEMANTIC, SUBSET
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Pack
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, text_artifact
+from sequitur.pipeline.storage import Directory
 from sequitur.shards import contexts as shard_contexts
 from sequitur.shards.contexts import batch_contexts
 from sequitur.shards.removal.record import FOLDER as REMOVALS
@@ -48,9 +52,9 @@ class Placed(NamedTuple):
     num_tokens: int
 
 
-def read_splits(run: Run) -> dict[str, Placed]:
+def read_splits(shards: Directory) -> dict[str, Placed]:
     """Reads the contexts of each split back from its shards, which lie in DIRECTORY/SPLIT/, or in SPLIT/ alone."""
-    shards, manifest = run.artifact("shards"), run.manifest("shards")
+    manifest = artifacts.require_manifest(shards)
     splits: dict[str, dict[str, list[shard_contexts.Contexts]]] = {name: {} for name in manifest.statistics["contexts"]}
     for part in manifest.parts:
         path, _, name = part.name.rpartition("/")
@@ -84,23 +88,24 @@ def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
     return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), tokens)
 
 
-def token_lengths(run: Run) -> np.ndarray:
-    return TokenStore(run.artifact("tokens"), check=False).lengths()
+def token_lengths(tokens: Directory) -> np.ndarray:
+    return TokenStore(tokens, check=False).lengths()
 
 
-def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> Ledger:
+def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], lengths: np.ndarray) -> Ledger:
     """Counts every record by what became of it; `lengths` are int64 tokens by ordinal."""
     ledger = Ledger()
     kept_sources: list[str] = []
     codes: list[np.ndarray] = []
-    removed = removed_documents(run)
+    documents, selection, rejects, shards = (root / name for name in ("documents", "selection", "rejects", "shards"))
+    removed = removed_documents(shards)
     removed_ids = pa.array([name for name in sorted(removed) if len(name) == 16], pa.binary(16))
     was_removed: list[np.ndarray] = []
-    documents, selection, rejects = (run.artifact(name) for name in ("documents", "selection", "rejects"))
-    for part in run.manifest("rejects").parts:
+    for part in artifacts.require_manifest(rejects).parts:
         sources = _strings(artifacts.read_part(rejects, part, ["source"]).column("source"))
         ledger.rejected.update(_counts(sources))
-    for part, selection_part in zip(run.manifest("documents").parts, run.manifest("selection").parts, strict=True):
+    parts = (artifacts.require_manifest(directory).parts for directory in (documents, selection))
+    for part, selection_part in zip(*parts, strict=True):
         batch = artifacts.read_part(documents, part, ["source", "doc_id"])
         sources = _strings(batch.column("source"))
         ledger.read.update(_counts(sources))
@@ -116,9 +121,9 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
         was_removed.append(named.to_numpy(zero_copy_only=False))
     ledger.read.update(ledger.rejected)
     source_of = np.concatenate(codes)
-    lost = {DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if run.config.select.subset.by else {})
+    lost = {DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if config.select.subset.by else {})
     for artifact, reason in lost.items():
-        for code, count in _counted(source_of[all_values(run.artifact(artifact), "ordinal")]):
+        for code, count in _counted(source_of[all_values(root / artifact, "ordinal")]):
             ledger.drop(kept_sources[code], reason, count)
     placed = np.unique(np.concatenate([split.cut.contexts.document for split in splits.values()]))
     for code, count in _counted(source_of[placed]):
@@ -129,17 +134,17 @@ def make_ledger(run: Run, splits: Mapping[str, Placed], lengths: np.ndarray) -> 
     ledger.tokens_of_removed, ledger.tokens_removed = int(lengths[gone].sum()), sum(removed.values())
     ledger.tokens_of_placed = int(lengths[placed].sum())
     ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
-    ledger.tokens_dropped = int(run.manifest("shards").statistics["dropped_tokens"])
-    ledger.tokens_repeated = int(run.manifest("shards").statistics.get("repeated_tokens", 0))
-    ledger.characters = characters_of(run)
+    packing = artifacts.require_manifest(shards).statistics
+    ledger.tokens_dropped = int(packing["dropped_tokens"])
+    ledger.tokens_repeated = int(packing.get("repeated_tokens", 0))
+    ledger.characters = None if text_artifact(config) == "documents" else characters_of(root / "refined")
     return ledger
 
 
-def removed_documents(run: Run) -> dict[bytes, int]:
+def removed_documents(shards: Directory) -> dict[bytes, int]:
     """The tokens, by `doc_id`, of all documents that removals took out of the shards."""
-    shards = run.artifact("shards")
     found: dict[bytes, int] = {}
-    for part in run.manifest("shards").parts:
+    for part in artifacts.require_manifest(shards).parts:
         if PurePosixPath(part.name).parent.name != REMOVALS:
             continue
         record = shards.read_json(part.name)
@@ -151,14 +156,12 @@ def removed_documents(run: Run) -> dict[bytes, int]:
     return found
 
 
-def characters_of(run: Run) -> Characters | None:
-    """What refining took away and put in, by the list of changes; None where nothing is refined."""
-    if run.text == "documents":
-        return None
-    statistics = run.manifest(run.text).statistics
+def characters_of(refined: Directory) -> Characters:
+    """What refining took away and put in, by the list of changes."""
+    statistics = artifacts.require_manifest(refined).statistics
     found = Characters(statistics["characters_read"], statistics["characters"])
-    changes = run.artifact("refined/changes")
-    for part in run.manifest("refined/changes").parts:
+    changes = refined / "changes"
+    for part in artifacts.require_manifest(changes).parts:
         batch = artifacts.read_part(changes, part, ["operation", "characters_removed", "characters_added"])
         table = pa.table([_strings(batch.column(0)), *batch.columns[1:]], names=batch.schema.names)
         sums = [("characters_removed", "sum"), ("characters_added", "sum")]
@@ -183,55 +186,56 @@ def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
 
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
-    splits = read_splits(run)
-    lengths = token_lengths(run)
-    ledger = make_ledger(run, splits, lengths)
-    by = order_metrics.yardstick(run)
+    root, config, directory = run.root, run.config, run.artifact("report")
+    splits = read_splits(root / "shards")
+    lengths = token_lengths(root / "tokens")
+    ledger = make_ledger(root, config, splits, lengths)
+    by = order_metrics.yardstick(root, config)
     report = {
         "ledger": ledger.to_json(),
-        "order": measure_order(run, splits["train"].cut, by),
+        "order": measure_order(root, config, splits["train"].cut, by, run.progress),
         "packing": {
             **run.manifest("shards").statistics,
-            "context_length": run.config.pack.context_length,
+            "context_length": config.pack.context_length,
         },
         "distributions": distributions(splits, lengths),
-        "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(run.config)},
-        "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(run.config)},
+        "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(config)},
+        "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(config)},
     }
-    _write(run, METRICS, report)
-    _write(run, PAGE, page_data(run, report, {name: split.cut for name, split in splits.items()}, by))
-    directory = run.artifact("report")
+    _write(directory, METRICS, report)
+    cuts = {name: split.cut for name, split in splits.items()}
+    _write(directory, PAGE, page_data(root, config, report, cuts, by, run.progress))
     directory.write_bytes(INDEX, render(directory.read_json(PAGE)).encode())  # no part: `compare` renews it
     ledger.check()
     return {"ledger_balances": True}
 
 
-def _write(run: Run, name: str, value: Any) -> None:
-    directory = run.artifact("report")
+def _write(directory: Directory, name: str, value: Any) -> None:
     directory.write_json(name, value)
     content = directory.read_bytes(name)
     artifacts.record_part(directory, Part(name, 0, len(content), artifacts.digest(content)))
 
 
-def measure_order(run: Run, train: Cut, by: Yardstick) -> dict[str, Any]:
+def measure_order(root: Directory, config: Config, train: Cut, by: Yardstick, progress: Progress) -> dict[str, Any]:
     """The metrics of the order, from the contexts of the training split, and those of a random one."""
-    run.progress.step("report: metrics")
-    strategy = run.config.order.strategy
-    baseline = order_metrics.measure(run, random_cut(run, np.unique(train.contexts.document), by), by)
-    measured = order_metrics.measure(run, train, by)
-    members, graph = read_graph(run.artifact("neighbors"))
-    permutation = np.searchsorted(members, all_values(run.artifact("order"), "ordinal"))
+    progress.step("report: metrics")
+    strategy = config.order.strategy
+    random = random_cut(np.unique(train.contexts.document), by.lengths, config.pack, config.seed)
+    baseline = order_metrics.measure(random, by, progress)
+    measured = order_metrics.measure(train, by, progress)
+    members, graph = read_graph(root / "neighbors")
+    permutation = np.searchsorted(members, all_values(root / "order", "ordinal"))
     measured |= order_metrics.excess_gain(measured, baseline)
     measured |= order_metrics.path_weight(graph, members, permutation, by)
     return {"strategy": strategy, strategy: measured, "random_baseline": baseline}
 
 
-def random_cut(run: Run, ordinals: np.ndarray, by: Yardstick) -> Cut:
+def random_cut(ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int) -> Cut:
     """The same documents in a random order, packed by the same policy: the baseline."""
-    generator = np.random.Generator(np.random.PCG64(run.seed("report", "random")))
+    generator = np.random.Generator(np.random.PCG64(derived_seed(seed, "report", "random")))
     permutation = generator.permutation(len(ordinals)).astype(np.int64)
     order = orders.uncut(permutation, np.arange(len(ordinals), dtype=np.int64))
-    return order_metrics.cut(run, order, ordinals, by.lengths)
+    return order_metrics.cut(order, ordinals, lengths, settings, seed)
 
 
 def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str, Any]:
@@ -264,7 +268,8 @@ def estimate(run: Run) -> Estimate:
 
 
 def verify(run: Run) -> Iterable[str]:
-    ledger = make_ledger(run, read_splits(run), token_lengths(run))
+    root = run.root
+    ledger = make_ledger(root, run.config, read_splits(root / "shards"), token_lengths(root / "tokens"))
     yield from (f"{run.config.output}: the ledger does not balance: {problem}" for problem in ledger.problems())
     if run.artifact("report").read_json(METRICS)["ledger"] != ledger.to_json():
         path = run.artifact("report").path(METRICS)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import TOKENIZER_NAME, TokenizerInfo
 from sequitur.shards.views.text import TITLE_LENGTH, Decoder, title_in
 from sequitur.stages.shared.columns.groups import string_field
@@ -26,16 +26,18 @@ TITLE_TOKENS = 48
 class NamedDocuments:
     """What a page tells of some documents. Memory: 16 bytes for each document of the run; no text is held."""
 
-    def __init__(self, run: Run) -> None:
-        self._run, self._store = run, TokenStore(run.artifact("tokens"), check=False)
+    def __init__(self, root: Directory, text: Directory) -> None:
+        """`root` is that of the run; `text` the artifact whose text the stages read."""
+        self._documents, self._selection, self._tokens = (root / name for name in ("documents", "selection", "tokens"))
+        self._text, self._store = text, TokenStore(self._tokens, check=False)
 
     def about(self, places: Iterable[Place]) -> dict[Place, dict[str, str]]:
         """`name` (the record's id, else its URL, else the document's id), `source`, and `title`, empty where the record
         tells none."""
         found: dict[Place, dict[str, str]] = {}
         for part, rows in _by_part(places):
-            entry = self._run.manifest("documents").parts[part]
-            batch = artifacts.map_part(self._run.artifact("documents"), entry, COLUMNS)
+            entry = artifacts.require_manifest(self._documents).parts[part]
+            batch = artifacts.map_part(self._documents, entry, COLUMNS)
             for row, record in zip(rows, batch.take(pa.array(rows)).to_pylist(), strict=True):
                 name = record["record_id"] or record["url"] or record["doc_id"].hex()
                 found[Place(part, row)] = {
@@ -47,7 +49,7 @@ class NamedDocuments:
 
     def titled(self, ordinals: np.ndarray) -> list[dict[str, str]]:
         """As `about`, of kept documents (int64, ascending); one without a title has what its first tokens say."""
-        places = list(places_of_ordinals(self._run.artifact("selection"), ordinals.tolist()).values())
+        places = list(places_of_ordinals(self._selection, ordinals.tolist()).values())
         about = self.about(places)
         bare = ordinals[[not about[place]["title"] for place in places]]
         said = iter(self.texts(bare, np.zeros(len(bare), np.int64), np.full(len(bare), TITLE_TOKENS)))
@@ -63,11 +65,11 @@ class NamedDocuments:
         begins = np.cumsum(counts) - counts
         within = np.arange(counts.sum()) - np.repeat(begins, counts)
         ids = self._store.tokens_at(np.repeat(ordinals, counts), np.repeat(starts, counts) + within)
-        tokens, about = self._run.artifact("tokens"), self._run.manifest("tokens").statistics["tokenizer"]
+        about = artifacts.require_manifest(self._tokens).statistics["tokenizer"]
         with tempfile.TemporaryDirectory() as scratch:
             root = Path(scratch)
-            if tokens.exists(TOKENIZER_NAME):
-                root = tokens.local_copy(TOKENIZER_NAME, root).parent
+            if self._tokens.exists(TOKENIZER_NAME):
+                root = self._tokens.local_copy(TOKENIZER_NAME, root).parent
             decoder = Decoder(root, TokenizerInfo(about["name"], None, about["sha256"], about["vocab_size"]))
             return decoder.texts(np.split(ids, begins[1:])) if len(counts) else []
 
@@ -75,8 +77,8 @@ class NamedDocuments:
         """The first characters of the texts as the stages read them. Decompresses the text of the parts."""
         found: dict[Place, str] = {}
         for part, rows in _by_part(places):
-            entry = self._run.manifest(self._run.text).parts[part]
-            column = artifacts.read_part(self._run.artifact(self._run.text), entry, ["text"]).column("text")
+            entry = artifacts.require_manifest(self._text).parts[part]
+            column = artifacts.read_part(self._text, entry, ["text"]).column("text")
             texts = pc.utf8_slice_codeunits(column.take(pa.array(rows)), 0, characters).to_pylist()
             found.update((Place(part, row), text) for row, text in zip(rows, texts, strict=True))
         return found

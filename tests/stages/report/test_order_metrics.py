@@ -12,10 +12,11 @@ import pytest
 from sequitur.graph_sort import metrics, orders
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import overridden
+from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report import stage as report
-from sequitur.stages.report.order_metrics import Yardstick
+from sequitur.stages.report.order_metrics import Cut, Yardstick, context_texts
 from sequitur.stages.shared.columns.arrays import all_values
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
 from sequitur.text_core.signals.in_context_gain import compressed_sizes, gain
@@ -23,7 +24,7 @@ from sequitur.text_core.signals.in_context_gain import compressed_sizes, gain
 
 @pytest.fixture
 def by(finished: Run) -> Yardstick:
-    return order_metrics.yardstick(finished)
+    return order_metrics.yardstick(finished.root, finished.config)
 
 
 @pytest.fixture
@@ -39,6 +40,16 @@ def shuffled(by: Yardstick) -> orders.Order:
     return orders.uncut(np.random.default_rng(0).permutation(n), np.arange(n))
 
 
+def cut_of(run: Run, order: orders.Order, by: Yardstick) -> Cut:
+    """An order of all kept documents, as the run would cut it."""
+    return order_metrics.cut(order, np.arange(len(by.lengths)), by.lengths, run.config.pack, run.config.seed)
+
+
+def measured(cut: Cut, by: Yardstick, gain_contexts: int) -> dict[str, Any]:
+    some = by._replace(sample=by.sample._replace(contexts=gain_contexts))
+    return order_metrics.measure(cut, some, Progress(quiet=True))
+
+
 def texts_by_ordinal(run: Run, rows: Callable[..., list[dict[str, Any]]]) -> list[bytes]:
     kept = [row["kept"] for row in rows(run, "selection")]
     return [row["text"].encode() for row, stays in zip(rows(run, run.text), kept, strict=True) if stays]
@@ -52,9 +63,10 @@ def test_an_order_is_cut_as_pack_cuts_it(branch: Any, policy: str) -> None:
     columns = [table[name].to_numpy() for name in ("ordinal", "path", "opens")]
     order = orders.Order(np.searchsorted(ordinals, columns[0]), *columns[1:])
 
-    cut = order_metrics.cut(run, order, ordinals, report.token_lengths(run))
+    lengths = report.token_lengths(run.artifact("tokens"))
+    cut = order_metrics.cut(order, ordinals, lengths, run.config.pack, run.config.seed)
 
-    packed = report.read_splits(run)["train"].cut
+    packed = report.read_splits(run.artifact("shards"))["train"].cut
     for ours, theirs in zip(cut.contexts, packed.contexts, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(np.concatenate(cut.reading_orders), np.concatenate(packed.reading_orders))
@@ -67,10 +79,10 @@ def test_pieces_of_text_make_up_the_documents(
 ) -> None:
     run = changed("pack.policy=stream", f"pack.context_length={context_length}")
     everyone = np.arange(len(by.lengths))
-    contexts = order_metrics.cut(run, shuffled, everyone, by.lengths).contexts
+    contexts = cut_of(run, shuffled, by).contexts
     chosen = np.arange(len(contexts.offsets) - 1)
 
-    texts = [text for context in order_metrics.context_texts(run, contexts, chosen, by.lengths) for text in context]
+    texts = [text for context in context_texts(by.sample, contexts, chosen, by.lengths) for text in context]
 
     found: dict[int, bytes] = {}
     for document, text in zip(contexts.document.tolist(), texts, strict=True):
@@ -78,37 +90,37 @@ def test_pieces_of_text_make_up_the_documents(
     assert [found[document] for document in everyone] == texts_by_ordinal(run, rows)
     some = chosen[1::3]
     counts = np.diff(contexts.offsets)
-    begins = [text for context in order_metrics.context_texts(run, contexts, some, by.lengths) for text in context]
+    begins = [text for context in context_texts(by.sample, contexts, some, by.lengths) for text in context]
     assert begins == [text for text, here in zip(texts, np.repeat(np.isin(chosen, some), counts), strict=True) if here]
 
 
 def test_gain_is_that_of_the_contexts_text(finished: Run, by: Yardstick, shuffled: orders.Order, rows: Any) -> None:
-    everyone, texts = np.arange(len(by.lengths)), texts_by_ordinal(finished, rows)
-    cut = order_metrics.cut(finished, shuffled, everyone, by.lengths)
+    texts = texts_by_ordinal(finished, rows)
+    cut = cut_of(finished, shuffled, by)
     documents = np.split(cut.contexts.document, cut.contexts.offsets[1:-1])
     sizes = [compressed_sizes([texts[document] for document in context]) for context in documents if len(context) > 1]
     expected = gain(np.array(sizes))
 
-    every = order_metrics.measure(finished, cut, by, gain_contexts=10**6)
-    sample = order_metrics.measure(finished, cut, by, gain_contexts=20)
+    every = measured(cut, by, gain_contexts=10**6)
+    sample = measured(cut, by, gain_contexts=20)
 
     assert every["in_context_gain"] == pytest.approx(expected.gain)
     assert every["in_context_gain_error"] == pytest.approx(expected.error)
     assert every["in_context_gain_contexts"] == len(sizes)
     assert sample["in_context_gain_contexts"] == 20
     assert abs(sample["in_context_gain"] - expected.gain) < 4 * sample["in_context_gain_error"]
-    assert sample == order_metrics.measure(finished, cut, by, gain_contexts=20)
+    assert sample == measured(cut, by, gain_contexts=20)
 
 
 def test_cosines_are_the_models_and_those_of_the_graph_stand_beside(
     finished: Run, by: Yardstick, shuffled: orders.Order
 ) -> None:
-    cut = order_metrics.cut(finished, shuffled, np.arange(len(by.lengths)), by.lengths)
+    cut = cut_of(finished, shuffled, by)
     others = np.random.default_rng(1).standard_normal((len(by.lengths), 8))
     others = (others / np.linalg.norm(others, axis=1, keepdims=True)).astype(np.float16)
-    alone = order_metrics.measure(finished, cut, by, 2)
+    alone = measured(cut, by, 2)
 
-    both = order_metrics.measure(finished, cut, by._replace(of_graph=others), 2)
+    both = measured(cut, by._replace(of_graph=others), 2)
 
     coherence = metrics.coherence(cut.contexts, StoredVectors(finished.artifact("vectors"), own=False).all())
     assert both["adjacency"] == alone["adjacency"] == coherence.adjacency

@@ -72,7 +72,7 @@ def test_distributions_count_what_was_placed(finished: Run, corpus: Any) -> None
 
 def test_contexts_are_read_from_every_directory(branch: Any) -> None:
     run = branch("run")
-    once = report.read_splits(run)
+    once = report.read_splits(run.artifact("shards"))
     shards, manifest = run.artifact("shards"), run.manifest("shards")
     moved = []
     for directory in ("of/web", "of/books"):
@@ -80,7 +80,7 @@ def test_contexts_are_read_from_every_directory(branch: Any) -> None:
         moved += [replace(part, name=f"{directory}/{part.name}") for part in manifest.parts]
     shards.write_json("_manifest.json", replace(manifest, parts=tuple(moved)).to_json())
 
-    twice = report.read_splits(run)
+    twice = report.read_splits(run.artifact("shards"))
 
     assert list(twice) == ["train", "val"]
     for split, placed in twice.items():
@@ -112,7 +112,7 @@ def test_the_ledger_balances_whatever_is_packed(branch: Any, sections: dict[str,
     assert ledger["tokens"]["in_shards"] == content["packing"]["tokens"]
     assert (ledger["tokens"]["repeated"] > 0) == (order["repeats"] > 0) == ("order" in sections)
     assert ("subset" in ledger["records"]["dropped"]) == ("select" in sections)
-    train = report.read_splits(run)["train"].cut
+    train = report.read_splits(run.artifact("shards"))["train"].cut
     assert len(train.reading_orders) == directories
     assert sorted(np.concatenate(train.reading_orders)) == list(range(len(train.contexts.offsets) - 1))
     assert order["padding"] == pytest.approx(1 - train.contexts.length.sum() / np.sum(train.row_lengths))
