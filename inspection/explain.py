@@ -13,10 +13,22 @@ from sequitur.graph_sort.near_duplicates import pair_cosines
 from sequitur.inspection import history, whereabouts
 from sequitur.inspection.history import Standing
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.stage import Run, text_artifact
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.near_duplicates import ngram_jaccard
-from sequitur.stages.shared.columns.lookup import Place, corpus_of, describe, find, places_of_ordinals, row_of, standing
+from sequitur.stages.shared.columns.lookup import (
+    Corpus,
+    Place,
+    corpus_of,
+    describe,
+    find,
+    places_of_ordinals,
+    row_of,
+    standing,
+)
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.text_core.units.shingles import jaccard, shingle_sets
 from sequitur.text_core.units.strings import from_arrow
@@ -43,33 +55,35 @@ def trace(run: Run, name: str) -> Mapping[str, Any]:
 
     Cost: a pass over the columns of ids and names; the text of a few parts; the columns of pieces of its shards.
     """
-    with _damage_named(run):
-        return _trace(run, name)
+    with _damage_named(run.config.output):
+        return _trace(run.root, run.config, name, run.progress)
 
 
-def _trace(run: Run, name: str) -> Mapping[str, Any]:
-    found = find(run.root, name, run.progress)
+def _trace(root: Directory, config: Config, name: str, progress: Progress) -> Mapping[str, Any]:
+    found = find(root, name, progress)
     if found.place is None:
         return {"outcome": "rejected", "reject": found.reject, "document": None}
-    at, stand = found.place, standing(run.root, run.text)
-    document = describe(corpus_of(run.root, run.text), [at])[at]
+    text = text_artifact(config)
+    at, stand, corpus = found.place, standing(root, text), corpus_of(root, text)
+    document = describe(corpus, [at])[at]
     told: dict[str, Any] = {
         "outcome": "unfinished",
-        "document": document | _size(run, at),
-        "changes": history.changes(run, stand, at),
-        "signals": history.signals(run, stand, at),
+        "document": document | _size(corpus.documents, at),
+        "changes": history.changes(root, stand, at),
+        "signals": history.signals(root, stand, at),
         **dict.fromkeys(("rules", "contamination", "ordinal", "tokens", "neighbors", "order", "contexts")),
         "losses": [],
         "finished": list(stand),
     }
     if "selection" not in stand:
         return told
-    told["rules"] = history.rules(run, stand, at)
-    told["contamination"] = history.contamination(run, bytes.fromhex(document["doc_id"]))
-    told["losses"] = [lost.to_json() | {"to": known} for lost, _, known in history.chain(run, stand, at)]
-    told["ordinal"] = ordinal = history.verdict(run, stand, at)["ordinal"]
+    told["rules"] = history.rules(root, stand, at)
+    told["contamination"] = history.contamination(root, bytes.fromhex(document["doc_id"]))
+    told["losses"] = [lost.to_json() | {"to": known} for lost, _, known in history.chain(root, config, stand, at)]
+    told["ordinal"] = ordinal = history.verdict(root, stand, at)["ordinal"]
     if ordinal is not None:
-        told |= _further(run, stand, ordinal)
+        progress.step("reading its neighbours and contexts")
+        told |= _further(root, corpus, stand, ordinal)
     if told["losses"]:
         told["outcome"] = "dropped"
     elif told["contexts"] is not None:
@@ -77,29 +91,28 @@ def _trace(run: Run, name: str) -> Mapping[str, Any]:
     return told
 
 
-def _size(run: Run, place: Place) -> dict[str, Any]:
+def _size(documents: Directory, place: Place) -> dict[str, Any]:
     """Characters of the text as it was read."""
-    part = run.manifest("documents").parts[place.part]
-    return {"characters": len(row_of(run.artifact("documents"), part, place.row, ["text"])["text"])}
+    part = artifacts.require_manifest(documents).parts[place.part]
+    return {"characters": len(row_of(documents, part, place.row, ["text"])["text"])}
 
 
-def _further(run: Run, stand: Standing, ordinal: int) -> dict[str, Any]:
+def _further(root: Directory, corpus: Corpus, stand: Standing, ordinal: int) -> dict[str, Any]:
     """What became of a document that `select` kept."""
-    run.progress.step("reading its neighbours and contexts")
-    told: dict[str, Any] = {"tokens": whereabouts.tokens(run, stand, ordinal), "neighbors": None}
-    told["order"] = order = whereabouts.order_position(run, stand, ordinal)
-    lists = whereabouts.neighbors(run, stand, ordinal)
+    told: dict[str, Any] = {"tokens": whereabouts.tokens(root, stand, ordinal), "neighbors": None}
+    told["order"] = order = whereabouts.order_position(root, stand, ordinal)
+    lists = whereabouts.neighbors(root, stand, ordinal)
     ids = [] if lists is None else lists[0][:NEIGHBORS].tolist()
     beside = [] if order is None else [one for one in (order["before"], order["after"]) if one is not None]
-    places = places_of_ordinals(run.artifact("selection"), [*ids, *beside])
-    known = describe(corpus_of(run.root, run.text), places.values())
+    places = places_of_ordinals(root / "selection", [*ids, *beside])
+    known = describe(corpus, places.values())
     if lists is not None:
         cosines = lists[1].tolist()
         told["neighbors"] = [known[places[one]] | {"cosine": cosine} for one, cosine in zip(ids, cosines, strict=False)]
     if order is not None:
         for side in ("before", "after"):
             order[side] = None if order[side] is None else known[places[order[side]]]
-    contexts = whereabouts.contexts(run, stand, [ordinal])
+    contexts = whereabouts.contexts(root, stand, [ordinal])
     told["contexts"] = None if contexts is None else contexts[ordinal]
     return told
 
@@ -127,81 +140,78 @@ def why(run: Run, name_a: str, name_b: str) -> Mapping[str, Any]:
     Raises:
         DocumentUnknown: a name fits no document, or several, or both are of one document.
     """
-    with _damage_named(run):
-        return _why(run, name_a, name_b)
+    with _damage_named(run.config.output):
+        return _why(run.root, run.config, (name_a, name_b), run.progress)
 
 
-def _why(run: Run, name_a: str, name_b: str) -> Mapping[str, Any]:
-    places = [_document(run, name) for name in (name_a, name_b)]
+def _why(root: Directory, config: Config, names: tuple[str, str], progress: Progress) -> Mapping[str, Any]:
+    places = [_document(root, name, progress) for name in names]
     if places[0] == places[1]:
-        raise DocumentUnknown(f"{name_a} and {name_b}: are one document; give two")
-    stand = standing(run.root, run.text)
-    sides = [_side(run, stand, place) for place in places]
+        raise DocumentUnknown(f"{names[0]} and {names[1]}: are one document; give two")
+    stand = standing(root, text_artifact(config))
+    sides = [_side(root, config, stand, place) for place in places]
     ordinals = [side["ordinal"] for side in sides]
-    contexts = whereabouts.contexts(run, stand, [one for one in ordinals if one is not None])
+    contexts = whereabouts.contexts(root, stand, [one for one in ordinals if one is not None])
     for side in sides:
         side["contexts"] = None if contexts is None else contexts.get(side["ordinal"], [])
     return {
         "a": sides[0],
         "b": sides[1],
-        "cosine": _cosines(run, stand, ordinals),
-        "ranks": _ranks(run, stand, ordinals),
+        "cosine": _cosines(root / "vectors", stand, ordinals),
+        "ranks": _ranks(root, config.neighbors.k, stand, ordinals),
         "path": _paths(sides),
         "contexts": _shared(sides),
-        "duplicates": _evidence(run, stand, places, sides),
+        "duplicates": _evidence(root, config, stand, places, sides),
     }
 
 
 @contextmanager
-def _damage_named(run: Run) -> Iterator[None]:
+def _damage_named(output: str) -> Iterator[None]:
     """What is looked at is not hashed first, which would read it all; what cannot be read has a name."""
     try:
         yield
     except (pa.ArrowException, UnicodeDecodeError) as error:
         what = " ".join(str(error).split())[:200]
-        raise CorruptPart(
-            f"{run.config.output}: an artifact is damaged ({what}); `sequitur verify` names it"
-        ) from error
+        raise CorruptPart(f"{output}: an artifact is damaged ({what}); `sequitur verify` names it") from error
 
 
-def _document(run: Run, name: str) -> Place:
-    place = find(run.root, name, run.progress).place
+def _document(root: Directory, name: str, progress: Progress) -> Place:
+    place = find(root, name, progress).place
     if place is None:
-        raise DocumentUnknown(
-            f"{name}: is a record that could not be read; see `sequitur trace {run.config.output} {name}`"
-        )
+        raise DocumentUnknown(f"{name}: is a record that could not be read; see `sequitur trace {root.url} {name}`")
     return place
 
 
-def _side(run: Run, stand: Standing, place: Place) -> dict[str, Any]:
-    ordinal = history.verdict(run, stand, place)["ordinal"] if "selection" in stand else None
-    order = None if ordinal is None else whereabouts.order_position(run, stand, ordinal)
-    losses = [lost.to_json() | {"to": known, "_place": to} for lost, to, known in history.chain(run, stand, place)]
+def _side(root: Directory, config: Config, stand: Standing, place: Place) -> dict[str, Any]:
+    ordinal = history.verdict(root, stand, place)["ordinal"] if "selection" in stand else None
+    order = None if ordinal is None else whereabouts.order_position(root, stand, ordinal)
+    chain = history.chain(root, config, stand, place)
+    losses = [lost.to_json() | {"to": known, "_place": to} for lost, to, known in chain]
     return {
-        "document": describe(corpus_of(run.root, run.text), [place])[place],
+        "document": describe(corpus_of(root, text_artifact(config)), [place])[place],
         "losses": losses,
         "ordinal": ordinal,
         "order": order and {name: value for name, value in order.items() if name not in ("ordinal", "before", "after")},
     }
 
 
-def _cosines(run: Run, stand: Standing, ordinals: list[int | None]) -> dict[str, float] | None:
+def _cosines(vectors: Directory, stand: Standing, ordinals: list[int | None]) -> dict[str, float] | None:
     if "vectors" not in stand or None in ordinals:
         return None
     ids = np.array(ordinals, dtype=np.int64)
     found = {}
     for name, own in (("model", True), ("graph", False)):
-        rows = StoredVectors(run.artifact("vectors"), own=own)[ids]
+        rows = StoredVectors(vectors, own=own)[ids]
         found[name] = float(pair_cosines(rows[:1], rows[1:])[0])
     return found
 
 
-def _ranks(run: Run, stand: Standing, ordinals: list[int | None]) -> dict[str, Any] | None:
+def _ranks(root: Directory, k: int, stand: Standing, ordinals: list[int | None]) -> dict[str, Any] | None:
     if "neighbors" not in stand or None in ordinals:
         return None
-    found: dict[str, Any] = {"k": run.config.neighbors.k}
+    found: dict[str, Any] = {"k": k}
     for name, mine, other in (("a", ordinals[0], ordinals[1]), ("b", ordinals[1], ordinals[0])):
-        lists = whereabouts.neighbors(run, stand, mine)  # type: ignore[arg-type]
+        lists = whereabouts.neighbors(root, stand, mine)  # type: ignore[arg-type]
         rank = [] if lists is None else np.flatnonzero(lists[0] == other).tolist()
         found[f"{'b' if name == 'a' else 'a'}_for_{name}"] = rank[0] + 1 if rank else None
         found[f"least_for_{name}"] = None if lists is None or not len(lists[1]) else float(lists[1][-1])
@@ -242,46 +252,49 @@ def _shared(sides: list[dict[str, Any]]) -> dict[str, Any] | None:
     return {"shared": shared, "apart": min(apart, default=None)}
 
 
-def _evidence(run: Run, stand: Standing, places: list[Place], sides: list[dict[str, Any]]) -> dict[str, Any]:
-    directory, parts = run.artifact(run.text), run.manifest(run.text).parts
+def _evidence(
+    root: Directory, config: Config, stand: Standing, places: list[Place], sides: list[dict[str, Any]]
+) -> dict[str, Any]:
+    directory = root / text_artifact(config)
+    parts = artifacts.require_manifest(directory).parts
     texts = [row_of(directory, parts[place.part], place.row, ["text"])["text"] for place in places]
     column = pa.array(texts, pa.large_string())
-    sets = shingle_sets(word_table(from_arrow(column)), run.config.annotate.shingle_words)
+    sets = shingle_sets(word_table(from_arrow(column)), config.annotate.shingle_words)
     ordinals = [side["ordinal"] for side in sides]
     families = []
     for place, side in zip(places, sides, strict=True):
         stayed = [lost.pop("_place") for lost in side["losses"]]
         families.append({place, *(one for one in stayed if one is not None)})
     return {
-        "equal": _equal(run, stand, places),
+        "equal": _equal(root / "signals", stand, places),
         "jaccard": float(jaccard(sets, sets, np.array([[0, 1]], dtype=np.int64))[0]),
-        "least_jaccard": run.config.select.jaccard,
-        "shingle_words": run.config.annotate.shingle_words,
-        "signature_jaccard": _signatures(run, stand, places),
-        "token_jaccard": float(ngram_jaccard(run.root / "tokens", np.array([ordinals], dtype=np.int64))[0])
+        "least_jaccard": config.select.jaccard,
+        "shingle_words": config.annotate.shingle_words,
+        "signature_jaccard": _signatures(root / "signals", stand, places),
+        "token_jaccard": float(ngram_jaccard(root / "tokens", np.array([ordinals], dtype=np.int64))[0])
         if "tokens" in stand and None not in ordinals
         else None,
-        "least_cosine": run.config.neighbors.duplicate_cosine,
+        "least_cosine": config.neighbors.duplicate_cosine,
         "same_group": bool(families[0] & families[1]),
     }
 
 
-def _equal(run: Run, stand: Standing, places: list[Place]) -> bool | None:
+def _equal(signals: Directory, stand: Standing, places: list[Place]) -> bool | None:
     """Whether the normalised texts are equal, by their hashes."""
     if "signals" not in stand:
         return None
     parts = stand["signals"].parts
-    hashes = [row_of(run.artifact("signals"), parts[at.part], at.row, ["content_hash"]) for at in places]
+    hashes = [row_of(signals, parts[at.part], at.row, ["content_hash"]) for at in places]
     return bool(hashes[0] == hashes[1])
 
 
-def _signatures(run: Run, stand: Standing, places: list[Place]) -> float | None:
+def _signatures(signals: Directory, stand: Standing, places: list[Place]) -> float | None:
     """In what share of places the MinHash signatures agree, by which pairs are proposed."""
     if "signals" not in stand:
         return None
     rows = []
     for at in places:
         part = stand["signals"].parts[at.part]
-        column = artifacts.map_part(run.artifact("signals"), part, ["minhash"]).column("minhash")
+        column = artifacts.map_part(signals, part, ["minhash"]).column("minhash")
         rows.append(schemas.list_matrix(column)[at.row])
     return float((rows[0] == rows[1]).mean())

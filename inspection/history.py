@@ -1,4 +1,7 @@
-"""What each artifact of a run tells of one document, as plain values that JSON can hold."""
+"""What each artifact of a run tells of one document, as plain values that JSON can hold.
+
+`root` is that of the run everywhere, `config` its own configuration.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import ELSEWHERE, SEMANTIC, SUBSET
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.stage import text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.near_duplicates import DUPLICATES
 from sequitur.stages.neighbors.subset import UNSELECTED
@@ -35,29 +39,25 @@ LONGEST_CHAIN = 100  # of documents that were each lost to the next
 Standing = Mapping[str, Manifest]
 
 
-def part_of(run: Run, artifact: str, manifest: Manifest, place: Place) -> tuple[Directory, artifacts.Part]:
-    return run.artifact(artifact), manifest.parts[place.part]
-
-
-def changes(run: Run, standing: Standing, place: Place) -> list[dict[str, Any]] | None:
+def changes(root: Directory, standing: Standing, place: Place) -> list[dict[str, Any]] | None:
     """What refining did to the document, operation by operation; None where nothing is refined."""
     if "refined" not in standing:
         return None
     name = standing["documents"].parts[place.part].name
     found: list[dict[str, Any]] = []
-    for part in run.manifest(CHANGES).parts:
+    for part in artifacts.require_manifest(root / CHANGES).parts:
         if part.name == name:
-            batch = artifacts.map_part(run.artifact(CHANGES), part)
+            batch = artifacts.map_part(root / CHANGES, part)
             batch = batch.filter(pc.equal(batch.column("row"), place.row)).select(batch.schema.names[2:])
             found += batch.to_pylist()
     return found
 
 
-def signals(run: Run, standing: Standing, place: Place) -> dict[str, Any] | None:
+def signals(root: Directory, standing: Standing, place: Place) -> dict[str, Any] | None:
     """Every signal of the document but its signature; NaN and infinities as null."""
     if "signals" not in standing:
         return None
-    directory, part = part_of(run, "signals", standing["signals"], place)
+    directory, part = root / "signals", standing["signals"].parts[place.part]
     names = [name for name in _schema(directory, part).names if name != "minhash"]
     row = row_of(directory, part, place.row, names)
     return {name: _plain(value) for name, value in row.items()}
@@ -73,7 +73,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def rules(run: Run, standing: Standing, place: Place) -> list[dict[str, Any]]:
+def rules(root: Directory, standing: Standing, place: Place) -> list[dict[str, Any]]:
     """Each rule by which `select` judged the document alone, in the order in which they are tried; not the block lists.
 
     Of each `rule`, `signal`, `value`, its bounds `minimum` and `maximum` (null for none), and whether it `passed`; of
@@ -86,9 +86,9 @@ def rules(run: Run, standing: Standing, place: Place) -> list[dict[str, Any]]:
     if allowed:
         listed.append(Rule(LANGUAGE_UNCLEAR, "language_score", minimum=language.get("min_score")))
     listed += [Rule(*rule) for rule in parameters.get("rules", [])]
-    directory, part = part_of(run, "signals", standing["signals"], place)
     columns = sorted({rule.signal for rule in listed} | ({"language"} if allowed else set()))
-    batch = artifacts.map_part(directory, part, columns).slice(place.row, 1)
+    part = standing["signals"].parts[place.part]
+    batch = artifacts.map_part(root / "signals", part, columns).slice(place.row, 1)
     found = []
     for rule in listed:
         column = batch.column(rule.signal)
@@ -102,17 +102,18 @@ def rules(run: Run, standing: Standing, place: Place) -> list[dict[str, Any]]:
     return found
 
 
-def verdict(run: Run, standing: Standing, place: Place) -> dict[str, Any]:
+def verdict(root: Directory, standing: Standing, place: Place) -> dict[str, Any]:
     """The row of `selection`, ids as bytes."""
-    directory, part = part_of(run, "selection", standing["selection"], place)
-    return row_of(directory, part, place.row, ["kept", "reason", "duplicate_of", "evidence", "similarity", "ordinal"])
+    part = standing["selection"].parts[place.part]
+    columns = ["kept", "reason", "duplicate_of", "evidence", "similarity", "ordinal"]
+    return row_of(root / "selection", part, place.row, columns)
 
 
-def contamination(run: Run, doc_id: bytes) -> dict[str, Any] | None:
+def contamination(root: Directory, doc_id: bytes) -> dict[str, Any] | None:
     """What the document shares with which evaluation file; None where it shares nothing that is looked for."""
-    manifest = artifacts.read_manifest(run.artifact(REPORT))
+    manifest = artifacts.read_manifest(root / REPORT)
     for part in manifest.parts if manifest else ():
-        batch = artifacts.map_part(run.artifact(REPORT), part)
+        batch = artifacts.map_part(root / REPORT, part)
         found = batch.filter(pc.equal(batch.column("doc_id"), pa.scalar(doc_id, batch.schema.field("doc_id").type)))
         if found.num_rows:
             row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
@@ -133,30 +134,30 @@ class Loss(NamedTuple):
         return {"stage": self.stage, "reason": self.reason, **self.about}
 
 
-def loss(run: Run, standing: Standing, place: Place) -> Loss | None:
+def loss(root: Directory, config: Config, standing: Standing, place: Place) -> Loss | None:
     """How the document was lost, so far as the run has come; None where it was not."""
     if "selection" not in standing:
         return None
-    row = verdict(run, standing, place)
+    row = verdict(root, standing, place)
     if not row["kept"]:
-        return _loss_by_select(run, row, standing["selection"].parameters.get("jaccard"))
+        return _loss_by_select(root / "documents", row, standing["selection"].parameters.get("jaccard"))
     if "neighbors" not in standing:
         return None
-    duplicate = row_by_ordinal(run.artifact(DUPLICATES), row["ordinal"], ["duplicate_of", "cosine", "jaccard"])
+    duplicate = row_by_ordinal(root / DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "jaccard"])
     if duplicate is not None:
-        settings, ordinal = run.config.neighbors, duplicate["duplicate_of"]
+        settings, ordinal = config.neighbors, duplicate["duplicate_of"]
         about = {"cosine": duplicate["cosine"], "least_cosine": settings.duplicate_cosine}
         if duplicate["jaccard"] is not None:
             about |= {"jaccard": duplicate["jaccard"], "least_jaccard": settings.duplicate_jaccard}
-        return Loss("neighbors", SEMANTIC, about, places_of_ordinals(run.artifact("selection"), [ordinal]).get(ordinal))
-    unselected = row_by_ordinal(run.artifact(UNSELECTED), row["ordinal"], ["score"])
+        return Loss("neighbors", SEMANTIC, about, places_of_ordinals(root / "selection", [ordinal]).get(ordinal))
+    unselected = row_by_ordinal(root / UNSELECTED, row["ordinal"], ["score"])
     if unselected is not None:
-        subset = run.config.select.subset
+        subset = config.select.subset
         return Loss("neighbors", SUBSET, {"by": subset.by, "share": subset.share, "score": unselected["score"]})
     return None
 
 
-def _loss_by_select(run: Run, row: Mapping[str, Any], least_jaccard: float | None) -> Loss:
+def _loss_by_select(documents: Directory, row: Mapping[str, Any], least_jaccard: float | None) -> Loss:
     about: dict[str, Any] = {}
     if row["similarity"] is not None:
         about["jaccard"] = row["similarity"]
@@ -168,35 +169,37 @@ def _loss_by_select(run: Run, row: Mapping[str, Any], least_jaccard: float | Non
         return Loss("select", row["reason"], about)
     if row["reason"] in ELSEWHERE:
         return Loss("select", row["reason"], about, to_id=wanted)
-    return Loss("select", row["reason"], about, places_of_ids(run.artifact("documents"), [wanted]).get(wanted))
+    return Loss("select", row["reason"], about, places_of_ids(documents, [wanted]).get(wanted))
 
 
-def chain(run: Run, standing: Standing, place: Place) -> Iterator[tuple[Loss, Place | None, Mapping[str, Any] | None]]:
+def chain(
+    root: Directory, config: Config, standing: Standing, place: Place
+) -> Iterator[tuple[Loss, Place | None, Mapping[str, Any] | None]]:
     """Each loss from the document on: the loss, and the document that stayed for it, where there is one, and what is
     known of it; then how that one was lost, if it was."""
-    corpus, seen = corpus_of(run.root, run.text), {place}
+    corpus, seen = corpus_of(root, text_artifact(config)), {place}
     here: Place | None = place
     while here is not None and len(seen) <= LONGEST_CHAIN:
-        found = loss(run, standing, here)
+        found = loss(root, config, standing, here)
         if found is None:
             return
         here = found.to
         if here is not None:
             yield found, here, describe(corpus, [here])[here]
         else:
-            yield found, None, _elsewhere(run, found.to_id)
+            yield found, None, _elsewhere(config.select.against, found.to_id)
         if here in seen:
             return
         if here is not None:
             seen.add(here)
 
 
-def _elsewhere(run: Run, doc_id: bytes | None) -> Mapping[str, Any] | None:
+def _elsewhere(against: str | None, doc_id: bytes | None) -> Mapping[str, Any] | None:
     """What is known of a document of the run that `select.against` names."""
     if doc_id is None:
         return None
-    known: dict[str, Any] = {"doc_id": doc_id.hex(), "run": run.config.select.against}
-    root = Directory(str(run.config.select.against))
+    known: dict[str, Any] = {"doc_id": doc_id.hex(), "run": against}
+    root = Directory(str(against))
     if artifacts.read_manifest(root / "documents") is None:
         return known
     places = places_of_ids(root / "documents", [doc_id])

@@ -15,6 +15,7 @@ from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared import quality_rules
 from sequitur.stages.shared.quality_rules import Judge
 
@@ -50,10 +51,10 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
     sources: dict[str, Counter[str]] = {}
     chosen: dict[str, Chosen] = {"dropped": {}, "regained": {}}
     columns = sorted({*now.columns, *then.columns})
-    manifests = {name: run.manifest(name) for name in ("signals", "documents", run.text)}
+    root, manifests = run.root, {name: run.manifest(name) for name in ("signals", "documents", run.text)}
     for part in range(len(manifests["signals"].parts)):
-        signals = _read(run, manifests["signals"], part, columns)
-        documents = _read(run, manifests["documents"], part, ["source", "url"])
+        signals = _read(root, manifests["signals"], part, columns)
+        documents = _read(root, manifests["documents"], part, ["source", "url"])
         verdicts = {"now": now.verdicts(signals, documents.column("url"))}
         verdicts["then"] = then.verdicts(signals, documents.column("url"))
         names = {"now": _named(now, verdicts["now"]), "then": _named(then, verdicts["then"])}
@@ -76,8 +77,8 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
             if counts["now"][name] or counts["then"][name]
         },
         "sources": {source: dict(sources[source]) for source in sorted(sources)},
-        "dropped": _described(run, manifests, then, chosen["dropped"]),
-        "regained": _described(run, manifests, now, chosen["regained"]),
+        "dropped": _described(root, manifests, run.text, then, chosen["dropped"]),
+        "regained": _described(root, manifests, run.text, now, chosen["regained"]),
     }
 
 
@@ -85,8 +86,8 @@ def _named(judge: Judge, verdicts: np.ndarray) -> np.ndarray:
     return np.array([*judge.reasons, ""], dtype=object)[verdicts]
 
 
-def _read(run: Run, manifest: Manifest, part: int, columns: Sequence[str]) -> pa.RecordBatch:
-    return artifacts.map_part(run.artifact(manifest.artifact), manifest.parts[part], columns)
+def _read(root: Directory, manifest: Manifest, part: int, columns: Sequence[str]) -> pa.RecordBatch:
+    return artifacts.map_part(root / manifest.artifact, manifest.parts[part], columns)
 
 
 def _choose(chosen: Chosen, names: np.ndarray, rows: np.ndarray, part: int, examples: int) -> None:
@@ -97,17 +98,19 @@ def _choose(chosen: Chosen, names: np.ndarray, rows: np.ndarray, part: int, exam
             found.append((part, row))
 
 
-def _described(run: Run, manifests: Mapping[str, Manifest], judge: Judge, chosen: Chosen) -> list[Mapping[str, Any]]:
+def _described(
+    root: Directory, manifests: Mapping[str, Manifest], text: str, judge: Judge, chosen: Chosen
+) -> list[Mapping[str, Any]]:
     signal_of = {rule.name: rule.signal for rule in judge.rules}
     columns = ["doc_id", "record_id", "source", "url"]
     found: list[Mapping[str, Any]] = []
     for reason in sorted(chosen):
         for part, row in chosen[reason]:
-            document = _read(run, manifests["documents"], part, columns).slice(row, 1).to_pylist()[0]
-            text = _read(run, manifests[run.text], part, ["text"]).column("text")[row].as_py()
+            document = _read(root, manifests["documents"], part, columns).slice(row, 1).to_pylist()[0]
+            said = _read(root, manifests[text], part, ["text"]).column("text")[row].as_py()
             value = None
             if reason in signal_of:
-                value = _read(run, manifests["signals"], part, [signal_of[reason]]).column(0)[row].as_py()
+                value = _read(root, manifests["signals"], part, [signal_of[reason]]).column(0)[row].as_py()
             found.append(
                 {
                     "reason": reason,
@@ -115,7 +118,7 @@ def _described(run: Run, manifests: Mapping[str, Manifest], judge: Judge, chosen
                     "doc_id": document["doc_id"].hex(),
                     "signal": signal_of.get(reason),
                     "value": value,
-                    "text": text[:SNIPPET],
+                    "text": said[:SNIPPET],
                 }
             )
     return found

@@ -1,4 +1,7 @@
-"""Where a kept document of a run has come to: its tokens, its neighbours, its place in the order, its contexts."""
+"""Where a kept document of a run has come to: its tokens, its neighbours, its place in the order, its contexts.
+
+`root` is that of the run everywhere.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import numpy as np
 from sequitur.inspection.history import Standing
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import CorruptPart
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.documents import by_key
 from sequitur.shards.errors import DocumentUnknown, ShardError
 from sequitur.shards.families import dataset_directories
@@ -22,7 +25,7 @@ from sequitur.stages.shared.columns.lookup import row_by_ordinal
 from sequitur.stages.tokenize.spans import SPANS
 
 
-def tokens(run: Run, standing: Standing, ordinal: int) -> dict[str, Any] | None:
+def tokens(root: Directory, standing: Standing, ordinal: int) -> dict[str, Any] | None:
     """How many tokens the document has, and how many repeated ones were found in it, where they were looked for."""
     if "tokens" not in standing:
         return None
@@ -31,30 +34,30 @@ def tokens(run: Run, standing: Standing, ordinal: int) -> dict[str, Any] | None:
         if ordinal >= first + part.rows:
             first += part.rows
             continue
-        offsets = artifacts.map_part(run.artifact("tokens"), part, ["input_ids"]).column("input_ids").offsets
+        offsets = artifacts.map_part(root / "tokens", part, ["input_ids"]).column("input_ids").offsets
         row = ordinal - first
         found = {"tokens": offsets[row + 1].as_py() - offsets[row].as_py()}
-        spans = artifacts.read_manifest(run.artifact(SPANS))
+        spans = artifacts.read_manifest(root / SPANS)
         if spans is not None and number < len(spans.parts):
-            batch = artifacts.map_part(run.artifact(SPANS), spans.parts[number], ["ordinal", "length"])
+            batch = artifacts.map_part(root / SPANS, spans.parts[number], ["ordinal", "length"])
             mine = batch.column("length").to_numpy()[batch.column("ordinal").to_numpy() == ordinal]
             found |= {"repeated_spans": len(mine), "repeated_tokens": int(mine.sum())}
         return found
     return None
 
 
-def neighbors(run: Run, standing: Standing, ordinal: int) -> tuple[np.ndarray, np.ndarray] | None:
+def neighbors(root: Directory, standing: Standing, ordinal: int) -> tuple[np.ndarray, np.ndarray] | None:
     """The document's neighbours, int64 ordinals and float32 cosines, best first; None where it has no list."""
     if "neighbors" not in standing:
         return None
-    row = row_by_ordinal(run.artifact("neighbors"), ordinal, ["neighbor", "cosine"])
+    row = row_by_ordinal(root / "neighbors", ordinal, ["neighbor", "cosine"])
     if row is None:
         return None
     ids, cosines = np.array(row["neighbor"], dtype=np.int64), np.array(row["cosine"], dtype=np.float32)
     return ids[ids >= 0], cosines[ids >= 0]
 
 
-def order_position(run: Run, standing: Standing, ordinal: int) -> dict[str, Any] | None:
+def order_position(root: Directory, standing: Standing, ordinal: int) -> dict[str, Any] | None:
     """Where the document stands in the order: at `position` of `documents`, from 0; in `path`, at `place_in_path` of
     `documents_in_path`; `before` and `after` are ordinals or null. Of a document that is repeated, the first time."""
     if "order" not in standing:
@@ -62,7 +65,7 @@ def order_position(run: Run, standing: Standing, ordinal: int) -> dict[str, Any]
     found: dict[str, Any] | None = None
     start, before = 0, None
     for part in standing["order"].parts:
-        batch = artifacts.map_part(run.artifact("order"), part)
+        batch = artifacts.map_part(root / "order", part)
         ordinals = batch.column("ordinal").to_numpy()
         if found is not None and found["after"] is None and len(ordinals):
             found["after"] = int(ordinals[0])
@@ -76,7 +79,7 @@ def order_position(run: Run, standing: Standing, ordinal: int) -> dict[str, Any]
         before = int(ordinals[-1]) if len(ordinals) else before
     if found is None:
         return None
-    first, count = _extent(run, standing, found["path"])
+    first, count = _extent(root / "order", standing, found["path"])
     names = standing["order"].statistics.get("families", [])
     family = names[found["family"]] if found["family"] < len(names) else ""
     return found | {
@@ -87,11 +90,11 @@ def order_position(run: Run, standing: Standing, ordinal: int) -> dict[str, Any]
     }
 
 
-def _extent(run: Run, standing: Standing, path: int) -> tuple[int, int]:
+def _extent(order: Directory, standing: Standing, path: int) -> tuple[int, int]:
     """The position that a path begins at, and how many it has; paths ascend."""
     start, first, count = 0, 0, 0
     for part in standing["order"].parts:
-        paths = artifacts.map_part(run.artifact("order"), part, ["path"]).column("path").to_numpy()
+        paths = artifacts.map_part(order, part, ["path"]).column("path").to_numpy()
         low, high = np.searchsorted(paths, [path, path + 1]).tolist()
         first = start + low if high > low and not count else first
         count += high - low
@@ -99,7 +102,7 @@ def _extent(run: Run, standing: Standing, path: int) -> tuple[int, int]:
     return first, count
 
 
-def contexts(run: Run, standing: Standing, ordinals: Sequence[int]) -> dict[int, list[dict[str, Any]]] | None:
+def contexts(root: Directory, standing: Standing, ordinals: Sequence[int]) -> dict[int, list[dict[str, Any]]] | None:
     """The pieces of some documents in the shards, by ordinal, each document's from its start on.
 
     Of each piece `directory` (of several datasets), `split`, `row`, `context_id`, which `piece` of how many `pieces`,
@@ -112,13 +115,13 @@ def contexts(run: Run, standing: Standing, ordinals: Sequence[int]) -> dict[int,
         return None
     found: dict[int, list[dict[str, Any]]] = {ordinal: [] for ordinal in ordinals}
     with tempfile.TemporaryDirectory() as scratch:
-        root = run.root.local_copy("shards", Path(scratch))
+        shards = root.local_copy("shards", Path(scratch))
         try:
-            for directory in dataset_directories(root):
-                for ordinal, piece in _pieces(root / directory, ordinals):
+            for directory in dataset_directories(shards):
+                for ordinal, piece in _pieces(shards / directory, ordinals):
                     found[ordinal].append({"directory": directory or None, **piece})
         except ShardError as error:
-            raise CorruptPart(f"{run.artifact('shards').path()}: {error}") from error
+            raise CorruptPart(f"{root.path('shards')}: {error}") from error
     return {ordinal: sorted(pieces, key=lambda one: one["start"]) for ordinal, pieces in found.items()}
 
 

@@ -12,8 +12,10 @@ from sequitur.inspection import history
 from sequitur.inspection.explain import trace, why
 from sequitur.inspection.history import Loss
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown, MissingArtifact
 from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.show import context_view
 from sequitur.stages.shared.columns.lookup import Place, standing
 
@@ -223,14 +225,14 @@ def test_a_chain_of_losses_ends(finished: Run, monkeypatch: pytest.MonkeyPatch) 
     """Also where documents that were damaged are said to be lost to each other."""
     places = [Place(0, row) for row in range(3)]
 
-    def in_a_circle(run: Run, standing: Any, place: Place) -> Loss:
+    def in_a_circle(root: Directory, config: Config, standing: Any, place: Place) -> Loss:
         return Loss("select", "fuzzy_duplicate", {}, places[(place.row + 1) % 3])
 
     monkeypatch.setattr(history, "loss", in_a_circle)
-    assert [to for _, to, _ in history.chain(finished, standing(finished.root, finished.text), places[0])] == [
-        *places[1:],
-        places[0],
-    ]
+    root, config = finished.root, finished.config
+    chain = history.chain(root, config, standing(root, finished.text), places[0])
+
+    assert [to for _, to, _ in chain] == [*places[1:], places[0]]
 
 
 def test_refined_contaminated_and_elsewhere(
