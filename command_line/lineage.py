@@ -76,7 +76,7 @@ def remove(
         with progress.stage("remove"), alone:
             advance = _advance(progress)
             done = take_out(root, query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run, advance=advance)
-            stale = run is not None and not dry_run and (renew_artifact(run, root) or bool(done))
+            stale = run is not None and not dry_run and (renew_artifact(run.artifact("shards"), root) or bool(done))
             if run is not None and stale:
                 run.root.remove("report")  # which may quote what is gone
         if run is not None and stale:

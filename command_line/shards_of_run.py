@@ -11,6 +11,7 @@ from sequitur.command_line.common import fail
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.stage import Run
+    from sequitur.pipeline.storage import Directory
 
 RENEWED = {"manifest.json", "families.json", "state.json", "dataset_info.json"}  # under their old names
 
@@ -34,8 +35,11 @@ def run_of(root: Path, progress: Progress) -> Run | None:
     return Run(run_directory.read_config(Directory(str(parent))), progress=progress)
 
 
-def renew_artifact(run: Run, root: Path) -> bool:
-    """Have the run's manifest of the shards list what is there now; whether that is a change. Repeats without harm."""
+def renew_artifact(directory: Directory, root: Path) -> bool:
+    """Have the run's manifest of the shards list what is there now; whether that is a change. Repeats without harm.
+
+    Both are where the shards lie: as an artifact of a run, and to be read.
+    """
     from sequitur.pipeline import artifacts
     from sequitur.pipeline.artifacts import Part
     from sequitur.shards.families import dataset_directories
@@ -43,7 +47,6 @@ def renew_artifact(run: Run, root: Path) -> bool:
     from sequitur.shards.side_files import dataset_files
     from sequitur.shards.totals import totals
 
-    directory = run.artifact("shards")
     old = artifacts.require_manifest(directory)
     known = {part.name: part for part in old.parts}
     listed = {

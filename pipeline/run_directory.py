@@ -33,13 +33,13 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
     """
     recipe = wanted(recipe, run.config)
     chosen = _chosen(recipe, first, last)
-    check_place(run)
+    check_place(run.root)
     fingerprints = expected(recipe, run.config)
-    check_corpus(run, fingerprints)
+    check_corpus(run.root, run.config, fingerprints)
     with lock.exclusive(run.root):
         for stage in recipe[: recipe.index(chosen[0])]:
             if any(stage.artifact in later.parents_of(run.config) for later in chosen) and not is_done(
-                stage, run, fingerprints[stage.artifact]
+                stage, run.root, fingerprints[stage.artifact]
             ):
                 raise MissingArtifact(
                     f"{run.root.url}: {chosen[0].name} needs {stage.artifact}, which is absent or out of date; "
@@ -62,43 +62,41 @@ def _chosen(recipe: Sequence[Stage], first: str | None, last: str | None) -> Seq
     return recipe[begin:end]
 
 
-def check_place(run: Run) -> None:
+def check_place(root: Directory) -> None:
     """
     Raises:
-        ForeignDirectory: the output is a file, or a directory with something else in it.
+        ForeignDirectory: `root` is a file, or a directory with something else in it.
     """
-    if run.root.is_file():
-        raise ForeignDirectory(f"{run.config.output}: is a file; choose another output")
-    names = run.root.names()
+    if root.is_file():
+        raise ForeignDirectory(f"{root.url}: is a file; choose another output")
+    names = root.names()
     if names and not {lock.LOCK, STATE} & set(names):  # not CONFIG: a config.yaml may well be the user's own
-        raise ForeignDirectory(
-            f"{run.config.output}: holds {names[0]} and no run; choose another output or empty the directory"
-        )
+        raise ForeignDirectory(f"{root.url}: holds {names[0]} and no run; choose another output or empty the directory")
 
 
-def check_corpus(run: Run, fingerprints: Mapping[str, str]) -> None:
+def check_corpus(root: Directory, config: Config, fingerprints: Mapping[str, str]) -> None:
     """
     Raises:
         ForeignDirectory: the directory's documents are finished, and are not those of this configuration.
     """
-    manifest = artifacts.read_manifest(run.artifact("documents"))
+    manifest = artifacts.read_manifest(root / "documents")
     if manifest is None or manifest.fingerprint == fingerprints["documents"]:
         return
     raise ForeignDirectory(
-        f"{run.config.output}: holds the documents of another configuration ({_difference(run, manifest)}); choose "
-        "another output, or delete that directory to start anew"
+        f"{root.url}: holds the documents of another configuration ({_difference(root, config)}); choose another "
+        "output, or delete that directory to start anew"
     )
 
 
-def _difference(run: Run, manifest: artifacts.Manifest) -> str:
+def _difference(root: Directory, config: Config) -> str:
     """Which setting of ingest differs from the stored one."""
     try:
-        stored = validate(read_yaml(run.root.read_bytes(CONFIG)), CONFIG)
+        stored = validate(read_yaml(root.read_bytes(CONFIG)), CONFIG)
     except (SequiturError, yaml.YAMLError):
         return "its config.yaml cannot be read"
-    if stored.name != run.config.name:
+    if stored.name != config.name:
         return f"name was {stored.name}"
-    before, now = stored.ingest.model_dump(mode="json"), run.config.ingest.model_dump(mode="json")
+    before, now = stored.ingest.model_dump(mode="json"), config.ingest.model_dump(mode="json")
     for key in now:
         if before[key] != now[key] and key != "max_reject_share":
             return f"ingest.{key} was {before[key]}"
@@ -145,7 +143,7 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
     held = lock.is_held(run.root)
     for stage in recipe:
         directory = run.artifact(stage.artifact)
-        noted = _state_of(run, stage)
+        noted = _state_of(run.root / STATE, f"{stage.name}.json")
         try:
             manifest = artifacts.read_manifest(directory)
             parts = manifest.parts if manifest else tuple(artifacts.written_parts(directory))
@@ -173,8 +171,7 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
         )
 
 
-def _state_of(run: Run, stage: Stage) -> Mapping[str, Any]:
-    directory, name = run.root / STATE, f"{stage.name}.json"
+def _state_of(directory: Directory, name: str) -> Mapping[str, Any]:
     return directory.read_json(name) if directory.exists(name) else {}
 
 
@@ -187,7 +184,7 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
     sound = True
     for stage in wanted(recipe, run.config):
         try:
-            for problem in _of_bytes(stage, run, fingerprints):
+            for problem in _of_bytes(stage, run.root, run.config, fingerprints):
                 sound = False
                 yield problem
             if sound:
@@ -198,14 +195,14 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
             yield str(error)
 
 
-def _of_bytes(stage: Stage, run: Run, fingerprints: dict[str, str]) -> Iterator[str]:
-    directory = run.artifact(stage.artifact)
+def _of_bytes(stage: Stage, root: Directory, config: Config, fingerprints: dict[str, str]) -> Iterator[str]:
+    directory = root / stage.artifact
     manifest = artifacts.read_manifest(directory)
     if manifest is None:
         yield f"{directory.path()}: absent or unfinished; run the command again to make it"
         return
     fingerprints[stage.artifact] = manifest.fingerprint
-    for parent in stage.parents_of(run.config):
+    for parent in stage.parents_of(config):
         if fingerprints.get(parent) != manifest.parents.get(parent):
             yield f"{directory.path()}: made from another {parent} than is there; run again to bring it up to date"
     yield from artifacts.damaged_parts(directory, manifest)

@@ -147,17 +147,17 @@ def expected(recipe: Sequence[Stage], config: Config) -> dict[str, str]:
     return fingerprints
 
 
-def is_done(stage: Stage, run: Run, fingerprint: str) -> bool:
-    """Whether the stage's artifact is there, whole, and of this fingerprint.
+def is_done(stage: Stage, root: Directory, fingerprint: str) -> bool:
+    """Whether the stage's artifact is there in a run's `root`, whole, and of this fingerprint.
 
     Raises:
         CorruptPart: a part of it is damaged, or what was made beside it is.
     """
-    directory = run.artifact(stage.artifact)
+    directory = root / stage.artifact
     if not artifacts.is_finished(directory, fingerprint):
         return False
     for name in stage.beside:
-        beside = run.artifact(name)
+        beside = root / name
         other = artifacts.read_manifest(beside)
         if other is None or not artifacts.is_whole(beside, other):
             raise CorruptPart(
@@ -170,12 +170,11 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     """Brings the stage's artifact up to date. The caller holds the run's lock and has seen to the parents."""
     fingerprint = fingerprints[stage.artifact]
     directory = run.artifact(stage.artifact)
-    if is_done(stage, run, fingerprint):
+    if is_done(stage, run.root, fingerprint):
         run.progress.say(f"{stage.name:<10} done before")
         return
     stage.guard(run)
-    estimate = stage.estimate(run)
-    announced = announce(stage, run, estimate)
+    announced = announce(stage, stage.estimate(run), run.config, run.jobs)
     state = {"stage": stage.name, "fingerprint": fingerprint, "state": "running", "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
@@ -190,32 +189,32 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     run.progress.say(f"{stage.name:<10} {manifest.rows:>12,} rows  {human(manifest.bytes):>10}  {seconds:7.1f} s")
 
 
-def announce(stage: Stage, run: Run, estimate: Estimate) -> int:
+def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> int:
     """Says what the stage will take, and refuses what the machine does not have. Returns the memory in bytes.
 
     Raises:
         StorageFull: less disk is free than the stage will write.
         OverMemory: the machine has less memory than the stage will take.
     """
-    parts = max(
-        (len(run.manifest(parent).parts) for parent in stage.parents_of(run.config)), default=run.runner.workers
-    )
-    workers = run.runner.processes(estimate.elements or parts)
+    root, runner, progress = Directory(config.output), jobs.runner, jobs.progress
+    manifests = (artifacts.require_manifest(root / parent) for parent in stage.parents_of(config))
+    parts = max((len(manifest.parts) for manifest in manifests), default=runner.workers)
+    workers = runner.processes(estimate.elements or parts)
     memory = (
         BASE_BYTES + estimate.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * estimate.each_worker
     )
-    free = run.root.free_bytes()
-    run.progress.say(
+    free = root.free_bytes()
+    progress.say(
         f"{stage.name:<10} will take up to {human(memory)} of memory and {human(estimate.disk)} of disk"
         + (f" ({human(free)} free)" if free is not None else "")
     )
     if free is not None and estimate.disk > free:
         raise StorageFull(
-            f"{run.root.url}: {stage.name} will write about {human(estimate.disk)} and {human(free)} are free; "
+            f"{root.url}: {stage.name} will write about {human(estimate.disk)} and {human(free)} are free; "
             "free some space or choose another output"
         )
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if run.runner.is_local and memory > total:
+    if runner.is_local and memory > total:
         raise OverMemory(
             f"{stage.name} will take about {human(memory)} of memory and this machine has {human(total)}; use fewer "
             "--workers, smaller parts, or a larger machine"

@@ -41,12 +41,16 @@ def finish(run: Run, artifact: str, columns: list[dict[str, Any]], statistics: d
     artifacts.finish(directory, artifact, {}, {}, statistics or {})
 
 
+def announced(run: Run, stage: Stage, estimate: Estimate) -> int:
+    return announce(stage, estimate, run.config, run.jobs)
+
+
 def test_more_disk_than_is_free_is_refused(make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: Any) -> None:
     monkeypatch.setattr(Directory, "free_bytes", lambda directory: GIB)
 
-    announce(recipe[0], make_run(), Estimate(memory=0, disk=GIB))
+    announced(make_run(), recipe[0], Estimate(memory=0, disk=GIB))
     with pytest.raises(StorageFull, match=r"run: count will write about 2.0 GiB and 1.0 GiB are free; free some"):
-        announce(recipe[0], make_run(), Estimate(memory=0, disk=2 * GIB))
+        announced(make_run(), recipe[0], Estimate(memory=0, disk=2 * GIB))
 
 
 def test_more_memory_than_the_machine_has_is_refused(
@@ -55,12 +59,12 @@ def test_more_memory_than_the_machine_has_is_refused(
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 5 * GIB // 4096}.__getitem__)
     estimate = Estimate(memory=0, disk=0, each_worker=GIB)
 
-    assert announce(recipe[0], make_run(workers=1), estimate) == BASE_BYTES + GIB
-    assert announce(recipe[0], make_run(workers=2), estimate) == 3 * BASE_BYTES + 2 * GIB
+    assert announced(make_run(workers=1), recipe[0], estimate) == BASE_BYTES + GIB
+    assert announced(make_run(workers=2), recipe[0], estimate) == 3 * BASE_BYTES + 2 * GIB
     with pytest.raises(OverMemory, match=r"count will take about .* GiB of memory and this machine has 5.0 GiB; use"):
-        announce(recipe[0], make_run(workers=3), estimate)
+        announced(make_run(workers=3), recipe[0], estimate)
     elsewhere = Run(make_run().config, Runner(100, ["--runner=SparkRunner"]))
-    announce(recipe[0], elsewhere, estimate)
+    announced(elsewhere, recipe[0], estimate)
 
 
 def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: Any) -> None:
@@ -68,7 +72,7 @@ def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monke
     written = io.StringIO()
     run = Run(make_run().config, Runner(), Progress(Console(file=written, width=200)))
 
-    announce(recipe[0], run, Estimate(memory=GIB, disk=5 * 2**20))
+    announced(run, recipe[0], Estimate(memory=GIB, disk=5 * 2**20))
 
     assert written.getvalue() == "count      will take up to 1.7 GiB of memory and 5.0 MiB of disk (1.0 GiB free)\n"
 
