@@ -26,7 +26,9 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import NO_TEXT
+from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import own_formats
@@ -106,7 +108,7 @@ def work(run: Run) -> Mapping[str, Any]:
     settings, documents, rejects = run.config.ingest, run.artifact("documents"), run.artifact(REJECTS)
     fingerprint = artifacts.read_building(documents)
     artifacts.begin(rejects, fingerprint)
-    splits = _with_first_rows(run, plan_splits(settings, input_files(settings)))
+    splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, input_files(settings)))
     left = [split for split in (_resumed(documents, split) for split in splits) if split is not None]
     if left:
 
@@ -132,7 +134,7 @@ def work(run: Run) -> Mapping[str, Any]:
     artifacts.finish(rejects, fingerprint, {}, {}, {"rows": refused})
     parts = artifacts.written_parts(documents)
     kept = sum(part.rows for part in parts)
-    _check_rejects(run, kept, refused)
+    _check_rejects(settings, rejects, kept, refused)
     documents.remove(LINES)
     about = [artifacts.part_metadata(documents, part) for part in parts]
     text_bytes, skipped = (sum(int(each[name]) for each in about) for name in ("text_bytes", "skipped"))
@@ -145,20 +147,19 @@ def work(run: Run) -> Mapping[str, Any]:
     }
 
 
-def _with_first_rows(run: Run, splits: list[Split]) -> list[Split]:
-    """Counts the lines of JSONL files that are split, so that each split knows its first row."""
-    notes = run.artifact("documents") / LINES
+def _with_first_rows(jobs: Jobs, notes: Directory, splits: list[Split]) -> list[Split]:
+    """Counts the lines of JSONL files that are split, so that each split knows its first row; keeps them in `notes`."""
     stretches = [split for split in splits if split.kind == "jsonl" and split.start >= 0]
     known = set(notes.names())
     left = [split.to_json() for split in stretches if f"{split.index:05}.json" not in known]
     if left:
-        run.progress.step("ingest: counting lines")
+        jobs.progress.step("ingest: counting lines")
 
         def build(pipeline: beam.Pipeline) -> None:
             counted = pipeline | "Stretches" >> beam.Create(left) | "Spread" >> beam.Reshuffle()
             _ = counted | "Count" >> beam.ParDo(CountLines(notes))
 
-        run.runner.run(build, len(left), sum(split.end - split.start for split in stretches) / 1e9)
+        jobs.runner.run(build, len(left), sum(split.end - split.start for split in stretches) / 1e9)
     rows: dict[str, int] = {}
     numbered = []
     for split in splits:
@@ -183,20 +184,20 @@ def _resumed(documents: Directory, split: Split) -> Split | None:
     return Split(**{**asdict(split), "resume_piece": piece, "resume_at": position})
 
 
-def _check_rejects(run: Run, kept: int, refused: int) -> None:
-    settings, total = run.config.ingest, kept + refused
+def _check_rejects(settings: Ingest, rejects: Directory, kept: int, refused: int) -> None:
+    total = kept + refused
     if total == 0:
         raise InputError(f"{', '.join(settings.inputs)}: no records in the input; nothing to do")
     if refused <= settings.max_reject_share * total:
         return
-    rejects = artifacts.read_columns(run.artifact(REJECTS), ["source_file", "source_row", "reason", "detail"])
-    counts = pc.value_counts(pc.cast(rejects["reason"], pa.string())).to_pylist()
+    records = artifacts.read_columns(rejects, ["source_file", "source_row", "reason", "detail"])
+    counts = pc.value_counts(pc.cast(records["reason"], pa.string())).to_pylist()
     most = max(counts, key=lambda entry: entry["counts"])
-    first = rejects.filter(pc.equal(pc.cast(rejects["reason"], pa.string()), most["values"])).slice(0, 1).to_pylist()[0]
+    first = records.filter(pc.equal(pc.cast(records["reason"], pa.string()), most["values"])).slice(0, 1).to_pylist()[0]
     remedy = (
         "set ingest.text_field"
         if most["values"] == NO_TEXT and first["detail"].startswith("no field")
-        else f"see {run.artifact(REJECTS).url}, mend the input or raise ingest.max_reject_share"
+        else f"see {rejects.url}, mend the input or raise ingest.max_reject_share"
     )
     raise TooManyRejects(
         f"{refused:,} of {total:,} records ({refused / total:.1%}) could not be read, more than "

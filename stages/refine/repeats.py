@@ -10,8 +10,8 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.beam import Rows, Source, WritePart
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.sections import Refine
-from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.refine.operations import Repeats, apply, first_steps, hashed_lines
 from sequitur.text_core.edits.repeats import COUNTED, counted, frequent
@@ -72,29 +72,36 @@ class Frequent(beam.DoFn):
         yield f"part-{key:05}-0000.arrow", pa.record_batch({"kind": kinds, "hash": hashes})
 
 
-def find_repeats(run: Run, columns: list[str]) -> None:
-    """Writes REPEATS: the hashes of all lines and paragraphs that occur more often than the settings allow."""
-    settings, directory = run.config.refine, run.artifact(REPEATS)
-    fingerprint = artifacts.read_building(run.artifact("refined"))
+def find_repeats(jobs: Jobs, root: Directory, settings: Refine, columns: list[str]) -> None:
+    """Writes REPEATS: the hashes of all lines and paragraphs that occur more often than the settings allow.
+
+    Args:
+        jobs: what runs the job.
+        root: of the run, with finished `documents` and `refined` being built.
+        settings: what is counted, and how often it may occur.
+        columns: of `documents`, those that the operations before the count read.
+    """
+    directory, source = root / REPEATS, root / "documents"
+    fingerprint = artifacts.read_building(root / "refined")
     if artifacts.is_finished(directory, fingerprint):
         return
     artifacts.begin(directory, fingerprint)
-    documents = run.manifest("documents")
+    documents = artifacts.require_manifest(source)
     groups = max(1, shuffled_bytes(documents.statistics["text_bytes"]) // GROUP_BYTES)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create(documents.names)
-            | "Source" >> Source({run.artifact("documents"): columns})
+            | "Source" >> Source({source: columns})
             | "Count" >> beam.ParDo(CountRepeats(settings, groups))
             | "ByGroup" >> beam.GroupByKey()
             | "Frequent" >> beam.ParDo(Frequent(settings))
             | "Write" >> beam.ParDo(WritePart(directory, compress=False))
         )
 
-    with run.jobs.watching(directory, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
-        run.runner.run(build, len(documents.parts))
+    with jobs.watching(directory, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
+        jobs.runner.run(build, len(documents.parts))
     artifacts.finish(directory, fingerprint, {}, {}, {})
 
 

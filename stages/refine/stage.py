@@ -146,7 +146,7 @@ def work(run: Run) -> Mapping[str, Any]:
     fingerprint = artifacts.read_building(refined)
     artifacts.begin(changes, fingerprint)
     if _counts_repeats(settings):
-        find_repeats(run, COLUMNS)
+        find_repeats(run.jobs, run.root, settings, COLUMNS)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
     run.jobs.map_parts(
         {run.artifact("documents"): COLUMNS},
@@ -159,7 +159,7 @@ def work(run: Run) -> Mapping[str, Any]:
     )
     artifacts.finish(changes, fingerprint, {}, {}, {})
     run.root.remove(REPEATS)
-    return {**_counted(refined), **_changed(run)}
+    return {**_counted(refined), **_changed(changes)}
 
 
 def _counted(refined: Directory) -> dict[str, int]:
@@ -167,12 +167,12 @@ def _counted(refined: Directory) -> dict[str, int]:
     return {name: sum(int(one[name]) for one in metadata) for name in COUNTS}
 
 
-def _changed(run: Run) -> dict[str, Any]:
+def _changed(changes: Directory) -> dict[str, Any]:
     """How many documents were changed, and what each operation did."""
     documents = 0
     operations: dict[str, dict[str, int]] = {}
-    for part in run.manifest(CHANGES).parts:
-        batch = artifacts.read_part(run.artifact(CHANGES), part)
+    for part in artifacts.require_manifest(changes).parts:
+        batch = artifacts.read_part(changes, part)
         documents += len(pc.unique(batch.column("row")))
         sums = [("count", "sum"), ("characters_removed", "sum"), ("characters_added", "sum"), ([], "count_all")]
         table = pa.table(batch.set_column(2, "operation", pc.cast(batch.column("operation"), pa.string())))
