@@ -232,7 +232,7 @@ def test_the_ledger_counts_the_characters(execute: Execute, tmp_path: Path) -> N
 
 def test_nothing_is_there_where_nothing_is_refined(finished: Run) -> None:
     assert not finished.artifact("refined").exists()
-    assert refine.STAGE not in wanted(beam_job.RECIPE, finished)
+    assert refine.STAGE not in wanted(beam_job.RECIPE, finished.config)
     assert list(finished.manifest("signals").parents) == ["documents"]
     assert "characters" not in finished.artifact("report").read_json(report.METRICS)["ledger"]
     without = [stage for stage in beam_job.RECIPE if stage is not refine.STAGE]
