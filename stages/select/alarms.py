@@ -6,17 +6,27 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.verdicts import Documents, Verdicts
 
 FEWEST = 20  # documents; a smaller source gives no alarm, for a few copies are a large share of it
 
 
-def raise_alarms(run: Run, documents: Documents, verdicts: Verdicts, duplicates: np.ndarray) -> dict[str, float]:
-    """Warns of each source of at least 20 documents that loses more than `select.alarm_share` of them to duplicates.
+def raise_alarms(
+    progress: Progress,
+    directory: Directory,
+    most: float,
+    documents: Documents,
+    verdicts: Verdicts,
+    duplicates: np.ndarray,
+) -> dict[str, float]:
+    """Warns of each source of at least 20 documents that loses more than a share of them to duplicates.
 
     Args:
-        run: with finished `documents`.
+        progress: where the warnings are told.
+        directory: `documents`, finished, which has the sources.
+        most: `select.alarm_share`.
         documents: whose ids name the largest group.
         verdicts: final.
         duplicates: bool by row, what is lost to duplicates.
@@ -24,14 +34,14 @@ def raise_alarms(run: Run, documents: Documents, verdicts: Verdicts, duplicates:
     Returns:
         The share lost, by source, of the sources warned of.
     """
-    names, codes = _sources(run)
+    names, codes = _sources(directory)
     total = np.bincount(codes, minlength=len(names))
     share = np.bincount(codes[duplicates], minlength=len(names)) / np.maximum(total, 1)
     alarms = {}
-    for code in np.flatnonzero((total >= FEWEST) & (share > run.config.select.alarm_share)).tolist():
+    for code in np.flatnonzero((total >= FEWEST) & (share > most)).tolist():
         survivor, size = np.unique(verdicts.duplicate_of[duplicates & (codes == code)], return_counts=True)
         largest = int(size.argmax())
-        run.progress.say(
+        progress.say(
             f"warning: source {names[code]} loses {share[code]:.1%} of its {total[code]:,} documents to duplicates, "
             f"{size[largest]:,} of them to document {documents.doc_id[survivor[largest]].tobytes().hex()}"
         )
@@ -39,9 +49,9 @@ def raise_alarms(run: Run, documents: Documents, verdicts: Verdicts, duplicates:
     return alarms
 
 
-def _sources(run: Run) -> tuple[list[str], np.ndarray]:
+def _sources(directory: Directory) -> tuple[list[str], np.ndarray]:
     """Names of the sources, ascending, and of each document its source's place among them, int64."""
-    directory, parts = run.artifact("documents"), run.manifest("documents").parts
+    parts = artifacts.require_manifest(directory).parts
     columns = [artifacts.read_part(directory, part, ["source"]).column(0).cast(pa.string()) for part in parts]
     encoded = pa.chunked_array(columns, pa.string()).combine_chunks().dictionary_encode()
     names = encoded.dictionary.to_pylist()

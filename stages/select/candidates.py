@@ -9,7 +9,7 @@ the lowest rows of its pieces meet in a second, small shuffle: a star of stars, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apache_beam as beam
 import numpy as np
@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.duplicates import lsh
 
@@ -27,6 +28,25 @@ KEYED_PER_SECOND = 100_000  # documents whose band keys are computed, shuffled a
 SLOT_BITS = 20  # band keys are counted by their first bits, to find those that are too many for a group
 LOADS = "selection/_loads"
 HEADS = "heads"
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """The settings that say which documents are fuzzy duplicates, of `annotate` and of `select`."""
+
+    shingle_words: int
+    permutations: int
+    jaccard: float
+
+    @classmethod
+    def of(cls, config: Config) -> Likeness:
+        """Those of a configuration."""
+        return cls(config.annotate.shingle_words, config.annotate.permutations, config.select.jaccard)
+
+    @property
+    def bands(self) -> tuple[int, int]:
+        """How signatures are cut: the number of bands, and the rows of each."""
+        return lsh.choose_bands(self.jaccard, self.permutations)
 
 
 @dataclass(frozen=True)
@@ -77,23 +97,31 @@ class Spread:
         return groups
 
 
-def find(run: Run, sources: Sequence[Signatures], documents: int, target: str, first_other: int | None = None) -> None:
+def find(
+    jobs: Jobs,
+    root: Directory,
+    sources: Sequence[Signatures],
+    documents: int,
+    target: str,
+    bands: tuple[int, int],
+    first_other: int | None = None,
+) -> None:
     """Makes the artifact `target`: pairs of rows `a` < `b` that agree in a band, in some groups more than once.
 
     Args:
-        run: whose settings say how signatures are cut into bands.
+        jobs: what runs the jobs.
+        root: of the run, which holds `target`.
         sources: the signatures, of all sources together.
         documents: about how many they are.
         target: an artifact in which a build was begun.
+        bands: how signatures are cut: the number of bands, and the rows of each.
         first_other: if given, only pairs of a row below it with one from it on.
     """
-    bands, rows_per_band = lsh.choose_bands(run.config.select.jaccard, run.config.annotate.permutations)
-    groups = max(1, -(-documents * bands * RECORD.itemsize // GROUP_BYTES))
-    spread = Spread(bands, rows_per_band, groups)
+    directory, spread = root / target, Spread(*bands, max(1, -(-shuffled_bytes(documents, bands) // GROUP_BYTES)))
     parts = sum(len(source.names) for source in sources)
     seconds = documents / KEYED_PER_SECOND
     if documents * RECORD.itemsize > GROUP_BYTES:  # no key has more records than there are documents
-        spread = Spread(bands, rows_per_band, groups, _hot_slots(run, sources, spread, parts, seconds / 2))
+        spread = replace(spread, hot=_hot_slots(jobs, root / LOADS, sources, spread, parts, seconds / 2))
 
     def build(pipeline: beam.Pipeline) -> None:
         keyed = [
@@ -106,20 +134,15 @@ def find(run: Run, sources: Sequence[Signatures], documents: int, target: str, f
         if spread.hot and first_other is None:
             heads = found[HEADS] | "HeadsByGroup" >> beam.GroupByKey()
             pairs.append(heads | "PairsOfHeads" >> beam.ParDo(CandidatePairs(spread, 1)))
-        _ = (
-            pairs
-            | "AllPairs" >> beam.Flatten()
-            | "Write" >> beam.ParDo(WritePart(run.artifact(target), compress=False))
-        )
+        _ = pairs | "AllPairs" >> beam.Flatten() | "Write" >> beam.ParDo(WritePart(directory, compress=False))
 
-    with run.jobs.watching(run.artifact(target), groups, "select: candidate pairs", "groups"):
-        run.runner.run(build, parts, seconds)
+    with jobs.watching(directory, spread.groups, "select: candidate pairs", "groups"):
+        jobs.runner.run(build, parts, seconds)
 
 
-def shuffled_bytes(run: Run, documents: int) -> int:
+def shuffled_bytes(documents: int, bands: tuple[int, int]) -> int:
     """Bytes of band keys that are shuffled for so many documents."""
-    bands, _ = lsh.choose_bands(run.config.select.jaccard, run.config.annotate.permutations)
-    return documents * bands * RECORD.itemsize
+    return documents * bands[0] * RECORD.itemsize
 
 
 def _read(pipeline: beam.Pipeline, number: int, source: Signatures) -> beam.PCollection:
@@ -127,10 +150,9 @@ def _read(pipeline: beam.Pipeline, number: int, source: Signatures) -> beam.PCol
 
 
 def _hot_slots(
-    run: Run, sources: Sequence[Signatures], spread: Spread, parts: int, seconds: float
+    jobs: Jobs, directory: Directory, sources: Sequence[Signatures], spread: Spread, parts: int, seconds: float
 ) -> tuple[tuple[int, int], ...]:
     """Counts all band keys by slot; the slots with more records than a group takes, and the groups they need."""
-    directory = run.artifact(LOADS)
     fingerprint = artifacts.fingerprint_of(LOADS, 1, {"sources": [source.signals.url for source in sources]}, {})
     artifacts.begin(directory, fingerprint)
 
@@ -147,8 +169,8 @@ def _hot_slots(
             | "Write" >> beam.ParDo(WritePart(directory, compress=False))
         )
 
-    run.progress.step("select: counting band keys")
-    run.runner.run(build, parts, seconds)
+    jobs.progress.step("select: counting band keys")
+    jobs.runner.run(build, parts, seconds)
     (part,) = artifacts.written_parts(directory)
     loads = artifacts.read_part(directory, part).column("load").to_numpy()
     capacity = GROUP_BYTES // RECORD.itemsize

@@ -5,7 +5,7 @@ The n-grams of the evaluation texts are indexed in this process and written once
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -13,11 +13,14 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import CONTAMINATED
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Select
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.sources import evaluation_files
 from sequitur.stages.shared.sources.evaluation_files import EvaluationText
@@ -57,75 +60,81 @@ def parameters(config: Config) -> Mapping[str, Any]:
     return {"decontaminate": files, "decontaminate_words": words, "decontaminate_action": action}
 
 
-def memory_bytes(run: Run) -> int:
+def memory_bytes(settings: Select) -> int:
     """About what indexing the evaluation files takes in this process, by their sizes."""
-    paths = evaluation_files.find(run.config.select.decontaminate)
+    paths = evaluation_files.find(settings.decontaminate)
     # 30 bytes for a byte of text are the index while it is made; packed text unpacks to about 4 times its size.
     return sum(evaluation_files.size(path) * (120 if compression_of(path) else 30) for path in paths)
 
 
-def find(run: Run) -> tuple[Contamination, dict[str, Any]]:
+def find(jobs: Jobs, root: Directory, text: Directory, config: Config) -> tuple[Contamination, dict[str, Any]]:
     """The documents that share `select.decontaminate_words` successive words with an evaluation text; and counts.
 
     Reads all text unless the parts are there already. Without evaluation files there are none, and no counts.
+
+    Args:
+        jobs: what runs the job.
+        root: of the run, with `selection` being built.
+        text: the artifact with the text.
+        config: its section `select`, and the limits of `ingest` for a record.
 
     Raises:
         ConfigError: no text of an evaluation file has that many words.
         InputError: an evaluation file cannot be read.
     """
-    if not run.config.select.decontaminate:
+    if not config.select.decontaminate:
         return Contamination(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), []), {}
-    _index(run)
-    evaluation = run.manifest(EVALUATION)
-    directory = run.artifact(FOUND)
-    parents = {name: run.manifest(name).fingerprint for name in (run.text, EVALUATION)}
+    _index(config, root / EVALUATION, jobs.progress)
+    evaluation, documents = (artifacts.require_manifest(one) for one in (root / EVALUATION, text))
+    directory = root / FOUND
+    parents = {documents.artifact: documents.fingerprint, EVALUATION: evaluation.fingerprint}
     fingerprint = artifacts.fingerprint_of(FOUND, 1, {}, parents)
     if not artifacts.is_finished(directory, fingerprint):
         artifacts.begin(directory, fingerprint)
-        run.jobs.map_parts(
-            {run.artifact(run.text): ["text"]},
-            FindOverlaps(run.artifact(EVALUATION), run.config.select.decontaminate_words),
+        jobs.map_parts(
+            {text: ["text"]},
+            FindOverlaps(root / EVALUATION, config.select.decontaminate_words),
             directory,
             compress=True,
             step="select: contamination",
-            seconds=run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND,
+            seconds=documents.statistics["text_bytes"] / BYTES_PER_SECOND,
         )
         artifacts.finish(directory, fingerprint, {}, parents, {})
-    found = _read(run)
+    found = _read(directory, documents.parts)
     return found, {CONTAMINATED: len(found.row), **evaluation.statistics}
 
 
-def write(run: Run, found: Contamination, dropped: np.ndarray) -> None:
+def write(root: Directory, found: Contamination, dropped: np.ndarray) -> None:
     """Writes `selection/contamination`, which has no rows where nothing was found.
 
     Args:
-        run: with `selection` being built.
+        root: of the run, with finished `documents` and `selection` being built.
         found: what `find` returned.
         dropped: bool [c], whether each document was dropped for its contamination.
     """
-    directory, fingerprint = run.artifact(REPORT), artifacts.read_building(run.artifact("selection"))
+    directory, fingerprint = root / REPORT, artifacts.read_building(root / "selection")
     artifacts.begin(directory, fingerprint)
-    columns = [*_ids_and_sources(run, found.row), pa.array(found.ngram, pa.large_string()), *_records(run, found.text)]
+    documents, records = _ids_and_sources(root / "documents", found.row), _records(root / EVALUATION, found.text)
+    columns = [*documents, pa.array(found.ngram, pa.large_string()), *records]
     batch = pa.record_batch([*columns, pa.array(dropped, pa.bool_())], schema=schemas.CONTAMINATION)
     artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=True)
     artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
-def remove_working_parts(run: Run) -> None:
+def remove_working_parts(root: Directory) -> None:
     for directory in (EVALUATION, FOUND):
-        run.root.remove(directory)
+        root.remove(directory)
 
 
-def _index(run: Run) -> None:
+def _index(config: Config, directory: Directory, progress: Progress) -> None:
     """Writes the evaluation texts, their words and n-grams."""
-    settings, directory = run.config.select, run.artifact(EVALUATION)
-    size = settings.decontaminate_words
-    content = {key: value for key, value in parameters(run.config).items() if key != "decontaminate_action"}
+    settings, size = config.select, config.select.decontaminate_words
+    content = {key: value for key, value in parameters(config).items() if key != "decontaminate_action"}
     fingerprint = artifacts.fingerprint_of(EVALUATION, 1, content, {})
     if artifacts.is_finished(directory, fingerprint):
         return
-    run.progress.step("select: evaluation files")
-    limits = Limits(int(run.config.ingest.max_record_bytes), int(run.config.ingest.max_decompressed_bytes))
+    progress.step("select: evaluation files")
+    limits = Limits(int(config.ingest.max_record_bytes), int(config.ingest.max_decompressed_bytes))
     paths = evaluation_files.find(settings.decontaminate)
     texts = [text for path in paths for text in evaluation_files.read(path, limits)]
     column = pa.array([text.text for text in texts], pa.large_string())
@@ -133,7 +142,7 @@ def _index(run: Run) -> None:
     long_enough = np.diff(index.text_offsets) >= size
     _check(paths, texts, long_enough, size)
     short = len(texts) - int(long_enough.sum())
-    run.progress.say(
+    progress.say(
         f"{'':<10} {len(index.hash):,} runs of {size} words in {len(texts):,} evaluation texts, of which {short:,} are "
         "shorter and not looked for"
     )
@@ -211,11 +220,10 @@ class FindOverlaps(beam.DoFn):
         yield name, pa.record_batch(columns)
 
 
-def _read(run: Run) -> Contamination:
-    directory = run.artifact(FOUND)
+def _read(directory: Directory, documents: Sequence[Part]) -> Contamination:
     rows, texts, ngrams = [np.empty(0, np.int64)], [np.empty(0, np.int64)], []
     start = 0
-    for part, document_part in zip(run.manifest(FOUND).parts, run.manifest(run.text).parts, strict=True):
+    for part, document_part in zip(artifacts.require_manifest(directory).parts, documents, strict=True):
         batch = artifacts.read_part(directory, part)
         rows.append(batch.column("row").to_numpy() + start)
         texts.append(batch.column("text").to_numpy())
@@ -224,24 +232,24 @@ def _read(run: Run) -> Contamination:
     return Contamination(np.concatenate(rows), np.concatenate(texts), ngrams)
 
 
-def _ids_and_sources(run: Run, rows: np.ndarray) -> list[pa.Array]:
+def _ids_and_sources(directory: Directory, rows: np.ndarray) -> list[pa.Array]:
     """`doc_id` and `source` of some documents, given in order."""
     ids, sources = [pa.array([], schemas.ID)], [pa.array([], pa.string())]
     start = 0
-    for part in run.manifest("documents").parts:
+    for part in artifacts.require_manifest(directory).parts:
         here = rows[slice(*np.searchsorted(rows, [start, start + part.rows]))] - start
         if len(here):
-            batch = artifacts.read_part(run.artifact("documents"), part, ["doc_id", "source"])
+            batch = artifacts.read_part(directory, part, ["doc_id", "source"])
             ids.append(batch.column("doc_id").take(pa.array(here)))
             sources.append(batch.column("source").take(pa.array(here)).cast(pa.string()))
         start += part.rows
     return [pa.concat_arrays(ids), pa.concat_arrays(sources).dictionary_encode().cast(schemas.NAME)]
 
 
-def _records(run: Run, texts: np.ndarray) -> list[pa.Array]:
+def _records(evaluation: Directory, texts: np.ndarray) -> list[pa.Array]:
     """File, row and id of the records of some evaluation texts."""
     if not len(texts):
         return [pa.array([], field.type) for field in schemas.CONTAMINATION if field.name.startswith("evaluation_")]
-    part = next(part for part in run.manifest(EVALUATION).parts if part.name == TEXTS)
-    batch = artifacts.read_part(run.artifact(EVALUATION), part, ["file", "row", "record_id"])
+    part = next(part for part in artifacts.require_manifest(evaluation).parts if part.name == TEXTS)
+    batch = artifacts.read_part(evaluation, part, ["file", "row", "record_id"])
     return [batch.column(name).take(pa.array(texts)) for name in ("file", "row", "record_id")]

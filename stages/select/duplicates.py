@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE, SELECT_DUPLICATES
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import alarms, fuzzy_duplicates, other_run, star_rounds, survivors
+from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts
 from sequitur.text_core.duplicates import components
 
@@ -24,12 +27,21 @@ def drop_repeated_ids(documents: Documents, verdicts: Verdicts, reason: int) -> 
 
 
 def drop_duplicates(
-    run: Run, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
+    jobs: Jobs,
+    root: Directory,
+    text: Directory,
+    config: Config,
+    documents: Documents,
+    verdicts: Verdicts,
+    reasons: Sequence[str],
 ) -> tuple[Documents, dict[str, Any]]:
     """Drops the duplicates among the documents that are kept so far, by `select`'s settings.
 
     Args:
-        run: with finished `documents` and `signals`.
+        jobs: what runs the jobs.
+        root: of the run, with finished `documents` and `signals`.
+        text: the artifact with the text.
+        config: its sections `select` and `annotate`.
         documents: of this run.
         verdicts: so far; changed here.
         reasons: names of all reasons, those of `SELECT_DUPLICATES` among them.
@@ -38,34 +50,38 @@ def drop_duplicates(
         `documents`, with the ids of another run's documents after those of this run where verdicts refer to them; and
         what was counted.
     """
-    settings = run.config.select
+    settings = config.select
     statistics: dict[str, Any] = {}
     if settings.against is not None:
-        documents, statistics = _drop_against(run, documents, verdicts, reasons)
-    rank = survivors.ranks(run, documents)
+        documents, statistics = _drop_against(jobs, root, config, documents, verdicts, reasons)
+    rank = survivors.ranks(root, settings, documents)
     if settings.exact_duplicates:
         _drop_exact(documents, verdicts, reasons.index(EXACT), rank)
     if settings.fuzzy_duplicates:
-        statistics |= _drop_fuzzy(run, documents, verdicts, reasons.index(FUZZY), rank)
+        alive = (verdicts.reason == KEPT) & documents.has_words
+        statistics |= fuzzy_duplicates.find_links(jobs, root, text, Likeness.of(config), alive)
+        _drop_linked(jobs, root, settings.in_memory_links, verdicts, reasons.index(FUZZY), rank)
     lost = np.isin(verdicts.reason, [reasons.index(reason) for reason in SELECT_DUPLICATES])
-    return documents, statistics | {"alarms": alarms.raise_alarms(run, documents, verdicts, lost)}
+    warned = alarms.raise_alarms(jobs.progress, root / "documents", settings.alarm_share, documents, verdicts, lost)
+    return documents, statistics | {"alarms": warned}
 
 
 def _drop_against(
-    run: Run, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
+    jobs: Jobs, root: Directory, config: Config, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
 ) -> tuple[Documents, dict[str, Any]]:
     """Drops what duplicates a document that another run kept, whatever its copies here."""
-    other, statistics, count = other_run.find(run.config), {}, len(verdicts.reason)
-    if run.config.select.exact_duplicates:
+    other, statistics, count = other_run.find(config), {}, len(verdicts.reason)
+    if config.select.exact_duplicates:
         rows = np.flatnonzero(verdicts.reason == KEPT)
         ordinals = other_run.equal_texts(other, documents.content_hash[rows])
         rows, twins = rows[ordinals >= 0], ordinals[ordinals >= 0] + count
         verdicts.drop(rows, reasons.index(EXACT_ELSEWHERE), twins, twins, 1.0)
-    if run.config.select.fuzzy_duplicates:
+    if config.select.fuzzy_duplicates:
         alive = (verdicts.reason == KEPT) & documents.has_words
-        rows, ordinals, similarity = other_run.similar_texts(run, other, alive)
+        rows, ordinals, similarity = other_run.similar_texts(jobs, root, Likeness.of(config), other, alive)
         verdicts.drop(rows, reasons.index(FUZZY_ELSEWHERE), ordinals + count, ordinals + count, similarity)
-        statistics = {f"{name}_elsewhere": value for name, value in run.manifest(other_run.LINKS).statistics.items()}
+        counts = artifacts.require_manifest(root / other_run.LINKS).statistics
+        statistics = {f"{name}_elsewhere": value for name, value in counts.items()}
     foreign = np.unique(verdicts.duplicate_of[verdicts.duplicate_of >= count])
     for rows_of in (verdicts.duplicate_of, verdicts.evidence):
         beyond = rows_of >= count
@@ -81,40 +97,40 @@ def _drop_exact(documents: Documents, verdicts: Verdicts, reason: int, rank: np.
     verdicts.drop(others, reason, survivor, survivor, 1.0)
 
 
-def _drop_fuzzy(run: Run, documents: Documents, verdicts: Verdicts, reason: int, rank: np.ndarray) -> Mapping[str, Any]:
-    """Of each group that verified pairs connect the preferred one stays. Returns what was counted."""
-    alive = (verdicts.reason == KEPT) & documents.has_words
-    statistics = fuzzy_duplicates.find_links(run, alive)
-    links = Links(run, np.flatnonzero(fuzzy_duplicates.involved(run, fuzzy_duplicates.LINKS, len(alive))))
+def _drop_linked(
+    jobs: Jobs, root: Directory, in_memory: int, verdicts: Verdicts, reason: int, rank: np.ndarray
+) -> None:
+    """Of each group that verified pairs connect the preferred one stays; more than `in_memory` are joined by jobs."""
+    directory = root / fuzzy_duplicates.LINKS
+    links = Links(directory, np.flatnonzero(fuzzy_duplicates.involved(directory, len(rank))))
     if not len(links.nodes):
-        return statistics
-    if run.manifest(fuzzy_duplicates.LINKS).rows <= run.config.select.in_memory_links:
+        return
+    if artifacts.require_manifest(directory).rows <= in_memory:
         edges = np.concatenate(list(links))
         survivor = preferred(components.connected_components(edges, len(links.nodes)), rank[links.nodes])
         deciding = components.evidence(edges, survivor)
     else:
-        labels = star_rounds.components(run, fuzzy_duplicates.LINKS, links.nodes)
+        labels = star_rounds.components(jobs, root, directory, links.nodes)
         survivor = preferred(labels, rank[links.nodes])
         deciding = components.evidence_of_chunks(links, survivor)
     lost = np.flatnonzero(deciding >= 0)
     partner, similarity = links.across(lost, deciding[lost])
     verdicts.drop(links.nodes[lost], reason, links.nodes[survivor[lost]], links.nodes[partner], similarity)
-    return statistics
 
 
 @dataclass(frozen=True)
 class Links:
     """The verified pairs, part by part, as edges int64 [e, 2] between positions in `nodes`, the rows that they join."""
 
-    run: Run
+    directory: Directory
     nodes: np.ndarray
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for part in self.run.manifest(fuzzy_duplicates.LINKS).parts:
+        for part in artifacts.require_manifest(self.directory).parts:
             yield self._read(part)[0]
 
     def _read(self, part: artifacts.Part) -> tuple[np.ndarray, np.ndarray]:
-        batch = artifacts.read_part(self.run.artifact(fuzzy_duplicates.LINKS), part)
+        batch = artifacts.read_part(self.directory, part)
         pairs = np.column_stack([batch.column(side).to_numpy() for side in ("a", "b")])
         return np.searchsorted(self.nodes, pairs), batch.column("similarity").to_numpy()
 
@@ -123,7 +139,7 @@ class Links:
         partner = np.empty(len(nodes), dtype=np.int64)
         similarity = np.empty(len(nodes), dtype=np.float64)
         first = 0
-        for part in self.run.manifest(fuzzy_duplicates.LINKS).parts:
+        for part in artifacts.require_manifest(self.directory).parts:
             edges, weights = self._read(part)
             here = np.flatnonzero((indices >= first) & (indices < first + len(edges)))
             partner[here] = edges[indices[here] - first].sum(axis=1) - nodes[here]

@@ -17,11 +17,10 @@ import pyarrow.compute as pc
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates
-from sequitur.stages.select.candidates import Signatures
-from sequitur.text_core.duplicates import lsh
+from sequitur.stages.select.candidates import Likeness, Signatures
 from sequitur.text_core.units.arrays import distinct_pairs
 from sequitur.text_core.units.shingles import ShingleSets, jaccard, shingle_sets
 from sequitur.text_core.units.strings import from_arrow
@@ -49,81 +48,86 @@ class Comparable(Protocol[Data]):
         """float64 [p] for int64 [p, 2], positions in `mine` and in `others`."""
 
 
-def find_links(run: Run, alive: np.ndarray) -> Mapping[str, Any]:
+def find_links(
+    jobs: Jobs, root: Directory, text: Directory, likeness: Likeness, alive: np.ndarray
+) -> Mapping[str, Any]:
     """Makes the working artifact LINKS: the pairs of documents whose true Jaccard similarity reaches `select.jaccard`.
 
     Args:
-        run: with finished `documents` and `signals`.
+        jobs: what runs the jobs.
+        root: of the run, with finished `signals`.
+        text: the artifact with the text.
+        likeness: when documents are linked.
         alive: bool by row; only these documents are compared.
 
     Returns:
         The counts of what was compared. LINKS has int64 rows a < b and float64 `similarity`, ascending over all its
         parts, each pair once.
     """
-    bands, rows_per_band = lsh.choose_bands(run.config.select.jaccard, run.config.annotate.permutations)
-    write_rows(run, ALIVE, alive)
-    fingerprint = run.manifest(ALIVE).fingerprint
-    directory = run.artifact(CANDIDATES)
-    if not artifacts.is_finished(directory, fingerprint):
-        artifacts.begin(directory, fingerprint)
-        source = Signatures(run.artifact("signals"), run.artifact(ALIVE), "row")
-        candidates.find(run, [source], int(alive.sum()), CANDIDATES)
-        artifacts.finish(directory, fingerprint, {}, {}, {})
-    if not artifacts.is_finished(run.artifact(LINKS), fingerprint):
-        _compute_shingles(run, involved(run, CANDIDATES, len(alive)))
-        sets = Shingles(run.artifact(SHINGLES), run.manifest(SHINGLES).parts, run.manifest("signals").parts)
-        verify(run, CANDIDATES, sets, sets, LINKS)
-    return {"bands": bands, "rows_per_band": rows_per_band, **run.manifest(LINKS).statistics}
+    bands, rows_per_band = likeness.bands
+    write_rows(root, ALIVE, alive)
+    fingerprint = artifacts.require_manifest(root / ALIVE).fingerprint
+    signals, pairs, links = root / "signals", root / CANDIDATES, root / LINKS
+    if not artifacts.is_finished(pairs, fingerprint):
+        artifacts.begin(pairs, fingerprint)
+        source = Signatures(signals, root / ALIVE, "row")
+        candidates.find(jobs, root, [source], int(alive.sum()), CANDIDATES, likeness.bands)
+        artifacts.finish(pairs, fingerprint, {}, {}, {})
+    if not artifacts.is_finished(links, fingerprint):
+        parts = _compute_shingles(jobs, root, text, likeness.shingle_words, involved(pairs, len(alive)))
+        sets = Shingles(root / SHINGLES, parts, artifacts.require_manifest(signals).parts)
+        verify(jobs, pairs, sets, sets, links, likeness.jaccard)
+    return {"bands": bands, "rows_per_band": rows_per_band, **artifacts.require_manifest(links).statistics}
 
 
-def remove_working_parts(run: Run) -> None:
-    """Removes all that lies under `selection` besides its parts, its manifest and the notes of its own build."""
-    directory = run.artifact("selection")
+def remove_working_parts(directory: Directory) -> None:
+    """Removes all that lies in `selection` besides its parts, its manifest and the notes of its own build."""
     for name in directory.names():
         if name.startswith("_") and name not in (artifacts.MANIFEST, artifacts.BUILDING, artifacts.PARTS):
             directory.remove(name)
 
 
-def involved(run: Run, pairs: str, documents: int) -> np.ndarray:
+def involved(pairs: Directory, documents: int) -> np.ndarray:
     """bool [documents]: whether some pair of the artifact `pairs` has the row."""
     found = np.zeros(documents, dtype=bool)
-    for part in run.manifest(pairs).parts:
-        batch = artifacts.read_part(run.artifact(pairs), part, ["a", "b"])
+    for part in artifacts.require_manifest(pairs).parts:
+        batch = artifacts.read_part(pairs, part, ["a", "b"])
         for side in ("a", "b"):
             found[batch.column(side).to_numpy()] = True
     return found
 
 
-def write_rows(run: Run, target: str, chosen: np.ndarray) -> None:
-    """Writes, row-aligned with `documents`, the row number of each chosen document and −1 for the others."""
-    directory = run.artifact(target)
+def write_rows(root: Directory, target: str, chosen: np.ndarray) -> None:
+    """Writes, row-aligned with `signals`, the row number of each chosen document and −1 for the others."""
+    directory = root / target
     rows = np.where(chosen, np.arange(len(chosen), dtype=np.int64), -1)
     fingerprint = artifacts.fingerprint_of(target, 1, {"rows": artifacts.digest(rows)}, {})
     if artifacts.is_finished(directory, fingerprint):
         return
     artifacts.begin(directory, fingerprint)
     start = 0
-    for part in run.manifest("signals").parts:
+    for part in artifacts.require_manifest(root / "signals").parts:
         batch = pa.record_batch({"row": rows[start : start + part.rows]})
         artifacts.write_part(directory, part.name, batch, compress=False)
         start += part.rows
     artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
-def _compute_shingles(run: Run, chosen: np.ndarray) -> None:
-    write_rows(run, INVOLVED, chosen)
-    directory, fingerprint = run.artifact(SHINGLES), run.manifest(INVOLVED).fingerprint
-    if artifacts.is_finished(directory, fingerprint):
-        return
-    artifacts.begin(directory, fingerprint)
-    run.jobs.map_parts(
-        {run.artifact(run.text): ["text"], run.artifact(INVOLVED): ["row"]},
-        ComputeShingles(run.config.annotate.shingle_words),
-        directory,
-        step="select: shingles of candidates",
-        seconds=run.manifest(run.text).statistics["text_bytes"] / 60e6,
-    )
-    artifacts.finish(directory, fingerprint, {}, {}, {})
+def _compute_shingles(jobs: Jobs, root: Directory, text: Directory, size: int, chosen: np.ndarray) -> tuple[Part, ...]:
+    """Makes the working artifact SHINGLES, of shingles of `size` words of the chosen documents. Returns its parts."""
+    write_rows(root, INVOLVED, chosen)
+    directory, fingerprint = root / SHINGLES, artifacts.require_manifest(root / INVOLVED).fingerprint
+    if not artifacts.is_finished(directory, fingerprint):
+        artifacts.begin(directory, fingerprint)
+        jobs.map_parts(
+            {text: ["text"], root / INVOLVED: ["row"]},
+            ComputeShingles(size),
+            directory,
+            step="select: shingles of candidates",
+            seconds=artifacts.require_manifest(text).statistics["text_bytes"] / 60e6,
+        )
+        artifacts.finish(directory, fingerprint, {}, {}, {})
+    return artifacts.require_manifest(directory).parts
 
 
 @beam.typehints.with_input_types(Rows)
@@ -163,34 +167,36 @@ def first_rows(parts: Sequence[Part]) -> np.ndarray:
     return np.cumsum([0, *(part.rows for part in parts[:-1])], dtype=np.int64)
 
 
-def verify(run: Run, pairs: str, mine: Comparable[Data], others: Comparable[Data], target: str) -> None:
-    """Makes the artifact `target` of those pairs (a of `mine`, b of `others`) whose similarity reaches the threshold.
+def verify(
+    jobs: Jobs, pairs: Directory, mine: Comparable[Data], others: Comparable[Data], target: Directory, least: float
+) -> None:
+    """Makes the artifact `target` of those pairs (a of `mine`, b of `others`) whose similarity is at least `least`.
 
     Its parts are named for the parts that a lies in, so the pairs ascend over all of them; each is there once. The
     statistics tell how many pairs were compared and how many are left.
     """
-    source, directory = run.manifest(pairs), run.artifact(target)
-    artifacts.begin(directory, source.fingerprint)
+    source = artifacts.require_manifest(pairs)
+    artifacts.begin(target, source.fingerprint)
     names = [f"part-{part:05}-0000.arrow" for part in range(len(mine.starts))]
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create([part.name for part in source.parts if part.rows])
-            | "Source" >> Source({run.artifact(pairs): ("a", "b")})
+            | "Source" >> Source({pairs: ("a", "b")})
             | "ByPart" >> beam.ParDo(PairsByPart(mine.starts))
             | "Group" >> beam.GroupByKey()
-            | "Verify" >> beam.ParDo(VerifyPairs(mine, others, names, run.config.select.jaccard))
-            | "Write" >> beam.ParDo(WritePart(directory, compress=False))
+            | "Verify" >> beam.ParDo(VerifyPairs(mine, others, names, least))
+            | "Write" >> beam.ParDo(WritePart(target, compress=False))
         )
 
     if source.rows:
-        with run.jobs.watching(directory, len(names), "select: verifying pairs"):
-            run.runner.run(build, len(names), source.rows / VERIFIED_PER_SECOND)
-    written = artifacts.written_parts(directory)
-    compared = [int(artifacts.part_metadata(directory, part)["compared"]) for part in written]
+        with jobs.watching(target, len(names), "select: verifying pairs"):
+            jobs.runner.run(build, len(names), source.rows / VERIFIED_PER_SECOND)
+    written = artifacts.written_parts(target)
+    compared = [int(artifacts.part_metadata(target, part)["compared"]) for part in written]
     counts = {"candidate_pairs": sum(compared), "verified_pairs": sum(part.rows for part in written)}
-    artifacts.finish(directory, source.fingerprint, {}, {}, counts)
+    artifacts.finish(target, source.fingerprint, {}, {}, counts)
 
 
 @beam.typehints.with_input_types(Rows)

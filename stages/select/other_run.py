@@ -13,10 +13,10 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates, fuzzy_duplicates
-from sequitur.stages.select.candidates import Signatures
+from sequitur.stages.select.candidates import Likeness, Signatures
 from sequitur.stages.select.fuzzy_duplicates import first_rows
 from sequitur.stages.select.verdicts import bytes16
 from sequitur.text_core.duplicates.minhash import SIGNATURE_VERSION
@@ -97,40 +97,45 @@ def equal_texts(other: OtherRun, hashes: np.ndarray) -> np.ndarray:
     return found[position]
 
 
-def similar_texts(run: Run, other: OtherRun, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def similar_texts(
+    jobs: Jobs, root: Directory, likeness: Likeness, other: OtherRun, alive: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The documents here that are fuzzy duplicates of some there, and of which.
 
     Without the texts there, two documents are as similar as their signatures say: by the share of places in which they
     agree, of standard deviation √(J (1 − J) / permutations) about the Jaccard similarity J.
 
     Args:
-        run: with `select.against`.
-        other: the run that it names.
+        jobs: what runs the jobs.
+        root: of this run, with finished `signals`.
+        likeness: when documents are linked.
+        other: the run that `select.against` names.
         alive: bool by row; only these documents are compared.
 
     Returns:
         int64 rows here, the ordinal there of the most similar document (the first of equals), and the float64
         similarity.
     """
-    fuzzy_duplicates.write_rows(run, fuzzy_duplicates.ALIVE, alive)
+    fuzzy_duplicates.write_rows(root, fuzzy_duplicates.ALIVE, alive)
     first = len(alive)
-    fingerprint = run.manifest(fuzzy_duplicates.ALIVE).fingerprint
-    if not artifacts.is_finished(run.artifact(CANDIDATES), fingerprint):
-        artifacts.begin(run.artifact(CANDIDATES), fingerprint)
+    fingerprint = artifacts.require_manifest(root / fuzzy_duplicates.ALIVE).fingerprint
+    signals, pairs, links = root / "signals", root / CANDIDATES, root / LINKS
+    if not artifacts.is_finished(pairs, fingerprint):
+        artifacts.begin(pairs, fingerprint)
         sources = [
-            Signatures(run.artifact("signals"), run.artifact(fuzzy_duplicates.ALIVE), "row"),
+            Signatures(signals, root / fuzzy_duplicates.ALIVE, "row"),
             Signatures(other.root / "signals", other.root / "selection", "ordinal", offset=first),
         ]
         documents = int(alive.sum()) + other.selection.statistics["kept"]
-        candidates.find(run, sources, documents, CANDIDATES, first_other=first)
-        artifacts.finish(run.artifact(CANDIDATES), fingerprint, {}, {}, {})
-    if not artifacts.is_finished(run.artifact(LINKS), fingerprint):
-        mine = Signed(run.artifact("signals"), run.manifest("signals").parts)
-        fuzzy_duplicates.verify(run, CANDIDATES, mine, SignedElsewhere(other, first), LINKS)
-    if not run.manifest(LINKS).rows:
+        candidates.find(jobs, root, sources, documents, CANDIDATES, likeness.bands, first_other=first)
+        artifacts.finish(pairs, fingerprint, {}, {}, {})
+    if not artifacts.is_finished(links, fingerprint):
+        mine = Signed(signals, artifacts.require_manifest(signals).parts)
+        fuzzy_duplicates.verify(jobs, pairs, mine, SignedElsewhere(other, first), links, likeness.jaccard)
+    if not artifacts.require_manifest(links).rows:
         nothing = np.empty(0, dtype=np.int64)
         return nothing, nothing, np.empty(0, dtype=np.float64)
-    table = artifacts.read_columns(run.artifact(LINKS), ["a", "b", "similarity"])
+    table = artifacts.read_columns(links, ["a", "b", "similarity"])
     a, b, similarity = (table[name].to_numpy() for name in ("a", "b", "similarity"))
     order = np.lexsort((b, -similarity, a))
     best = order[np.unique(a[order], return_index=True)[1]]

@@ -25,7 +25,9 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import NothingKept
 from sequitur.pipeline.names import CONTAMINATED, REPEATED_ID, SELECT_DUPLICATES
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates, decontamination, duplicates, fuzzy_duplicates, other_run, survivors
+from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16
 from sequitur.stages.shared import quality_rules
 from sequitur.stages.shared.columns.arrays import problems_beside
@@ -40,18 +42,19 @@ def reasons_of(judge: Judge) -> list[str]:
     return [*judge.reasons, REPEATED_ID, CONTAMINATED, *SELECT_DUPLICATES]
 
 
-def read(run: Run, judge: Judge) -> tuple[Documents, Verdicts]:
+def read(documents: Directory, signals: Directory, judge: Judge) -> tuple[Documents, Verdicts]:
     """Reads ids and signals, and judges each document alone."""
     columns = sorted({*judge.columns, "byte_count", "unique_word_share", "content_hash"})
     ids, lengths, hashes, failed, has_words = [], [], [], [], []
-    for part, document_part in zip(run.manifest("signals").parts, run.manifest("documents").parts, strict=True):
-        signals = artifacts.read_part(run.artifact("signals"), part, columns)
-        documents = artifacts.read_part(run.artifact("documents"), document_part, ["doc_id", "url"])
-        failed.append(judge.verdicts(signals, documents.column("url")))
-        has_words.append(signals.column("unique_word_share").to_numpy() > 0)
-        lengths.append(signals.column("byte_count").to_numpy().astype(np.int64))
-        hashes.append(bytes16(signals.column("content_hash")))
-        ids.append(bytes16(documents.column("doc_id")))
+    of_both = zip(artifacts.require_manifest(signals).parts, artifacts.require_manifest(documents).parts, strict=True)
+    for part, document_part in of_both:
+        values = artifacts.read_part(signals, part, columns)
+        names = artifacts.read_part(documents, document_part, ["doc_id", "url"])
+        failed.append(judge.verdicts(values, names.column("url")))
+        has_words.append(values.column("unique_word_share").to_numpy() > 0)
+        lengths.append(values.column("byte_count").to_numpy().astype(np.int64))
+        hashes.append(bytes16(values.column("content_hash")))
+        ids.append(bytes16(names.column("doc_id")))
     found = Documents(*(np.concatenate(column) for column in (ids, lengths, hashes, has_words)))
     verdicts = all_kept(len(found.doc_id))
     verdicts.reason[:] = np.concatenate(failed)
@@ -59,16 +62,17 @@ def read(run: Run, judge: Judge) -> tuple[Documents, Verdicts]:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    judge = quality_rules.judge(run.config.select)
+    settings, root, text = run.config.select, run.root, run.artifact(run.text)
+    judge = quality_rules.judge(settings)
     reasons = reasons_of(judge)
     run.progress.step("select: rules")
-    documents, verdicts = read(run, judge)
+    documents, verdicts = read(root / "documents", root / "signals", judge)
     duplicates.drop_repeated_ids(documents, verdicts, reasons.index(REPEATED_ID))
-    contamination, counts = decontamination.find(run)
+    contamination, counts = decontamination.find(run.jobs, root, text, run.config)
     contaminated = verdicts.reason[contamination.row] == KEPT
-    contaminated &= run.config.select.decontaminate_action == "drop"
+    contaminated &= settings.decontaminate_action == "drop"
     verdicts.reason[contamination.row[contaminated]] = reasons.index(CONTAMINATED)
-    documents, statistics = duplicates.drop_duplicates(run, documents, verdicts, reasons)
+    documents, statistics = duplicates.drop_duplicates(run.jobs, root, text, run.config, documents, verdicts, reasons)
     kept = verdicts.reason == KEPT
     if not kept.any():
         fell = np.bincount(verdicts.reason, minlength=len(reasons))
@@ -76,20 +80,20 @@ def work(run: Run) -> Mapping[str, Any]:
             f"{run.config.output}: none of {len(kept):,} documents is kept, {fell.max():,} of them fell to "
             f"{reasons[int(fell.argmax())]}; loosen select.rules or select.thresholds"
         )
-    decontamination.write(run, contamination, contaminated)
-    _write(run, documents, verdicts, reasons)
-    fuzzy_duplicates.remove_working_parts(run)
-    decontamination.remove_working_parts(run)
+    decontamination.write(root, contamination, contaminated)
+    _write(root, documents, verdicts, reasons)
+    fuzzy_duplicates.remove_working_parts(root / "selection")
+    decontamination.remove_working_parts(root)
     return {"kept": int(kept.sum()), "documents": len(kept), **counts, **statistics}
 
 
-def _write(run: Run, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
-    directory = run.artifact("selection")
+def _write(root: Directory, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
+    directory = root / "selection"
     kept = verdicts.reason == KEPT
     ordinals = np.cumsum(kept, dtype=np.int64) - 1
     done = {part.name for part in artifacts.written_parts(directory)}
     start = 0
-    for part in run.manifest("signals").parts:
+    for part in artifacts.require_manifest(root / "signals").parts:
         rows = slice(start, start + part.rows)
         start += part.rows
         if part.name in done:
@@ -131,14 +135,14 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    rows = run.manifest("signals").rows
-    elsewhere = other_run.find(run.config).selection.rows if run.config.select.against is not None else 0
-    fuzzy = run.config.select.fuzzy_duplicates
-    shuffled = candidates.shuffled_bytes(run, rows + elsewhere) if fuzzy else 0
+    settings, rows = run.config.select, run.manifest("signals").rows
+    elsewhere = other_run.find(run.config).selection.rows if settings.against is not None else 0
+    fuzzy = settings.fuzzy_duplicates
+    shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
     # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays. Of
     # fuzzy duplicates one link a document is reckoned, 24 bytes twice.
     memory = rows * (100 + 48 * fuzzy) + 3 * shuffled
-    memory = max(memory, rows * 100 + decontamination.memory_bytes(run))  # gone before duplicates are looked for
+    memory = max(memory, rows * 100 + decontamination.memory_bytes(settings))  # gone before duplicates are looked for
     text = run.manifest(run.text).statistics["text_bytes"]
     each = 16 * int(run.config.ingest.part_bytes) + 8 * min(shuffled, candidates.GROUP_BYTES)
     return Estimate(memory=memory, disk=rows * 100 + shuffled + 2 * text, each_worker=each)

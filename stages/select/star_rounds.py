@@ -15,7 +15,8 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.candidates import GROUP_BYTES
 from sequitur.text_core.duplicates.components import large_star, small_star
 
@@ -23,68 +24,68 @@ ROUND = "selection/_round"
 JOINED_PER_SECOND = 1_000_000  # edges in one round on one core, measured
 
 
-def components(run: Run, links: str, nodes: np.ndarray) -> np.ndarray:
+def components(jobs: Jobs, root: Directory, links: Directory, nodes: np.ndarray) -> np.ndarray:
     """The smallest member of each node's component, as a position in `nodes`: int64 [nodes].
 
     Args:
-        run: whose runner takes the jobs.
+        jobs: what runs the rounds.
+        root: of the run, under which they write.
         links: artifact with the edges, int64 `a` and `b`.
         nodes: int64, ascending; the ends of all edges.
 
     Cost: jobs until nothing changes, O(log² nodes) by the paper, about the logarithm of the longest chain in practice.
     """
-    last = _converged(run, links)
+    last = _converged(jobs, root, links)
     labels = np.arange(len(nodes), dtype=np.int64)
-    for part in run.manifest(last).parts:
-        edges = artifacts.read_part(run.artifact(last), part, ["a", "b"])
+    for part in artifacts.require_manifest(last).parts:
+        edges = artifacts.read_part(last, part, ["a", "b"])
         larger, smallest = (np.searchsorted(nodes, edges.column(side).to_numpy()) for side in ("b", "a"))
         labels[larger] = smallest
     return labels
 
 
-def _converged(run: Run, links: str) -> str:
+def _converged(jobs: Jobs, root: Directory, links: Directory) -> Directory:
     """The artifact with the last round's edges: a star for each component. Rounds that are done are not repeated."""
-    groups = max(1, -(-run.manifest(links).rows * 32 // GROUP_BYTES))
-    fingerprint = run.manifest(links).fingerprint
-    number = max(
-        (n for n in _rounds(run) if artifacts.is_finished(run.artifact(f"{ROUND}-{n}"), fingerprint)), default=0
-    )
+    manifest = artifacts.require_manifest(links)
+    groups = max(1, -(-manifest.rows * 32 // GROUP_BYTES))
+    fingerprint = manifest.fingerprint
+    number = max((n for n in _rounds(root) if artifacts.is_finished(root / f"{ROUND}-{n}", fingerprint)), default=0)
     while True:
-        before = f"{ROUND}-{number}" if number else links
+        before = root / f"{ROUND}-{number}" if number else links
         number += 1
-        after = f"{ROUND}-{number}"
-        artifacts.begin(run.artifact(after), fingerprint)
-        _round(run, before, after, groups, number)
-        artifacts.finish(run.artifact(after), fingerprint, {}, {}, {})
-        if run.manifest(after).parts == run.manifest(before).parts:  # checksums among them
+        after = root / f"{ROUND}-{number}"
+        artifacts.begin(after, fingerprint)
+        _round(jobs, before, after, groups, number)
+        artifacts.finish(after, fingerprint, {}, {}, {})
+        if artifacts.require_manifest(after).parts == artifacts.require_manifest(before).parts:  # checksums among them
             return after
-        run.root.remove(f"{ROUND}-{number - 1}")
+        root.remove(f"{ROUND}-{number - 1}")
 
 
-def _rounds(run: Run) -> list[int]:
+def _rounds(root: Directory) -> list[int]:
     prefix = ROUND.rsplit("/", 1)[1] + "-"
-    names = run.artifact("selection").names()
+    names = (root / "selection").names()
     return [int(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
 
 
-def _round(run: Run, before: str, after: str, groups: int, number: int) -> None:
-    names = run.manifest(before).names
+def _round(jobs: Jobs, before: Directory, after: Directory, groups: int, number: int) -> None:
+    edges = artifacts.require_manifest(before)
 
     def build(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
-            | "Parts" >> beam.Create(names)
-            | "Source" >> Source({run.artifact(before): ("a", "b")})
+            | "Parts" >> beam.Create(edges.names)
+            | "Source" >> Source({before: ("a", "b")})
             | "Directed" >> beam.ParDo(BothWays(groups))
             | "ByNode" >> beam.GroupByKey()
             | "LargeStar" >> beam.ParDo(LargeStar(groups))
             | "ByLarger" >> beam.GroupByKey()
             | "SmallStar" >> beam.ParDo(SmallStar())
-            | "Write" >> beam.ParDo(WritePart(run.artifact(after), compress=False))
+            | "Write" >> beam.ParDo(WritePart(after, compress=False))
         )
 
-    with run.jobs.watching(run.artifact(after), groups, f"select: joining links, round {number}", "groups"):
-        run.runner.run(build, len(names), run.manifest(before).rows / JOINED_PER_SECOND)
+    with jobs.watching(after, groups, f"select: joining links, round {number}", "groups"):
+        jobs.runner.run(build, len(edges.names), edges.rows / JOINED_PER_SECOND)
 
 
 @beam.typehints.with_input_types(Rows)

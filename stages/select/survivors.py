@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -9,7 +11,7 @@ import pyarrow.compute as pc
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Select
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.verdicts import Documents
 
 
@@ -22,24 +24,29 @@ def check(settings: Select) -> None:
         raise ConfigError("select.source_priority: is empty; list the sources, the preferred one first")
 
 
-def ranks(run: Run, documents: Documents) -> np.ndarray:
+def ranks(root: Directory, settings: Select, documents: Documents) -> np.ndarray:
     """The place of each document in the order of preference, int64 [documents], 0 the most preferred.
 
     By `select.survivor`: newest: the latest timestamp, documents without one last; source_priority: the place of the
     source in the list, others last; best:SIGNAL: the highest value, NaN last; longest: nothing more. Then the length in
     bytes, longest first; then `doc_id`, lowest first.
 
+    Args:
+        root: of the run, with finished `documents` and `signals`.
+        settings: which say the order.
+        documents: of this run, and what may follow them of another's.
+
     Raises:
         ConfigError: SIGNAL is not a number or not there.
     """
-    policy = run.config.select.survivor
+    policy = settings.survivor
     first: tuple[np.ndarray, ...] = ()
     if policy == "newest":
-        first = _newest(run)
+        first = _newest(root / "documents")
     elif policy == "source_priority":
-        first = (_place_of_source(run),)
+        first = (_place_of_source(root / "documents", settings.source_priority),)
     elif policy.startswith("best:"):
-        first = _highest(run, policy.removeprefix("best:"))
+        first = _highest(root / "signals", policy.removeprefix("best:"))
     count = len(documents.length)
     halves = documents.doc_id[:count].view(">u8").reshape(-1, 2)
     rank = np.empty(count, dtype=np.int64)
@@ -47,30 +54,29 @@ def ranks(run: Run, documents: Documents) -> np.ndarray:
     return rank
 
 
-def _newest(run: Run) -> tuple[np.ndarray, np.ndarray]:
-    times = _column(run, "documents", "timestamp").cast(pa.int64())
+def _newest(directory: Directory) -> tuple[np.ndarray, np.ndarray]:
+    times = _column(directory, "timestamp").cast(pa.int64())
     return times.is_null().to_numpy(), -times.fill_null(0).to_numpy()
 
 
-def _place_of_source(run: Run) -> np.ndarray:
-    listed = run.config.select.source_priority
+def _place_of_source(directory: Directory, listed: Sequence[str]) -> np.ndarray:
     places = [
         pc.fill_null(pc.index_in(chunk.cast(pa.string()), pa.array(listed, pa.string())), len(listed))
-        for chunk in _column(run, "documents", "source").chunks
+        for chunk in _column(directory, "source").chunks
     ]
     return np.concatenate([place.to_numpy() for place in places])
 
 
-def _highest(run: Run, signal: str) -> tuple[np.ndarray, np.ndarray]:
-    part = run.manifest("signals").parts[0]
-    schema = artifacts.read_part(run.artifact("signals"), part).schema
+def _highest(directory: Directory, signal: str) -> tuple[np.ndarray, np.ndarray]:
+    part = artifacts.require_manifest(directory).parts[0]
+    schema = artifacts.read_part(directory, part).schema
     numbers = [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
     if signal not in numbers:
         raise ConfigError(f"select.survivor: best:{signal}: no such signal; valid are {', '.join(numbers)}")
-    values = _column(run, "signals", signal).cast(pa.float64()).fill_null(np.nan).to_numpy()
+    values = _column(directory, signal).cast(pa.float64()).fill_null(np.nan).to_numpy()
     return np.isnan(values), -np.nan_to_num(values, nan=0, posinf=np.inf, neginf=-np.inf)
 
 
-def _column(run: Run, artifact: str, name: str) -> pa.ChunkedArray:
-    parts = run.manifest(artifact).parts
-    return pa.chunked_array([artifacts.read_part(run.artifact(artifact), part, [name]).column(0) for part in parts])
+def _column(directory: Directory, name: str) -> pa.ChunkedArray:
+    parts = artifacts.require_manifest(directory).parts
+    return pa.chunked_array([artifacts.read_part(directory, part, [name]).column(0) for part in parts])

@@ -47,6 +47,10 @@ def against(documents: Run, settings: Any, tmp_path: Path) -> Callable[..., Run]
     return run
 
 
+def find(run: Run) -> tuple[decontamination.Contamination, dict[str, Any]]:
+    return decontamination.find(run.jobs, run.root, run.artifact(run.text), run.config)
+
+
 def record(path: Path, *records: Any) -> Path:
     path.write_text("".join(json.dumps(one) + "\n" for one in records))
     return path
@@ -81,7 +85,7 @@ def test_documents_that_share_a_run_of_words_are_found_and_no_other(
         start = rng.randrange(len(words) - length + 1)
         pieces.append({"id": number, "question": " - ".join(words[start : start + length]).upper(), "answer": "yes"})
     run = against(record(tmp_path / "evaluation.jsonl", *pieces))
-    found, counts = decontamination.find(run)
+    found, counts = find(run)
 
     expected = contaminated([row["text"] for row in all_rows], [piece["question"] for piece in pieces])
     assert 10 < len(expected) < 40
@@ -90,7 +94,7 @@ def test_documents_that_share_a_run_of_words_are_found_and_no_other(
     assert counts["evaluation_texts"] == 40
     assert counts["evaluation_texts_too_short"] >= 20
 
-    decontamination.write(run, found, np.arange(len(found.row)) % 2 == 0)
+    decontamination.write(run.root, found, np.arange(len(found.row)) % 2 == 0)
     told = rows(run, decontamination.REPORT)
     for place, (row, one) in enumerate(zip(expected, told, strict=True)):
         assert (one["doc_id"], one["source"]) == (all_rows[row]["doc_id"], all_rows[row]["source"])
@@ -101,7 +105,7 @@ def test_documents_that_share_a_run_of_words_are_found_and_no_other(
         assert one["evaluation_file"] == str(tmp_path / "evaluation.jsonl")
         assert one["dropped"] == (place % 2 == 0)
     assert list(artifacts.schema_problems(run.artifact(decontamination.REPORT), schemas.CONTAMINATION)) == []
-    decontamination.remove_working_parts(run)
+    decontamination.remove_working_parts(run.root)
     assert run.artifact("selection").names() == ["_building.json", "contamination"]
 
 
@@ -109,8 +113,8 @@ def test_without_evaluation_files_nothing_is_read_and_the_table_is_empty(
     against: Callable[..., Run], rows: Any
 ) -> None:
     run = against()
-    found, counts = decontamination.find(run)
-    decontamination.write(run, found, np.empty(0, dtype=bool))
+    found, counts = find(run)
+    decontamination.write(run.root, found, np.empty(0, dtype=bool))
     assert (rows(run, decontamination.REPORT), counts, decontamination.parameters(run.config)) == ([], {}, {})
     assert list(artifacts.schema_problems(run.artifact(decontamination.REPORT), schemas.CONTAMINATION)) == []
 
@@ -120,15 +124,15 @@ def test_parts_are_kept_until_an_evaluation_file_changes(
 ) -> None:
     texts = [row["text"] for row in rows(documents)]
     file = record(tmp_path / "evaluation.jsonl", {"text": texts[3]})
-    first, _ = decontamination.find(run := against(file))
+    first, _ = find(run := against(file))
     before = decontamination.parameters(run.config)
-    part = Path(run.artifact(decontamination.CONTAMINATED).path(), run.manifest("documents").names[0])
+    part = Path(run.artifact(decontamination.FOUND).path(), run.manifest("documents").names[0])
     written = part.stat().st_mtime_ns
-    again, _ = decontamination.find(run)
+    again, _ = find(run)
     assert (first.row.tolist(), first.ngram) == (again.row.tolist(), again.ngram)
     assert part.stat().st_mtime_ns == written
     record(file, {"text": texts[4]})
-    other, _ = decontamination.find(run)
+    other, _ = find(run)
     assert other.row.tolist() == contaminated(texts, [texts[4]]) != first.row.tolist()
     assert decontamination.parameters(run.config) != before
 
@@ -187,7 +191,7 @@ def test_evaluation_files_that_cannot_be_used_are_named(
         run.config.model_copy(update={"ingest": run.config.ingest.model_copy(update={"max_record_bytes": 2**20})})
     )
     with pytest.raises(SequiturError, match=message) as caught:
-        decontamination.find(run)
+        find(run)
     assert isinstance(caught.value, kind)
     assert "\n" not in str(caught.value)
 
@@ -195,7 +199,8 @@ def test_evaluation_files_that_cannot_be_used_are_named(
 def test_memory_goes_by_the_size_of_the_files(against: Callable[..., Run], tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"a" * 100)
     (tmp_path / "b.txt.gz").write_bytes(b"a" * 10)
-    assert decontamination.memory_bytes(against(tmp_path / "a.txt", tmp_path / "b.txt.gz")) == 4200
+    settings = against(tmp_path / "a.txt", tmp_path / "b.txt.gz").config.select
+    assert decontamination.memory_bytes(settings) == 4200
 
 
 @pytest.mark.parametrize("action", ["drop", "report"])

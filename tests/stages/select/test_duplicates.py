@@ -4,7 +4,7 @@ import json
 import random
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,11 @@ def jaccard_by_hand(texts: list[str]) -> dict[tuple[int, int], float]:
     return {(a, b): count / (len(sets[a]) + len(sets[b]) - count) for (a, b), count in common.items()}
 
 
+def find_links(run: Run, alive: np.ndarray) -> Mapping[str, Any]:
+    likeness = candidates.Likeness.of(run.config)
+    return fuzzy_duplicates.find_links(run.jobs, run.root, run.artifact(run.text), likeness, alive)
+
+
 def links_of(run: Run) -> dict[tuple[int, int], float]:
     table = artifacts.read_columns(run.artifact(fuzzy_duplicates.LINKS), ["a", "b", "similarity"]).to_pydict()
     return dict(zip(zip(table["a"], table["b"], strict=True), table["similarity"], strict=True))
@@ -69,7 +74,7 @@ def test_links_are_those_of_brute_force(annotated: Run, rows: Any) -> None:
     texts = [row["text"] for row in rows(annotated)]
     assert len(texts) >= 10_000
     expected = jaccard_by_hand(texts)
-    counts = fuzzy_duplicates.find_links(annotated, np.ones(len(texts), dtype=bool))
+    counts = find_links(annotated, np.ones(len(texts), dtype=bool))
     links = links_of(annotated)
     assert counts["verified_pairs"] == len(links) <= counts["candidate_pairs"]
     assert all(similarity >= THRESHOLD for similarity in links.values())
@@ -88,7 +93,7 @@ def test_hot_keys_are_spread_over_groups_and_stay_connected(
     path = write(tmp_path / "page.jsonl", (" ".join([*page, f"number{number}"]) for number in range(400)))
     run = execute(tmp_path / "run", "annotate", ingest={"inputs": [str(path)], "part_bytes": 2**18})
     monkeypatch.setattr(candidates, "GROUP_BYTES", group_bytes)
-    counts = fuzzy_duplicates.find_links(run, np.ones(400, dtype=bool))
+    counts = find_links(run, np.ones(400, dtype=bool))
     edges = np.array(list(links_of(run)))
     assert not connected_components(edges, 400).any()
     assert counts["candidate_pairs"] <= 17 * 400 * counts["bands"]
@@ -109,7 +114,7 @@ def test_star_rounds_find_the_components_of_union_find(annotated: Run) -> None:
         batch = pa.record_batch({"a": part[:, 0].copy(), "b": part[:, 1].copy()})
         artifacts.write_part(directory, f"part-{number}.arrow", batch, compress=False)
     artifacts.finish(directory, "some", {}, {}, {})
-    labels = star_rounds.components(annotated, "selection/_some_links", nodes)
+    labels = star_rounds.components(annotated.jobs, annotated.root, directory, nodes)
     assert labels.tolist() == connected_components(np.searchsorted(nodes, edges), len(nodes)).tolist()
 
 
