@@ -55,7 +55,7 @@ from sequitur.stages.select import stage as select
 from sequitur.text_core.duplicates.components import connected_components
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.duplicates.lsh import choose_bands
-from sequitur.text_core.duplicates.minhash import signatures
+from sequitur.text_core.duplicates.minhash import SEED, signatures
 from sequitur.text_core.units.shingles import shingle_sets
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.words import word_table
@@ -104,7 +104,7 @@ class Signatures(beam.DoFn):
         name, batch = part
         strings = from_arrow(batch.column("text"))
         words = word_table(strings)
-        minhash = signatures(words, SHINGLE_WORDS, PERMUTATIONS, annotate.MINHASH_SEED)
+        minhash = signatures(words, SHINGLE_WORDS, PERMUTATIONS, SEED)
         hashes = pa.py_buffer(content_hashes(strings))
         columns = {
             "byte_count": np.diff(strings.offsets),

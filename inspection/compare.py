@@ -14,9 +14,9 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Run
 from sequitur.stages.order.documents import RunDocuments
-from sequitur.stages.order.strategies import strategy
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report.order_metrics import Yardstick
+from sequitur.stages.shared.strategies import strategy
 
 BASELINE = "random"
 

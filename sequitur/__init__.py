@@ -13,16 +13,31 @@ if TYPE_CHECKING:
     from sequitur.api.artifact import Artifact
     from sequitur.api.run_view import RunView, open_run
     from sequitur.api.running import run
+    from sequitur.api.texts import near_duplicates, signals, similar_pairs, verdicts
+    from sequitur.api.vectors import order, pack
 
 __version__ = "0.1.0"
 
-__all__ = ["Artifact", "RunView", "open_run", "run"]
+__all__ = [
+    "Artifact",
+    "RunView",
+    "near_duplicates",
+    "open_run",
+    "order",
+    "pack",
+    "run",
+    "signals",
+    "similar_pairs",
+    "verdicts",
+]
 
 _MODULE_OF = {
     "Artifact": "sequitur.api.artifact",
     "RunView": "sequitur.api.run_view",
     "open_run": "sequitur.api.run_view",
     "run": "sequitur.api.running",
+    **dict.fromkeys(("near_duplicates", "signals", "similar_pairs", "verdicts"), "sequitur.api.texts"),
+    **dict.fromkeys(("order", "pack"), "sequitur.api.vectors"),
 }
 
 

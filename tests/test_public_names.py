@@ -35,6 +35,18 @@ print(run.documents().num_rows, run.ledger["balances"], {{"apache_beam", "faiss"
     assert (ended.stdout, ended.stderr) == (f"{finished.manifest('documents').rows} True set()\n", "")
 
 
+def test_cores_need_no_beam() -> None:
+    script = """
+import sys
+import sequitur
+order = sequitur.order([[1, 0], [0, 1], [1, 1]], context_length=2, k=1)
+found = sequitur.near_duplicates(["one text", "One  text"])["duplicate_of"].to_pylist()
+print(sequitur.pack(order, [1, 1, 1], 2).offsets, found, {"apache_beam", "faiss", "torch"} & set(sys.modules))
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (ended.stdout, ended.stderr) == ("[0 2 3] [1, None] {'faiss'}\n", "")
+
+
 def test_loading_beam_says_nothing_and_leaves_logging_alone(finished: Run) -> None:
     script = f"""
 import logging

@@ -26,8 +26,8 @@ from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
 from sequitur.pipeline.storage import Directory, read_list
 from sequitur.stages.annotate import model_signals, own_signals
+from sequitur.text_core.duplicates import minhash
 from sequitur.text_core.duplicates.content_hash import content_hashes
-from sequitur.text_core.duplicates.minhash import SIGNATURE_VERSION, signatures
 from sequitur.text_core.signals import listed_words
 from sequitur.text_core.signals.all_signals import all_signals, signal_names
 from sequitur.text_core.signals.language import languages
@@ -37,8 +37,6 @@ from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.tokens import token_table
 from sequitur.text_core.units.words import word_table
 
-# Not the run's seed: signatures of different runs are compared with each other.
-MINHASH_SEED = 1
 # A document in a language that is less certain than this is judged by the stop words of English, the default.
 MIN_LANGUAGE_SCORE = np.float32(0.5)
 OTHERS = ("listed_word_share", "language", "language_score", "content_hash", "minhash")
@@ -86,8 +84,8 @@ def signals(
     columns |= {"language": language, "language_score": pa.array(score)}
     hashes = pa.py_buffer(np.ascontiguousarray(content_hashes(strings)))
     columns["content_hash"] = pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), len(text), [None, hashes])
-    minhash = signatures(words, settings.shingle_words, settings.permutations, MINHASH_SEED)
-    columns["minhash"] = pa.FixedSizeListArray.from_arrays(pa.array(minhash.reshape(-1)), settings.permutations)
+    signed = minhash.signatures(words, settings.shingle_words, settings.permutations, minhash.SEED)
+    columns["minhash"] = pa.FixedSizeListArray.from_arrays(pa.array(signed.reshape(-1)), settings.permutations)
     return columns
 
 
@@ -142,7 +140,7 @@ def work(run: Run) -> Mapping[str, Any]:
         step="annotate: signals",
         seconds=seconds,
     )
-    return {"signature_version": SIGNATURE_VERSION}
+    return {"signature_version": minhash.SIGNATURE_VERSION}
 
 
 def verify(run: Run) -> Iterable[str]:

@@ -27,9 +27,9 @@ from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
 from sequitur.stages.order.documents import RunDocuments
-from sequitur.stages.order.strategies import strategy
 from sequitur.stages.shared.columns.arrays import all_values
 from sequitur.stages.shared.columns.router import ROUTER
+from sequitur.stages.shared.strategies import strategy
 
 PART_ROWS = 2**22
 

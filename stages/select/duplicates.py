@@ -17,6 +17,7 @@ from sequitur.stages.select import alarms, fuzzy_duplicates, other_run, star_rou
 from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts
 from sequitur.text_core.duplicates import components
+from sequitur.text_core.duplicates.survivors import groups_of_equals, preferred
 
 
 def drop_repeated_ids(documents: Documents, verdicts: Verdicts, reason: int) -> None:
@@ -146,32 +147,3 @@ class Links:
             similarity[here] = weights[indices[here] - first]
             first += len(edges)
         return partner, similarity
-
-
-def preferred(labels: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Of each node's component the member with the lowest rank, int64 [nodes]; `labels` int64 name the components."""
-    order = np.lexsort((rank, labels))
-    first = np.append(True, labels[order[1:]] != labels[order[:-1]]) if len(order) else np.empty(0, dtype=bool)
-    best = np.empty(len(labels), dtype=np.int64)
-    best[labels[order[first]]] = order[first]
-    return best[labels]
-
-
-def groups_of_equals(keys: np.ndarray, rows: np.ndarray, preference: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that share a key with a preferred one, and that preferred row.
-
-    Args:
-        keys: one 16-byte key for each of `rows`.
-        rows: int64 rows.
-        preference: numbers over `rows`; the one with the lowest is preferred.
-
-    Returns:
-        (other rows, their preferred rows), both int64, ordered by key and preference.
-    """
-    parts = keys.view("<u8").reshape(-1, 2)
-    order = np.lexsort((preference, parts[:, 1], parts[:, 0]))
-    ordered = parts[order]
-    first = np.ones(len(order), dtype=bool)
-    first[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    leader = np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))
-    return rows[order[~first]], rows[order[leader[~first]]]

@@ -16,7 +16,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.errors import ConfigError, OwnModuleFailed
 from sequitur.pipeline.stage import Run, expected
-from sequitur.stages.order.strategies import strategy
+from sequitur.stages.shared.strategies import strategy
 
 Write = Callable[[str, str], Path]
 HEAD = "import numpy as np\nfrom sequitur.graph_sort.orders import Order, uncut\n\n"
