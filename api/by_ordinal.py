@@ -15,6 +15,7 @@ from sequitur.pipeline.names import SEMANTIC, SUBSET
 from sequitur.pipeline.storage import Directory
 
 Arrays = dict[str, pa.Array]
+DUPLICATES, UNSELECTED = "neighbors/duplicates", "neighbors/unselected"
 
 
 def of_tokens(root: Directory, count: int) -> Arrays:
@@ -62,8 +63,8 @@ def of_shards(root: Directory, count: int) -> Arrays:
 
 def of_losses(root: Directory, count: int) -> Arrays:
     """What `neighbors` dropped: `reason`; of near-duplicates `to`, the ordinal that stayed, and `similarity`."""
-    near = artifacts.read_columns(root / "neighbors/duplicates", ["ordinal", "duplicate_of", "cosine"])
-    left = artifacts.read_columns(root / "neighbors/unselected", ["ordinal"])
+    near = artifacts.read_columns(root / DUPLICATES, ["ordinal", "duplicate_of", "cosine"])
+    left = artifacts.read_columns(root / UNSELECTED, ["ordinal"])
     reason = np.full(count, -1, dtype=np.int8)
     reason[near["ordinal"].to_numpy()] = 0
     reason[left["ordinal"].to_numpy()] = 1

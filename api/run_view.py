@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from sequitur.api.artifact import Artifact
 from sequitur.api.documents import JoinedDocuments
+from sequitur.api.graph import MAX_DOCUMENTS, NeighborGraph
 from sequitur.api.log_lines import unasked_log_lines_hidden
 from sequitur.pipeline import artifacts, run_directory
 from sequitur.pipeline import config as configuration
@@ -20,9 +21,13 @@ from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ArtifactUnknown, MissingArtifact
 from sequitur.pipeline.names import METRICS
+from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run, text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.lookup import standing
+
+if TYPE_CHECKING:
+    import networkx
 
 ORDERS = ("contexts", "path", "iclm", "random")
 
@@ -122,6 +127,30 @@ class RunView:
         """
         text = text_artifact(self.config)
         return JoinedDocuments(self._root, text, standing(self._root, text)).table(columns)
+
+    def graph(self, around: str | None = None, hops: int = 1, *, max_documents: int = MAX_DOCUMENTS) -> networkx.Graph:
+        """The graph of neighbours: undirected, its nodes the documents by `doc_id`.
+
+        Two are joined where one is in the other's list of neighbours, by an edge of `kind` `neighbor` with their
+        `cosine`, in which words may have a share. Near-duplicates that `neighbors` dropped are in it, too, each joined
+        to the document that stayed by an edge of `kind` `duplicate`, with the model's own cosine. Of a node `ordinal`,
+        `record_id`, `title`, `source`, `kept` and, if it was dropped, `reason`; what is unknown is left out.
+
+        Args:
+            around: a document, named as for `trace`; the graph has those near it, and all edges between these.
+            hops: how many edges to go from it.
+            max_documents: a graph of more documents is refused; networkx takes about 400 bytes an edge.
+
+        Memory: the graph, and of the neighbours' lists those of a part at a time.
+
+        Raises:
+            DocumentUnknown: the name fits no document, or several, or one that `select` dropped.
+            MissingArtifact: `neighbors` are not finished, or out of date.
+            OverMemory: there are more documents than `max_documents`.
+        """
+        text = text_artifact(self.config)
+        graph = NeighborGraph(self._root, text, Progress(quiet=True), max_documents)
+        return graph.whole() if around is None else graph.around(around, hops)
 
     def trace(self, document: str) -> Mapping[str, Any]:
         """What became of a document, as `sequitur trace --json` tells it.

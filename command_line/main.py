@@ -8,7 +8,7 @@ import sys
 
 import typer
 
-from sequitur.command_line import checks, demo, exports, jobs, lineage, views
+from sequitur.command_line import checks, demo, exports, graph, jobs, lineage, views
 from sequitur.pipeline.errors import SequiturError
 
 app = typer.Typer(
@@ -35,6 +35,7 @@ app.command()(views.show)
 app.command()(views.stats)
 app.command()(views.why)
 app.command()(views.trace)
+app.command()(graph.graph)
 app.command()(exports.export)
 app.command()(lineage.remove)
 app.command()(lineage.find)
