@@ -43,7 +43,7 @@ from sequitur.shards.format import (
     context_schema,
     shard_name,
 )
-from sequitur.shards.manifest import Order, Packing, build_manifest, manifest_json, split_entry
+from sequitur.shards.manifest import Packing, RowOrder, build_manifest, manifest_json, split_entry
 from sequitur.shards.writer import hf_files, plan_shards, write_shard
 
 CONTEXT_LENGTHS = (2048, 8192)
@@ -97,7 +97,7 @@ def write_dataset(root: Path, rows: np.ndarray) -> None:
         ]
         with (root / path).open("wb") as sink:
             shards.append(write_shard(sink, path, batches, schema))
-    packing, order = Packing("stream", 0, 0, 0), Order("global_permutation", "feistel-v1", 1, 0.0, 0.0)
+    packing, order = Packing("stream", 0, 0, 0), RowOrder("global_permutation", "feistel-v1", 1, 0.0, 0.0)
     manifest = build_manifest(header, packing, order, {"train": split_entry(shards, docs=len(rows))}, [])
     names = [Path(shard.path).name for shard in shards]
     for name, text in hf_files("train", names, manifest.fingerprint, context_columns(seq_len)).items():

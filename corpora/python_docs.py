@@ -52,7 +52,7 @@ _DEFINITIONS = (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _log = logging.getLogger(__name__)
 
 
-class Source(NamedTuple):
+class Distribution(NamedTuple):
     """A distribution, or the standard library, before its modules are read."""
 
     name: str
@@ -92,17 +92,17 @@ def write_python_docs(out_path: str | Path, max_documents: int | None = None) ->
     return len(documents)
 
 
-def _standard_library() -> Source:
+def _standard_library() -> Distribution:
     root = Path(sysconfig.get_path("stdlib"))
     paths = [path for path in root.rglob("*.py") if not _FOREIGN_FOLDERS & set(path.relative_to(root).parts)]
     modules = _importable((path.relative_to(root), path) for path in paths)
     licences = {path.name: path for path in root.glob("LICENSE*")}
-    return Source("python", "PSF-2.0", "", licences, modules)
+    return Distribution("python", "PSF-2.0", "", licences, modules)
 
 
-def _distributions(skipped: Counter[str]) -> list[Source]:
+def _distributions(skipped: Counter[str]) -> list[Distribution]:
     """Every installed distribution once (the first on the path wins), by name."""
-    name_to_source: dict[str, Source] = {}
+    name_to_source: dict[str, Distribution] = {}
     for distribution in importlib.metadata.distributions():
         metadata = distribution.metadata.json
         name = str(metadata.get("name", ""))
@@ -110,7 +110,7 @@ def _distributions(skipped: Counter[str]) -> list[Source]:
             skipped["distributions without a name or a list of files"] += 1
         elif name.lower() not in name_to_source:
             files = [(file, Path(str(distribution.locate_file(file)))) for file in distribution.files]
-            name_to_source[name.lower()] = Source(
+            name_to_source[name.lower()] = Distribution(
                 name,
                 _license_name(metadata),
                 readme=str(metadata.get("description", "")),
@@ -151,7 +151,7 @@ def _importable(files: Iterable[tuple[PurePath, Path]]) -> dict[str, Path]:
     return modules
 
 
-def _share_evenly(sources: Iterable[Source], max_documents: int | None, skipped: Counter[str]) -> list[Document]:
+def _share_evenly(sources: Iterable[Distribution], max_documents: int | None, skipped: Counter[str]) -> list[Document]:
     """Take one file at a time, always from the source with the fewest documents so far (ties by name)."""
     queue = [(0, source.name, _documents_by_file(source, skipped)) for source in sources]
     heapq.heapify(queue)
@@ -167,7 +167,7 @@ def _share_evenly(sources: Iterable[Source], max_documents: int | None, skipped:
     return documents[:max_documents]
 
 
-def _documents_by_file(source: Source, skipped: Counter[str]) -> Iterator[list[Document]]:
+def _documents_by_file(source: Distribution, skipped: Counter[str]) -> Iterator[list[Document]]:
     """README, licences, then modules: folders in hash order, the modules of a folder by name."""
 
     def document(name: str, text: str, section: str, kind: str) -> list[Document]:

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.graph import Graph
-from sequitur.graph_sort.packing import Contexts, context_documents
+from sequitur.graph_sort.packing import PackedContexts, context_documents
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 NEAR_DUPLICATE = 0.95
@@ -42,7 +42,7 @@ class Leakage(NamedTuple):
         return _mean(self.neighboring - self.chance, self.chance_error)
 
 
-class Placement(NamedTuple):
+class TokenUse(NamedTuple):
     """What became of the tokens."""
 
     truncation: float  # share of the placed documents that are split: a piece of them does not begin with them
@@ -50,7 +50,7 @@ class Placement(NamedTuple):
     repeats: int  # documents of which a token is placed twice: always 0
 
 
-def coherence(contexts: Contexts, vectors: Vectors, near_duplicate: float = NEAR_DUPLICATE) -> Coherence:
+def coherence(contexts: PackedContexts, vectors: Vectors, near_duplicate: float = NEAR_DUPLICATE) -> Coherence:
     """Coherence of the documents within contexts. O(Σ m²d), m documents in a context of any length."""
     offsets, documents = context_documents(contexts)
     sums = np.zeros(3, np.float64)
@@ -71,7 +71,7 @@ def coherence(contexts: Contexts, vectors: Vectors, near_duplicate: float = NEAR
     )
 
 
-def leakage(contexts: Contexts, vectors: Vectors, *reading_orders: NDArray[np.int64]) -> Leakage:
+def leakage(contexts: PackedContexts, vectors: Vectors, *reading_orders: NDArray[np.int64]) -> Leakage:
     """Mean cosine between contexts that a reading order puts side by side.
 
     Each of `reading_orders` (int64[c], context indices, in all each once at most) is read by itself: pairs lie within
@@ -139,7 +139,7 @@ class _Moments:
         return total, squares, rows
 
 
-def placement(contexts: Contexts, context_length: int | NDArray[np.int64]) -> Placement:
+def placement(contexts: PackedContexts, context_length: int | NDArray[np.int64]) -> TokenUse:
     """Truncation, padding and repeats; `context_length` is that of all contexts, or of each. O(p log p), p pieces."""
     by_start = np.lexsort((contexts.start, contexts.document))
     document, start = contexts.document[by_start], contexts.start[by_start]
@@ -147,14 +147,14 @@ def placement(contexts: Contexts, context_length: int | NDArray[np.int64]) -> Pl
     overlaps = (document[1:] == document[:-1]) & (start[1:] < end[:-1])
     placed = np.unique(document)
     room = int(np.broadcast_to(context_length, contexts.offsets.size - 1).sum(dtype=np.int64))
-    return Placement(
+    return TokenUse(
         truncation=_mean(np.unique(document[start > 0]).size, placed.size),
         padding=_mean(room - int(contexts.length.sum()), room),
         repeats=int(np.unique(document[1:][overlaps]).size),
     )
 
 
-def same_group_share(contexts: Contexts, group: NDArray[np.int64]) -> float:
+def same_group_share(contexts: PackedContexts, group: NDArray[np.int64]) -> float:
     """Share of consecutive pairs that are of one group (int64[n]; −1 is unknown, its pairs are ignored)."""
     offsets, documents = context_documents(contexts)
     codes = group[documents]

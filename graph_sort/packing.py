@@ -13,7 +13,7 @@ WINDOW = 32  # documents ahead among which `whole` looks for a filling; contexts
 SMALLEST_BUCKET = 32  # tokens; what is left of a document is padded to this
 
 
-class Contexts(NamedTuple):
+class PackedContexts(NamedTuple):
     """Context i holds pieces `offsets[i]` … `offsets[i + 1] − 1`, in reading order.
 
     A piece is `length` tokens of `document`, from its token `start` on. Documents without tokens have none.
@@ -30,14 +30,14 @@ def stream(
     permutation: NDArray[np.int64],
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
-) -> Contexts:
+) -> PackedContexts:
     """Concatenate the documents in order, cut every `context_length` tokens; the last context may be short.
 
     `lengths` int64[n] are in tokens, `permutation` int64[m] is the order. Where the order would have a context
     begin, `opens`, is not heeded: no token of padding is the point of this policy. O(m + c).
     """
     _check(lengths, permutation, context_length)
-    return Contexts(*_stream(lengths, permutation, context_length))
+    return PackedContexts(*_stream(lengths, permutation, context_length))
 
 
 def whole(
@@ -46,7 +46,7 @@ def whole(
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
     window: int = WINDOW,
-) -> Contexts:
+) -> PackedContexts:
     """Whole documents in order while they fit; only those longer than `context_length` are split.
 
     What room is left then goes, again and again, to the longest document that fits among the next `window`
@@ -64,7 +64,7 @@ def whole(
     begun = np.zeros(permutation.size, np.int64) if opens is None else np.cumsum(opens, dtype=np.int64)
     pieces = -(-lengths[permutation] // context_length)
     offsets, placed = _fill(length, start == 0, np.repeat(begun, pieces), context_length, window)
-    return Contexts(offsets, document[placed], start[placed], length[placed])
+    return PackedContexts(offsets, document[placed], start[placed], length[placed])
 
 
 def best_fit(
@@ -74,7 +74,7 @@ def best_fit(
     opens: NDArray[np.bool_] | None = None,
     window: int = WINDOW,
     longest_first: int = 0,
-) -> Contexts:
+) -> PackedContexts:
     """Best-fit packing (Ding et al., arXiv 2404.10830, 3) inside a window of the order.
 
     Documents are cut into pieces as by `whole`. Each piece goes into the fullest context that has room for it (of
@@ -101,7 +101,7 @@ def best_fit(
     context, count = fill_best(length, place, come, context_length, window * context_length)
     placed = stable_order(context, count)
     offsets = np.append(0, np.cumsum(np.bincount(context, minlength=count))).astype(np.int64)
-    return Contexts(offsets, document[placed], start[placed], length[placed])
+    return PackedContexts(offsets, document[placed], start[placed], length[placed])
 
 
 def buckets(
@@ -109,7 +109,7 @@ def buckets(
     permutation: NDArray[np.int64],
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
-) -> Contexts:
+) -> PackedContexts:
     """Dataset Decomposition (Pouransari et al., arXiv 2405.13226, 2): one piece of one document to a context.
 
     A document is cut into pieces of the lengths of `bucket_lengths`, largest first, each as often as it fits; what is
@@ -119,10 +119,10 @@ def buckets(
     _check(lengths, permutation, context_length)
     largest, smallest = bucket_lengths(context_length)[[-1, 0]]
     document, start, length = _decompose(lengths, permutation, largest, smallest)
-    return Contexts(np.arange(document.size + 1, dtype=np.int64), document, start, length)
+    return PackedContexts(np.arange(document.size + 1, dtype=np.int64), document, start, length)
 
 
-Policy = Callable[[NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_]], Contexts]
+Policy = Callable[[NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_]], PackedContexts]
 
 POLICIES: dict[str, Policy] = {
     "whole": whole,
@@ -130,7 +130,7 @@ POLICIES: dict[str, Policy] = {
     "best_fit": best_fit,
     "buckets": buckets,
 }
-"""(lengths [n], permutation [m], context_length, opens [m]) → Contexts, by name.
+"""(lengths [n], permutation [m], context_length, opens [m]) → PackedContexts, by name.
 
 A permutation may name a document more than once: it is then placed as often.
 """
@@ -148,7 +148,7 @@ def bucket_lengths(context_length: int) -> NDArray[np.int64]:
     return np.int64(1) << np.arange(smallest, largest + 1, dtype=np.int64)
 
 
-def by_length(contexts: Contexts, lengths: NDArray[np.int64]) -> dict[int, Contexts]:
+def by_length(contexts: PackedContexts, lengths: NDArray[np.int64]) -> dict[int, PackedContexts]:
     """The contexts by the shortest of some row lengths (ascending) that holds them; lengths without any are absent."""
     ends = np.append(0, np.cumsum(contexts.length))[contexts.offsets]
     row = np.searchsorted(lengths, np.diff(ends))
@@ -159,11 +159,11 @@ def by_length(contexts: Contexts, lengths: NDArray[np.int64]) -> dict[int, Conte
         pieces = np.repeat(here, counts)
         offsets = np.append(0, np.cumsum(counts[here])).astype(np.int64)
         columns = (contexts.document[pieces], contexts.start[pieces], contexts.length[pieces])
-        found[int(lengths[index])] = Contexts(offsets, *columns)
+        found[int(lengths[index])] = PackedContexts(offsets, *columns)
     return found
 
 
-def context_documents(contexts: Contexts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def context_documents(contexts: PackedContexts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The documents of each context, once each, in order of first appearance: offsets [c + 1], documents."""
     count = contexts.offsets.size - 1
     context = np.repeat(np.arange(count, dtype=np.int64), np.diff(contexts.offsets))

@@ -95,7 +95,7 @@ def side_by_side(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:
 
 @beam.typehints.with_input_types(str)
 @beam.typehints.with_output_types(Rows)
-class Source(beam.PTransform):
+class RowsOfParts(beam.PTransform):
     """Names of parts → rows, spread over the workers."""
 
     def __init__(self, columns: Mapping[Directory, Sequence[str]]) -> None:

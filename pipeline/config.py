@@ -22,7 +22,7 @@ from sequitur.pipeline.sections import (
     Families,
     Ingest,
     Neighbors,
-    Order,
+    Ordering,
     Pack,
     Refine,
     Section,
@@ -49,7 +49,7 @@ class Config(Section):
     embed: Embed = Embed()
     neighbors: Neighbors = Neighbors()
     families: Families = Families()
-    order: Order = Order()
+    order: Ordering = Ordering()
     pack: Pack = Pack()
 
     @model_validator(mode="before")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import get_args
+import re
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import ByteSize
 from pydantic.fields import FieldInfo
 
 from sequitur.pipeline.config import fields, section_of
+from sequitur.pipeline.sections import Section
 
+WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false", ByteSize: "size"}
 STARTER = {"ingest.inputs": ["data/*.jsonl.zst"], "output": "runs/corpus"}
 
 
@@ -57,7 +61,7 @@ def reference_markdown() -> str:
             lines += ["", *_table_head(f"`{name}`", (inner.__doc__ or "").strip())]
             continue
         default = "required" if field.is_required() else f"`{_yaml_value(default_of(field))}`"
-        lines.append(f"| `{name}` | {_kind(field)} | {default} | {field.description} |")
+        lines.append(f"| `{name}` | {said(field.annotation)} | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 
 
@@ -65,11 +69,29 @@ def _table_head(title: str, text: str) -> list[str]:
     return [f"## {title}", "", text, "", "| key | type | default | meaning |", "|---|---|---|---|"]
 
 
-def _kind(field: FieldInfo) -> str:
-    kind = field.annotation
-    if kind is ByteSize:
-        return "size"
-    options = [str(option) for option in get_args(kind) if isinstance(option, str)]
-    if options:
-        return " or ".join(f"`{option}`" for option in options)
-    return str(kind if get_args(kind) else getattr(kind, "__name__", kind)).replace("|", "or")
+def said(kind: Any) -> str:
+    """What a setting of a type takes, in words: `list of texts`, `size`, `whole number or null`."""
+    if kind in WORDS:
+        return WORDS[kind]
+    if isinstance(kind, type) and issubclass(kind, Section):
+        return f"mapping with the keys {', '.join(f'`{key}`' for key in kind.model_fields)}"
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return said(inner[0])
+    if origin is Literal:
+        return " or ".join(f"`{option}`" for option in inner)
+    if origin is list:
+        return f"list of {_many(inner[0])}"
+    if origin is dict:
+        return f"mapping of {_many(inner[0])} to {_many(inner[1])}"
+    if origin in (Union, UnionType):
+        return " or ".join([*(said(one) for one in inner if one is not NoneType), "null"])
+    raise TypeError(f"{kind} is said nowhere; give WORDS a word for it")
+
+
+def _many(kind: Any) -> str:
+    """The same of several."""
+    one = said(kind)
+    if one.startswith(("list ", "mapping ")):
+        return re.sub("^(list|mapping)", r"\1s", one)
+    return re.sub(r"^(text|whole number|number|size)\b", r"\1s", one)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import apache_beam as beam
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.beam import Runner, Source, WritePart
+from sequitur.pipeline.beam import RowsOfParts, Runner, WritePart
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import TEMPORARY, Directory
 
@@ -56,7 +56,7 @@ class Jobs:
             _ = (
                 pipeline
                 | "Parts" >> beam.Create(left)
-                | "Source" >> Source(columns)
+                | "Source" >> RowsOfParts(columns)
                 | "Compute" >> beam.ParDo(transform)
                 | "Write" >> beam.ParDo(WritePart(target, compress=compress))
             )

@@ -63,7 +63,8 @@ def _chosen(recipe: Sequence[Stage], first: str | None, last: str | None) -> Seq
 
 
 def check_place(root: Directory) -> None:
-    """
+    """Refuses an output in which something else lies.
+
     Raises:
         ForeignDirectory: `root` is a file, or a directory with something else in it.
     """
@@ -75,7 +76,8 @@ def check_place(root: Directory) -> None:
 
 
 def check_corpus(root: Directory, config: Config, fingerprints: Mapping[str, str]) -> None:
-    """
+    """Refuses an output that holds the finished documents of another configuration.
+
     Raises:
         ForeignDirectory: the directory's documents are finished, and are not those of this configuration.
     """

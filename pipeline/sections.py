@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, model_validator
 
 MIB = 2**20
+LONGEST_CONTEXT = 2**20  # tokens, as the manifest of shards has it (shards/format.py; a test holds them equal)
 Share = Annotated[float, Field(ge=0, le=1)]
 Preset = Literal["gopher_lenient", "gopher_quality", "gopher_repetition", "c4", "fineweb"]
 
@@ -384,7 +385,7 @@ class Neighbors(Section):
     )
 
 
-class Order(Section):
+class Ordering(Section):
     """Arranging the documents so that related ones share a context."""
 
     strategy: str = Field(
@@ -416,7 +417,7 @@ class Pack(Section):
     """Cutting the order into contexts and writing them, globally permuted, as shards."""
 
     context_length: int = Field(
-        8192, ge=2, le=2**24, description="Tokens in a context; for policy: buckets, of the longest."
+        8192, ge=2, le=LONGEST_CONTEXT, description="Tokens in a context; for policy: buckets, of the longest."
     )
     policy: Literal["whole", "stream", "best_fit", "buckets"] = Field(
         "whole",

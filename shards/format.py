@@ -16,6 +16,7 @@ FORMAT_VERSION = 1
 CONTAINER = "ipc_stream"
 INPUT_IDS_DTYPE = "uint32"
 BATCH_ROWS = 1024
+LONGEST_CONTEXT = 1 << 20  # tokens
 MANIFEST_NAME = "manifest.json"
 FAMILIES_NAME = "families.json"
 TOKENIZER_NAME = "tokenizer.json"

@@ -28,6 +28,7 @@ from sequitur.shards.format import (
     FORMAT,
     FORMAT_VERSION,
     INPUT_IDS_DTYPE,
+    LONGEST_CONTEXT,
     MANIFEST_NAME,
     Header,
     canonical_json,
@@ -95,7 +96,7 @@ class Packing:
 
 
 @dataclass(frozen=True)
-class Order:
+class RowOrder:
     """In what order the rows lie, and how often neighbours share a group, beside what chance would give.
 
     `kind` is `global_permutation`, or `as_ordered` where rows are to be read as they lie. Where contexts were taken
@@ -115,7 +116,7 @@ class Manifest:
 
     header: Header
     packing: Packing
-    order: Order
+    order: RowOrder
     splits: dict[str, SplitEntry]
     docs_table: tuple[FileEntry, ...]
     fingerprint: str
@@ -142,7 +143,7 @@ def split_entry(shards: Sequence[ShardEntry], docs: int) -> SplitEntry:
 def build_manifest(
     header: Header,
     packing: Packing,
-    order: Order,
+    order: RowOrder,
     splits: dict[str, SplitEntry],
     docs_table: Sequence[FileEntry],
     removals: Sequence[FileEntry] = (),
@@ -222,8 +223,8 @@ def _check_supported(content: dict[str, Any]) -> None:
 
 
 def _check(manifest: Manifest) -> None:
-    if not 1 <= manifest.header.seq_len <= 1 << 20:
-        raise ManifestInvalid(f"seq_len is {manifest.header.seq_len}; it must be 1 … 2^20")
+    if not 1 <= manifest.header.seq_len <= LONGEST_CONTEXT:
+        raise ManifestInvalid(f"seq_len is {manifest.header.seq_len}; it must be 1 … {LONGEST_CONTEXT:,}")
     for name, split in manifest.splits.items():
         check_path(name)
         for shard in split.shards:

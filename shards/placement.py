@@ -37,18 +37,18 @@ class Docs(NamedTuple):
     split: NDArray[np.int64]  # index into the names of the splits, −1 for none of them
 
 
-class Pieces(NamedTuple):
+class PlacedPieces(NamedTuple):
     """Every piece of every context. Memory: 36 bytes per piece, and as much again while they are checked."""
 
     key: NDArray[np.uint64]
     start: NDArray[np.int64]
     length: NDArray[np.int64]
     split: NDArray[np.int32]  # index into the names of the splits
-    batch: NDArray[np.int64]  # index into `Placement.batches`
+    batch: NDArray[np.int64]  # index into `Placements.batches`
 
 
 @dataclass
-class Placement:
+class Placements:
     """Collects the pieces of one batch after another."""
 
     batches: list[tuple[str, ShardEntry, int]] = field(default_factory=list)
@@ -60,12 +60,12 @@ class Placement:
         start, length = contexts.doc_starts.astype(np.int64), contexts.doc_lens.astype(np.int64)
         self.parts.append((contexts.doc_ids.copy(), start, length))
 
-    def pieces(self, split_names: Sequence[str]) -> Pieces:
+    def pieces(self, split_names: Sequence[str]) -> PlacedPieces:
         """All pieces taken so far."""
         counts = [len(key) for key, _, _ in self.parts]
         split_of_batch = np.array([split_names.index(split) for split, _, _ in self.batches], dtype=np.int32)
         batch = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
-        return Pieces(
+        return PlacedPieces(
             key=_concatenate([part[0] for part in self.parts], np.uint64),
             start=_concatenate([part[1] for part in self.parts], np.int64),
             length=_concatenate([part[2] for part in self.parts], np.int64),
@@ -82,14 +82,14 @@ class Counts(NamedTuple):
     split_docs: int
 
 
-def count(docs: Docs, doc: NDArray[np.int64], pieces: Pieces, repeated: NDArray[np.int64]) -> Counts:
+def count(docs: Docs, doc: NDArray[np.int64], pieces: PlacedPieces, repeated: NDArray[np.int64]) -> Counts:
     """The counts over `pieces`, each of the document at `doc` (int64) of `docs`, and its `repeated_tokens`."""
     once = int((pieces.length - repeated).sum())
     cut = pieces.length < docs.n_tokens[doc]
     return Counts(int(docs.n_tokens.sum()) - once, int(repeated.sum()), len(np.unique(doc[cut])))
 
 
-def placement_problems(root: str | PathLike[str], manifest: Manifest, placement: Placement) -> Iterator[ShardError]:
+def placement_problems(root: str | PathLike[str], manifest: Manifest, placement: Placements) -> Iterator[ShardError]:
     """What is wrong with where the documents lie, given the pieces of all shards: one problem of each kind,
     with its first instance and its count. The files of docs/ must be intact."""
     names = list(manifest.splits)
@@ -144,7 +144,7 @@ def repeated_tokens(doc: NDArray[np.int64], start: NDArray[np.int64], length: ND
 
 
 def _wrong_counts(
-    docs: Docs, doc: NDArray[np.int64], pieces: Pieces, repeated: NDArray[np.int64], manifest: Manifest
+    docs: Docs, doc: NDArray[np.int64], pieces: PlacedPieces, repeated: NDArray[np.int64], manifest: Manifest
 ) -> Iterator[ShardError]:
     """Pieces that do not run past an end, and add up without what is repeated, cover every document exactly."""
     packing, counts = manifest.packing, count(docs, doc, pieces, repeated)
@@ -174,7 +174,7 @@ def _wrong_counts(
 
 
 def _problem(
-    kind: type[ShardError], fault: str, wrong: NDArray[np.int64], pieces: Pieces, placement: Placement
+    kind: type[ShardError], fault: str, wrong: NDArray[np.int64], pieces: PlacedPieces, placement: Placements
 ) -> ShardError:
     piece = wrong[0]
     _, shard, batch = placement.batches[pieces.batch[piece]]

@@ -42,7 +42,7 @@ class GlobalBatchChanged(UserWarning):
     """A run goes on with another global batch size: no row is lost or repeated, but batches are cut elsewhere."""
 
 
-class Contexts(Protocol):
+class Sampled(Protocol):
     """What a sampler asks of a dataset."""
 
     @property
@@ -126,7 +126,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
 
     @classmethod
     def of(
-        cls, dataset: Contexts, global_batch_size: int, *, shuffle: Shuffle | None = None, **options: Any
+        cls, dataset: Sampled, global_batch_size: int, *, shuffle: Shuffle | None = None, **options: Any
     ) -> "ElasticBatchSampler":
         """The sampler of a dataset. `shuffle` is "global" if not given, but "none" for a curriculum, whose rows are to
         be read as they lie. `options` are the constructor's."""

@@ -30,7 +30,7 @@ from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, Header, context_schema
 from sequitur.shards.json_files import text_problems
 from sequitur.shards.manifest import Manifest, ShardEntry, read_manifest
-from sequitur.shards.placement import Placement, placement_problems
+from sequitur.shards.placement import Placements, placement_problems
 from sequitur.shards.row_order import RowOrder, order_known
 from sequitur.shards.side_files import (
     dataset_files,
@@ -198,7 +198,7 @@ class _Walk:
     progress: Progress
     beside: ThreadPoolExecutor  # computes the SHA-256 meanwhile
     order: RowOrder
-    placement: Placement = field(default_factory=Placement)
+    placement: Placements = field(default_factory=Placements)
 
     def shard_problems(self, split: str, number: int) -> Iterator[ShardError]:
         """Those of shard `number` of a split."""

@@ -43,7 +43,6 @@ COVERED_BY = {
     "inspection/trace_view.py": "inspection/test_document_view.py",
     "inspection/whereabouts.py": "inspection/test_explain.py",
     "inspection/why_view.py": "inspection/test_document_view.py",
-    "pipeline/config_text.py": "pipeline/test_config.py",
     "pipeline/errors.py": "pipeline/test_beam.py",
     "pipeline/jobs.py": "pipeline/test_stage.py",
     "pipeline/schemas.py": "stages/pack/test_stage.py",

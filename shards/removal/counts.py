@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequitur.shards.errors import TotalsMismatch
-from sequitur.shards.manifest import Manifest, Order, Packing
+from sequitur.shards.manifest import Manifest, Packing, RowOrder
 from sequitur.shards.placement import repeated_tokens
 from sequitur.shards.row_order import count_pairs
 
@@ -33,7 +33,7 @@ class RowChange(NamedTuple):
         return self.changed | self.unfollowed
 
 
-class Pieces(NamedTuple):
+class SplitPieces(NamedTuple):
     """Pieces of documents that lose tokens; `goes` where it is one of the lost."""
 
     key: NDArray[np.uint64]
@@ -42,9 +42,9 @@ class Pieces(NamedTuple):
     goes: NDArray[np.bool_]
     split: NDArray[np.int64]
 
-    def at(self, which: NDArray[np.bool_]) -> "Pieces":
+    def at(self, which: NDArray[np.bool_]) -> "SplitPieces":
         """Some of them."""
-        return Pieces(self.key[which], self.start[which], self.length[which], self.goes[which], self.split[which])
+        return SplitPieces(self.key[which], self.start[which], self.length[which], self.goes[which], self.split[which])
 
 
 class Counts(NamedTuple):
@@ -53,7 +53,7 @@ class Counts(NamedTuple):
     packing: Packing
 
 
-def count(manifest: Manifest, keys: NDArray[np.uint64], n_tokens: NDArray[np.int64], pieces: Pieces) -> Counts:
+def count(manifest: Manifest, keys: NDArray[np.uint64], n_tokens: NDArray[np.int64], pieces: SplitPieces) -> Counts:
     """The counts of the manifest without the pieces that go. `keys` ascend; `pieces` are all of these documents."""
     document = np.searchsorted(keys, pieces.key)
     stays = ~pieces.goes
@@ -82,20 +82,20 @@ def count(manifest: Manifest, keys: NDArray[np.uint64], n_tokens: NDArray[np.int
     return Counts(empty, docs, packing)
 
 
-def _covered(document: NDArray[np.int64], pieces: Pieces, count: int) -> NDArray[np.int64]:
+def _covered(document: NDArray[np.int64], pieces: SplitPieces, count: int) -> NDArray[np.int64]:
     """int64 (count,): how many tokens of each document its pieces hold, those in several once."""
     new = pieces.length - repeated_tokens(document, pieces.start, pieces.length)
     return np.bincount(document, weights=new, minlength=count).astype(np.int64)
 
 
-def padded(manifest: Manifest, rows: dict[str, RowChange], pieces: Pieces) -> int:
+def padded(manifest: Manifest, rows: dict[str, RowChange], pieces: SplitPieces) -> int:
     """The pads of all rows that are left."""
     left = sum(int((~change.emptied).sum()) for change in rows.values())
     tokens = sum(split.tokens for split in manifest.splits.values()) - int(pieces.length[pieces.goes].sum())
     return left * manifest.header.seq_len - tokens
 
 
-def order_after(manifest: Manifest, rows: dict[str, RowChange]) -> Order:
+def order_after(manifest: Manifest, rows: dict[str, RowChange]) -> RowOrder:
     """How the rows that are left lie: neighbours by group in the training split, and how many contexts there were."""
     old = manifest.order
     there_were = old.contexts or {}

@@ -15,9 +15,9 @@ from sequitur.shards.contexts import Contexts, piece_rows
 from sequitur.shards.documents import read_documents
 from sequitur.shards.errors import DocumentUnknown
 from sequitur.shards.find import Advance, Selected
-from sequitur.shards.manifest import Manifest, Order, Packing
+from sequitur.shards.manifest import Manifest, Packing, RowOrder
 from sequitur.shards.pieces import batches, contains
-from sequitur.shards.removal.counts import Pieces, RowChange, count, order_after, padded
+from sequitur.shards.removal.counts import RowChange, SplitPieces, count, order_after, padded
 
 _BUCKETS = "buckets"  # the policy whose next tokens are those of the context's own document
 _NO_KEYS = np.empty(0, dtype=np.uint64)
@@ -36,7 +36,7 @@ class Plan:
     uncompared: NDArray[np.uint64]  # the documents whose neighbour in the context goes
     docs: dict[str, int]  # by split, after
     packing: Packing  # after
-    order: Order  # after
+    order: RowOrder  # after
     tokens: int  # of the documents asked for that lie in rows
     other_tokens: int  # of other documents, lost with their contexts
 
@@ -113,7 +113,7 @@ class _Scan:
         advance: Advance,
     ) -> None:
         self._root, self._manifest, self._keys, self._drop, self._advance = root, manifest, keys, drop, advance
-        self._asked: list[Pieces] = []
+        self._asked: list[SplitPieces] = []
         self.neighbours: list[NDArray[np.uint64]] = []  # documents, asked for or not, that lose a piece
         self.uncompared: list[NDArray[np.uint64]] = []
         self.opened: dict[str, NDArray[np.int64]] = {}  # rows that begin with another document than before,
@@ -149,11 +149,11 @@ class _Scan:
             unfollowed &= contains(np.sort(context_id[np.concatenate(first_goes)]), context_id + np.uint64(1))
         return RowChange(context_id, group_id, changed, emptied, unfollowed)
 
-    def asked_pieces(self) -> Pieces:
+    def asked_pieces(self) -> SplitPieces:
         """Every piece of the documents asked for, in the splits that `rows` went over."""
         return _joined(self._asked)
 
-    def pieces(self, keys: NDArray[np.uint64]) -> Pieces:
+    def pieces(self, keys: NDArray[np.uint64]) -> SplitPieces:
         """Every piece of the documents with these keys."""
         return _joined(
             [
@@ -174,9 +174,9 @@ class _Scan:
         begins = (contexts.doc_starts == 0) & (before | goes) & ~asked
         self.uncompared.append(np.unique(contexts.doc_ids[begins]))
 
-    def _of(self, split: str, contexts: Contexts, which: NDArray[np.bool_], goes: NDArray[np.bool_]) -> Pieces:
+    def _of(self, split: str, contexts: Contexts, which: NDArray[np.bool_], goes: NDArray[np.bool_]) -> SplitPieces:
         number = list(self._manifest.splits).index(split)
-        return Pieces(
+        return SplitPieces(
             contexts.doc_ids[which],
             contexts.doc_starts[which].astype(np.int64),
             contexts.doc_lens[which].astype(np.int64),
@@ -220,8 +220,8 @@ def _documents(root: Path, manifest: Manifest, keys: NDArray[np.uint64]) -> _Doc
     return _Documents(key, columns[1], n_tokens, path)
 
 
-def _joined(parts: list[Pieces]) -> Pieces:
-    return Pieces(
+def _joined(parts: list[SplitPieces]) -> SplitPieces:
+    return SplitPieces(
         np.concatenate([_NO_KEYS, *(part.key for part in parts)]),
         np.concatenate([_NO_COUNTS, *(part.start for part in parts)]),
         np.concatenate([_NO_COUNTS, *(part.length for part in parts)]),

@@ -22,7 +22,7 @@ from sequitur.shards.families import dataset_entry, families_json, is_parted, re
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
 from sequitur.shards.json_files import checksummed_json
 from sequitur.shards.manifest import manifest_json, read_manifest
-from sequitur.shards.placement import Placement, read_docs
+from sequitur.shards.placement import Placements, read_docs
 from sequitur.shards.salvage.reading import whole_batches, whole_docs
 from sequitur.shards.salvage.writing import Copied, finish, write_split
 from sequitur.shards.side_files import hashed_file_problems, tokenizer_problems
@@ -124,7 +124,7 @@ def _salvage_one(source: Path, target: Path, directory: str, progress: Progress)
     whole = {split: batches for split, batches in whole.items() if batches}
     if not whole:
         raise NothingWhole(f"no batch is whole, or none with all its documents in docs/; first: {left_out[0]}")
-    copied = Copied(Placement(), {})
+    copied = Copied(Placements(), {})
     shards = {
         split: write_split(target, manifest, split, batches, copied, progress) for split, batches in whole.items()
     }

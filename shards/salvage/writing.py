@@ -22,8 +22,8 @@ from sequitur.shards.format import (
     docs_schema,
     shard_name,
 )
-from sequitur.shards.manifest import FileEntry, Manifest, Order, Packing, ShardEntry, build_manifest, split_entry
-from sequitur.shards.placement import Docs, Placement, count, find_documents, repeated_tokens
+from sequitur.shards.manifest import FileEntry, Manifest, Packing, RowOrder, ShardEntry, build_manifest, split_entry
+from sequitur.shards.placement import Docs, Placements, count, find_documents, repeated_tokens
 from sequitur.shards.row_order import count_pairs
 from sequitur.shards.salvage.reading import Whole, map_file
 from sequitur.shards.side_files import hashed_file_problems
@@ -34,7 +34,7 @@ from sequitur.shards.writer import hf_files, plan_shards, write_docs, write_shar
 class Copied(NamedTuple):
     """What is known of the rows written so far."""
 
-    placement: Placement
+    placement: Placements
     groups: dict[str, list[NDArray[np.uint64]]]
 
 
@@ -127,7 +127,7 @@ def _copy_removals(source: Path, target: Path, manifest: Manifest) -> list[FileE
     return whole
 
 
-def _order(manifest: Manifest, groups: NDArray[np.uint64]) -> Order:
+def _order(manifest: Manifest, groups: NDArray[np.uint64]) -> RowOrder:
     """The old order, with how many contexts there were, and how the rows that are left lie."""
     pairs = count_pairs(groups)
     there_were = {split: entry.rows for split, entry in manifest.splits.items()} | (manifest.order.contexts or {})

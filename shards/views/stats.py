@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 
 from sequitur.shards.documents import read_documents
 from sequitur.shards.families import read_families
+from sequitur.shards.format import LONGEST_CONTEXT
 from sequitur.shards.manifest import Manifest
 from sequitur.shards.pieces import batches
 from sequitur.shards.views.show import directories, open_dataset
 
-_EXACT = 1 << 20  # values below it are counted one by one; the longest context is that long
+_EXACT = LONGEST_CONTEXT  # values below it are counted one by one
 _QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9, "p99": 0.99}
 _NAMED = ("source", "language", "license")
 _COSINE_BINS = 10

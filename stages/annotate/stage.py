@@ -90,7 +90,8 @@ def signals(
 
 
 def _word_list(settings: Annotate) -> ListedWords | None:
-    """
+    """The words of `annotate.word_list`; None where none is configured.
+
     Raises:
         ConfigError: the list cannot be read, or holds no word.
     """

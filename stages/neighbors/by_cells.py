@@ -22,7 +22,7 @@ from sequitur.graph_sort.cells import QUERY, STORED, Tasks
 from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
-from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
+from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
@@ -63,7 +63,7 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
         found = (
             pipeline
             | "Parts" >> beam.Create(vectors.names)
-            | "Source" >> Source(columns)
+            | "Source" >> RowsOfParts(columns)
             | "ToTasks" >> beam.ParDo(SendToTasks(directory, tasks))
             | "ByTask" >> beam.GroupByKey()
             | "Search" >> beam.ParDo(SearchTask(starts, dimensions, k))

@@ -10,7 +10,7 @@ from sequitur.graph_sort.documents import MissingField, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
 from sequitur.pipeline.progress import Progress
-from sequitur.pipeline.sections import Order
+from sequitur.pipeline.sections import Ordering
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
@@ -21,7 +21,7 @@ from sequitur.stages.shared.columns.token_store import TokenStore
 class RunDocuments:
     """The documents of a run that stay, as `graph_sort.documents.Documents`; document i has `ordinals[i]`."""
 
-    def __init__(self, root: Directory, settings: Order, context_length: int, progress: Progress) -> None:
+    def __init__(self, root: Directory, settings: Ordering, context_length: int, progress: Progress) -> None:
         self._root, self._settings, self._context_length, self._progress = root, settings, context_length, progress
 
     @cached_property

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import packing
-from sequitur.graph_sort.packing import Contexts
+from sequitur.graph_sort.packing import PackedContexts
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
-from sequitur.shards.manifest import Order, Packing
+from sequitur.shards.manifest import Packing, RowOrder
 from sequitur.shards.permutation import ALGORITHM, permute
 from sequitur.stages.pack.context_rows import SplitPlan
 
@@ -136,7 +136,7 @@ def _plan(
     cutting: Cutting,
     directory: str,
     split: str,
-    contexts: Contexts,
+    contexts: PackedContexts,
     ordinals: np.ndarray,
     paths: np.ndarray,
 ) -> SplitPlan:
@@ -194,7 +194,7 @@ def split_documents(shard_set: ShardSet, lengths: np.ndarray) -> np.ndarray:
     )
 
 
-def order_entry(cutting: Cutting, shard_set: ShardSet) -> Order:
+def order_entry(cutting: Cutting, shard_set: ShardSet) -> RowOrder:
     """How the rows lie; how often rows one after the other are of one path, and how often chance would have it."""
     plan = shard_set.plans.get("train") or next(iter(shard_set.plans.values()))
     groups = plan.group[plan.reading_order]
@@ -204,5 +204,5 @@ def order_entry(cutting: Cutting, shard_set: ShardSet) -> Order:
     same = float(np.count_nonzero(groups[1:] == groups[:-1]) / pairs)
     seed = cutting.reading_seed(shard_set.directory, "train")
     if seed is None:
-        return Order("as_ordered", "none", 0, same, chance)
-    return Order("global_permutation", ALGORITHM, seed, same, chance)
+        return RowOrder("as_ordered", "none", 0, same, chance)
+    return RowOrder("global_permutation", ALGORITHM, seed, same, chance)

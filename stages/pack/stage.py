@@ -187,7 +187,8 @@ def estimate(run: Run) -> Estimate:
 
 
 def guard(run: Run) -> None:
-    """
+    """Refuses to write again shards from which documents were removed.
+
     Raises:
         RemovalsUndone: documents were removed from the shards that are there.
     """

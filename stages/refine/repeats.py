@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.beam import Rows, Source, WritePart
+from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.sections import Refine
 from sequitur.pipeline.storage import Directory
@@ -93,7 +93,7 @@ def find_repeats(jobs: Jobs, root: Directory, settings: Refine, columns: list[st
         _ = (
             pipeline
             | "Parts" >> beam.Create(documents.names)
-            | "Source" >> Source({source: columns})
+            | "Source" >> RowsOfParts({source: columns})
             | "Count" >> beam.ParDo(CountRepeats(settings, groups))
             | "ByGroup" >> beam.GroupByKey()
             | "Frequent" >> beam.ParDo(Frequent(settings))

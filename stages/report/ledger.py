@@ -102,7 +102,8 @@ class Ledger:
         return found + (self.characters.problems() if self.characters else [])
 
     def check(self) -> None:
-        """
+        """Refuses a ledger that does not balance.
+
         Raises:
             LedgerImbalance: an equation does not hold.
         """

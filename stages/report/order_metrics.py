@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from sequitur.graph_sort import metrics, packing
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import Order
-from sequitur.graph_sort.packing import Contexts
+from sequitur.graph_sort.packing import PackedContexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.progress import Progress
@@ -43,7 +43,7 @@ LEAST_GAIN_CONTEXTS = 16
 class Cut(NamedTuple):
     """An order as a trainer meets it."""
 
-    contexts: Contexts  # documents by ordinal
+    contexts: PackedContexts  # documents by ordinal
     reading_orders: Sequence[np.ndarray]  # int64 indices of contexts: a reading order for each directory of shards
     row_lengths: int | np.ndarray  # tokens that the row of a context has room for: of all, or int64 [c]
 
@@ -177,7 +177,7 @@ def _cosines(cut: Cut, vectors: np.ndarray, duplicate_cosine: float) -> dict[str
     }
 
 
-def _gain(contexts: Contexts, lengths: np.ndarray, sample: TextSample, progress: Progress) -> dict[str, float]:
+def _gain(contexts: PackedContexts, lengths: np.ndarray, sample: TextSample, progress: Progress) -> dict[str, float]:
     followed = np.flatnonzero(np.diff(contexts.offsets) > 1)  # the others have nothing to be told by an earlier one
     generator = np.random.Generator(np.random.PCG64(sample.seed))
     chosen = np.sort(generator.permutation(followed)[: sample.contexts])
@@ -199,7 +199,9 @@ def _gain(contexts: Contexts, lengths: np.ndarray, sample: TextSample, progress:
     }
 
 
-def context_texts(sample: TextSample, contexts: Contexts, chosen: np.ndarray, lengths: np.ndarray) -> list[list[bytes]]:
+def context_texts(
+    sample: TextSample, contexts: PackedContexts, chosen: np.ndarray, lengths: np.ndarray
+) -> list[list[bytes]]:
     """The text, UTF-8, of each piece of some contexts (int64, ascending). Reads only parts that hold one of them."""
     counts = np.diff(contexts.offsets)[chosen]
     ends = np.cumsum(counts)

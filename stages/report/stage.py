@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.graph_sort import orders
-from sequitur.graph_sort.packing import Contexts
+from sequitur.graph_sort.packing import PackedContexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
@@ -84,7 +84,7 @@ def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
         tokens += sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks)
         before += len(row)
     offsets = np.append(0, np.cumsum(np.concatenate(counts))).astype(np.int64)
-    contexts = Contexts(offsets, *map(np.concatenate, columns))
+    contexts = PackedContexts(offsets, *map(np.concatenate, columns))
     return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), tokens)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts, schemas
-from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
+from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
@@ -146,7 +146,7 @@ def shuffled_bytes(documents: int, bands: tuple[int, int]) -> int:
 
 
 def _read(pipeline: beam.Pipeline, number: int, source: Signatures) -> beam.PCollection:
-    return pipeline | f"Parts {number}" >> beam.Create(source.names) | f"Source {number}" >> Source(source.columns)
+    return pipeline | f"Parts {number}" >> beam.Create(source.names) | f"Source {number}" >> RowsOfParts(source.columns)
 
 
 def _hot_slots(

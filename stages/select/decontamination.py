@@ -167,7 +167,8 @@ def _index(config: Config, directory: Directory, progress: Progress) -> None:
 
 
 def _check(paths: list[str], texts: list[EvaluationText], long_enough: np.ndarray, size: int) -> None:
-    """
+    """Refuses evaluation files in which nothing could be found.
+
     Raises:
         ConfigError: no text of a file is long enough to be found.
     """

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
-from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
+from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates
@@ -183,7 +183,7 @@ def verify(
         _ = (
             pipeline
             | "Parts" >> beam.Create([part.name for part in source.parts if part.rows])
-            | "Source" >> Source({pairs: ("a", "b")})
+            | "Source" >> RowsOfParts({pairs: ("a", "b")})
             | "ByPart" >> beam.ParDo(PairsByPart(mine.starts))
             | "Group" >> beam.GroupByKey()
             | "Verify" >> beam.ParDo(VerifyPairs(mine, others, names, least))

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.beam import Rows, Source, WritePart, by_group
+from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.candidates import GROUP_BYTES
@@ -75,7 +75,7 @@ def _round(jobs: Jobs, before: Directory, after: Directory, groups: int, number:
         _ = (
             pipeline
             | "Parts" >> beam.Create(edges.names)
-            | "Source" >> Source({before: ("a", "b")})
+            | "Source" >> RowsOfParts({before: ("a", "b")})
             | "Directed" >> beam.ParDo(BothWays(groups))
             | "ByNode" >> beam.GroupByKey()
             | "LargeStar" >> beam.ParDo(LargeStar(groups))

@@ -16,7 +16,8 @@ from sequitur.stages.select.verdicts import Documents
 
 
 def check(settings: Select) -> None:
-    """
+    """Refuses `survivor: source_priority` without sources.
+
     Raises:
         ConfigError: sources are to decide, and none is listed.
     """

@@ -142,7 +142,8 @@ def rules_of(settings: Select) -> tuple[Rule, ...]:
 
 
 def check_limits(config: Config) -> None:
-    """
+    """Refuses limits by signals that there are not.
+
     Raises:
         ConfigError: an own limit is by a signal that is not computed.
     """

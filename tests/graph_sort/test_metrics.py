@@ -12,7 +12,7 @@ from sequitur.graph_sort import metrics
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import find
-from sequitur.graph_sort.packing import Contexts, context_documents, stream
+from sequitur.graph_sort.packing import PackedContexts, context_documents, stream
 
 N = 200
 LENGTHS = np.random.default_rng(0).integers(1, 9, N)
@@ -22,7 +22,7 @@ def contexts_of(*contexts):
     """Contexts of whole documents, each of 5 tokens."""
     document = np.array([d for context in contexts for d in context], np.int64)
     offsets = np.cumsum([0, *(len(context) for context in contexts)])
-    return Contexts(offsets, document, np.zeros_like(document), np.full_like(document, 5))
+    return PackedContexts(offsets, document, np.zeros_like(document), np.full_like(document, 5))
 
 
 def as_lists(contexts):
@@ -117,7 +117,7 @@ def test_padding_where_contexts_differ_in_length():
 def test_placement_of_a_stream():
     # 4 + 5 + 3 tokens in contexts of 6: the second document is cut, nothing is padded.
     contexts = stream(np.array([4, 5, 3]), np.arange(3), 6)
-    assert metrics.placement(contexts, 6) == metrics.Placement(truncation=1 / 3, padding=0.0, repeats=0)
+    assert metrics.placement(contexts, 6) == metrics.TokenUse(truncation=1 / 3, padding=0.0, repeats=0)
     assert metrics.placement(contexts, 8).padding == 0.25
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sequitur.graph_sort.packing import (
     POLICIES,
-    Contexts,
+    PackedContexts,
     best_fit,
     bucket_lengths,
     buckets,
@@ -229,7 +229,7 @@ def test_contexts_by_length_are_all_contexts(corpus, policy):
 
 
 def test_context_documents_once_each_in_order():
-    contexts = Contexts(
+    contexts = PackedContexts(
         offsets=np.array([0, 4, 6], np.int64),
         document=np.array([7, 2, 7, 5, 2, 1], np.int64),
         start=np.array([0, 0, 9, 0, 3, 0], np.int64),

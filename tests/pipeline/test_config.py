@@ -102,6 +102,7 @@ def test_unknown_key_names_the_nearest(given: dict[str, Any], near: str) -> None
         ({"output": 3}, "output: input should be a valid string, not 3"),
         ({"name": "a/b"}, "name: string should match pattern"),
         ({"pack": {"context_length": 8192.5}}, "pack.context_length: input should be a valid integer, not 8192.5"),
+        ({"pack": {"context_length": 2**20 + 1}}, "pack.context_length: input should be less than or equal to 1048576"),
         ({"pack": [1]}, "pack: input should be a valid dictionary"),
         (
             {"pack": {"policy": "hole"}},

@@ -17,7 +17,7 @@ from sequitur.shards.format import (
     docs_schema,
     shard_name,
 )
-from sequitur.shards.manifest import Manifest, Order, Packing, ShardEntry, build_manifest, manifest_json, split_entry
+from sequitur.shards.manifest import Manifest, Packing, RowOrder, ShardEntry, build_manifest, manifest_json, split_entry
 from sequitur.shards.permutation import permute
 from sequitur.shards.row_order import count_pairs
 from sequitur.shards.writer import hf_files, write_docs, write_shard
@@ -166,7 +166,7 @@ def write_dataset(
     cut = {key for key, size in zip(ids.tolist(), lens.tolist(), strict=True) if size < n_tokens.get(key, 0)}
     packing = Packing("stream", dropped_tokens=0, padded_tokens=padded, split_docs=len(cut))
     pairs = count_pairs(contexts["train"].group_id)
-    order = Order("global_permutation", "feistel-v1", 1, pairs.share, pairs.chance)
+    order = RowOrder("global_permutation", "feistel-v1", 1, pairs.share, pairs.chance)
     manifest = build_manifest(header, packing, order, entries, docs_entries)
     for split, entry in entries.items():
         names = [Path(shard.path).name for shard in entry.shards]

@@ -27,7 +27,7 @@ from sequitur.shards.errors import (
 )
 from sequitur.shards.families import dataset_entry, families_json, read_families
 from sequitur.shards.find import Query, find
-from sequitur.shards.manifest import Order, Packing, build_manifest, manifest_json, read_manifest, split_entry
+from sequitur.shards.manifest import Packing, RowOrder, build_manifest, manifest_json, read_manifest, split_entry
 from sequitur.shards.removal.record import read_record
 from sequitur.shards.removal.removing import Removal, RemovalRefused, remove
 from sequitur.shards.removal.writing import settle
@@ -430,7 +430,7 @@ def repeated_dataset(root: Path, documents: dict[int, np.ndarray], contexts: Con
     cut = set(contexts.doc_ids[contexts.doc_lens < 15].tolist())
     packing = Packing("stream", 0, entry.rows * SEQ_LEN - entry.tokens, len(cut), repeated)
     pairs = count_pairs(contexts.group_id)
-    order = Order("as_ordered", "none", 0, pairs.share, pairs.chance)
+    order = RowOrder("as_ordered", "none", 0, pairs.share, pairs.chance)
     manifest = build_manifest(HEADER, packing, order, {"train": entry}, [docs])
     (root / "manifest.json").write_text(manifest_json(manifest))
     settle(root, manifest)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sequitur.shards.contexts import Contexts
 from sequitur.shards.errors import NextTokenMismatch, OrderLeaks, OrderMismatch, ShardError, TotalsMismatch
-from sequitur.shards.manifest import Manifest, Order, build_manifest, manifest_json
+from sequitur.shards.manifest import Manifest, RowOrder, build_manifest, manifest_json
 from sequitur.shards.row_order import count_pairs
 from sequitur.shards.verify import verify
 
@@ -141,4 +141,4 @@ def test_contexts_are_numbered_by_the_order(dataset: Dataset) -> None:
     ordered = in_order(dataset.contexts["train"])
     again = make_contexts({key: dataset.documents[key] for key in range(30)})
     np.testing.assert_array_equal(ordered.input_ids, again.input_ids)
-    assert Order.__dataclass_fields__["contexts"].default is None
+    assert RowOrder.__dataclass_fields__["contexts"].default is None

@@ -11,8 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from sequitur.pipeline import sections
+from sequitur.pipeline.config import validate
+from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
 from sequitur.shards import ContextDataset
+from sequitur.shards.format import LONGEST_CONTEXT
 from sequitur.stages.order import stage as order
 from sequitur.stages.pack import stage as pack
 
@@ -157,6 +161,31 @@ def test_a_lost_shard_is_written_again(streamed: Run, execute: Any) -> None:
     lost.unlink()
     execute(Path(streamed.config.output), pack=streamed.config.pack.model_dump(mode="json"))
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def tokens_in_shards(run: Run) -> int:
+    """Of all splits and lengths."""
+    tokens = 0
+    for path in Path(run.artifact("shards").path()).rglob("data-*.arrow"):
+        with pa.ipc.open_stream(path) as stream:
+            tokens += sum(stream.read_all().column("num_tokens").to_pylist())
+    return tokens
+
+
+def test_the_longest_context_is_packed(finished: Run, execute: Any, tmp_path: Path) -> None:
+    output = shutil.copytree(finished.config.output, tmp_path / "run")
+    run = execute(output, pack={"context_length": LONGEST_CONTEXT})
+
+    assert tokens_in_shards(run) == tokens_in_shards(finished) > 0
+
+
+def test_no_longer_context_is_configured_than_a_manifest_may_have(finished: Run) -> None:
+    assert sections.LONGEST_CONTEXT == LONGEST_CONTEXT
+    longest = finished.config.model_dump(mode="json")
+    for policy in ("whole", "buckets"):
+        longest["pack"] |= {"context_length": LONGEST_CONTEXT + 1, "policy": policy}
+        with pytest.raises(ConfigError, match=r"pack\.context_length: .* 1048576"):
+            validate(longest, "")
 
 
 def test_torch_reads_the_rows(finished: Run) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sequitur.graph_sort.packing import Contexts
+from sequitur.graph_sort.packing import PackedContexts
 from sequitur.stages.report import path as report_path
 from sequitur.stages.report import reading as report_reading
 from sequitur.stages.report.order_metrics import Cut
@@ -13,7 +13,9 @@ from sequitur.stages.report.order_metrics import Cut
 def cut() -> Cut:
     """Contexts of 3, 1 and 2 pieces; document 3 is split over the last two."""
     document = np.array([0, 1, 2, 3, 3, 4])
-    contexts = Contexts(np.array([0, 3, 4, 6]), document, np.array([0, 0, 0, 0, 9, 0]), np.array([3, 3, 4, 9, 1, 5]))
+    contexts = PackedContexts(
+        np.array([0, 3, 4, 6]), document, np.array([0, 0, 0, 0, 9, 0]), np.array([3, 3, 4, 9, 1, 5])
+    )
     return Cut(contexts, [np.array([2, 0, 1])], np.array([10, 10, 10]))
 
 
@@ -46,7 +48,7 @@ def test_contexts_are_chosen_from_the_least_coherent_to_the_most(cut: Cut, vecto
     assert report_reading.chosen_contexts(cut, coherence).tolist() == [0, 2, 1]
 
     many = 50
-    alike = Contexts(np.arange(0, 4 * many + 1, 4), *(np.zeros(4 * many, dtype=np.int64),) * 3)
+    alike = PackedContexts(np.arange(0, 4 * many + 1, 4), *(np.zeros(4 * many, dtype=np.int64),) * 3)
     chosen = report_reading.chosen_contexts(Cut(alike, [np.arange(many)], 10), np.arange(many)[::-1] / many)
     assert chosen[0] == many - 1
     assert chosen[-1] == 0
@@ -54,7 +56,7 @@ def test_contexts_are_chosen_from_the_least_coherent_to_the_most(cut: Cut, vecto
 
 
 def test_an_order_of_one_document_has_no_neighbours() -> None:
-    one = Cut(Contexts(np.array([0, 1]), *(np.array([0]),) * 2, np.array([5])), [np.array([0])], np.array([10]))
+    one = Cut(PackedContexts(np.array([0, 1]), *(np.array([0]),) * 2, np.array([5])), [np.array([0])], np.array([10]))
     cosines = report_path.path_cosines(one, np.ones((1, 2), dtype=np.float16))
     told = report_path.along_the_path(one, cosines)
     assert (told["inside"], told["between"], told["bins"]) == (None, None, [])
