@@ -12,14 +12,14 @@ from sequitur.graph_sort import neighbors, packing
 from sequitur.graph_sort.documents import ArrayDocuments, MissingField
 from sequitur.graph_sort.graph import from_neighbors
 from sequitur.graph_sort.orders import Order
-from sequitur.graph_sort.packing import Contexts
+from sequitur.graph_sort.packing import PackedContexts
 from sequitur.pipeline import schemas, sections
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.stages.shared.columns.stored_vectors import normalized
 from sequitur.stages.shared.strategies import strategy as strategy_named
 
-STRATEGY = str(sections.Order.model_fields["strategy"].default)
+STRATEGY = str(sections.Ordering.model_fields["strategy"].default)
 K = int(sections.Neighbors.model_fields["k"].default)
 CONTEXT_LENGTH = int(sections.Pack.model_fields["context_length"].default)
 POLICY = str(sections.Pack.model_fields["policy"].default)
@@ -81,7 +81,7 @@ def pack(
     lengths: ArrayLike,
     context_length: int = CONTEXT_LENGTH,
     policy: str = POLICY,
-) -> Contexts:
+) -> PackedContexts:
     """Contexts of documents in an order: what `pack` fills them with.
 
     Args:
