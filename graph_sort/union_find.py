@@ -1,4 +1,7 @@
-"""Union-find over nodes: whoever joins two roots makes one the parent of the other."""
+"""Union-find over nodes: whoever joins two roots makes one the parent of the other.
+
+`text_core/duplicates/components.py` has the same few lines for edges of duplicates: cores do not import each other.
+"""
 
 import numpy as np
 from numba import njit
