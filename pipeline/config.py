@@ -1,4 +1,4 @@
-"""The configuration of a run; `sections.py` and this are the sole home of every default.
+"""The configuration of a run; `sections` and this are the sole home of every default.
 
 One YAML file, read safely, validated here, overridden by `--set section.key=value`. Each field's description is what
 `sequitur init` writes as a comment and what `docs/configuration.md` is generated from.

@@ -51,7 +51,7 @@ def reference_markdown() -> str:
     lines = [
         "# Configuration",
         "",
-        "Generated from `pipeline/sections.py` by `make docs`; a test fails when it drifts.",
+        "Generated from `pipeline/sections` by `make docs`; a test fails when it drifts.",
         "Sizes may be written as `8 MiB`. Any key can be given on the command line: `--set order.strategy=iclm`.",
         "",
         *_table_head("General", "Keys at the top of the file."),

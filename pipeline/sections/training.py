@@ -1,0 +1,155 @@
+"""From kept documents to shards: tokens, vectors, neighbours, order, packing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, ByteSize, Field
+
+from sequitur.pipeline.sections.section import LONGEST_CONTEXT, MIB, Section, one_or_more
+
+
+class Tokenize(Section):
+    """Turning kept text into token ids, with an end-of-document token after each document."""
+
+    tokenizer: str = Field(
+        "train",
+        description="train (a byte-level BPE on this corpus), bytes, the path of a tokenizer.json, or a hub name.",
+    )
+    vocabulary: int = Field(32768, ge=258, le=2**24, description="Largest vocabulary of a trained tokenizer.")
+    sample_bytes: ByteSize = Field(
+        ByteSize(16 * MIB), gt=0, description="Text, drawn by seed, on which a tokenizer is trained."
+    )
+    end_of_document: str | None = Field(
+        None, description="The end-of-document token of a given tokenizer; null finds its usual name."
+    )
+    repeated_spans: Literal["ignore", "report", "remove"] = Field(
+        "ignore",
+        description="What is done about spans of tokens that occur more than once (Lee et al. 2022); remove leaves the "
+        "first occurrence of each.",
+    )
+    span_tokens: int = Field(50, ge=10, description="Tokens of the shortest span that counts.")
+    span_memory: ByteSize = Field(
+        ByteSize(8 * 2**30), gt=0, description="The run fails rather than take more memory for finding spans."
+    )
+
+
+class Embed(Section):
+    """Placing each kept document as a unit vector."""
+
+    model: str = Field(
+        "fitted",
+        description="fitted (a static model, on this corpus), or any sentence-transformers model by path or name.",
+    )
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps, …")
+    backend: Literal["auto", "torch", "openvino"] = Field(
+        "auto", description="What computes a given model; auto: openvino on a CPU where it is installed, else torch."
+    )
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
+        "auto",
+        description="Numbers a given model computes in; auto: bfloat16 where the device has instructions for it, else "
+        "float32. int8, by openvino, changes 3 to 4 % of the ten nearest neighbours.",
+    )
+    batch_size: int | None = Field(
+        None, ge=1, description="Documents the model takes at a time; null goes by the device and by their lengths."
+    )
+    long_documents: Literal["truncate", "first_last", "mean"] = Field(
+        "truncate",
+        description="Of a document longer than the model reads at a time: the vector of its start; the mean of those "
+        "of its start and its end; or the mean of those of all its chunks, weighted by their tokens.",
+    )
+    max_characters: int = Field(
+        8192,
+        ge=1,
+        description="Characters of a document that a given model sees, of first_last half of them at its end; the rest "
+        "has no part in its vector.",
+    )
+    lexical_weight: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Share of the words themselves in the cosine of two documents, beside the model's own cosine.",
+    )
+    lexical_dimensions: int = Field(256, ge=16, le=4096, description="Dimensions that hold the words' share.")
+    sample_documents: int = Field(
+        20000, ge=2, description="Documents, drawn by seed, on which a model is fitted and whose words are counted."
+    )
+    trust_remote_code: bool = Field(False, description="Run code that a hub model brings. Only for models you trust.")
+
+
+class Neighbors(Section):
+    """Finding each document's nearest others, and the near-duplicates among them."""
+
+    k: int = Field(20, ge=1, le=1000, description="Neighbours kept for each document.")
+    memory: ByteSize = Field(
+        ByteSize(8 * 2**30), gt=0, description="Memory that an index may take; the most exact one within it is made."
+    )
+    recall_target: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="Share of the true neighbours, measured on a sample, that the search is widened to find.",
+    )
+    method: Literal["auto", "index", "cells"] = Field(
+        "auto",
+        description="index: one index that each worker reads; cells: a Beam job over cells of near vectors, for what "
+        "no index holds; auto: cells on other runners, and here an index, or exact search where there is a GPU.",
+    )
+    duplicate_cosine: float = Field(
+        0.95,
+        gt=0,
+        le=1.01,
+        description="Of two documents this close by the model's own cosine the later one is dropped; above 1 switches "
+        "it off.",
+    )
+    duplicate_jaccard: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="If given, close documents are duplicates only if their sets of 13-token n-grams are this similar.",
+    )
+
+
+class Ordering(Section):
+    """Arranging the documents so that related ones share a context."""
+
+    strategy: str = Field(
+        "contexts",
+        description="contexts, path, iclm, cluster, source, splice, bm25, structure, curriculum, random or knn; or a "
+        "module of your own by its import path, as in my_package.my_order.",
+    )
+    structure: str = Field(
+        "url", description="For strategy: structure: `url` (by the URL's path), or a field of the records."
+    )
+    signal: str = Field("compression_ratio", description="For strategy: curriculum: the signal that sorts contexts.")
+    descending: bool = Field(False, description="For strategy: curriculum: highest signal first.")
+
+
+class Families(Section):
+    """Shard families: each group of documents ordered, packed and written by itself, for experts or mixtures."""
+
+    by: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
+        default_factory=list,
+        max_length=2,
+        description="What makes a group: source, language, a field of the records, clusters; two of them for two "
+        "levels; empty: no families.",
+    )
+    k: int = Field(16, ge=1, le=65536, description="For clusters: how many (in each group, where they come second).")
+    balanced: bool = Field(True, description="For clusters: whether all get the same number of tokens, about.")
+
+
+class Pack(Section):
+    """Cutting the order into contexts and writing them, globally permuted, as shards."""
+
+    context_length: int = Field(
+        8192, ge=2, le=LONGEST_CONTEXT, description="Tokens in a context; for policy: buckets, of the longest."
+    )
+    policy: Literal["whole", "stream", "best_fit", "buckets"] = Field(
+        "whole",
+        description="whole keeps documents unsplit where it can; stream concatenates and cuts; best_fit fills contexts "
+        "best, among documents near each other in the order; buckets writes single documents in shards by length.",
+    )
+    validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of the tokens set apart as a validation split, by whole paths of the order."
+    )
+    shard_bytes: ByteSize = Field(ByteSize(512 * MIB), gt=0, description="Largest size of a shard, about.")
