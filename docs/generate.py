@@ -10,6 +10,7 @@ import logging
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "source_file": "the input file",
         "source_row": "records before it in its file, from 0",
         "reason": "`bad_json`, `bad_csv`, `bad_utf8`, `bad_value`, `no_text` or `too_large`; of web pages also "
-        "`extraction_failed` and `extraction_timeout`",
+        "`extraction_failed` and `extraction_timeout`; a format of your own may give others",
         "detail": "what was found",
     },
     "refined": {"text": "the text, as the operations left it; empty where nothing is left"},
@@ -286,14 +287,11 @@ def formats() -> str:
 def signals() -> str:
     """The tables in the docstrings of the modules that compute signals."""
 
-    def rows(module: Any) -> list[str]:
-        return [line for line in (module.__doc__ or "").splitlines() if line.startswith("|")]
-
     found: list[str] = []
     for module in text_signals.FAMILIES:
-        lines = rows(module)
-        start = next(number for number, line in enumerate(lines) if line.startswith("| signal |"))
-        found += lines[start:] if not found else lines[start + 2 :]
+        lines = dropwhile(lambda line: not line.startswith("| signal |"), (module.__doc__ or "").splitlines())
+        rows = list(takewhile(lambda line: line.startswith("|"), lines))
+        found += rows if not found else rows[2:]
     return "".join(f"{line}\n" for line in found)
 
 

@@ -9,11 +9,13 @@ import pytest
 import yaml
 
 import sequitur
+from sequitur import beam_job
 from sequitur.pipeline import config
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TOP = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]
+PAGES = [*TOP, *sorted((ROOT / "docs").rglob("*.md"))]
 GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))
 COMMANDS = dict(GENERATE["commands"]())
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -50,6 +52,30 @@ def test_relative_links_resolve(path: Path) -> None:
         assert not anchor or anchor in anchors(page(file)), link
 
 
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_paths_in_text_are_there(name: str) -> None:
+    """But for the examples of the page, those of a whole kind, and what lies in a run directory."""
+    text = page(ROOT / name)
+    examples = {Path(file).stem for file in re.findall(r"^```\w+\n# (\S+)$", text, re.MULTILINE)}
+    kinds = {"stages/X/", "stage.py", "data/", "run/"}
+    made = {stage.artifact for stage in beam_job.RECIPE}
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    paths = {path for path in re.findall(r"`([\w./]+)`", prose) if "/" in path or path.endswith(".py")}
+    assert len(paths) > 20
+    astray = [
+        path
+        for path in paths - kinds
+        if not (ROOT / path).exists() and path.split("/")[0] not in made and not examples & set(re.split(r"[/.]", path))
+    ]
+    assert not astray, f"{name} names {sorted(astray)}, which are not there"
+
+
+def test_every_page_is_listed_in_docs() -> None:
+    listed = LINK.findall(page(ROOT / "docs/README.md"))
+    lacking = [file.name for file in sorted((ROOT / "docs").glob("*.md")) if file.name not in [*listed, "README.md"]]
+    assert not lacking, f"docs/README.md: add a line for {', '.join(lacking)}"
+
+
 def test_readme_tree_lists_what_is_there() -> None:
     tree = README.split("## What is where\n")[1].split("\n## ")[0]
     listed = re.findall(r"^ {4}(\S+) {2,}\S", tree, re.MULTILINE)
@@ -59,7 +85,9 @@ def test_readme_tree_lists_what_is_there() -> None:
         for path in ROOT.iterdir()
         if not path.name.startswith(".") and not any(fnmatch(path.name, pattern) for pattern in ignored)
     ]
-    assert sorted(listed) == sorted(there)
+    lacking, gone = sorted(set(there) - set(listed)), sorted(set(listed) - set(there))
+    assert not lacking, f"README.md, What is where: add a line for {', '.join(lacking)}"
+    assert not gone, f"README.md, What is where: {', '.join(gone)} is not there; take its line out"
 
 
 @pytest.mark.parametrize("name", COMMANDS)

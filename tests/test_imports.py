@@ -2,6 +2,7 @@
 the reader needs little, and everything is imported under the one installed name."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -138,3 +139,28 @@ print(ContextDataset.__name__)
     )
 
     assert (ended.returncode, ended.stdout) == (0, "ContextDataset\n"), ended.stderr
+
+
+def test_architecture_shows_these_rules() -> None:
+    """The table of rooms in docs/architecture.md is MAY_IMPORT; the stages, which are all alike, are one row."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8").split("## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("| `")]
+    shown = {room.strip("`").rstrip("/"): cell for room, _, cell in rows}
+    rules = {room: set(names) for room, names in MAY_IMPORT.items() if room.removeprefix("stages/") not in STAGES}
+    rules["stages/X"] = set(MAY_IMPORT[f"stages/{STAGES[0]}"])
+
+    wrong = [
+        f"docs/architecture.md: the row of {room} says {shown.get(room, 'nothing')}, MAY_IMPORT {', '.join(names)}"
+        for room, names in rules.items()
+        if told(shown.get(room, "no row")) - {room.removesuffix(".py")} != names - {room.removesuffix(".py")}
+    ]
+    assert not wrong, "\n".join(["", *wrong])
+    assert shown.keys() == rules.keys(), "docs/architecture.md: the table has other rooms than MAY_IMPORT"
+
+
+def told(cell: str) -> set[str]:
+    """What a cell of that table says a room may import, in the terms of MAY_IMPORT."""
+    names = {name.replace("/", ".") for name in re.findall(r"`([\w/]+)`", cell)}
+    if cell.startswith("all"):
+        return set(ROOMS) - names
+    return names | ({f"stages.{name}" for name in STAGES} if "the ten stages" in cell else set())

@@ -132,7 +132,7 @@ class ReadSplit(beam.DoFn):
             yield path, row, record
 
     def _line_records(self, split: Split, path: str) -> record_files.Records:
-        read = record_files.jsonl_records if split.kind == "jsonl" else record_files.csv_records
+        read = {"jsonl": record_files.jsonl_records, "csv": record_files.csv_records}[split.kind]
         with record_files.reading(path, self._limits) as file:
             if split.start > 0:
                 file.seek(split.start - 1)
