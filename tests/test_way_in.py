@@ -19,7 +19,7 @@ from pyarrow import feather
 from sequitur import beam_job
 from sequitur.graph_sort import orders
 from sequitur.pipeline import schemas
-from sequitur.pipeline.sections import Ingest, Order, Preset, Select
+from sequitur.pipeline.sections import Ingest, Ordering, Preset, Select
 from sequitur.pipeline.stage import Stage
 from sequitur.shards.exports import TARGETS
 from sequitur.stages.ingest.documents import ReadSplit
@@ -71,7 +71,7 @@ def wrong_with_orders(names: Sequence[str], pages: Pages) -> list[str]:
     said = re.findall(r"\[(\w+) orders\]\(docs/orders\.md\)", pages["README.md"])
     if said != [NUMBERS[len(names)]]:
         wrong.append(f"README.md: there are {NUMBERS[len(names)]} orders, it says {' '.join(said)}; correct the number")
-    told = re.findall(r"\w+", str(Order.model_fields["strategy"].description))
+    told = re.findall(r"\w+", str(Ordering.model_fields["strategy"].description))
     where = "pipeline/sections.py, description of order.strategy"
     return wrong + [f"{where}: add the order {name}" for name in names if name not in told]
 
