@@ -72,7 +72,7 @@ def wrong_with_orders(names: Sequence[str], pages: Pages) -> list[str]:
     if said != [NUMBERS[len(names)]]:
         wrong.append(f"README.md: there are {NUMBERS[len(names)]} orders, it says {' '.join(said)}; correct the number")
     told = re.findall(r"\w+", str(Ordering.model_fields["strategy"].description))
-    where = "pipeline/sections.py, description of order.strategy"
+    where = "pipeline/sections, description of order.strategy"
     return wrong + [f"{where}: add the order {name}" for name in names if name not in told]
 
 
@@ -86,9 +86,9 @@ def wrong_with_signals(families: Sequence[str], with_table: Sequence[str], prese
     literal, told = get_args(Preset), str(Select.model_fields["rules"].description)
     for name in presets:
         if name not in literal:
-            wrong.append(f"pipeline/sections.py: add the preset {name} to Preset")
+            wrong.append(f"pipeline/sections: add the preset {name} to Preset")
         if name not in told:
-            wrong.append(f"pipeline/sections.py, description of select.rules: add the preset {name}")
+            wrong.append(f"pipeline/sections, description of select.rules: add the preset {name}")
     return wrong
 
 
@@ -99,7 +99,7 @@ def wrong_with_formats(names: Sequence[str], pages: Pages) -> list[str]:
                      "docs/guide.md (make docs, from RECORDS_OF in docs/generate.py)")  # fmt: skip
     for name in names:
         if name not in literal:
-            wrong.append(f"pipeline/sections.py: add {name} to the type of ingest.format")
+            wrong.append(f"pipeline/sections: add {name} to the type of ingest.format")
         if name not in told:
             wrong.append(f"README.md, the row of ingest: add {name}")
     return wrong
@@ -192,7 +192,7 @@ def test_an_order_that_is_forgotten() -> None:
     assert wrong_with_orders([*orders.names(), "mine"], PAGES) == [
         "docs/orders.md, Orders: add a row for the order mine",
         "README.md: there are twelve orders, it says eleven; correct the number",
-        "pipeline/sections.py, description of order.strategy: add the order mine",
+        "pipeline/sections, description of order.strategy: add the order mine",
     ]
     gone = wrong_with_orders([name for name in orders.names() if name != "splice"], PAGES)
     assert gone[0] == "docs/orders.md, Orders: there is no order splice; take its row out"
@@ -203,15 +203,15 @@ def test_a_family_of_signals_or_a_preset_that_is_forgotten() -> None:
     assert wrong_with_signals(FAMILY_NAMES, [*with_signal_tables(), "mine"], [*PRESETS, "my_rules"]) == [
         "text_core/signals/all_signals.py: text_core/signals/mine.py has a table of signals; add it to FAMILIES and "
         "call it in all_signals",
-        "pipeline/sections.py: add the preset my_rules to Preset",
-        "pipeline/sections.py, description of select.rules: add the preset my_rules",
+        "pipeline/sections: add the preset my_rules to Preset",
+        "pipeline/sections, description of select.rules: add the preset my_rules",
     ]
 
 
 def test_a_format_that_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert wrong_with_formats([*ENDINGS, "mine"], PAGES) == [
         "docs/guide.md (make docs, from RECORDS_OF in docs/generate.py): add a row for the format mine",
-        "pipeline/sections.py: add mine to the type of ingest.format",
+        "pipeline/sections: add mine to the type of ingest.format",
         "README.md, the row of ingest: add mine",
     ]
     monkeypatch.setitem(ENDINGS, "mine", (".mine",))
