@@ -73,7 +73,10 @@ def test_recipe_has_a_stage_for_each_folder() -> None:
     from sequitur import beam_job
 
     folders = {file.name for file in (ROOT / "stages").iterdir() if file.is_dir()} - {"shared", "__pycache__"}
-    assert sorted(stage.name for stage in beam_job.RECIPE) == STAGES == sorted(folders)
+    named = {stage.name for stage in beam_job.RECIPE}
+    assert not set(STAGES) - named, f"beam_job.py: add {', '.join(sorted(set(STAGES) - named))} to RECIPE"
+    assert not folders - set(STAGES), f"stages: {', '.join(sorted(folders - set(STAGES)))} has no stage.py"
+    assert sorted(stage.name for stage in beam_job.RECIPE) == STAGES
     assert {file.name for file in (ROOT / "stages").glob("*.py")} == {"__init__.py"}
 
 
