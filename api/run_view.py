@@ -67,6 +67,9 @@ class RunView:
         It is given as it lies there, also where a change of settings has put it out of date: what `ordinal` counts is
         then said by another selection than the one beside it. `documents` joins only what goes together.
 
+        >>> run.artifact("selection").to_table(["kept", "ordinal"]).schema.types
+        [DataType(bool), DataType(int64)]
+
         Raises:
             ArtifactUnknown: none of that name is finished; the message lists those that are.
         """
@@ -116,6 +119,11 @@ class RunView:
 
         What does not apply to a document is null.
 
+        >>> table = run.documents(["doc_id", "kept", "ordinal", "tokens", "position"])
+        >>> placed = table.filter(table["kept"]).sort_by("position")
+        >>> placed["position"].to_pylist() == list(range(placed.num_rows))
+        True
+
         Args:
             columns: their names; if not given those of a few bytes a document that are there, without signals.
 
@@ -135,6 +143,11 @@ class RunView:
         `cosine`, in which words may have a share. Near-duplicates that `neighbors` dropped are in it, too, each joined
         to the document that stayed by an edge of `kind` `duplicate`, with the model's own cosine. Of a node `ordinal`,
         `record_id`, `title`, `source`, `kept` and, if it was dropped, `reason`; what is unknown is left out.
+
+        >>> first = placed["doc_id"][0].as_py()
+        >>> graph = run.graph(around=first)
+        >>> graph.nodes[first]["kept"], 0 < graph.degree[first] < len(graph)
+        (True, True)
 
         Args:
             around: a document, named as for `trace`; the graph has those near it, and all edges between these.
@@ -211,6 +224,9 @@ class RunView:
 
 def open_run(path: str | Path) -> RunView:
     """Open a run directory, the `output` of a configuration that was run, without running anything.
+
+    >>> sequitur.open_run(run.path).config == run.config
+    True
 
     Raises:
         ForeignDirectory: no run is there.

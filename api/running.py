@@ -30,6 +30,12 @@ def run(
 
     What is done is skipped, and what was interrupted goes on.
 
+    >>> run = sequitur.run("my.yaml", progress=False)
+    >>> run.ledger["balances"]
+    True
+    >>> sorted(run.metrics)
+    ['distributions', 'fingerprints', 'ledger', 'order', 'packing', 'stages']
+
     Args:
         config: a YAML file, a mapping of what would stand in one, or a `Config`.
         workers: worker processes.

@@ -34,6 +34,12 @@ PERMUTATIONS = int(Annotate.model_fields["permutations"].default)
 def signals(text: Text, *, device: str = "auto", **settings: Any) -> pa.Table:
     """All signals of some texts, a row each: the columns of the artifact `signals`.
 
+    >>> fox = "The quick brown fox jumps over the lazy dog, and then it sleeps all day. " * 4
+    >>> text = [fox, fox + "So it goes.", "Whatever else is said is said in other words, and only once.", ""]
+    >>> signals = sequitur.signals(text)
+    >>> signals.select(["word_count", "language"]).to_pydict()
+    {'word_count': [60, 63, 12, 0], 'language': ['en', 'en', 'en', 'und']}
+
     Args:
         text: strings, or an Arrow column of them; null counts as empty.
         device: for `models`, as `embed.device`.
@@ -61,6 +67,9 @@ def verdicts(
     signals: pa.Table, rules: str | Sequence[str] | None = None, *, url: Text | None = None, **settings: Any
 ) -> pa.Array:
     """The rule that each text fails first, by its signals; null where it passes all: strings [n].
+
+    >>> sequitur.verdicts(signals, "gopher_quality").to_pylist()
+    [None, None, 'gopher_too_few_words', 'empty']
 
     Args:
         signals: as `signals` gives them, or the artifact of a run; the columns that the rules look at will do.
@@ -97,6 +106,9 @@ def similar_pairs(
     Pairs are proposed by LSH over MinHash signatures, which finds 99 of 100 at the threshold and more above it, and
     verified by the sets themselves. A text without words is in no pair.
 
+    >>> sequitur.similar_pairs(text, 0.8).to_pydict()
+    {'a': [0], 'b': [1], 'similarity': [0.8333333333333334]}
+
     Args:
         text: strings, or an Arrow column of them; null counts as empty.
         threshold: in (0, 1].
@@ -128,6 +140,9 @@ def near_duplicates(
     """Which texts duplicate which: what `select` drops, a row for each text.
 
     Of equal texts (in any case and white space) one stays, then of each group that `similar_pairs` connect.
+
+    >>> sequitur.near_duplicates(text).select(["reason", "duplicate_of"]).to_pydict()
+    {'reason': ['fuzzy_duplicate', None, None, None], 'duplicate_of': [1, None, None, None]}
 
     Args:
         text: strings, or an Arrow column of them; null counts as empty.

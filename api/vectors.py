@@ -40,6 +40,13 @@ def order(
 
     The k nearest neighbours of each are found exactly. Near-duplicates are not dropped.
 
+    >>> import numpy as np
+    >>> angles = np.radians([0, 90, 10, 100, 20, 110])
+    >>> vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    >>> order = sequitur.order(vectors, strategy="path", k=2)
+    >>> order.permutation.tolist(), order.path.tolist()
+    ([0, 2, 4, 1, 3, 5], [0, 0, 0, 1, 1, 1])
+
     Args:
         vectors: [n, d], or an Arrow column of fixed-size lists; what is not of unit length is brought to it.
         lengths: [n], tokens of each; if not given each counts one, and `context_length` counts documents.
@@ -83,6 +90,10 @@ def pack(
     policy: str = POLICY,
 ) -> PackedContexts:
     """Contexts of documents in an order: what `pack` fills them with.
+
+    >>> contexts = sequitur.pack(order, [100] * 6, context_length=300)
+    >>> contexts.offsets.tolist(), contexts.document.tolist()
+    ([0, 3, 6], [0, 2, 4, 1, 3, 5])
 
     Args:
         order: as `order` gives it, or a permutation alone, which does not say where contexts are meant to begin.

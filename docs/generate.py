@@ -1,6 +1,6 @@
 """Writes what is generated in docs/. `make docs` runs it; tests/test_docs.py fails when a file has drifted.
 
-`configuration.md` and `command-line.md` are generated whole. In the other files it is what stands between
+`configuration.md`, `command-line.md` and `api.md` are generated whole. In the other files it is what stands between
 `<!-- generated: NAME -->` and `<!-- end -->`, where NAME is a key of `REGIONS`.
 """
 
@@ -17,6 +17,8 @@ from typing import Any
 import pyarrow as pa
 from typer.main import get_command
 
+from docs import python_api
+from docs.meanings import MEANINGS
 from sequitur.command_line import main as cli
 from sequitur.pipeline import config, config_text, schemas
 from sequitur.shards import format as shard_format
@@ -27,117 +29,6 @@ from sequitur.text_core.signals import rules
 
 DOCS = Path(__file__).resolve().parent
 REGION = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DOTALL)
-
-# What each column means. A schema's column that has no meaning here, or the other way round, is an error.
-MEANINGS: dict[str, dict[str, str]] = {
-    "documents": {
-        "doc_id": "xxh3-128 of dataset name and record id; of dataset name, file and row where there is no id",
-        "record_id": "the record's own id",
-        "text": "the text, as it was read",
-        "source": "the record's source; else the file's name without endings, or the input directory's for text files",
-        "url": "the record's URL",
-        "timestamp": "the record's time",
-        "source_file": "the input file",
-        "source_row": "records before it in its file, from 0",
-        "metadata": "the remaining fields, as a JSON object with sorted keys",
-    },
-    "rejects": {
-        "source": "as in `documents`",
-        "source_file": "the input file",
-        "source_row": "records before it in its file, from 0",
-        "reason": "`bad_json`, `bad_csv`, `bad_utf8`, `bad_value`, `no_text` or `too_large`; of web pages also "
-        "`extraction_failed` and `extraction_timeout`; a format of your own may give others",
-        "detail": "what was found",
-    },
-    "refined": {"text": "the text, as the operations left it; empty where nothing is left"},
-    "refined/changes": {
-        "doc_id": "of the changed document",
-        "row": "its row in the part of the same name",
-        "operation": "the setting that changed it: `fix_unicode`, `edit_1` … in the order of `refine.edits`, "
-        "`symbol_lines`, `c4_lines`, `fineweb_lines`, `max_line_repeats`, `max_paragraph_repeats`, `redact_email`, …",
-        "count": "lines removed; of `fix_unicode` lines changed, of `replace` and `redact` strings replaced",
-        "characters_removed": "code points taken away",
-        "characters_added": "code points put in",
-    },
-    "selection": {
-        "kept": "whether the document stays",
-        "reason": "the rule it failed, or [what else](guide.md#3-read-the-waterfall) spoke against it; null where kept",
-        "duplicate_of": "`doc_id` of the document that stays in its place",
-        "evidence": "`doc_id` of the document whose comparison with this one caused the removal",
-        "similarity": "Jaccard similarity of that pair; 1 for exact duplicates, an estimate for fuzzy ones elsewhere",
-        "ordinal": "rank of a kept document by part and row: 0 … n-1",
-    },
-    "selection/contamination": {
-        "doc_id": "of a contaminated document; in the order of `documents`",
-        "source": "as in `documents`",
-        "ngram": "the first run of words that it shares, as it stands there; at most 1,000 characters",
-        "evaluation_file": "the evaluation file that has the run; the first, where several have it",
-        "evaluation_row": "records before it in that file, from 0; in plain text a paragraph is a record",
-        "evaluation_id": "the `id` of that record",
-        "dropped": "whether it was dropped for that; not where another reason came first, or with `report`",
-    },
-    "tokens": {"ordinal": "0 … n-1, ascending", "input_ids": "token ids, the end-of-document token last"},
-    "tokens/spans": {
-        "ordinal": "of the document that repeats something, ascending",
-        "start": "tokens before the span in its document, before anything was removed",
-        "length": "tokens of the span",
-        "duplicate_of": "ordinal of the document in which its beginning occurs first; it may be the same one",
-        "duplicate_start": "tokens before it there, before anything was removed",
-    },
-    "vectors": {
-        "ordinal": "0 … n-1, ascending",
-        "vector": "of unit length; all zero where the model found nothing to go by",
-    },
-    "neighbors": {
-        "ordinal": "of a document that stays, ascending",
-        "neighbor": "ordinals of its nearest, best first, never itself; -1 for none",
-        "cosine": "their cosines; 0 for none",
-    },
-    "neighbors/duplicates": {
-        "ordinal": "of a near-duplicate, ascending",
-        "duplicate_of": "ordinal of the document that stays in its place",
-        "cosine": "of the two, by the model's own vectors",
-        "jaccard": "of their sets of 13-token n-grams; null where `neighbors.duplicate_jaccard` is not set",
-    },
-    "neighbors/unselected": {
-        "ordinal": "of a document that `select.subset` leaves out, ascending",
-        "score": "cosine to the nearest of its neighbours that stays, 0 for none; by targets, to the nearest target",
-    },
-    "order": {
-        "ordinal": "in reading order, each document that stays once",
-        "path": "fragment of the order, from 0 in reading order; within one, documents are related",
-        "opens": "whether the document is meant to begin a context",
-        "family": "number of its shard family, ascending; 0 where there are none",
-        "cosine_to_previous": "cosine to the document before; null for the first of a family",
-    },
-    "contexts": {
-        "input_ids": "token ids; from `num_tokens` on, pads",
-        "next_token": "the token that follows a full context; null → no target. Null in short contexts and in the last",
-        "num_tokens": "1 … S; what follows is pad, to be masked by position",
-        "doc_lens": "tokens of each piece; they add up to `num_tokens`",
-        "doc_ids": "`doc_key` of the document that each piece belongs to",
-        "doc_starts": "where in its document each piece begins, in tokens",
-        "context_id": "the context's place in the order, from 0 in its split",
-        "group_id": "path of the context's first document",
-    },
-    "docs": {
-        "doc_key": "what `doc_ids` holds; ascending over all files",
-        "doc_id": "the document's id in `documents`, 32 hex digits",
-        "record_id": "the record's own id",
-        "source": "the record's source",
-        "url": "the record's URL",
-        "title": "the record's field of that name, if it is a string",
-        "language": "as in `signals`",
-        "license": "the record's field of that name, if it is a string",
-        "source_file": "the input file",
-        "source_row": "records before it in its file, from 0",
-        "n_tokens": "all its tokens, the end-of-document token included",
-        "path": "its path in the order",
-        "cosine_to_previous": "cosine to the document before it in its context; null at a context's start, or "
-        "where that one was removed",
-        "split": "`train` or `val`",
-    },
-}
 
 # What a record is of each input format. A format that is not here, or the other way round, is an error.
 RECORDS_OF: dict[str, str] = {
@@ -395,7 +286,11 @@ def _default(parameter: Any) -> str:
 
 def generated() -> dict[Path, str]:
     """The full text of every file that is generated, whole or in part."""
-    found = {DOCS / "configuration.md": config_text.reference_markdown(), DOCS / "command-line.md": command_line()}
+    found = {
+        DOCS / "configuration.md": config_text.reference_markdown(),
+        DOCS / "command-line.md": command_line(),
+        DOCS / "api.md": python_api.page(),
+    }
     for file in sorted(DOCS.rglob("*.md")):
         text = file.read_text(encoding="utf-8")
         if file not in found and REGION.search(text):

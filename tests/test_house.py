@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ("pipeline", "stages", "inspection", "corpora", "command_line", "text_core", "graph_sort", "shards")
+ROOMS = ("api", "pipeline", "stages", "inspection", "corpora", "command_line", "text_core", "graph_sort", "shards")
 MOST_WITH_A_RUN = 59
+MOST_LINES = 330
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -80,3 +81,11 @@ def test_few_functions_take_a_run() -> None:
         "of the configuration (`settings: Select`), an artifact's `Directory` or the `root` of all, `jobs: Jobs` where "
         f"jobs are run, and a seed (`pipeline.seeds.derived_seed`)\n{listed}"
     )
+
+
+def test_no_module_is_too_long_to_read() -> None:
+    others = [file for folder in ("docs", "benchmarks", "sequitur") for file in (ROOT / folder).glob("*.py")]
+    lines = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8").count("\n") for file in (*modules(), *others)}
+    long = {file: count for file, count in lines.items() if count > MOST_LINES}
+
+    assert not long, f"{long}: more than {MOST_LINES} lines; divide them by what a reader would look for"
