@@ -99,7 +99,7 @@ def test_a_finished_run_is_sound_and_running_it_again_changes_nothing(
     config = configure(undisturbed)
     again = sequitur("run", config)
     assert again.code == 0
-    assert again.err.count("done before") == len(wanted(beam_job.RECIPE, Run(load(config))))
+    assert again.err.count("done before") == len(wanted(beam_job.RECIPE, load(config)))
     assert sequitur("verify", undisturbed) == (0, f"{undisturbed}: sound\n", "")
     assert written(undisturbed) == before
 
@@ -142,7 +142,7 @@ def test_two_processes_give_the_same_bytes_as_one(
     one, two = tmp_path / "one", tmp_path / "two"
     run_directory.execute(beam_job.RECIPE, Run(load(configure(one, **sections))))
     job = Run(load(configure(two, **sections)), Runner(2))
-    for stage in wanted(beam_job.RECIPE, job):
+    for stage in wanted(beam_job.RECIPE, job.config):
         with monkeypatch.context() as patched:
             if stage.name in ("ingest", "select", "embed", "neighbors", "pack"):  # the others have nothing of their own
                 patched.setattr(beam, "START_SECONDS", 1e-9)

@@ -19,6 +19,7 @@ from sequitur.pipeline.stage import Run, expected
 from sequitur.stages.annotate import own_signals
 from sequitur.stages.annotate import stage as annotate
 from sequitur.stages.report.signals import signal_histograms
+from sequitur.stages.shared import quality_rules
 
 Write = Callable[[str, str], Path]
 VOWELS = """import pyarrow.compute as pc
@@ -53,7 +54,8 @@ def test_a_rule_goes_by_an_own_signal(write_own: Write, execute: Any, rows: Any)
     trial = try_rules(run, overridden(run.config, ["select.limits=[{signal: vowel_share, min: 0.4}]"]), 1)
     assert trial["reasons"]["limit_vowel_share"]["then"] > trial["reasons"]["few_vowels"]["now"] > 0
     assert trial["dropped"][0]["value"] < 0.4
-    (histogram,) = [one for one in signal_histograms(run) if one["signal"] == "vowel_share"]
+    histograms = signal_histograms(run.root, quality_rules.judge(run.config.select), run.config.annotate)
+    (histogram,) = [one for one in histograms if one["signal"] == "vowel_share"]
     assert histogram["rules"] == [{"name": "few_vowels", "min": 0.36, "max": None, "dropped": sum(few)}]
     with pytest.raises(ConfigError, match="no signal vowel_shares; did you mean vowel_share"):
         expected(beam_job.RECIPE, overridden(run.config, ["select.limits=[{signal: vowel_shares, min: 0.4}]"]))

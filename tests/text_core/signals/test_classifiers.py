@@ -141,7 +141,7 @@ class TestFastText:
         script = """
 import sys
 from pathlib import Path
-from sequitur.text_core.classifiers import ClassifierError, load
+from sequitur.text_core.signals.classifiers import ClassifierError, load
 whole, path = Path(sys.argv[1]).read_bytes(), Path(sys.argv[1]).with_suffix(".bin")
 refused = 0
 for at in range(len(whole) - 8 * 4 * 5):
