@@ -210,7 +210,7 @@ class RunView:
         """What other rules would drop, as `sequitur rules try --json` tells it; nothing is run.
 
         Args:
-            overrides: settings of `select` as `select.key=value`.
+            overrides: settings of `select`, as after `--set`.
             examples: documents to show of each reason.
 
         Raises:

@@ -9,7 +9,8 @@ from typing import Any
 
 import sequitur
 
-FIRST = ("run", "open_run", "RunView", "Artifact")  # the others follow as they are listed
+# The order in which a reader meets them, and in which their examples run.
+FIRST = ("run", "open_run", "RunView", "Artifact", "signals", "verdicts", "similar_pairs", "near_duplicates", "order")
 SECTION = re.compile(r"^(Args|Returns|Raises|Attributes):$")
 HEAD = """# Python interface
 
