@@ -34,7 +34,7 @@ def test_order_and_contexts_are_the_stages(branch: Callable[..., Run], strategy:
     assert (by_place["path"].to_pylist(), by_place["opens"].to_pylist()) == (order.path.tolist(), order.opens.tolist())
 
     contexts = sequitur.pack(order, documents["tokens"], 1024)
-    stored = read_splits(run)["train"].cut.contexts
+    stored = read_splits(run.artifact("shards"))["train"].cut.contexts
     for name in ("offsets", "start", "length"):
         np.testing.assert_array_equal(getattr(contexts, name), getattr(stored, name))
     np.testing.assert_array_equal(documents["ordinal"].to_numpy()[contexts.document], stored.document)
