@@ -104,7 +104,7 @@ def columns_of(name: str, schema: pa.Schema, size: str = "") -> str:
     """The columns of a schema; `size` is the symbol for the length of its fixed-size lists."""
     meanings = MEANINGS[name]
     if list(meanings) != schema.names:
-        raise SystemExit(f"MEANINGS[{name!r}] has {list(meanings)}, the schema {schema.names}; mend docs/generate.py")
+        raise SystemExit(f"MEANINGS[{name!r}] has {list(meanings)}, the schema {schema.names}; mend docs/meanings.py")
     rows = (
         (f"`{field.name}`", f"`{_type(field.type, size)}`", "yes" if field.nullable else "", meanings[field.name])
         for field in schema

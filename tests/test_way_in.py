@@ -150,7 +150,7 @@ def wrong_with_stages(recipe: Sequence[Stage], pages: Pages) -> list[str]:
 def wrong_with_schemas(by_name: Mapping[str, pa.Schema], meanings: Iterable[Sequence[str]], pages: Pages) -> list[str]:
     told = [tuple(columns) for columns in meanings]
     wrong = [
-        f"docs/generate.py: say in MEANINGS what the columns of schemas.{name} mean, and add a region to REGIONS"
+        f"docs/meanings.py: say what the columns of schemas.{name} mean; docs/generate.py: add a region to REGIONS"
         for name, schema in by_name.items()
         if tuple(schema.names) not in told
     ]
@@ -261,4 +261,4 @@ def test_a_stage_that_is_forgotten() -> None:
     ]
     assert wrong_with_schemas(
         {**SCHEMAS, "COUNTS": pa.schema([("n", pa.int64())])}, GENERATE["MEANINGS"].values(), PAGES
-    ) == ["docs/generate.py: say in MEANINGS what the columns of schemas.COUNTS mean, and add a region to REGIONS"]
+    ) == ["docs/meanings.py: say what the columns of schemas.COUNTS mean; docs/generate.py: add a region to REGIONS"]
