@@ -12,14 +12,14 @@ def test_lines_go_nowhere_without_handlers(monkeypatch: pytest.MonkeyPatch, caps
     monkeypatch.setattr(root, "handlers", [])
     with unasked_log_lines_hidden():
         logging.warning("of a library")  # which would set up a handler
-        logging.getLogger("apache_beam").error("of another")
+        logging.getLogger("of_a_library").error("of another")
     assert (root.handlers, capsys.readouterr().err) == ([], "")
 
 
 def test_handlers_that_were_set_up_get_all(caplog: pytest.LogCaptureFixture) -> None:
     before = list(logging.getLogger().handlers)
     with unasked_log_lines_hidden():
-        logging.getLogger("apache_beam").warning("seen")
+        logging.getLogger("of_a_library").warning("seen")
     with pytest.raises(ValueError, match="amiss"), unasked_log_lines_hidden():
         raise ValueError("amiss")
     assert caplog.messages == ["seen"]

@@ -27,7 +27,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
 
     def execute(recipe: Any, job: Run, first: None, last: None) -> None:
         calls.append(job.config)
-        run_directory.check_place(job)
+        run_directory.check_place(job.root)
         write_dataset(Path(job.config.output) / "shards")
 
     monkeypatch.chdir(tmp_path)

@@ -32,7 +32,8 @@ EXTRACTION_FAILED, NO_TEXT, TOO_LARGE = "extraction_failed", "no_text", "too_lar
 OUT_OF_MEMORY = 3
 # A page that waits rather than computes (for memory on disk, say) is ended after this many times its seconds.
 PATIENCE = 20
-WARM_UP = "<html><head><title>t</title></head><body><article>" + "<p>Some words to begin with.</p>" * 20
+# A page of usual length, and a short one, for which trafilatura asks jusText and its lists of words (0.3 s to load).
+WARM_UP = ["<html><head><title>t</title></head><body><article>" + "<p>Some words.</p>" * count for count in (50, 1)]
 MAX_CODINGS = 4
 MAX_TITLE = 1000  # characters
 DETECTED_BYTES = 2**16
@@ -189,7 +190,8 @@ def main() -> None:
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not come between the frames
     reader = PageReader(limit)
-    reader.read({"charset": None, "codings": "", "chunked": False}, WARM_UP.encode())
+    for page in WARM_UP:
+        reader.read({"charset": None, "codings": "", "chunked": False}, page.encode())
     for kind, bound in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_CORE, 0)):
         with suppress(OSError, ValueError):  # a lower bound is set already, or the system knows none
             resource.setrlimit(kind, (bound, bound))
