@@ -10,13 +10,14 @@ import pyarrow as pa
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import ColumnUnknown, NoTable
+from sequitur.pipeline.names import CHANGES, REJECTS, REPORT, SHARDS, SPANS
 from sequitur.pipeline.storage import Directory
 
 # Artifacts whose parts are absent where they would hold no rows.
-MAY_BE_EMPTY = {"rejects": schemas.REJECTS, "refined/changes": schemas.CHANGES, "tokens/spans": schemas.SPANS}
+MAY_BE_EMPTY = {REJECTS: schemas.REJECTS, CHANGES: schemas.CHANGES, SPANS: schemas.SPANS}
 INSTEAD = {
-    "shards": "read it with sequitur.shards.ContextDataset",
-    "report": "it is in metrics and ledger",
+    SHARDS: "read it with sequitur.shards.ContextDataset",
+    REPORT: "it is in metrics and ledger",
 }
 
 

@@ -11,16 +11,15 @@ import pyarrow.parquet as pq
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import CorruptPart
-from sequitur.pipeline.names import SEMANTIC, SUBSET
+from sequitur.pipeline.names import ORDER, SEMANTIC, SEMANTIC_DUPLICATES, SHARDS, SUBSET, TOKENS, UNSELECTED, VECTORS
 from sequitur.pipeline.storage import Directory
 
 Arrays = dict[str, pa.Array]
-DUPLICATES, UNSELECTED = "neighbors/duplicates", "neighbors/unselected"
 
 
 def of_tokens(root: Directory, count: int) -> Arrays:
     """`tokens`: how many each document has. Only the offsets are read."""
-    directory = root / "tokens"
+    directory = root / TOKENS
     columns = [
         artifacts.map_part(directory, part, ["input_ids"]).column(0)
         for part in artifacts.require_manifest(directory).parts
@@ -30,24 +29,24 @@ def of_tokens(root: Directory, count: int) -> Arrays:
 
 def of_vectors(root: Directory, count: int) -> Arrays:
     """`vector`, as it is stored."""
-    column = artifacts.read_columns(root / "vectors", ["vector"])["vector"]
+    column = artifacts.read_columns(root / VECTORS, ["vector"])["vector"]
     return {"vector": _joined(column.chunks, column.type)}
 
 
 def of_order(root: Directory, count: int) -> Arrays:
     """`position`, `path`, `family` (its name), `opens` and `cosine_to_previous`; of a document that stands there more
     than once, the first time."""
-    table = artifacts.read_columns(root / "order", ["ordinal", "path", "opens", "family", "cosine_to_previous"])
+    table = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "family", "cosine_to_previous"])
     place = places(table["ordinal"].to_numpy(), count)
     found: Arrays = {name: _taken(table[name], place) for name in ("path", "opens", "family", "cosine_to_previous")}
-    names = artifacts.require_manifest(root / "order").statistics["families"]
+    names = artifacts.require_manifest(root / ORDER).statistics["families"]
     found["family"] = pa.array([name or None for name in names], pa.string()).take(found["family"])
     return found | {"position": place}
 
 
 def of_shards(root: Directory, count: int) -> Arrays:
     """`split`: where the document stands in the shards; in several directories, in the first of them."""
-    directory = root / "shards"
+    directory = root / SHARDS
     keys, splits = [np.empty(0, np.int64)], [pa.array([], pa.string())]
     for part in artifacts.require_manifest(directory).parts:
         if part.name.endswith(".parquet"):
@@ -63,7 +62,7 @@ def of_shards(root: Directory, count: int) -> Arrays:
 
 def of_losses(root: Directory, count: int) -> Arrays:
     """What `neighbors` dropped: `reason`; of near-duplicates `to`, the ordinal that stayed, and `similarity`."""
-    near = artifacts.read_columns(root / DUPLICATES, ["ordinal", "duplicate_of", "cosine"])
+    near = artifacts.read_columns(root / SEMANTIC_DUPLICATES, ["ordinal", "duplicate_of", "cosine"])
     left = artifacts.read_columns(root / UNSELECTED, ["ordinal"])
     reason = np.full(count, -1, dtype=np.int8)
     reason[near["ordinal"].to_numpy()] = 0
@@ -77,10 +76,10 @@ def of_losses(root: Directory, count: int) -> Arrays:
 
 
 BY_ARTIFACT: dict[str, Callable[[Directory, int], Arrays]] = {
-    "tokens": of_tokens,
-    "vectors": of_vectors,
-    "order": of_order,
-    "shards": of_shards,
+    TOKENS: of_tokens,
+    VECTORS: of_vectors,
+    ORDER: of_order,
+    SHARDS: of_shards,
 }
 """(run directory, kept documents) → the columns that an artifact tells, by ordinal."""
 

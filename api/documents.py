@@ -14,19 +14,21 @@ from sequitur.api.by_ordinal import Arrays
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import ColumnUnknown, CorruptPart, MissingArtifact
+from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
+from sequitur.pipeline.stage import TEXT
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.text import title_in
 from sequitur.stages.shared.columns.groups import string_field
 from sequitur.stages.shared.columns.lookup import title_line
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "documents": ("doc_id", "record_id", "source", "url", "timestamp", "source_file", "source_row", "metadata"),
-    "text": ("text", "title"),  # of the artifact with the text, `documents` or `refined`
-    "selection": ("kept", "reason", "duplicate_of", "evidence", "similarity", "ordinal"),
-    "tokens": ("tokens",),
-    "vectors": ("vector",),
-    "order": ("position", "path", "family", "opens", "cosine_to_previous"),
-    "shards": ("split",),
+    DOCUMENTS: ("doc_id", "record_id", "source", "url", "timestamp", "source_file", "source_row", "metadata"),
+    TEXT: ("text", "title"),  # of the artifact with the text, `documents` or `refined`
+    SELECTION: ("kept", "reason", "duplicate_of", "evidence", "similarity", "ordinal"),
+    TOKENS: ("tokens",),
+    VECTORS: ("vector",),
+    ORDER: ("position", "path", "family", "opens", "cosine_to_previous"),
+    SHARDS: ("split",),
 }
 """The columns by the artifact that tells them; any other is a signal."""
 DEFAULT = (
@@ -69,13 +71,13 @@ class JoinedDocuments:
         return pa.Table.from_batches(batches).unify_dictionaries()
 
     def _teller(self, name: str) -> str:
-        artifact = ARTIFACT_OF.get(name, "signals")
-        return self._text if artifact == "text" else artifact
+        artifact = ARTIFACT_OF.get(name, SIGNALS)
+        return self._text if artifact == TEXT else artifact
 
     def _check(self, name: str) -> None:
         signals: list[str] = []
-        if "signals" in self._standing:
-            signals = artifacts.part_schema(self._root / "signals", self._standing["signals"].parts[0]).names
+        if SIGNALS in self._standing:
+            signals = artifacts.part_schema(self._root / SIGNALS, self._standing[SIGNALS].parts[0]).names
         if name not in ARTIFACT_OF and name not in signals:
             listed = ", ".join([*ARTIFACT_OF, *signals])
             raise ColumnUnknown(f"{self._root.url}: no column {name} of documents; there are {listed}")
@@ -87,21 +89,21 @@ class JoinedDocuments:
 
     def _needed(self, names: Sequence[str], some: bool) -> dict[str, set[str]]:
         """The columns that are read part by part, by artifact, `selection` first."""
-        needed: dict[str, set[str]] = {"selection": {"ordinal"} if some else set()}
+        needed: dict[str, set[str]] = {SELECTION: {"ordinal"} if some else set()}
         for name in names:
             artifact = self._teller(name)
             if name == "title":
-                needed.setdefault("documents", set()).add("metadata")
+                needed.setdefault(DOCUMENTS, set()).add("metadata")
                 needed.setdefault(self._text, set()).add("text")
             elif artifact not in by_ordinal.BY_ARTIFACT:
                 needed.setdefault(artifact, set()).add(name)
             if artifact in by_ordinal.BY_ARTIFACT or name in LOSSES:
-                needed["selection"].add("ordinal")
+                needed[SELECTION].add("ordinal")
         return {artifact: columns for artifact, columns in needed.items() if columns}
 
     def _parts(self, needed: Mapping[str, set[str]], ordinals: np.ndarray | None) -> Iterator[Arrays]:
         """Columns of the row-aligned artifacts, part by part; of no part without a wanted row anything but ordinals."""
-        for number in range(len(self._standing["documents"].parts)):
+        for number in range(len(self._standing[DOCUMENTS].parts)):
             rows: Arrays = {}
             chosen: pa.Array | None = None
             for artifact, columns in needed.items():
@@ -119,14 +121,14 @@ class JoinedDocuments:
 
     def _told_by_ordinal(self, names: set[str]) -> Arrays:
         """What is wanted of the artifacts that speak of ordinals; of `neighbors` its losses, under other names."""
-        if "selection" not in self._standing:
+        if SELECTION not in self._standing:
             return {}
-        count = self._standing["selection"].statistics["kept"]
+        count = self._standing[SELECTION].statistics["kept"]
         found: Arrays = {}
         for artifact, read in by_ordinal.BY_ARTIFACT.items():
             if names & {*COLUMNS[artifact]}:
                 found |= read(self._root, count)
-        if names & LOSSES and "neighbors" in self._standing:
+        if names & LOSSES and NEIGHBORS in self._standing:
             lost = by_ordinal.of_losses(self._root, count)
             found |= {f"lost_{name}": values for name, values in lost.items()}
             if names & IDS:
@@ -135,7 +137,7 @@ class JoinedDocuments:
         return found
 
     def _ids(self) -> Iterator[Arrays]:
-        yield from self._parts({"selection": {"ordinal"}, "documents": {"doc_id"}}, None)
+        yield from self._parts({SELECTION: {"ordinal"}, DOCUMENTS: {"doc_id"}}, None)
 
     def _column(self, name: str, rows: Arrays, told: Arrays) -> pa.Array:
         """A column of some rows, by what is read of them and what is told by ordinal."""
@@ -163,7 +165,7 @@ class JoinedDocuments:
                 for metadata, text in zip(rows["metadata"].to_pylist(), rows["text"], strict=True)
             ]
         except json.JSONDecodeError as error:
-            path = (self._root / "documents").path()
+            path = (self._root / DOCUMENTS).path()
             raise CorruptPart(f"{path}: metadata is not JSON; `sequitur verify` tells more") from error
         return pa.array(found, pa.string())
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sequitur.api.by_ordinal import DUPLICATES
 from sequitur.api.documents import JoinedDocuments
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import DocumentUnknown, MissingArtifact, OverMemory
+from sequitur.pipeline.names import NEIGHBORS, SELECTION, SEMANTIC_DUPLICATES
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import human
 from sequitur.pipeline.storage import Directory
@@ -52,7 +52,7 @@ class NeighborGraph:
     def __init__(self, root: Directory, text: str, progress: Progress, max_documents: int = MAX_DOCUMENTS) -> None:
         self._root, self._progress, self._max = root, progress, max_documents
         self._standing: Mapping[str, Manifest] = standing(root, text)
-        if "neighbors" not in self._standing:
+        if NEIGHBORS not in self._standing:
             raise MissingArtifact(f"{root.url}: neighbors are absent or out of date; run the job until neighbors first")
         self._documents = JoinedDocuments(root, text, self._standing)
 
@@ -62,10 +62,10 @@ class NeighborGraph:
         Raises:
             OverMemory: they are more than `max_documents`.
         """
-        duplicates = artifacts.require_manifest(self._root / DUPLICATES)
-        self._check(self._standing["neighbors"].rows + duplicates.rows)
+        duplicates = artifacts.require_manifest(self._root / SEMANTIC_DUPLICATES)
+        self._check(self._standing[NEIGHBORS].rows + duplicates.rows)
         edges = self._edges(None)
-        kept = artifacts.read_columns(self._root / "neighbors", ["ordinal"])["ordinal"].to_numpy()
+        kept = artifacts.read_columns(self._root / NEIGHBORS, ["ordinal"])["ordinal"].to_numpy()
         return self._made(np.union1d(kept, np.concatenate([edges.a, edges.b])), edges)
 
     def around(self, name: str, hops: int) -> networkx.Graph:
@@ -86,8 +86,8 @@ class NeighborGraph:
         found = find(self._root, name, self._progress)
         if found.place is None:
             raise DocumentUnknown(f"{name}: is a record that could not be read, and so has no neighbours")
-        part = self._standing["selection"].parts[found.place.part]
-        row = row_of(self._root / "selection", part, found.place.row, ["ordinal", "reason"])
+        part = self._standing[SELECTION].parts[found.place.part]
+        row = row_of(self._root / SELECTION, part, found.place.row, ["ordinal", "reason"])
         if row["ordinal"] is None:
             raise DocumentUnknown(
                 f"{name}: was dropped by select ({row['reason']}), and so has no neighbours; `sequitur trace` tells "
@@ -97,7 +97,7 @@ class NeighborGraph:
         return ordinal
 
     def _check(self, count: int) -> None:
-        k = self._standing["neighbors"].parameters["k"]
+        k = self._standing[NEIGHBORS].parameters["k"]
         if count > self._max:
             size = human(count * (DOCUMENT_BYTES + k * EDGE_BYTES))
             raise OverMemory(
@@ -127,7 +127,7 @@ class NeighborGraph:
 
     def _lists(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
         """Ordinals, ordinals that they name, cosines, and the kind of edge, part by part."""
-        directory, parts = self._root / "neighbors", self._standing["neighbors"].parts
+        directory, parts = self._root / NEIGHBORS, self._standing[NEIGHBORS].parts
         self._progress.step("reading neighbours", len(parts))
         for number, part in enumerate(parts):
             batch = artifacts.map_part(directory, part)
@@ -136,7 +136,7 @@ class NeighborGraph:
             there = other >= 0
             yield ordinal[there], other[there], schemas.list_matrix(batch.column("cosine"))[there], 0
             self._progress.update(number + 1)
-        near = artifacts.read_columns(self._root / DUPLICATES, ["ordinal", "duplicate_of", "cosine"])
+        near = artifacts.read_columns(self._root / SEMANTIC_DUPLICATES, ["ordinal", "duplicate_of", "cosine"])
         ordinal, of, cosine = (near[name].to_numpy() for name in near.column_names)
         yield ordinal, of, cosine, 1
 

@@ -20,7 +20,7 @@ from sequitur.pipeline import config as configuration
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ArtifactUnknown, MissingArtifact
-from sequitur.pipeline.names import METRICS
+from sequitur.pipeline.names import METRICS, REPORT
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run, text_artifact
 from sequitur.pipeline.storage import Directory
@@ -85,7 +85,7 @@ class RunView:
         Raises:
             MissingArtifact: the report is not finished, or tells of other artifacts than those that are there.
         """
-        directory, manifest = self._root / "report", self._manifest("report")
+        directory, manifest = self._root / REPORT, self._manifest(REPORT)
         for name, fingerprint in manifest.parents.items():
             if self._manifest(name).fingerprint != fingerprint:
                 raise MissingArtifact(f"{directory.path()}: tells of other {name} than there are; run again")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sequitur.command_line.common import AsJson, fail, print_json
+from sequitur.pipeline.names import SHARDS
 
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
@@ -53,7 +54,7 @@ def verify(
     try:
         with progress.stage("verify"):
             if salvage is not None:
-                _salvage(directory if alone else directory / "shards", salvage, as_json, progress)
+                _salvage(directory if alone else directory / SHARDS, salvage, as_json, progress)
                 return
             full = full or not alone
             found = _of_shards(directory, full, progress) if alone else _of_run(directory, progress)

@@ -10,6 +10,7 @@ import typer
 from sequitur.command_line.common import Workers, fail, resumable
 from sequitur.command_line.jobs import bring_up_to_date
 from sequitur.command_line.views import show
+from sequitur.pipeline.names import SHARDS
 
 
 def demo(
@@ -36,7 +37,7 @@ def demo(
         progress.say(f"{corpus} is there already" if count is None else f"wrote {count:,} documents to {corpus}")
         settings = of_demo.config_of(directory)
         bring_up_to_date(settings, workers)
-        show(Path(settings.output) / "shards", context=0)
+        show(Path(settings.output) / SHARDS, context=0)
 
 
 def python_docs(

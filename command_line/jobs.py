@@ -24,6 +24,7 @@ from sequitur.command_line.common import (
 )
 from sequitur.pipeline import config as configuration
 from sequitur.pipeline.config_text import starter_yaml
+from sequitur.pipeline.names import REPORT, SHARDS
 
 PLOT = "compare.html"
 
@@ -80,14 +81,14 @@ def bring_up_to_date(
     progress = Progress()
     job = Run(settings, Runner(workers or os.cpu_count() or 1), progress)
     run_directory.execute(beam_job.RECIPE, job, first, last)
-    report = job.artifact("report")
+    report = job.artifact(REPORT)
     if last in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
         from sequitur.inspection.summary_view import render
 
         progress.console.print(render(report.read_json("metrics.json")))
         progress.say(f"report     {report.path('index.html')}")
-    if any(job.artifact("shards").exists(name) for name in ("manifest.json", "families.json")):
-        progress.say(f"shards     {job.artifact('shards').path()}")
+    if any(job.artifact(SHARDS).exists(name) for name in ("manifest.json", "families.json")):
+        progress.say(f"shards     {job.artifact(SHARDS).path()}")
 
 
 def status(path: RunPath) -> None:
@@ -157,7 +158,7 @@ def compare(
         print_json(comparison)
         return
     console().print(render(comparison))
-    report, shown = job.artifact("report"), harmless_all(comparison)
+    report, shown = job.artifact(REPORT), harmless_all(comparison)
     report.write_bytes(PLOT, page(shown).encode())
     report.write_json(COMPARISON, shown)
     progress.say(f"plot       {report.path(PLOT)}")

@@ -15,6 +15,7 @@ import typer
 from sequitur.command_line.common import AsJson, fail, print_json
 from sequitur.command_line.shards_of_run import renew_artifact, renew_report, run_of
 from sequitur.command_line.views import DatasetPath
+from sequitur.pipeline.names import REPORT, SHARDS
 
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
@@ -76,9 +77,9 @@ def remove(
         with progress.stage("remove"), alone:
             advance = _advance(progress)
             done = take_out(root, query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run, advance=advance)
-            stale = run is not None and not dry_run and (renew_artifact(run.artifact("shards"), root) or bool(done))
+            stale = run is not None and not dry_run and (renew_artifact(run.artifact(SHARDS), root) or bool(done))
             if run is not None and stale:
-                run.root.remove("report")  # which may quote what is gone
+                run.root.remove(REPORT)  # which may quote what is gone
         if run is not None and stale:
             report = renew_report(run)
     except ShardError as error:

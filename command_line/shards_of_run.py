@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sequitur.command_line.common import fail
+from sequitur.pipeline.names import REPORT, SHARDS
 
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
@@ -27,7 +28,7 @@ def run_of(root: Path, progress: Progress) -> Run | None:
     if (root / BUILDING).is_file():
         fail(f"{root}: a run is making these shards, or was interrupted; finish it first")
     if (
-        root.resolve().name != "shards"
+        root.resolve().name != SHARDS
         or not (root / MANIFEST).is_file()
         or not (parent / run_directory.CONFIG).is_file()
     ):
@@ -90,4 +91,4 @@ def renew_report(run: Run) -> str:
         run_directory.execute(beam_job.RECIPE, run, "report", "report")
     except SequiturError as error:
         return f"not renewed: {error}"
-    return run.artifact("report").path()
+    return run.artifact(REPORT).path()

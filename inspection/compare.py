@@ -10,6 +10,7 @@ import numpy as np
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.documents import Documents, MissingField
 from sequitur.pipeline.config import Config
+from sequitur.pipeline.names import NEIGHBORS, SELECTION, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Run
@@ -43,7 +44,7 @@ def compare(run: Run, names: Sequence[str], gain_contexts: int | None = None) ->
     Cost: the graph and the vectors, and of each order its own, and compressing the text of some hundred contexts.
     """
     names = list(dict.fromkeys(strategy(name).name for name in names))
-    for artifact in (run.text, "selection", "tokens", "vectors", "neighbors"):
+    for artifact in (run.text, SELECTION, TOKENS, VECTORS, NEIGHBORS):
         run.manifest(artifact)
     config, progress = run.config, run.progress
     by = order_metrics.yardstick(run.root, config, gain_contexts)

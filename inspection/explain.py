@@ -15,6 +15,7 @@ from sequitur.inspection.history import Standing
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
+from sequitur.pipeline.names import NEIGHBORS, SELECTION, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run, text_artifact
 from sequitur.pipeline.storage import Directory
@@ -34,7 +35,7 @@ from sequitur.text_core.units.shingles import jaccard, shingle_sets
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.words import word_table
 
-NEIGHBORS = 5  # of a document, that `trace` describes
+NEAREST = 5  # of a document, that `trace` describes
 
 
 def trace(run: Run, name: str) -> Mapping[str, Any]:
@@ -75,7 +76,7 @@ def _trace(root: Directory, config: Config, name: str, progress: Progress) -> Ma
         "losses": [],
         "finished": list(stand),
     }
-    if "selection" not in stand:
+    if SELECTION not in stand:
         return told
     told["rules"] = history.rules(root, stand, at)
     told["contamination"] = history.contamination(root, bytes.fromhex(document["doc_id"]))
@@ -102,9 +103,9 @@ def _further(root: Directory, corpus: Corpus, stand: Standing, ordinal: int) -> 
     told: dict[str, Any] = {"tokens": whereabouts.tokens(root, stand, ordinal), "neighbors": None}
     told["order"] = order = whereabouts.order_position(root, stand, ordinal)
     lists = whereabouts.neighbors(root, stand, ordinal)
-    ids = [] if lists is None else lists[0][:NEIGHBORS].tolist()
+    ids = [] if lists is None else lists[0][:NEAREST].tolist()
     beside = [] if order is None else [one for one in (order["before"], order["after"]) if one is not None]
-    places = places_of_ordinals(root / "selection", [*ids, *beside])
+    places = places_of_ordinals(root / SELECTION, [*ids, *beside])
     known = describe(corpus, places.values())
     if lists is not None:
         cosines = lists[1].tolist()
@@ -157,7 +158,7 @@ def _why(root: Directory, config: Config, names: tuple[str, str], progress: Prog
     return {
         "a": sides[0],
         "b": sides[1],
-        "cosine": _cosines(root / "vectors", stand, ordinals),
+        "cosine": _cosines(root / VECTORS, stand, ordinals),
         "ranks": _ranks(root, config.neighbors.k, stand, ordinals),
         "path": _paths(sides),
         "contexts": _shared(sides),
@@ -183,7 +184,7 @@ def _document(root: Directory, name: str, progress: Progress) -> Place:
 
 
 def _side(root: Directory, config: Config, stand: Standing, place: Place) -> dict[str, Any]:
-    ordinal = history.verdict(root, stand, place)["ordinal"] if "selection" in stand else None
+    ordinal = history.verdict(root, stand, place)["ordinal"] if SELECTION in stand else None
     order = None if ordinal is None else whereabouts.order_position(root, stand, ordinal)
     chain = history.chain(root, config, stand, place)
     losses = [lost.to_json() | {"to": known, "_place": to} for lost, to, known in chain]
@@ -196,7 +197,7 @@ def _side(root: Directory, config: Config, stand: Standing, place: Place) -> dic
 
 
 def _cosines(vectors: Directory, stand: Standing, ordinals: list[int | None]) -> dict[str, float] | None:
-    if "vectors" not in stand or None in ordinals:
+    if VECTORS not in stand or None in ordinals:
         return None
     ids = np.array(ordinals, dtype=np.int64)
     found = {}
@@ -207,7 +208,7 @@ def _cosines(vectors: Directory, stand: Standing, ordinals: list[int | None]) ->
 
 
 def _ranks(root: Directory, k: int, stand: Standing, ordinals: list[int | None]) -> dict[str, Any] | None:
-    if "neighbors" not in stand or None in ordinals:
+    if NEIGHBORS not in stand or None in ordinals:
         return None
     found: dict[str, Any] = {"k": k}
     for name, mine, other in (("a", ordinals[0], ordinals[1]), ("b", ordinals[1], ordinals[0])):
@@ -266,13 +267,13 @@ def _evidence(
         stayed = [lost.pop("_place") for lost in side["losses"]]
         families.append({place, *(one for one in stayed if one is not None)})
     return {
-        "equal": _equal(root / "signals", stand, places),
+        "equal": _equal(root / SIGNALS, stand, places),
         "jaccard": float(jaccard(sets, sets, np.array([[0, 1]], dtype=np.int64))[0]),
         "least_jaccard": config.select.jaccard,
         "shingle_words": config.annotate.shingle_words,
-        "signature_jaccard": _signatures(root / "signals", stand, places),
-        "token_jaccard": float(ngram_jaccard(root / "tokens", np.array([ordinals], dtype=np.int64))[0])
-        if "tokens" in stand and None not in ordinals
+        "signature_jaccard": _signatures(root / SIGNALS, stand, places),
+        "token_jaccard": float(ngram_jaccard(root / TOKENS, np.array([ordinals], dtype=np.int64))[0])
+        if TOKENS in stand and None not in ordinals
         else None,
         "least_cosine": config.neighbors.duplicate_cosine,
         "same_group": bool(families[0] & families[1]),
@@ -281,20 +282,20 @@ def _evidence(
 
 def _equal(signals: Directory, stand: Standing, places: list[Place]) -> bool | None:
     """Whether the normalised texts are equal, by their hashes."""
-    if "signals" not in stand:
+    if SIGNALS not in stand:
         return None
-    parts = stand["signals"].parts
+    parts = stand[SIGNALS].parts
     hashes = [row_of(signals, parts[at.part], at.row, ["content_hash"]) for at in places]
     return bool(hashes[0] == hashes[1])
 
 
 def _signatures(signals: Directory, stand: Standing, places: list[Place]) -> float | None:
     """In what share of places the MinHash signatures agree, by which pairs are proposed."""
-    if "signals" not in stand:
+    if SIGNALS not in stand:
         return None
     rows = []
     for at in places:
-        part = stand["signals"].parts[at.part]
+        part = stand[SIGNALS].parts[at.part]
         column = artifacts.map_part(signals, part, ["minhash"]).column("minhash")
         rows.append(schemas.list_matrix(column)[at.row])
     return float((rows[0] == rows[1]).mean())

@@ -15,12 +15,22 @@ import pyarrow.compute as pc
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.names import ELSEWHERE, SEMANTIC, SUBSET
+from sequitur.pipeline.names import (
+    CHANGES,
+    CONTAMINATION,
+    DOCUMENTS,
+    ELSEWHERE,
+    NEIGHBORS,
+    REFINED,
+    SELECTION,
+    SEMANTIC,
+    SEMANTIC_DUPLICATES,
+    SIGNALS,
+    SUBSET,
+    UNSELECTED,
+)
 from sequitur.pipeline.stage import text_artifact
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.neighbors.near_duplicates import DUPLICATES
-from sequitur.stages.neighbors.subset import UNSELECTED
-from sequitur.stages.select.decontamination import REPORT
 from sequitur.stages.shared.columns.lookup import (
     Place,
     corpus_of,
@@ -33,7 +43,6 @@ from sequitur.stages.shared.columns.lookup import (
 from sequitur.stages.shared.quality_rules import EMPTY, LANGUAGE, LANGUAGE_UNCLEAR
 from sequitur.text_core.signals.rules import Rule, first_failed
 
-CHANGES = "refined/changes"
 LONGEST_CHAIN = 100  # of documents that were each lost to the next
 
 Standing = Mapping[str, Manifest]
@@ -41,9 +50,9 @@ Standing = Mapping[str, Manifest]
 
 def changes(root: Directory, standing: Standing, place: Place) -> list[dict[str, Any]] | None:
     """What refining did to the document, operation by operation; None where nothing is refined."""
-    if "refined" not in standing:
+    if REFINED not in standing:
         return None
-    name = standing["documents"].parts[place.part].name
+    name = standing[DOCUMENTS].parts[place.part].name
     found: list[dict[str, Any]] = []
     for part in artifacts.require_manifest(root / CHANGES).parts:
         if part.name == name:
@@ -55,9 +64,9 @@ def changes(root: Directory, standing: Standing, place: Place) -> list[dict[str,
 
 def signals(root: Directory, standing: Standing, place: Place) -> dict[str, Any] | None:
     """Every signal of the document but its signature; NaN and infinities as null."""
-    if "signals" not in standing:
+    if SIGNALS not in standing:
         return None
-    directory, part = root / "signals", standing["signals"].parts[place.part]
+    directory, part = root / SIGNALS, standing[SIGNALS].parts[place.part]
     names = [name for name in _schema(directory, part).names if name != "minhash"]
     row = row_of(directory, part, place.row, names)
     return {name: _plain(value) for name, value in row.items()}
@@ -79,7 +88,7 @@ def rules(root: Directory, standing: Standing, place: Place) -> list[dict[str, A
     Of each `rule`, `signal`, `value`, its bounds `minimum` and `maximum` (null for none), and whether it `passed`; of
     the language the `allowed` ones.
     """
-    parameters = standing["selection"].parameters
+    parameters = standing[SELECTION].parameters
     listed = [Rule(EMPTY, "byte_count", minimum=1)]
     language = parameters.get("language") or {}
     allowed = language.get("keep") or []
@@ -87,8 +96,8 @@ def rules(root: Directory, standing: Standing, place: Place) -> list[dict[str, A
         listed.append(Rule(LANGUAGE_UNCLEAR, "language_score", minimum=language.get("min_score")))
     listed += [Rule(*rule) for rule in parameters.get("rules", [])]
     columns = sorted({rule.signal for rule in listed} | ({"language"} if allowed else set()))
-    part = standing["signals"].parts[place.part]
-    batch = artifacts.map_part(root / "signals", part, columns).slice(place.row, 1)
+    part = standing[SIGNALS].parts[place.part]
+    batch = artifacts.map_part(root / SIGNALS, part, columns).slice(place.row, 1)
     found = []
     for rule in listed:
         column = batch.column(rule.signal)
@@ -104,16 +113,16 @@ def rules(root: Directory, standing: Standing, place: Place) -> list[dict[str, A
 
 def verdict(root: Directory, standing: Standing, place: Place) -> dict[str, Any]:
     """The row of `selection`, ids as bytes."""
-    part = standing["selection"].parts[place.part]
+    part = standing[SELECTION].parts[place.part]
     columns = ["kept", "reason", "duplicate_of", "evidence", "similarity", "ordinal"]
-    return row_of(root / "selection", part, place.row, columns)
+    return row_of(root / SELECTION, part, place.row, columns)
 
 
 def contamination(root: Directory, doc_id: bytes) -> dict[str, Any] | None:
     """What the document shares with which evaluation file; None where it shares nothing that is looked for."""
-    manifest = artifacts.read_manifest(root / REPORT)
+    manifest = artifacts.read_manifest(root / CONTAMINATION)
     for part in manifest.parts if manifest else ():
-        batch = artifacts.map_part(root / REPORT, part)
+        batch = artifacts.map_part(root / CONTAMINATION, part)
         found = batch.filter(pc.equal(batch.column("doc_id"), pa.scalar(doc_id, batch.schema.field("doc_id").type)))
         if found.num_rows:
             row: dict[str, Any] = found.slice(0, 1).to_pylist()[0]
@@ -136,20 +145,20 @@ class Loss(NamedTuple):
 
 def loss(root: Directory, config: Config, standing: Standing, place: Place) -> Loss | None:
     """How the document was lost, so far as the run has come; None where it was not."""
-    if "selection" not in standing:
+    if SELECTION not in standing:
         return None
     row = verdict(root, standing, place)
     if not row["kept"]:
-        return _loss_by_select(root / "documents", row, standing["selection"].parameters.get("jaccard"))
-    if "neighbors" not in standing:
+        return _loss_by_select(root / DOCUMENTS, row, standing[SELECTION].parameters.get("jaccard"))
+    if NEIGHBORS not in standing:
         return None
-    duplicate = row_by_ordinal(root / DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "jaccard"])
+    duplicate = row_by_ordinal(root / SEMANTIC_DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "jaccard"])
     if duplicate is not None:
         settings, ordinal = config.neighbors, duplicate["duplicate_of"]
         about = {"cosine": duplicate["cosine"], "least_cosine": settings.duplicate_cosine}
         if duplicate["jaccard"] is not None:
             about |= {"jaccard": duplicate["jaccard"], "least_jaccard": settings.duplicate_jaccard}
-        return Loss("neighbors", SEMANTIC, about, places_of_ordinals(root / "selection", [ordinal]).get(ordinal))
+        return Loss("neighbors", SEMANTIC, about, places_of_ordinals(root / SELECTION, [ordinal]).get(ordinal))
     unselected = row_by_ordinal(root / UNSELECTED, row["ordinal"], ["score"])
     if unselected is not None:
         subset = config.select.subset
@@ -200,7 +209,7 @@ def _elsewhere(against: str | None, doc_id: bytes | None) -> Mapping[str, Any] |
         return None
     known: dict[str, Any] = {"doc_id": doc_id.hex(), "run": against}
     root = Directory(str(against))
-    if artifacts.read_manifest(root / "documents") is None:
+    if artifacts.read_manifest(root / DOCUMENTS) is None:
         return known
-    places = places_of_ids(root / "documents", [doc_id])
-    return known | describe(corpus_of(root, "documents"), places.values())[places[doc_id]] if places else known
+    places = places_of_ids(root / DOCUMENTS, [doc_id])
+    return known | describe(corpus_of(root, DOCUMENTS), places.values())[places[doc_id]] if places else known

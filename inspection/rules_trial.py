@@ -14,6 +14,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared import quality_rules
@@ -51,10 +52,10 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
     sources: dict[str, Counter[str]] = {}
     chosen: dict[str, Chosen] = {"dropped": {}, "regained": {}}
     columns = sorted({*now.columns, *then.columns})
-    root, manifests = run.root, {name: run.manifest(name) for name in ("signals", "documents", run.text)}
-    for part in range(len(manifests["signals"].parts)):
-        signals = _read(root, manifests["signals"], part, columns)
-        documents = _read(root, manifests["documents"], part, ["source", "url"])
+    root, manifests = run.root, {name: run.manifest(name) for name in (SIGNALS, DOCUMENTS, run.text)}
+    for part in range(len(manifests[SIGNALS].parts)):
+        signals = _read(root, manifests[SIGNALS], part, columns)
+        documents = _read(root, manifests[DOCUMENTS], part, ["source", "url"])
         verdicts = {"now": now.verdicts(signals, documents.column("url"))}
         verdicts["then"] = then.verdicts(signals, documents.column("url"))
         names = {"now": _named(now, verdicts["now"]), "then": _named(then, verdicts["then"])}
@@ -70,7 +71,7 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
         _choose(chosen["dropped"], names["then"], kept["now"] & ~kept["then"], part, examples)
         _choose(chosen["regained"], names["now"], kept["then"] & ~kept["now"], part, examples)
     return {
-        "documents": manifests["documents"].rows,
+        "documents": manifests[DOCUMENTS].rows,
         "reasons": {
             name: {"now": counts["now"][name], "then": counts["then"][name]}
             for name in reasons
@@ -106,11 +107,11 @@ def _described(
     found: list[Mapping[str, Any]] = []
     for reason in sorted(chosen):
         for part, row in chosen[reason]:
-            document = _read(root, manifests["documents"], part, columns).slice(row, 1).to_pylist()[0]
+            document = _read(root, manifests[DOCUMENTS], part, columns).slice(row, 1).to_pylist()[0]
             said = _read(root, manifests[text], part, ["text"]).column("text")[row].as_py()
             value = None
             if reason in signal_of:
-                value = _read(root, manifests["signals"], part, [signal_of[reason]]).column(0)[row].as_py()
+                value = _read(root, manifests[SIGNALS], part, [signal_of[reason]]).column(0)[row].as_py()
             found.append(
                 {
                     "reason": reason,

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sequitur.pipeline.names import DUPLICATES
+from sequitur.pipeline.names import DUPLICATE_REASONS
 
 MAX_SOURCES = 12
 METRICS = {
@@ -91,7 +91,7 @@ def _sources(ledger: Mapping[str, Any]) -> Table:
 
 
 def _in_short(counts: Mapping[str, Any]) -> dict[str, int]:
-    copies = sum(count for reason, count in counts["dropped"].items() if reason in DUPLICATES)
+    copies = sum(count for reason, count in counts["dropped"].items() if reason in DUPLICATE_REASONS)
     return {
         "read": counts["read"],
         "rejected": counts["rejected"],

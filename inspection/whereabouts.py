@@ -15,6 +15,7 @@ import numpy as np
 from sequitur.inspection.history import Standing
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import CorruptPart
+from sequitur.pipeline.names import NEIGHBORS, ORDER, SHARDS, SPANS, TOKENS
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.documents import by_key
 from sequitur.shards.errors import DocumentUnknown, ShardError
@@ -22,19 +23,18 @@ from sequitur.shards.families import dataset_directories
 from sequitur.shards.manifest import read_manifest
 from sequitur.shards.pieces import placements
 from sequitur.stages.shared.columns.lookup import row_by_ordinal
-from sequitur.stages.tokenize.spans import SPANS
 
 
 def tokens(root: Directory, standing: Standing, ordinal: int) -> dict[str, Any] | None:
     """How many tokens the document has, and how many repeated ones were found in it, where they were looked for."""
-    if "tokens" not in standing:
+    if TOKENS not in standing:
         return None
     first = 0
-    for number, part in enumerate(standing["tokens"].parts):
+    for number, part in enumerate(standing[TOKENS].parts):
         if ordinal >= first + part.rows:
             first += part.rows
             continue
-        offsets = artifacts.map_part(root / "tokens", part, ["input_ids"]).column("input_ids").offsets
+        offsets = artifacts.map_part(root / TOKENS, part, ["input_ids"]).column("input_ids").offsets
         row = ordinal - first
         found = {"tokens": offsets[row + 1].as_py() - offsets[row].as_py()}
         spans = artifacts.read_manifest(root / SPANS)
@@ -48,9 +48,9 @@ def tokens(root: Directory, standing: Standing, ordinal: int) -> dict[str, Any] 
 
 def neighbors(root: Directory, standing: Standing, ordinal: int) -> tuple[np.ndarray, np.ndarray] | None:
     """The document's neighbours, int64 ordinals and float32 cosines, best first; None where it has no list."""
-    if "neighbors" not in standing:
+    if NEIGHBORS not in standing:
         return None
-    row = row_by_ordinal(root / "neighbors", ordinal, ["neighbor", "cosine"])
+    row = row_by_ordinal(root / NEIGHBORS, ordinal, ["neighbor", "cosine"])
     if row is None:
         return None
     ids, cosines = np.array(row["neighbor"], dtype=np.int64), np.array(row["cosine"], dtype=np.float32)
@@ -60,12 +60,12 @@ def neighbors(root: Directory, standing: Standing, ordinal: int) -> tuple[np.nda
 def order_position(root: Directory, standing: Standing, ordinal: int) -> dict[str, Any] | None:
     """Where the document stands in the order: at `position` of `documents`, from 0; in `path`, at `place_in_path` of
     `documents_in_path`; `before` and `after` are ordinals or null. Of a document that is repeated, the first time."""
-    if "order" not in standing:
+    if ORDER not in standing:
         return None
     found: dict[str, Any] | None = None
     start, before = 0, None
-    for part in standing["order"].parts:
-        batch = artifacts.map_part(root / "order", part)
+    for part in standing[ORDER].parts:
+        batch = artifacts.map_part(root / ORDER, part)
         ordinals = batch.column("ordinal").to_numpy()
         if found is not None and found["after"] is None and len(ordinals):
             found["after"] = int(ordinals[0])
@@ -79,8 +79,8 @@ def order_position(root: Directory, standing: Standing, ordinal: int) -> dict[st
         before = int(ordinals[-1]) if len(ordinals) else before
     if found is None:
         return None
-    first, count = _extent(root / "order", standing, found["path"])
-    names = standing["order"].statistics.get("families", [])
+    first, count = _extent(root / ORDER, standing, found["path"])
+    names = standing[ORDER].statistics.get("families", [])
     family = names[found["family"]] if found["family"] < len(names) else ""
     return found | {
         "documents": start,
@@ -93,7 +93,7 @@ def order_position(root: Directory, standing: Standing, ordinal: int) -> dict[st
 def _extent(order: Directory, standing: Standing, path: int) -> tuple[int, int]:
     """The position that a path begins at, and how many it has; paths ascend."""
     start, first, count = 0, 0, 0
-    for part in standing["order"].parts:
+    for part in standing[ORDER].parts:
         paths = artifacts.map_part(order, part, ["path"]).column("path").to_numpy()
         low, high = np.searchsorted(paths, [path, path + 1]).tolist()
         first = start + low if high > low and not count else first
@@ -111,11 +111,11 @@ def contexts(root: Directory, standing: Standing, ordinals: Sequence[int]) -> di
     Raises:
         CorruptPart: the shards are damaged.
     """
-    if "shards" not in standing:
+    if SHARDS not in standing:
         return None
     found: dict[int, list[dict[str, Any]]] = {ordinal: [] for ordinal in ordinals}
     with tempfile.TemporaryDirectory() as scratch:
-        shards = root.local_copy("shards", Path(scratch))
+        shards = root.local_copy(SHARDS, Path(scratch))
         try:
             for directory in dataset_directories(shards):
                 for ordinal, piece in _pieces(shards / directory, ordinals):

@@ -17,6 +17,7 @@ import yaml
 from sequitur.pipeline import artifacts, lock
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
+from sequitur.pipeline.names import DOCUMENTS
 from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, wanted
 from sequitur.pipeline.stage import execute as execute_stage
 from sequitur.pipeline.storage import Directory
@@ -81,8 +82,8 @@ def check_corpus(root: Directory, config: Config, fingerprints: Mapping[str, str
     Raises:
         ForeignDirectory: the directory's documents are finished, and are not those of this configuration.
     """
-    manifest = artifacts.read_manifest(root / "documents")
-    if manifest is None or manifest.fingerprint == fingerprints["documents"]:
+    manifest = artifacts.read_manifest(root / DOCUMENTS)
+    if manifest is None or manifest.fingerprint == fingerprints[DOCUMENTS]:
         return
     raise ForeignDirectory(
         f"{root.url}: holds the documents of another configuration ({_difference(root, config)}); choose another "

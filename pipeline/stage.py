@@ -16,6 +16,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
+from sequitur.pipeline.names import DOCUMENTS, REFINED
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Refine
 from sequitur.pipeline.seeds import derived_seed
@@ -129,7 +130,7 @@ class Stage:
 
 def text_artifact(config: Config) -> str:
     """The artifact whose column `text` the stages read: `refined` where something is refined, else `documents`."""
-    return "refined" if config.refine != Refine() else "documents"
+    return REFINED if config.refine != Refine() else DOCUMENTS
 
 
 def wanted(recipe: Sequence[Stage], config: Config) -> list[Stage]:

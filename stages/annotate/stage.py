@@ -22,6 +22,7 @@ from sequitur.pipeline import artifacts, own_modules
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
 from sequitur.pipeline.storage import Directory, read_list
@@ -137,7 +138,7 @@ def work(run: Run) -> Mapping[str, Any]:
     run.jobs.map_parts(
         {run.artifact(run.text): ["text"]},
         ComputeSignals(run.config.annotate, run.config.embed.device),
-        run.artifact("signals"),
+        run.artifact(SIGNALS),
         step="annotate: signals",
         seconds=seconds,
     )
@@ -145,8 +146,8 @@ def work(run: Run) -> Mapping[str, Any]:
 
 
 def verify(run: Run) -> Iterable[str]:
-    signals = run.artifact("signals")
-    yield from aligned(signals, run.artifact("documents"))
+    signals = run.artifact(SIGNALS)
+    yield from aligned(signals, run.artifact(DOCUMENTS))
     yield from _column_problems(signals)
 
 
@@ -169,4 +170,4 @@ def _column_names(parameters: Mapping[str, Any]) -> list[str]:
     return [*signal_names(), *others, *parameters["models"], *own]
 
 
-STAGE = Stage("annotate", "signals", 3, (TEXT,), parameters, estimate, work, verify)
+STAGE = Stage("annotate", SIGNALS, 3, (TEXT,), parameters, estimate, work, verify)

@@ -31,6 +31,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.names import SELECTION, VECTORS
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from sequitur.pipeline.storage import Directory
@@ -80,9 +81,9 @@ class EmbedText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, directory = run.config.embed, run.artifact("vectors")
+    settings, directory = run.config.embed, run.artifact(VECTORS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    text, selection, told = run.artifact(run.text), run.artifact("selection"), run.progress.counted("embed: sampling")
+    text, selection, told = run.artifact(run.text), run.artifact(SELECTION), run.progress.counted("embed: sampling")
     seed, documents = run.seed("embed"), settings.sample_documents
     sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told))
     if not directory.exists(FILES):
@@ -95,7 +96,7 @@ def work(run: Run) -> Mapping[str, Any]:
     if settings.lexical_weight:
         lexical.fit(directory, sample, run.progress)
     del sample  # and with it the texts
-    kept = run.manifest("selection").statistics["kept"]
+    kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {text: ["text"], selection: ["kept", "ordinal"]}
     encode = EmbedText(settings, directory)
@@ -167,7 +168,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    settings, kept = run.config.embed, run.manifest("selection").statistics["kept"]
+    settings, kept = run.config.embed, run.manifest(SELECTION).statistics["kept"]
     text_bytes = run.manifest(run.text).statistics["text_bytes"]
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
     share = lexical.estimate(settings, kept, text_bytes)
@@ -182,10 +183,10 @@ def estimate(run: Run) -> Estimate:
 
 
 def verify(run: Run) -> Iterable[str]:
-    dimensions = run.manifest("vectors").statistics["dimensions"]
-    yield from artifacts.schema_problems(run.artifact("vectors"), schemas.vectors(dimensions))
-    yield from every_ordinal(run.artifact("vectors"), run.artifact("selection"))
-    directory = run.artifact("vectors")
+    dimensions = run.manifest(VECTORS).statistics["dimensions"]
+    yield from artifacts.schema_problems(run.artifact(VECTORS), schemas.vectors(dimensions))
+    yield from every_ordinal(run.artifact(VECTORS), run.artifact(SELECTION))
+    directory = run.artifact(VECTORS)
     yield from lexical.problems(directory)
     if directory.exists(FILES):
         with tempfile.TemporaryDirectory() as scratch:
@@ -193,4 +194,4 @@ def verify(run: Run) -> Iterable[str]:
                 yield f"{directory.path(MODEL)}: not the model that was stored; delete {directory.path()} and run again"
 
 
-STAGE = Stage("embed", "vectors", 1, (TEXT, "selection"), parameters, estimate, work, verify)
+STAGE = Stage("embed", VECTORS, 1, (TEXT, SELECTION), parameters, estimate, work, verify)

@@ -27,7 +27,7 @@ from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.names import NO_TEXT
+from sequitur.pipeline.names import DOCUMENTS, NO_TEXT, REJECTS
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
@@ -38,7 +38,6 @@ from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
 
-REJECTS = "rejects"
 LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
 WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
@@ -105,7 +104,7 @@ def estimate(run: Run) -> Estimate:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, documents, rejects = run.config.ingest, run.artifact("documents"), run.artifact(REJECTS)
+    settings, documents, rejects = run.config.ingest, run.artifact(DOCUMENTS), run.artifact(REJECTS)
     fingerprint = artifacts.read_building(documents)
     artifacts.begin(rejects, fingerprint)
     splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, input_files(settings)))
@@ -207,8 +206,8 @@ def _check_rejects(settings: Ingest, rejects: Directory, kept: int, refused: int
 
 
 def verify(run: Run) -> Iterable[str]:
-    yield from artifacts.schema_problems(run.artifact("documents"), schemas.DOCUMENTS)
-    yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact("documents"))
+    yield from artifacts.schema_problems(run.artifact(DOCUMENTS), schemas.DOCUMENTS)
+    yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact(DOCUMENTS))
 
 
-STAGE = Stage("ingest", "documents", 1, (), parameters, estimate, work, verify, (REJECTS,))
+STAGE = Stage("ingest", DOCUMENTS, 1, (), parameters, estimate, work, verify, (REJECTS,))

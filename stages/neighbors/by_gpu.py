@@ -12,7 +12,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
-from sequitur.stages.neighbors.lists import SEARCH, VECTORS, Round, Search, as_batch, load, save_vectors
+from sequitur.stages.neighbors.lists import SEARCH, SEARCHED, Round, Search, as_batch, load, save_vectors
 
 
 def device(name: str, is_local: bool) -> str | None:
@@ -41,7 +41,7 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
     search.root.remove(SEARCH)
     save_vectors(search.vectors, this.members, search.directory)
     search.jobs.progress.step(f"neighbors: searching on {on}")
-    vectors = load(search.directory, VECTORS)
+    vectors = load(search.directory, SEARCHED)
     places = np.arange(len(vectors), dtype=np.int64)
     found = exact_neighbors(vectors, vectors, places, search.settings.k, on)
     neighbor = np.where(found.neighbor >= 0, this.members[np.maximum(found.neighbor, 0)], -1)

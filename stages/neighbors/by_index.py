@@ -23,6 +23,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import VECTORS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate
@@ -30,7 +31,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import (
     MEMBERS,
     SEARCH,
-    VECTORS,
+    SEARCHED,
     Round,
     Search,
     as_batch,
@@ -86,7 +87,7 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
     threads = max(1, runner.workers // processes)
     found_by = SearchPart(search.directory, search.settings.k, prepared["depth"], threads)
     columns = ("ordinal",) if this.before is None else ("ordinal", "neighbor", "cosine")
-    source = {search.root / (this.before or "vectors"): columns}
+    source = {search.root / (this.before or VECTORS): columns}
     search.jobs.map_parts(source, found_by, search.root / this.target, step="neighbors: searching", seconds=seconds)
     statistics: Mapping[str, Any] = prepared["statistics"]
     return statistics
@@ -105,7 +106,7 @@ def _prepare(search: Search, this: Round) -> Mapping[str, Any]:
     chosen = plan(settings, len(this.base), dimensions)
     save_vectors(search.vectors, this.base, directory)
     save(directory, BASE, this.base)
-    vectors = load(directory, VECTORS)
+    vectors = load(directory, SEARCHED)
     index = neighbor_plans.build(chosen, vectors, derived_seed(search.seed, "neighbors"))
     recall = neighbor_plans.widen(
         index, chosen, vectors, settings.k, settings.recall_target, derived_seed(search.seed, "neighbors", "recall")
@@ -138,7 +139,7 @@ class SearchPart(beam.DoFn):
         with tempfile.TemporaryDirectory() as into:
             path = self._search.local_copy(INDEX, Path(into))
             self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-        self._vectors, self._base, self._is_member = (load(self._search, name) for name in (VECTORS, BASE, MEMBERS))
+        self._vectors, self._base, self._is_member = (load(self._search, name) for name in (SEARCHED, BASE, MEMBERS))
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows

@@ -18,6 +18,7 @@ from sequitur.graph_sort import cells, spherical_kmeans
 from sequitur.graph_sort.neighbors import Neighbors, nothing_found
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.names import NEIGHBORS
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import SEARCH, Round, Search, lists_of, load, mask, save, vector_blocks
@@ -42,7 +43,7 @@ def prepare(search: Search, this: Round) -> Mapping[str, Any]:
     `neighbors/_assigned` has, row by row as `vectors`, int32 `cell` [probes]: the cells nearest to it, nearest first.
     """
     directory, fingerprint, settings = search.directory, this.base_fingerprint(search.building), search.settings
-    neighbors = search.root / "neighbors"
+    neighbors = search.root / NEIGHBORS
     if not (directory.exists(OF) and directory.read_json(OF) == fingerprint):
         search.root.remove(SEARCH)
         search.jobs.progress.step("neighbors: cells")
@@ -84,7 +85,7 @@ def _train(search: Search, base: np.ndarray) -> None:
         save(search.directory, name, array)
     training = np.concatenate(rows_of[0]).astype(np.float32)
     centroids = spherical_kmeans.train(training, min(count, len(training)), rng)
-    save(search.root / "neighbors", CENTROIDS, centroids)
+    save(search.root / NEIGHBORS, CENTROIDS, centroids)
 
 
 def _map(search: Search, transform: beam.DoFn, target: str, fingerprint: str, seconds: float) -> None:

@@ -16,6 +16,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import NEIGHBORS, VECTORS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
@@ -23,7 +24,7 @@ from sequitur.pipeline.storage import Directory
 # Working files of the stage, gone when it is done: what workers search with, and what each round finds.
 SEARCH = "neighbors/_search"
 ROUND = "neighbors/_round-{}"
-MEMBERS, VECTORS = "members.npy", "vectors.npy"
+MEMBERS, SEARCHED = "members.npy", "vectors.npy"
 REBUILT_BELOW = 0.5  # of all documents; where fewer are left, index or cells are made for them alone
 
 
@@ -74,7 +75,7 @@ class Search:
 
     @property
     def vectors(self) -> Directory:
-        return self.root / "vectors"
+        return self.root / VECTORS
 
     @property
     def directory(self) -> Directory:
@@ -84,7 +85,7 @@ class Search:
     @property
     def building(self) -> str:
         """The fingerprint of `neighbors`, which is being built."""
-        return artifacts.read_building(self.root / "neighbors")
+        return artifacts.read_building(self.root / NEIGHBORS)
 
 
 class Method(Protocol):
@@ -150,7 +151,7 @@ def save_vectors(vectors: Directory, ordinals: np.ndarray, directory: Directory)
         CorruptPart: as `vector_blocks`.
     """
     chosen, dimensions = mask(vectors, ordinals), artifacts.require_manifest(vectors).statistics["dimensions"]
-    with directory.writing(VECTORS) as file:
+    with directory.writing(SEARCHED) as file:
         header = {"descr": "<f2", "fortran_order": False, "shape": (len(ordinals), dimensions)}
         np.lib.format.write_array_header_1_0(file, header)
         for here, rows in vector_blocks(vectors):

@@ -12,6 +12,7 @@ import pyarrow as pa
 from sequitur.graph_sort import near_duplicates
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import lists_of
@@ -19,7 +20,6 @@ from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.shingles import jaccard, token_shingle_sets
 
-DUPLICATES = "neighbors/duplicates"
 NGRAM_TOKENS = 13
 TOKENS_AT_ONCE = 2**24  # whose n-grams are compared
 PAIRS_AT_ONCE = 2**14  # whose vectors are
@@ -81,13 +81,13 @@ def ngram_jaccard(tokens: Directory, edges: np.ndarray) -> np.ndarray:
 
 def write(root: Directory, duplicates: Duplicates, settings: NeighborSettings) -> None:
     """Makes `neighbors/duplicates` of a run."""
-    directory, fingerprint = root / DUPLICATES, artifacts.read_building(root / "neighbors")
+    directory, fingerprint = root / SEMANTIC_DUPLICATES, artifacts.read_building(root / NEIGHBORS)
     artifacts.begin(directory, fingerprint)
     lost = np.flatnonzero(duplicates.of >= 0)
     edges = np.stack([lost, duplicates.of[lost]], axis=1)
     similarity: pa.Array = pa.nulls(len(lost), pa.float32())
     if settings.duplicate_jaccard is not None:
-        similarity = pa.array(ngram_jaccard(root / "tokens", edges))
+        similarity = pa.array(ngram_jaccard(root / TOKENS, edges))
     batch = pa.record_batch([lost, edges[:, 1], duplicates.cosine[lost], similarity], schema=schemas.DUPLICATES)
     artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
     artifacts.finish(directory, fingerprint, {}, {}, {})

@@ -23,19 +23,18 @@ import numpy as np
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, keep_first
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
+from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS, UNSELECTED, VECTORS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors import by_cells, by_gpu, by_index, near_duplicates, subset
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
 from sequitur.stages.neighbors.lists import REBUILT_BELOW, ROUND, SEARCH, Method, Round, Search
-from sequitur.stages.neighbors.near_duplicates import DUPLICATES
-from sequitur.stages.neighbors.subset import UNSELECTED
 from sequitur.stages.shared.columns.arrays import all_values, problems_beside
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, vectors, progress = run.config.neighbors, run.manifest("vectors"), run.progress
+    settings, vectors, progress = run.config.neighbors, run.manifest(VECTORS), run.progress
     count, k = vectors.rows, settings.k
     if k >= count:
         progress.say(f"neighbors  k is {k} and there are {count:,} documents; the lists end with none (-1)")
@@ -49,7 +48,7 @@ def work(run: Run) -> Mapping[str, Any]:
     if len(staying) < len(searches.last.members):
         searches.next(staying)
     near_duplicates.write(run.root, duplicates, settings)
-    _keep(searches.found, run.artifact("neighbors"))
+    _keep(searches.found, run.artifact(NEIGHBORS))
     for directory in (SEARCH, ASSIGNED, TRUTH, *(ROUND.format(number) for number in range(searches.count))):
         run.root.remove(directory)
     return {
@@ -107,7 +106,7 @@ def method_of(settings: NeighborSettings, is_local: bool, gpu: str | None) -> Me
 def _without_duplicates(searches: Searches, lexical_weight: float) -> tuple[Duplicates, Mapping[str, int]]:
     """Drops near-duplicates and searches again until there are none, and says how many other thresholds would drop."""
     search = searches.search
-    settings, tokens = search.settings, search.root / "tokens"
+    settings, tokens = search.settings, search.root / TOKENS
 
     def close_pairs(least: float) -> Pairs:
         return near_duplicates.close_pairs(searches.found, search.vectors, lexical_weight, least)
@@ -150,7 +149,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    vectors, settings, is_local = run.manifest("vectors"), run.config.neighbors, run.runner.is_local
+    vectors, settings, is_local = run.manifest(VECTORS), run.config.neighbors, run.runner.is_local
     gpu = by_gpu.device(run.config.embed.device, is_local) if settings.method == "auto" else None
     part = max((part.rows for part in vectors.parts), default=0)
     searching = method_of(settings, is_local, gpu).estimate(settings, vectors, part, is_local)
@@ -161,17 +160,17 @@ def estimate(run: Run) -> Estimate:
 
 
 def verify(run: Run) -> Iterable[str]:
-    directory = run.artifact("neighbors")
+    directory = run.artifact(NEIGHBORS)
     yield from artifacts.schema_problems(directory, schemas.neighbors(run.config.neighbors.k))
     damage = [
-        *problems_beside(run.artifact(DUPLICATES), schemas.DUPLICATES, run.artifact("neighbors")),
+        *problems_beside(run.artifact(SEMANTIC_DUPLICATES), schemas.DUPLICATES, run.artifact(NEIGHBORS)),
         *subset.verify(run.root),
     ]
     if damage:
         yield from damage
         return
-    everyone = [all_values(run.artifact(name), "ordinal") for name in ("neighbors", DUPLICATES, UNSELECTED)]
-    if not np.array_equal(np.sort(np.concatenate(everyone)), np.arange(run.manifest("vectors").rows)):
+    everyone = [all_values(run.artifact(name), "ordinal") for name in (NEIGHBORS, SEMANTIC_DUPLICATES, UNSELECTED)]
+    if not np.array_equal(np.sort(np.concatenate(everyone)), np.arange(run.manifest(VECTORS).rows)):
         yield f"{directory.path()}: not every document is there, a duplicate or unselected; delete it and run again"
 
 
@@ -181,13 +180,13 @@ def _tokens(config: Config) -> tuple[str, ...]:
 
 STAGE = Stage(
     "neighbors",
-    "neighbors",
+    NEIGHBORS,
     2,
-    ("vectors",),
+    (VECTORS,),
     parameters,
     estimate,
     work,
     verify,
-    (DUPLICATES, UNSELECTED),
+    (SEMANTIC_DUPLICATES, UNSELECTED),
     also=_tokens,
 )

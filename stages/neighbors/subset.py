@@ -16,7 +16,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
-from sequitur.pipeline.names import SUBSET
+from sequitur.pipeline.names import NEIGHBORS, SUBSET, UNSELECTED, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
@@ -25,7 +25,6 @@ from sequitur.stages.shared.models import encoders
 from sequitur.stages.shared.sources import evaluation_files
 from sequitur.stages.shared.sources.record_files import Limits, compression_of
 
-UNSELECTED = "neighbors/unselected"
 TARGETS = "select.subset.targets"
 
 
@@ -64,10 +63,10 @@ def chosen(root: Directory, lists: Directory, config: Config, progress: Progress
         InputError: a file of targets cannot be read.
         ModelError: the model that encodes them cannot be loaded.
     """
-    directory, fingerprint = root / UNSELECTED, artifacts.read_building(root / "neighbors")
+    directory, fingerprint = root / UNSELECTED, artifacts.read_building(root / NEIGHBORS)
     ordinals = artifacts.read_columns(lists, ["ordinal"])["ordinal"].to_numpy()
     if not artifacts.is_finished(directory, fingerprint):
-        left, score = _left_out(root / "vectors", lists, ordinals, config, progress)
+        left, score = _left_out(root / VECTORS, lists, ordinals, config, progress)
         artifacts.begin(directory, fingerprint)
         batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
         artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
@@ -139,4 +138,4 @@ def memory_bytes(config: Config, vectors: Manifest) -> int:
 
 def verify(root: Directory) -> Iterable[str]:
     """One line for each thing that is wrong with `neighbors/unselected` of a run."""
-    yield from problems_beside(root / UNSELECTED, schemas.UNSELECTED, root / "neighbors")
+    yield from problems_beside(root / UNSELECTED, schemas.UNSELECTED, root / NEIGHBORS)

@@ -9,6 +9,7 @@ import numpy as np
 from sequitur.graph_sort.documents import MissingField, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
+from sequitur.pipeline.names import NEIGHBORS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Ordering
 from sequitur.pipeline.storage import Directory
@@ -27,7 +28,7 @@ class RunDocuments:
     @cached_property
     def _members(self) -> tuple[np.ndarray, Graph]:
         self._progress.step("order: graph")
-        return read_graph(self._root / "neighbors")
+        return read_graph(self._root / NEIGHBORS)
 
     @property
     def ordinals(self) -> np.ndarray:
@@ -44,11 +45,11 @@ class RunDocuments:
 
     @cached_property
     def vectors(self) -> Vectors:
-        return StoredVectors(self._root / "vectors", own=False)[self.ordinals]
+        return StoredVectors(self._root / VECTORS, own=False)[self.ordinals]
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        return TokenStore(self._root / "tokens", check=False).lengths()[self.ordinals]
+        return TokenStore(self._root / TOKENS, check=False).lengths()[self.ordinals]
 
     @cached_property
     def source(self) -> np.ndarray:
@@ -66,12 +67,12 @@ class RunDocuments:
     def signal(self) -> np.ndarray:
         settings = self._settings
         try:
-            values = kept_column(self._root, "signals", settings.signal).to_numpy().astype(np.float64)
+            values = kept_column(self._root, SIGNALS, settings.signal).to_numpy().astype(np.float64)
         except (KeyError, ValueError) as error:
             raise MissingField(f"{settings.signal}, as order.signal says, is no number among the signals") from error
         return (-values if settings.descending else values)[self.ordinals]
 
     @cached_property
     def terms(self) -> Terms:
-        offsets, ids = TokenStore(self._root / "tokens", check=False).of(self.ordinals)
+        offsets, ids = TokenStore(self._root / TOKENS, check=False).of(self.ordinals)
         return Terms(offsets, ids)

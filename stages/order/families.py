@@ -23,13 +23,14 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import ORDER, ROUTER, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Families
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.shared.columns.groups import group_codes
-from sequitur.stages.shared.columns.router import ROUTER, ROUTER_JSON, Router
+from sequitur.stages.shared.columns.router import ROUTER_JSON, Router
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 
 CLUSTERS, UNKNOWN = "clusters", "unknown"
@@ -78,7 +79,7 @@ def family_of(
         """The values of one level; clusters are made in each group by itself, and their centroids noted."""
         if by != CLUSTERS:
             return _known_groups(root, by, documents.ordinals)
-        vectors = StoredVectors(root / "vectors", own=True)[documents.ordinals]
+        vectors = StoredVectors(root / VECTORS, own=True)[documents.ordinals]
         progress.step("order: clusters", len(groups.names), "groups")
         return _clusters(vectors, documents.lengths, groups, settings, seed, centroids, progress)
 
@@ -170,7 +171,7 @@ def safe_names(names: list[str], longest: int) -> list[str]:
 def _write_router(
     root: Directory, settings: Families, families: Mapping[str, list[str]], centroids: Mapping[str, np.ndarray]
 ) -> None:
-    directory, fingerprint = root / ROUTER, artifacts.read_building(root / "order")
+    directory, fingerprint = root / ROUTER, artifacts.read_building(root / ORDER)
     artifacts.begin(directory, fingerprint)
     groups = {name: f"centroids-{index:05}.npy" for index, name in enumerate(centroids)}
     for group, array in centroids.items():
@@ -182,7 +183,7 @@ def _write_router(
         "k": settings.k,
         "families": [{"name": name, "values": values} for name, values in families.items()],
         "groups": [{"name": name, "centroids": file} for name, file in groups.items()],
-        "encoder": dict(artifacts.require_manifest(root / "vectors").parameters),
+        "encoder": dict(artifacts.require_manifest(root / VECTORS).parameters),
         "dimensions": next((array.shape[1] for array in centroids.values()), None),
     }
     _write(directory, ROUTER_JSON, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
@@ -226,4 +227,4 @@ def verify(root: Directory) -> Iterable[str]:
     directory = root / ROUTER
     manifest = artifacts.read_manifest(directory)
     if manifest is None or any(artifacts.damaged_parts(directory, manifest)):
-        yield f"{directory.path()}: absent or damaged; delete {(root / 'order').path()} and run again"
+        yield f"{directory.path()}: absent or damaged; delete {(root / ORDER).path()} and run again"

@@ -22,13 +22,13 @@ from sequitur.graph_sort.part import Part
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import NEIGHBORS, ORDER, ROUTER, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.shared.columns.arrays import all_values
-from sequitur.stages.shared.columns.router import ROUTER
 from sequitur.stages.shared.strategies import strategy
 
 PART_ROWS = 2**22
@@ -56,11 +56,11 @@ def work(run: Run) -> Mapping[str, Any]:
         pa.array(cosines, mask=first),
     ]
     table = pa.record_batch(columns, schema=schemas.ORDER)
-    done = {part.name for part in artifacts.written_parts(run.artifact("order"))}
+    done = {part.name for part in artifacts.written_parts(run.artifact(ORDER))}
     for index, start in enumerate(range(0, table.num_rows, PART_ROWS)):
         part = f"part-{index:05}-0000.arrow"
         if part not in done:
-            artifacts.write_part(run.artifact("order"), part, table.slice(start, PART_ROWS), compress=False)
+            artifacts.write_part(run.artifact(ORDER), part, table.slice(start, PART_ROWS), compress=False)
     return {
         "strategy": name,
         "paths": int(order.path[-1]) + 1,
@@ -122,23 +122,21 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    count, k = run.manifest("neighbors").rows, run.config.neighbors.k
-    dimensions = run.manifest("vectors").statistics["dimensions"]
-    memory = 50 * count * k + 4 * run.manifest("vectors").rows * dimensions + 100 * count
-    return Estimate(
-        memory=memory + families.memory_bytes(run.config.families, run.manifest("vectors")), disk=40 * count
-    )
+    count, k = run.manifest(NEIGHBORS).rows, run.config.neighbors.k
+    dimensions = run.manifest(VECTORS).statistics["dimensions"]
+    memory = 50 * count * k + 4 * run.manifest(VECTORS).rows * dimensions + 100 * count
+    return Estimate(memory=memory + families.memory_bytes(run.config.families, run.manifest(VECTORS)), disk=40 * count)
 
 
 def verify(run: Run) -> Iterable[str]:
-    directory = run.artifact("order")
+    directory = run.artifact(ORDER)
     yield from artifacts.schema_problems(directory, schemas.ORDER)
     yield from families.verify(run.root)
-    placed = all_values(run.artifact("order"), "ordinal")
+    placed = all_values(run.artifact(ORDER), "ordinal")
     once = np.unique(placed)
-    repeats = run.manifest("order").statistics["repeats"]
-    if not np.array_equal(once, all_values(run.artifact("neighbors"), "ordinal")) or len(placed) - len(once) != repeats:
+    repeats = run.manifest(ORDER).statistics["repeats"]
+    if not np.array_equal(once, all_values(run.artifact(NEIGHBORS), "ordinal")) or len(placed) - len(once) != repeats:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
 
 
-STAGE = Stage("order", "order", 2, ("tokens", "vectors", "neighbors"), parameters, estimate, work, verify, (ROUTER,))
+STAGE = Stage("order", ORDER, 2, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))

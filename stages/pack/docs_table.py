@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from sequitur.graph_sort import metrics
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import HashingSink, Part
+from sequitur.pipeline.names import DOCUMENTS, SELECTION, SHARDS, SIGNALS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import docs_schema
@@ -42,9 +43,9 @@ def write_docs_tables(
     """
     path = np.full(len(lengths), -1, dtype=np.int64)
     path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
-    vectors = cast(np.ndarray, StoredVectors(root / "vectors", own=False))  # all that is asked of them
+    vectors = cast(np.ndarray, StoredVectors(root / VECTORS, own=False))  # all that is asked of them
     placed = [_placed(shard_set, vectors) for shard_set in sets]
-    documents, signals, selection = (root / name for name in ("documents", "signals", "selection"))
+    documents, signals, selection = (root / name for name in (DOCUMENTS, SIGNALS, SELECTION))
     rows_of = [_kept_rows(selection, part) for part in artifacts.require_manifest(selection).parts]
     begins = np.cumsum([0, *map(len, rows_of)])
     files = [len(np.unique(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
@@ -63,7 +64,7 @@ def write_docs_tables(
             rows = pa.array(rows_of[index][some.ordinals - begins[index]])
             table = _docs_table(batch.take(rows), some, list(sets[number].plans), lengths, path)
             name = f"docs/docs-{len(entries[number]):05}-of-{files[number]:05}.parquet"
-            entries[number].append(_write(root / "shards", sets[number].directory, name, table))
+            entries[number].append(_write(root / SHARDS, sets[number].directory, name, table))
         progress.update(index + 1)
     return entries
 

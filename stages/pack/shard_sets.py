@@ -21,8 +21,8 @@ from sequitur.shards.manifest import Packing, RowOrder
 from sequitur.shards.permutation import ALGORITHM, permute
 from sequitur.stages.pack.context_rows import SplitPlan
 
-ROUTER = "router"
-TAKEN = {FAMILIES_NAME, MANIFEST_NAME, ROUTER}
+ROUTER_FOLDER = "router"
+TAKEN = {FAMILIES_NAME, MANIFEST_NAME, ROUTER_FOLDER}
 
 
 class ShardSet(NamedTuple):

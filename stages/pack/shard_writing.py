@@ -13,6 +13,7 @@ import pyarrow as pa
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import SHARDS, TOKENS
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.contexts import Contexts, context_batch
 from sequitur.shards.format import BATCH_ROWS, Header, context_schema, shard_name
@@ -62,7 +63,7 @@ class WriteShard(beam.DoFn):
 
     def setup(self) -> None:
         self._plans: dict[tuple[str, str], SplitPlan] = {}
-        self._tokens = TokenStore(self._root / "tokens", check=False)
+        self._tokens = TokenStore(self._root / TOKENS, check=False)
 
     def process(self, element: tuple[str, str, int, int, int, int, int]) -> Iterator[str]:
         task = ShardTask(*element)
@@ -72,13 +73,11 @@ class WriteShard(beam.DoFn):
         header = replace(self._header, seq_len=task.context_length)
         schema = context_schema(header, task.split, task.number, task.of)
         folder, _, name = task.full_path.rpartition("/")
-        with (self._root / "shards" / folder).writing(name) as file:
+        with (self._root / SHARDS / folder).writing(name) as file:
             sink = HashingSink(file)
             entry = write_shard(sink, task.path, self._batches(self._plans[key], task, schema), schema)
         (self._root / ENTRIES).write_json(task.note, asdict(entry))
-        artifacts.record_part(
-            self._root / "shards", Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest())
-        )
+        artifacts.record_part(self._root / SHARDS, Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest()))
         yield task.full_path
 
     def _batches(self, plan: SplitPlan, task: ShardTask, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -134,7 +133,7 @@ def write_shards(
 ) -> dict[tuple[str, str], list[ShardEntry]]:
     """Writes what is not written yet; returns the entries of all shards, in order, by directory and split."""
     tasks = [task for shard_set in sets for task in _tasks(shard_set, shard_bytes)]
-    notes, shards = root / ENTRIES, root / "shards"
+    notes, shards = root / ENTRIES, root / SHARDS
     written = {part.name for part in artifacts.written_parts(shards)}
     left = [task for task in tasks if task.full_path not in written or not notes.exists(task.note)]
     if left:

@@ -27,6 +27,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import RemovalsUndone
+from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
@@ -48,7 +49,7 @@ from sequitur.shards.verify import verify as shards_verify
 from sequitur.shards.writer import hf_files
 from sequitur.stages.pack.docs_table import write_docs_tables
 from sequitur.stages.pack.shard_sets import (
-    ROUTER,
+    ROUTER_FOLDER,
     Cutting,
     ShardSet,
     order_entry,
@@ -60,17 +61,17 @@ from sequitur.stages.pack.shard_writing import ENTRIES, PLAN, write_shards
 from sequitur.stages.shared.columns import router
 from sequitur.stages.shared.columns.token_store import TokenStore
 
-HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order")
+HISTORY = (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER)
 
 
 def make_header(root: Directory, config: Config) -> Header:
-    about = artifacts.require_manifest(root / "tokens").statistics["tokenizer"]
+    about = artifacts.require_manifest(root / TOKENS).statistics["tokenizer"]
     # What the content depends on, so not the whole configuration: where a run lies or on what device changes nothing.
     settings = {name: dict(artifacts.require_manifest(root / name).parameters) for name in HISTORY}
     settings["shards"] = dict(parameters(config))
     return Header(
         created_by=f"sequitur {__version__}",
-        run_id=artifacts.read_building(root / "shards")[:16],
+        run_id=artifacts.read_building(root / SHARDS)[:16],
         config_sha256=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
         seq_len=config.pack.context_length,
         tokenizer=TokenizerInfo(about["name"], None, about["sha256"], about["vocab_size"]),
@@ -82,9 +83,9 @@ def make_header(root: Directory, config: Config) -> Header:
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
     root, settings = run.root, run.config.pack
-    order = artifacts.read_columns(root / "order", ["ordinal", "path", "opens", "family"])
-    lengths = TokenStore(root / "tokens", check=True).lengths()
-    ordering = run.manifest("order").statistics
+    order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "family"])
+    lengths = TokenStore(root / TOKENS, check=True).lengths()
+    ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
     sets = plan_sets(cutting, order, ordering["families"])
     header = make_header(root, run.config)
@@ -98,12 +99,12 @@ def work(run: Run) -> Mapping[str, Any]:
         dataset_entry(one.family, one.directory, manifest) for one, manifest in zip(sets, manifests, strict=True)
     ]
     if any(one.directory for one in sets):
-        files = router.router_files(root / router.ROUTER) if run.config.families.by else {}
-        copies = {f"{ROUTER}/{name}": content for name, content in files.items()}
+        files = router.router_files(root / ROUTER) if run.config.families.by else {}
+        copies = {f"{ROUTER_FOLDER}/{name}": content for name, content in files.items()}
         for path, content in copies.items():
-            _write_extra(root / "shards", path, content)
+            _write_extra(root / SHARDS, path, content)
         listed = [router_file(path, content) for path, content in copies.items()]
-        _write_extra(root / "shards", FAMILIES_NAME, families_json(datasets, listed).encode())
+        _write_extra(root / SHARDS, FAMILIES_NAME, families_json(datasets, listed).encode())
     root.remove(PLAN)
     root.remove(ENTRIES)
     return _statistics(sets, datasets, manifests, lengths)
@@ -118,7 +119,7 @@ def finish_dataset(
     docs: list[FileEntry],
 ) -> Manifest:
     """Writes what a dataset has beside its shards and documents table; its manifest last."""
-    shards, tokens, directory = root / "shards", root / "tokens", shard_set.directory
+    shards, tokens, directory = root / SHARDS, root / TOKENS, shard_set.directory
     splits = {
         split: split_entry(entries[directory, split], len(np.unique(plan.document)))
         for split, plan in shard_set.plans.items()
@@ -174,12 +175,12 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    tokens = run.manifest("tokens")
+    tokens = run.manifest(TOKENS)
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
     # The tokens are memory-mapped, which counts as memory while there is room for it.
     return Estimate(
-        memory=150 * count + 2 * run.manifest("vectors").bytes,
+        memory=150 * count + 2 * run.manifest(VECTORS).bytes,
         disk=int(1.1 * tokens.bytes) + 2 * batch // BATCH_ROWS + 200 * count,
         each_worker=4 * batch + tokens.bytes + 80 * count,
         elements=1 + tokens.bytes // batch,
@@ -192,7 +193,7 @@ def guard(run: Run) -> None:
     Raises:
         RemovalsUndone: documents were removed from the shards that are there.
     """
-    shards = run.artifact("shards")
+    shards = run.artifact(SHARDS)
     records = [name for name in shards.files() if PurePosixPath(name).parent.name == REMOVALS]
     if records:
         raise RemovalsUndone(
@@ -204,14 +205,14 @@ def guard(run: Run) -> None:
 
 def verify(run: Run) -> Iterable[str]:
     with tempfile.TemporaryDirectory() as scratch:
-        yield from (str(problem) for problem in shards_verify(run.root.local_copy("shards", Path(scratch))))
+        yield from (str(problem) for problem in shards_verify(run.root.local_copy(SHARDS, Path(scratch))))
 
 
 STAGE = Stage(
     "pack",
-    "shards",
+    SHARDS,
     3,
-    ("documents", "signals", "selection", "tokens", "vectors", "order"),
+    (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, ORDER),
     parameters,
     estimate,
     work,

@@ -11,6 +11,7 @@ import pyarrow as pa
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart
 from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import DOCUMENTS, REFINED
 from sequitur.pipeline.sections import Refine
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.refine.operations import Repeats, apply, first_steps, hashed_lines
@@ -81,8 +82,8 @@ def find_repeats(jobs: Jobs, root: Directory, settings: Refine, columns: list[st
         settings: what is counted, and how often it may occur.
         columns: of `documents`, those that the operations before the count read.
     """
-    directory, source = root / REPEATS, root / "documents"
-    fingerprint = artifacts.read_building(root / "refined")
+    directory, source = root / REPEATS, root / DOCUMENTS
+    fingerprint = artifacts.read_building(root / REFINED)
     if artifacts.is_finished(directory, fingerprint):
         return
     artifacts.begin(directory, fingerprint)

@@ -24,6 +24,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import CHANGES, DOCUMENTS, REFINED
 from sequitur.pipeline.sections import Refine
 from sequitur.pipeline.stage import Estimate, Run, Stage, aligned, text_artifact
 from sequitur.pipeline.storage import Directory
@@ -32,7 +33,6 @@ from sequitur.stages.refine.repeats import REPEATS, find_repeats, read_repeats, 
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.text_core.edits.edits import Edited
 
-CHANGES = "refined/changes"
 COLUMNS = ["doc_id", "record_id", "source", "text"]
 COUNTS = ("text_bytes", "characters_read", "characters")  # in each part's metadata, and their sums in the manifest
 # Of text on one core, measured: lines and literal strings; ftfy, pattern by line, personal data.
@@ -130,7 +130,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    settings, documents = run.config.refine, run.manifest("documents")
+    settings, documents = run.config.refine, run.manifest(DOCUMENTS)
     shuffled = shuffled_bytes(documents.statistics["text_bytes"]) if _counts_repeats(settings) else 0
     # Beam holds what it shuffles as bytes, and once more while a group is put together. A part is there as it was and
     # as it is, as Python strings, with its lines (24 bytes each) and their hashes.
@@ -142,19 +142,19 @@ def estimate(run: Run) -> Estimate:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, refined, changes = run.config.refine, run.artifact("refined"), run.artifact(CHANGES)
+    settings, refined, changes = run.config.refine, run.artifact(REFINED), run.artifact(CHANGES)
     fingerprint = artifacts.read_building(refined)
     artifacts.begin(changes, fingerprint)
     if _counts_repeats(settings):
         find_repeats(run.jobs, run.root, settings, COLUMNS)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
     run.jobs.map_parts(
-        {run.artifact("documents"): COLUMNS},
+        {run.artifact(DOCUMENTS): COLUMNS},
         RefineText(settings, changes, run.artifact(REPEATS)),
         refined,
         compress=True,
         step="refine: text",
-        seconds=run.manifest("documents").statistics["text_bytes"]
+        seconds=run.manifest(DOCUMENTS).statistics["text_bytes"]
         / (STRINGS_PER_SECOND if strings else ARRAYS_PER_SECOND),
     )
     artifacts.finish(changes, fingerprint, {}, {}, {})
@@ -185,11 +185,11 @@ def _changed(changes: Directory) -> dict[str, Any]:
 
 
 def verify(run: Run) -> Iterable[str]:
-    directory = run.artifact("refined")
+    directory = run.artifact(REFINED)
     yield from artifacts.schema_problems(directory, schemas.REFINED)
-    yield from aligned(run.artifact("refined"), run.artifact("documents"))
-    yield from problems_beside(run.artifact(CHANGES), schemas.CHANGES, run.artifact("refined"))
-    statistics = run.manifest("refined").statistics
+    yield from aligned(run.artifact(REFINED), run.artifact(DOCUMENTS))
+    yield from problems_beside(run.artifact(CHANGES), schemas.CHANGES, run.artifact(REFINED))
+    statistics = run.manifest(REFINED).statistics
     for name, artifact in (("characters_read", "documents"), ("characters", "refined")):
         parts, place = run.manifest(artifact).parts, run.artifact(artifact)
         counted = sum(_characters(artifacts.read_part(place, part, ["text"]).column("text")) for part in parts)
@@ -202,13 +202,13 @@ def verify(run: Run) -> Iterable[str]:
 
 STAGE = Stage(
     "refine",
-    "refined",
+    REFINED,
     1,
-    ("documents",),
+    (DOCUMENTS,),
     parameters,
     estimate,
     work,
     verify,
     (CHANGES,),
-    wanted=lambda config: text_artifact(config) == "refined",
+    wanted=lambda config: text_artifact(config) == REFINED,
 )

@@ -12,14 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.names import SEMANTIC
+from sequitur.pipeline.names import DOCUMENTS, SELECTION, SEMANTIC, SEMANTIC_DUPLICATES
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.text import title_in
 from sequitur.stages.report.titles import NamedDocuments, in_a_line
 from sequitur.stages.shared.columns.lookup import Place, places_of_ids, places_of_ordinals
 
-DUPLICATES = "neighbors/duplicates"
 SIZES = (2, 3, 4, 5, 6, 11, 101, 1001)  # where the bins of cluster sizes begin
 LEAST_ALIKE, AT_RANDOM = 3, 3  # examples of each kind
 READ_CHARACTERS = 2**16  # of an example, in which its first difference is looked for
@@ -74,7 +73,7 @@ def duplicates(root: Directory, documents: NamedDocuments, seed: int) -> dict[st
 def _pairs(root: Directory, seed: int) -> Iterator[tuple[str, pa.Array, list[Pair]]]:
     """For each part and kind of duplicate: what stays in place of each, and the pairs that may be examples."""
     columns = ["reason", "duplicate_of", "evidence", "similarity"]
-    selection, semantic = root / "selection", root / DUPLICATES
+    selection, semantic = root / SELECTION, root / SEMANTIC_DUPLICATES
     for part, entry in enumerate(artifacts.require_manifest(selection).parts):
         batch = artifacts.map_part(selection, entry, columns)
         rows = np.flatnonzero(batch.column("duplicate_of").is_valid().to_numpy(zero_copy_only=False))
@@ -132,8 +131,8 @@ def _binned(sizes: np.ndarray) -> list[dict[str, int | None]]:
 
 def _examples(root: Directory, documents: NamedDocuments, pairs: list[Pair]) -> list[dict[str, Any]]:
     ends = [end for pair in pairs for end in (pair.kept, pair.dropped)]
-    of_id = places_of_ids(root / "documents", {end for end in ends if isinstance(end, bytes)})
-    of_ordinal = places_of_ordinals(root / "selection", [end for end in ends if isinstance(end, int)])
+    of_id = places_of_ids(root / DOCUMENTS, {end for end in ends if isinstance(end, bytes)})
+    of_ordinal = places_of_ordinals(root / SELECTION, [end for end in ends if isinstance(end, int)])
 
     def place_of(end: Place | bytes | int) -> Place | None:
         if isinstance(end, bytes):

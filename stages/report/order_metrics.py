@@ -24,6 +24,7 @@ from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import PackedContexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
+from sequitur.pipeline.names import SELECTION, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
@@ -74,14 +75,14 @@ def yardstick(root: Directory, config: Config, gain_contexts: int | None = None)
     `gain_contexts` are sampled for in-context gain; None: 300, or fewer where they are long.
     """
     own, graph = (
-        cast(np.ndarray, StoredVectors(root / "vectors", own=own)) for own in (True, False)
+        cast(np.ndarray, StoredVectors(root / VECTORS, own=own)) for own in (True, False)
     )  # all that is asked of them
     differ = own.shape[1] != graph.shape[1]
-    lengths = TokenStore(root / "tokens", check=False).lengths()
+    lengths = TokenStore(root / TOKENS, check=False).lengths()
     if gain_contexts is None:
         gain_contexts = min(GAIN_CONTEXTS, max(LEAST_GAIN_CONTEXTS, GAIN_TOKENS // config.pack.context_length))
     seed = derived_seed(config.seed, "report", "in_context_gain")
-    sample = TextSample(root / text_artifact(config), root / "selection", gain_contexts, seed)
+    sample = TextSample(root / text_artifact(config), root / SELECTION, gain_contexts, seed)
     return Yardstick(
         own, graph if differ else None, lengths, groups_of(root), config.neighbors.duplicate_cosine, sample
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.names import CONTAMINATED, REPEATED_ID, SELECT_DUPLICATES, SEMANTIC, SUBSET
+from sequitur.pipeline.names import CONTAMINATED, REPEATED_ID, SELECT_DUPLICATES, SEMANTIC, SUBSET, TOKENS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import text_artifact
@@ -70,7 +70,7 @@ def page_data(
     path = along_the_path(train, cosines)
     reading = contexts_to_read(documents, train, chosen, coherence, cosines)
     seed = derived_seed(config.seed, "report", "map")
-    drawn = document_map(root / "tokens", train, chosen[~np.isnan(coherence[chosen])], by.own, seed)
+    drawn = document_map(root / TOKENS, train, chosen[~np.isnan(coherence[chosen])], by.own, seed)
     named = {*drawn["ordinals"]}
     named.update(piece["document"] for context in reading for piece in context["pieces"])
     named.update(ordinal for stretch in path["stretches"] for ordinal in stretch["documents"])

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts, own_modules
+from sequitur.pipeline.names import SELECTION, SIGNALS
 from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.quality_rules import LANGUAGE_UNCLEAR, Judge
@@ -39,7 +40,7 @@ def signal_histograms(root: Directory, judge: Judge, settings: Annotate) -> list
     Cost: two passes over the columns of these signals; memory, a part of each.
     """
     rules = rules_by_signal(judge)
-    known = set(_schema(root / "signals").names)
+    known = set(_schema(root / SIGNALS).names)
     own = map(own_modules.name_of, settings.own_signals)
     extra = [name for name in (*ALWAYS, *settings.models, *own) if name not in rules]
     names = [name for name in (*rules, *extra) if name in known][:MOST]
@@ -125,7 +126,7 @@ def scale_of(sample: np.ndarray, low: float, high: float, bounds: list[float], *
 
 def _scales(root: Directory, names: list[str], rules: Mapping[str, list[Rule]]) -> dict[str, Scale]:
     """Looks at the ends of each signal and at a part of its values, evenly taken."""
-    rows = max(artifacts.require_manifest(root / "signals").rows, 1)
+    rows = max(artifacts.require_manifest(root / SIGNALS).rows, 1)
     step = -(-rows // SAMPLE)
     lows, highs = dict.fromkeys(names, np.inf), dict.fromkeys(names, -np.inf)
     samples: dict[str, list[np.ndarray]] = {name: [np.empty(0)] for name in names}
@@ -137,7 +138,7 @@ def _scales(root: Directory, names: list[str], rules: Mapping[str, list[Rule]]) 
                 lows[name] = min(lows[name], float(values.min()))
                 highs[name] = max(highs[name], float(values.max()))
                 samples[name].append(values[::step])
-    schema = _schema(root / "signals")
+    schema = _schema(root / SIGNALS)
     return {
         name: scale_of(
             np.concatenate(samples[name]),
@@ -152,7 +153,7 @@ def _scales(root: Directory, names: list[str], rules: Mapping[str, list[Rule]]) 
 
 def _parts(root: Directory, names: list[str]) -> Iterator[tuple[pa.RecordBatch, pa.StringArray]]:
     """The named signals of each part, and the reasons for drops, string with nulls."""
-    signals, selection = root / "signals", root / "selection"
+    signals, selection = root / SIGNALS, root / SELECTION
     manifests = (artifacts.require_manifest(directory).parts for directory in (signals, selection))
     for part, verdicts in zip(*manifests, strict=True):
         reasons = artifacts.map_part(selection, verdicts, ["reason"]).column("reason")

@@ -25,7 +25,24 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart
-from sequitur.pipeline.names import METRICS, SEMANTIC, SUBSET
+from sequitur.pipeline.names import (
+    DOCUMENTS,
+    METRICS,
+    NEIGHBORS,
+    ORDER,
+    REFINED,
+    REJECTS,
+    REPORT,
+    SELECTION,
+    SEMANTIC,
+    SEMANTIC_DUPLICATES,
+    SHARDS,
+    SIGNALS,
+    SUBSET,
+    TOKENS,
+    UNSELECTED,
+    VECTORS,
+)
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
@@ -41,8 +58,6 @@ from sequitur.stages.report.page.page import INDEX, PAGE, render
 from sequitur.stages.report.page_data import page_data
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.token_store import TokenStore
-
-DUPLICATES, UNSELECTED = "neighbors/duplicates", "neighbors/unselected"
 
 
 class Placed(NamedTuple):
@@ -97,7 +112,7 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
     ledger = Ledger()
     kept_sources: list[str] = []
     codes: list[np.ndarray] = []
-    documents, selection, rejects, shards = (root / name for name in ("documents", "selection", "rejects", "shards"))
+    documents, selection, rejects, shards = (root / name for name in (DOCUMENTS, SELECTION, REJECTS, SHARDS))
     removed = removed_documents(shards)
     removed_ids = pa.array([name for name in sorted(removed) if len(name) == 16], pa.binary(16))
     was_removed: list[np.ndarray] = []
@@ -121,7 +136,7 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
         was_removed.append(named.to_numpy(zero_copy_only=False))
     ledger.read.update(ledger.rejected)
     source_of = np.concatenate(codes)
-    lost = {DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if config.select.subset.by else {})
+    lost = {SEMANTIC_DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if config.select.subset.by else {})
     for artifact, reason in lost.items():
         for code, count in _counted(source_of[all_values(root / artifact, "ordinal")]):
             ledger.drop(kept_sources[code], reason, count)
@@ -137,7 +152,7 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
     packing = artifacts.require_manifest(shards).statistics
     ledger.tokens_dropped = int(packing["dropped_tokens"])
     ledger.tokens_repeated = int(packing.get("repeated_tokens", 0))
-    ledger.characters = None if text_artifact(config) == "documents" else characters_of(root / "refined")
+    ledger.characters = None if text_artifact(config) == DOCUMENTS else characters_of(root / REFINED)
     return ledger
 
 
@@ -186,16 +201,16 @@ def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
 
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
-    root, config, directory = run.root, run.config, run.artifact("report")
-    splits = read_splits(root / "shards")
-    lengths = token_lengths(root / "tokens")
+    root, config, directory = run.root, run.config, run.artifact(REPORT)
+    splits = read_splits(root / SHARDS)
+    lengths = token_lengths(root / TOKENS)
     ledger = make_ledger(root, config, splits, lengths)
     by = order_metrics.yardstick(root, config)
     report = {
         "ledger": ledger.to_json(),
         "order": measure_order(root, config, splits["train"].cut, by, run.progress),
         "packing": {
-            **run.manifest("shards").statistics,
+            **run.manifest(SHARDS).statistics,
             "context_length": config.pack.context_length,
         },
         "distributions": distributions(splits, lengths),
@@ -223,8 +238,8 @@ def measure_order(root: Directory, config: Config, train: Cut, by: Yardstick, pr
     random = random_cut(np.unique(train.contexts.document), by.lengths, config.pack, config.seed)
     baseline = order_metrics.measure(random, by, progress)
     measured = order_metrics.measure(train, by, progress)
-    members, graph = read_graph(root / "neighbors")
-    permutation = np.searchsorted(members, all_values(root / "order", "ordinal"))
+    members, graph = read_graph(root / NEIGHBORS)
+    permutation = np.searchsorted(members, all_values(root / ORDER, "ordinal"))
     measured |= order_metrics.excess_gain(measured, baseline)
     measured |= order_metrics.path_weight(graph, members, permutation, by)
     return {"strategy": strategy, strategy: measured, "random_baseline": baseline}
@@ -257,30 +272,27 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    vectors = run.manifest("vectors")
+    vectors = run.manifest(VECTORS)
     return Estimate(
-        memory=vectors.bytes
-        + 50 * vectors.rows * run.config.neighbors.k
-        + 200 * run.manifest("documents").rows
-        + 2**28,
+        memory=vectors.bytes + 50 * vectors.rows * run.config.neighbors.k + 200 * run.manifest(DOCUMENTS).rows + 2**28,
         disk=2**24,
     )
 
 
 def verify(run: Run) -> Iterable[str]:
     root = run.root
-    ledger = make_ledger(root, run.config, read_splits(root / "shards"), token_lengths(root / "tokens"))
+    ledger = make_ledger(root, run.config, read_splits(root / SHARDS), token_lengths(root / TOKENS))
     yield from (f"{run.config.output}: the ledger does not balance: {problem}" for problem in ledger.problems())
-    if run.artifact("report").read_json(METRICS)["ledger"] != ledger.to_json():
-        path = run.artifact("report").path(METRICS)
+    if run.artifact(REPORT).read_json(METRICS)["ledger"] != ledger.to_json():
+        path = run.artifact(REPORT).path(METRICS)
         yield f"{path}: tells another ledger than the artifacts; delete it and run again"
 
 
 STAGE = Stage(
     "report",
-    "report",
+    REPORT,
     3,
-    ("documents", TEXT, "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards"),
+    (DOCUMENTS, TEXT, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS),
     parameters,
     estimate,
     work,

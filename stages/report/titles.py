@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.names import DOCUMENTS, SELECTION, TOKENS
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import TOKENIZER_NAME, TokenizerInfo
 from sequitur.shards.views.text import TITLE_LENGTH, Decoder, title_in
@@ -28,7 +29,7 @@ class NamedDocuments:
 
     def __init__(self, root: Directory, text: Directory) -> None:
         """`root` is that of the run; `text` the artifact whose text the stages read."""
-        self._documents, self._selection, self._tokens = (root / name for name in ("documents", "selection", "tokens"))
+        self._documents, self._selection, self._tokens = (root / name for name in (DOCUMENTS, SELECTION, TOKENS))
         self._text, self._store = text, TokenStore(self._tokens, check=False)
 
     def about(self, places: Iterable[Place]) -> dict[Place, dict[str, str]]:

@@ -18,7 +18,7 @@ from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.names import CONTAMINATED
+from sequitur.pipeline.names import CONTAMINATED, CONTAMINATION, DOCUMENTS, SELECTION
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Select
 from sequitur.pipeline.storage import Directory
@@ -29,7 +29,6 @@ from sequitur.text_core.duplicates.overlap import NgramIndex, first_overlaps, ng
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.words import word_table
 
-REPORT = "selection/contamination"
 # The working parts; gone when `selection` is done.
 EVALUATION, FOUND = "selection/_evaluation", "selection/_contaminated"
 TEXTS, WORDS, NGRAMS = "texts.arrow", "words.arrow", "ngrams.arrow"
@@ -112,9 +111,9 @@ def write(root: Directory, found: Contamination, dropped: np.ndarray) -> None:
         found: what `find` returned.
         dropped: bool [c], whether each document was dropped for its contamination.
     """
-    directory, fingerprint = root / REPORT, artifacts.read_building(root / "selection")
+    directory, fingerprint = root / CONTAMINATION, artifacts.read_building(root / SELECTION)
     artifacts.begin(directory, fingerprint)
-    documents, records = _ids_and_sources(root / "documents", found.row), _records(root / EVALUATION, found.text)
+    documents, records = _ids_and_sources(root / DOCUMENTS, found.row), _records(root / EVALUATION, found.text)
     columns = [*documents, pa.array(found.ngram, pa.large_string()), *records]
     batch = pa.record_batch([*columns, pa.array(dropped, pa.bool_())], schema=schemas.CONTAMINATION)
     artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=True)

@@ -18,6 +18,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import SIGNALS
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates
 from sequitur.stages.select.candidates import Likeness, Signatures
@@ -67,7 +68,7 @@ def find_links(
     bands, rows_per_band = likeness.bands
     write_rows(root, ALIVE, alive)
     fingerprint = artifacts.require_manifest(root / ALIVE).fingerprint
-    signals, pairs, links = root / "signals", root / CANDIDATES, root / LINKS
+    signals, pairs, links = root / SIGNALS, root / CANDIDATES, root / LINKS
     if not artifacts.is_finished(pairs, fingerprint):
         artifacts.begin(pairs, fingerprint)
         source = Signatures(signals, root / ALIVE, "row")
@@ -106,7 +107,7 @@ def write_rows(root: Directory, target: str, chosen: np.ndarray) -> None:
         return
     artifacts.begin(directory, fingerprint)
     start = 0
-    for part in artifacts.require_manifest(root / "signals").parts:
+    for part in artifacts.require_manifest(root / SIGNALS).parts:
         batch = pa.record_batch({"row": rows[start : start + part.rows]})
         artifacts.write_part(directory, part.name, batch, compress=False)
         start += part.rows

@@ -14,6 +14,7 @@ from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates, fuzzy_duplicates
 from sequitur.stages.select.candidates import Likeness, Signatures
@@ -38,7 +39,7 @@ class OtherRun:
     def kept(self) -> Iterator[tuple[int, np.ndarray]]:
         """The number of each part, and of each of its rows the ordinal, −1 where it is not kept."""
         for number, part in enumerate(self.selection.parts):
-            batch = artifacts.read_part(self.root / "selection", part, ["ordinal"])
+            batch = artifacts.read_part(self.root / SELECTION, part, ["ordinal"])
             yield number, pc.fill_null(batch.column("ordinal"), -1).to_numpy()
 
 
@@ -66,13 +67,13 @@ def find(config: Config) -> OtherRun:
     if root.path() == Directory(config.output).path():
         raise ConfigError(f"{where}: is this run itself; name another run directory")
     found = {}
-    for name in ("documents", "signals", "selection"):
+    for name in (DOCUMENTS, SIGNALS, SELECTION):
         manifest = artifacts.read_manifest(root / name)
         if manifest is None:
             raise ConfigError(f"{where}: has no finished {name}; run it until select first")
         found[name] = manifest
     other = OtherRun(root, **found)
-    if other.selection.parents.get("signals") != other.signals.fingerprint:
+    if other.selection.parents.get(SIGNALS) != other.signals.fingerprint:
         raise ConfigError(f"{where}: its selection is out of date; run it until select first")
     if other.signals.statistics.get("signature_version") != SIGNATURE_VERSION:
         raise ConfigError(f"{where}: its signatures are of another version of Sequitur; run it anew until select")
@@ -88,7 +89,7 @@ def equal_texts(other: OtherRun, hashes: np.ndarray) -> np.ndarray:
     own, position = np.unique(hashes.view("S16"), return_inverse=True)
     found = np.full(len(own), -1, dtype=np.int64)
     for number, ordinals in other.kept():
-        signals = artifacts.read_part(other.root / "signals", other.signals.parts[number], ["content_hash"])
+        signals = artifacts.read_part(other.root / SIGNALS, other.signals.parts[number], ["content_hash"])
         kept = np.flatnonzero(ordinals >= 0)
         theirs = bytes16(signals.column("content_hash"))[kept].view("S16")
         at = np.minimum(np.searchsorted(own, theirs), max(len(own) - 1, 0))
@@ -119,12 +120,12 @@ def similar_texts(
     fuzzy_duplicates.write_rows(root, fuzzy_duplicates.ALIVE, alive)
     first = len(alive)
     fingerprint = artifacts.require_manifest(root / fuzzy_duplicates.ALIVE).fingerprint
-    signals, pairs, links = root / "signals", root / CANDIDATES, root / LINKS
+    signals, pairs, links = root / SIGNALS, root / CANDIDATES, root / LINKS
     if not artifacts.is_finished(pairs, fingerprint):
         artifacts.begin(pairs, fingerprint)
         sources = [
             Signatures(signals, root / fuzzy_duplicates.ALIVE, "row"),
-            Signatures(other.root / "signals", other.root / "selection", "ordinal", offset=first),
+            Signatures(other.root / SIGNALS, other.root / SELECTION, "ordinal", offset=first),
         ]
         documents = int(alive.sum()) + other.selection.statistics["kept"]
         candidates.find(jobs, root, sources, documents, CANDIDATES, likeness.bands, first_other=first)
@@ -148,7 +149,7 @@ def ids(other: OtherRun, ordinals: np.ndarray) -> np.ndarray:
     for number, here in other.kept():
         wanted = np.isin(here, ordinals)
         if wanted.any():
-            batch = artifacts.read_part(other.root / "documents", other.documents.parts[number], ["doc_id"])
+            batch = artifacts.read_part(other.root / DOCUMENTS, other.documents.parts[number], ["doc_id"])
             found.append(bytes16(batch.column("doc_id"))[wanted])
     return np.concatenate(found)
 
@@ -173,8 +174,8 @@ class SignedElsewhere(Signed):
     """The signatures of the documents that another run kept; their rows are `first` and the ordinal."""
 
     def __init__(self, other: OtherRun, first: int) -> None:
-        super().__init__(other.root / "signals", other.signals.parts)
-        self._selection, self._first = (other.root / "selection", other.selection.parts), first
+        super().__init__(other.root / SIGNALS, other.signals.parts)
+        self._selection, self._first = (other.root / SELECTION, other.selection.parts), first
         counts = [int((ordinals >= 0).sum()) for _, ordinals in other.kept()]
         self.starts = first + np.cumsum([0, *counts[:-1]], dtype=np.int64)
 

@@ -23,7 +23,15 @@ import pyarrow as pa
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import NothingKept
-from sequitur.pipeline.names import CONTAMINATED, REPEATED_ID, SELECT_DUPLICATES
+from sequitur.pipeline.names import (
+    CONTAMINATED,
+    CONTAMINATION,
+    DOCUMENTS,
+    REPEATED_ID,
+    SELECT_DUPLICATES,
+    SELECTION,
+    SIGNALS,
+)
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates, decontamination, duplicates, fuzzy_duplicates, other_run, survivors
@@ -66,7 +74,7 @@ def work(run: Run) -> Mapping[str, Any]:
     judge = quality_rules.judge(settings)
     reasons = reasons_of(judge)
     run.progress.step("select: rules")
-    documents, verdicts = read(root / "documents", root / "signals", judge)
+    documents, verdicts = read(root / DOCUMENTS, root / SIGNALS, judge)
     duplicates.drop_repeated_ids(documents, verdicts, reasons.index(REPEATED_ID))
     contamination, counts = decontamination.find(run.jobs, root, text, run.config)
     contaminated = verdicts.reason[contamination.row] == KEPT
@@ -82,18 +90,18 @@ def work(run: Run) -> Mapping[str, Any]:
         )
     decontamination.write(root, contamination, contaminated)
     _write(root, documents, verdicts, reasons)
-    fuzzy_duplicates.remove_working_parts(root / "selection")
+    fuzzy_duplicates.remove_working_parts(root / SELECTION)
     decontamination.remove_working_parts(root)
     return {"kept": int(kept.sum()), "documents": len(kept), **counts, **statistics}
 
 
 def _write(root: Directory, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
-    directory = root / "selection"
+    directory = root / SELECTION
     kept = verdicts.reason == KEPT
     ordinals = np.cumsum(kept, dtype=np.int64) - 1
     done = {part.name for part in artifacts.written_parts(directory)}
     start = 0
-    for part in artifacts.require_manifest(root / "signals").parts:
+    for part in artifacts.require_manifest(root / SIGNALS).parts:
         rows = slice(start, start + part.rows)
         start += part.rows
         if part.name in done:
@@ -135,7 +143,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    settings, rows = run.config.select, run.manifest("signals").rows
+    settings, rows = run.config.select, run.manifest(SIGNALS).rows
     elsewhere = other_run.find(run.config).selection.rows if settings.against is not None else 0
     fuzzy = settings.fuzzy_duplicates
     shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
@@ -149,10 +157,10 @@ def estimate(run: Run) -> Estimate:
 
 
 def verify(run: Run) -> Iterable[str]:
-    directory = run.artifact("selection")
+    directory = run.artifact(SELECTION)
     yield from artifacts.schema_problems(directory, schemas.SELECTION)
-    yield from aligned(run.artifact("selection"), run.artifact("documents"))
-    yield from problems_beside(run.artifact(decontamination.REPORT), schemas.CONTAMINATION, run.artifact("selection"))
+    yield from aligned(run.artifact(SELECTION), run.artifact(DOCUMENTS))
+    yield from problems_beside(run.artifact(CONTAMINATION), schemas.CONTAMINATION, run.artifact(SELECTION))
     ordinals = artifacts.read_columns(directory, ["ordinal"])["ordinal"].drop_null().to_numpy()
     if not np.array_equal(ordinals, np.arange(len(ordinals))):
         yield f"{directory.path()}: ordinals are not 0 … n-1 in order; delete it and run again"
@@ -160,12 +168,12 @@ def verify(run: Run) -> Iterable[str]:
 
 STAGE = Stage(
     "select",
-    "selection",
+    SELECTION,
     2,
-    ("documents", TEXT, "signals"),
+    (DOCUMENTS, TEXT, SIGNALS),
     parameters,
     estimate,
     work,
     verify,
-    (decontamination.REPORT,),
+    (CONTAMINATION,),
 )

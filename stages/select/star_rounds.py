@@ -16,6 +16,7 @@ import pyarrow as pa
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import SELECTION
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.candidates import GROUP_BYTES
 from sequitur.text_core.duplicates.components import large_star, small_star
@@ -64,7 +65,7 @@ def _converged(jobs: Jobs, root: Directory, links: Directory) -> Directory:
 
 def _rounds(root: Directory) -> list[int]:
     prefix = ROUND.rsplit("/", 1)[1] + "-"
-    names = (root / "selection").names()
+    names = (root / SELECTION).names()
     return [int(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
 
 

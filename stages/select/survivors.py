@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.sections import Select
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.verdicts import Documents
@@ -43,11 +44,11 @@ def ranks(root: Directory, settings: Select, documents: Documents) -> np.ndarray
     policy = settings.survivor
     first: tuple[np.ndarray, ...] = ()
     if policy == "newest":
-        first = _newest(root / "documents")
+        first = _newest(root / DOCUMENTS)
     elif policy == "source_priority":
-        first = (_place_of_source(root / "documents", settings.source_priority),)
+        first = (_place_of_source(root / DOCUMENTS, settings.source_priority),)
     elif policy.startswith("best:"):
-        first = _highest(root / "signals", policy.removeprefix("best:"))
+        first = _highest(root / SIGNALS, policy.removeprefix("best:"))
     count = len(documents.length)
     halves = documents.doc_id[:count].view(">u8").reshape(-1, 2)
     rank = np.empty(count, dtype=np.int64)

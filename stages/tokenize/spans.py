@@ -24,7 +24,6 @@ from sequitur.pipeline.stage import human
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.duplicates.repeated_spans import Spans, covered, memory_bytes, repeated_spans
 
-SPANS = "tokens/spans"
 WHOLE = "tokens/_whole"  # the tokens before anything is taken out; gone when that is done
 REMOVED_PER_SECOND = 50e6  # tokens copied without their spans on one core, measured
 

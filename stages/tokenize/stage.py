@@ -28,6 +28,7 @@ from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import SELECTION, SPANS, TOKENS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Tokenize
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
@@ -146,8 +147,8 @@ class EncodeText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, tokens, progress = run.config.tokenize, run.artifact("tokens"), run.progress
-    text, selection = run.artifact(run.text), run.artifact("selection")
+    settings, tokens, progress = run.config.tokenize, run.artifact(TOKENS), run.progress
+    text, selection = run.artifact(run.text), run.artifact(SELECTION)
     if settings.tokenizer != BYTES and not tokens.exists(TOKENIZER):
         tokenizer = _make(settings, text, selection, run.seed("tokenize"), progress)
         tokens.write_bytes(TOKENIZER, tokenizer.to_str().encode())
@@ -156,7 +157,7 @@ def work(run: Run) -> Mapping[str, Any]:
     if settings.repeated_spans == "ignore":
         encode(tokens)
         return {"tokenizer": about}
-    spans, fingerprint = run.artifact(token_spans.SPANS), artifacts.read_building(tokens)
+    spans, fingerprint = run.artifact(SPANS), artifacts.read_building(tokens)
     if settings.repeated_spans == "report":
         encode(tokens)
         counts = token_spans.find(spans, fingerprint, tokens, artifacts.written_parts(tokens), settings, progress)
@@ -245,15 +246,15 @@ def estimate(run: Run) -> Estimate:
 
 
 def verify(run: Run) -> Iterable[str]:
-    yield from artifacts.schema_problems(run.artifact("tokens"), schemas.TOKENS)
-    yield from every_ordinal(run.artifact("tokens"), run.artifact("selection"))
-    if "repeated_spans" in run.manifest("tokens").statistics:
-        yield from problems_beside(run.artifact(token_spans.SPANS), schemas.SPANS, run.artifact("tokens"))
-    directory, about = run.artifact("tokens"), run.manifest("tokens").statistics["tokenizer"]
+    yield from artifacts.schema_problems(run.artifact(TOKENS), schemas.TOKENS)
+    yield from every_ordinal(run.artifact(TOKENS), run.artifact(SELECTION))
+    if "repeated_spans" in run.manifest(TOKENS).statistics:
+        yield from problems_beside(run.artifact(SPANS), schemas.SPANS, run.artifact(TOKENS))
+    directory, about = run.artifact(TOKENS), run.manifest(TOKENS).statistics["tokenizer"]
     if about["name"] != BYTES and not (
         directory.exists(TOKENIZER) and hashlib.sha256(directory.read_bytes(TOKENIZER)).hexdigest() == about["sha256"]
     ):
         yield f"{directory.path(TOKENIZER)}: not the tokenizer of the tokens; delete {directory.path()} and run again"
 
 
-STAGE = Stage("tokenize", "tokens", 1, (TEXT, "selection"), parameters, estimate, work, verify)
+STAGE = Stage("tokenize", TOKENS, 1, (TEXT, SELECTION), parameters, estimate, work, verify)

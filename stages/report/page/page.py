@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from sequitur.pipeline.names import DUPLICATES
+from sequitur.pipeline.names import DUPLICATE_REASONS
 from sequitur.stages.report.page import contexts as report_contexts
 from sequitur.stages.report.page import markup
 from sequitur.stages.report.page import orders as report_orders
@@ -79,7 +79,7 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     ledger, order, packed = report["ledger"], report["order"], report["packing"]
     records, own, chance = ledger["records"], order[order["strategy"]], order["random_baseline"]
     room = packed["tokens"] + packed["padded_tokens"]
-    copies = sum(number for reason, number in records["dropped"].items() if reason in DUPLICATES)
+    copies = sum(number for reason, number in records["dropped"].items() if reason in DUPLICATE_REASONS)
     gain, error = own.get("excess_gain"), own.get("excess_gain_error")
     return [
         ("placed", share(records["placed"], records["read"]), "of the records read"),

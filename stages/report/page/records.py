@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from sequitur.pipeline.names import DUPLICATES
+from sequitur.pipeline.names import DUPLICATE_REASONS
 from sequitur.stages.report.page.markup import bar, columns, count, decimal, name, section, share, short, table, words
 
 MOST_SOURCES = 24
@@ -83,7 +83,8 @@ def _steps(counts: Mapping[str, Any], reasons: Sequence[str], number: int) -> st
     rows, left = [_step("read", "read", read, read, 0, read)], read
     taken = [("rejected", "other", counts["rejected"])]
     taken += [
-        (reason, "copy" if reason in DUPLICATES else "failed", counts["dropped"].get(reason, 0)) for reason in reasons
+        (reason, "copy" if reason in DUPLICATE_REASONS else "failed", counts["dropped"].get(reason, 0))
+        for reason in reasons
     ]
     if "removed" in counts:
         taken.append(("removed later", "other", counts["removed"]))
@@ -105,7 +106,7 @@ def _step(label: str, kind: str, number: int, left: int, lost: int, read: int) -
 
 
 def _source_row(source: str, counts: Mapping[str, Any], *, removed: bool) -> list[str]:
-    copies = sum(number for reason, number in counts["dropped"].items() if reason in DUPLICATES)
+    copies = sum(number for reason, number in counts["dropped"].items() if reason in DUPLICATE_REASONS)
     ruled, read, later = sum(counts["dropped"].values()) - copies, counts["read"], counts.get("removed", 0)
     numbers = [read, counts["rejected"], ruled, copies, *([later] if removed else []), counts["placed"]]
     parts = [("kept", counts["placed"]), ("failed", ruled), ("copy", copies), ("other", counts["rejected"] + later)]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS
 from sequitur.pipeline.storage import Directory
 
 
@@ -23,11 +24,11 @@ def group_codes(root: Directory, by: str) -> tuple[np.ndarray, list[str]]:
             tree); or the name of a field of the records, if it is a string there.
     """
     if by in ("source", "url"):
-        values = kept_column(root, "documents", by)
+        values = kept_column(root, DOCUMENTS, by)
     elif by == "language":
-        values = kept_column(root, "signals", by)
+        values = kept_column(root, SIGNALS, by)
     else:
-        values = kept_column(root, "documents", "metadata")
+        values = kept_column(root, DOCUMENTS, "metadata")
     values = pc.cast(values, pa.string())
     if by == "url":
         values = _mapped(values, _directory)
@@ -44,7 +45,7 @@ def kept_column(root: Directory, artifact: str, column: str) -> pa.ChunkedArray:
     Raises:
         KeyError: the artifact has no such column.
     """
-    directory, selection = root / artifact, root / "selection"
+    directory, selection = root / artifact, root / SELECTION
     parts, chunks = artifacts.require_manifest(directory).parts, []
     if column not in pa.ipc.open_file(directory.buffer(parts[0].name)).schema.names:
         raise KeyError(column)

@@ -13,12 +13,13 @@ import pyarrow.compute as pc
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
+from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, REJECTS, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.text import TITLE_LENGTH, title_in
 from sequitur.stages.shared.columns.groups import string_field
 
-HISTORY = ("documents", "signals", "selection", "tokens", "vectors", "neighbors", "order", "shards")
+HISTORY = (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS)
 NAMED = 5  # of several documents that a name fits, how many an error lists
 LEAST_DIGITS = 4
 NAMES = ["doc_id", "record_id", "url", "source_file", "source_row"]
@@ -53,7 +54,7 @@ def standing(root: Directory, text: str) -> dict[str, Manifest]:
     Raises:
         MissingArtifact: not even the documents are there.
     """
-    found = {"documents": artifacts.require_manifest(root / "documents")}
+    found = {"documents": artifacts.require_manifest(root / DOCUMENTS)}
     for name in dict.fromkeys((text, *HISTORY)):
         manifest = artifacts.read_manifest(root / name)
         if manifest is None:
@@ -65,7 +66,7 @@ def standing(root: Directory, text: str) -> dict[str, Manifest]:
 
 
 def corpus_of(root: Directory, text: str) -> Corpus:
-    return Corpus(root / "documents", root / text)
+    return Corpus(root / DOCUMENTS, root / text)
 
 
 def find(root: Directory, name: str, progress: Progress) -> Found:
@@ -77,7 +78,7 @@ def find(root: Directory, name: str, progress: Progress) -> Found:
     Raises:
         DocumentUnknown: it fits no document, or several; the message names the first.
     """
-    directory = root / "documents"
+    directory = root / DOCUMENTS
     manifest = artifacts.require_manifest(directory)
     found: list[list[tuple[Place, str]]] = [[], [], [], []]
     progress.step(f"looking for {name}", len(manifest.parts))
@@ -93,7 +94,7 @@ def find(root: Directory, name: str, progress: Progress) -> Found:
         raise DocumentUnknown(f"{name}: may be one of {listed}; give FILE:ROW, or more of the doc_id")
     if some:
         return Found(some[0][0])
-    if (reject := _reject_at(root / "rejects", name)) is not None:
+    if (reject := _reject_at(root / REJECTS, name)) is not None:
         return Found(None, reject)
     raise DocumentUnknown(
         f"{root.url}: no document or rejected record is called {name}; give a doc_id or 4 or more first "

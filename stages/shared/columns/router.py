@@ -11,7 +11,7 @@ import numpy as np
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.storage import Directory
 
-ROUTER, ROUTER_JSON = "order/router", "router.json"
+ROUTER_JSON = "router.json"
 
 
 class Router(NamedTuple):

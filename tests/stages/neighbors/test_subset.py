@@ -11,6 +11,7 @@ import pytest
 from sequitur.graph_sort.subset import facility_location
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
+from sequitur.pipeline.names import SEMANTIC_DUPLICATES, UNSELECTED
 from sequitur.pipeline.stage import Run
 from sequitur.stages.neighbors import stage as neighbors
 from sequitur.stages.neighbors import subset
@@ -18,8 +19,6 @@ from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.groups import group_codes
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from tests.conftest import Corpus
-
-DUPLICATES = "neighbors/duplicates"
 
 
 @pytest.fixture
@@ -46,18 +45,18 @@ def test_coverage_keeps_what_represents_all(finished: Run, selected: Callable[..
 
     staying, gone = (
         all_values(run.artifact("neighbors"), "ordinal"),
-        all_values(run.artifact(subset.UNSELECTED), "ordinal"),
+        all_values(run.artifact(UNSELECTED), "ordinal"),
     )
     assert staying.tolist() == sorted(kept.tolist())
     assert sorted([*staying.tolist(), *gone.tolist()]) == ordinals.tolist()
     assert (
-        all_values(run.artifact(DUPLICATES), "ordinal").tolist()
-        == all_values(finished.artifact(DUPLICATES), "ordinal").tolist()
+        all_values(run.artifact(SEMANTIC_DUPLICATES), "ordinal").tolist()
+        == all_values(finished.artifact(SEMANTIC_DUPLICATES), "ordinal").tolist()
     )
     assert set(lists(run).ravel().tolist()) <= {-1, *staying.tolist()}
     vectors = StoredVectors(run.artifact("vectors"), own=False).all().astype(np.float32)
     nearest = (vectors[gone] @ vectors[staying].T).max(axis=1)
-    score = all_values(run.artifact(subset.UNSELECTED), "score")
+    score = all_values(run.artifact(UNSELECTED), "score")
     assert (score <= nearest + 1e-5).all()
     assert np.isclose(score, nearest, atol=1e-5).mean() > 0.9
     assert list(neighbors.verify(run)) == []
@@ -77,14 +76,14 @@ def test_targets_keep_their_topic(selected: Callable[..., Run], corpus: Corpus, 
     staying = all_values(run.artifact("neighbors"), "ordinal")
     codes, names = group_codes(run.root, "section")
     assert np.mean([names[code] == "2" for code in codes[staying]]) > 0.8
-    everyone = len(staying) + len(all_values(run.artifact(subset.UNSELECTED), "ordinal"))
+    everyone = len(staying) + len(all_values(run.artifact(UNSELECTED), "ordinal"))
     assert len(staying) == everyone // 10
     assert list(neighbors.verify(run)) == []
 
 
 def test_without_a_subset_all_stay(finished: Run) -> None:
     assert subset.parameters(finished.config) == {}
-    assert not len(all_values(finished.artifact(subset.UNSELECTED), "ordinal"))
+    assert not len(all_values(finished.artifact(UNSELECTED), "ordinal"))
 
 
 def test_the_choice_is_made_once(selected: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +93,7 @@ def test_the_choice_is_made_once(selected: Callable[..., Run], monkeypatch: pyte
     monkeypatch.setattr(subset, "_left_out", None)
 
     assert subset.chosen(run.root, run.artifact("vectors"), run.config, run.progress).tolist() == sorted(
-        {*staying.tolist(), *all_values(run.artifact(DUPLICATES), "ordinal").tolist()}
+        {*staying.tolist(), *all_values(run.artifact(SEMANTIC_DUPLICATES), "ordinal").tolist()}
     )
 
 

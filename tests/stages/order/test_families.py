@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 from sequitur.graph_sort import balanced_clusters
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.names import ROUTER
 from sequitur.pipeline.stage import Run
 from sequitur.stages.order import families
 from sequitur.stages.order import stage as order
 from sequitur.stages.shared.columns.groups import group_codes
-from sequitur.stages.shared.columns.router import ROUTER, read_router, router_files
+from sequitur.stages.shared.columns.router import read_router, router_files
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
 

@@ -15,6 +15,7 @@ from sequitur import beam_job
 from sequitur.pipeline import artifacts, run_directory, schemas
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
+from sequitur.pipeline.names import CONTAMINATION
 from sequitur.pipeline.stage import Run
 from sequitur.stages.select import decontamination
 from sequitur.stages.shared.sources import evaluation_files
@@ -95,7 +96,7 @@ def test_documents_that_share_a_run_of_words_are_found_and_no_other(
     assert counts["evaluation_texts_too_short"] >= 20
 
     decontamination.write(run.root, found, np.arange(len(found.row)) % 2 == 0)
-    told = rows(run, decontamination.REPORT)
+    told = rows(run, CONTAMINATION)
     for place, (row, one) in enumerate(zip(expected, told, strict=True)):
         assert (one["doc_id"], one["source"]) == (all_rows[row]["doc_id"], all_rows[row]["source"])
         assert one["ngram"] in all_rows[row]["text"]
@@ -104,7 +105,7 @@ def test_documents_that_share_a_run_of_words_are_found_and_no_other(
         assert one["evaluation_id"] == str(one["evaluation_row"])
         assert one["evaluation_file"] == str(tmp_path / "evaluation.jsonl")
         assert one["dropped"] == (place % 2 == 0)
-    assert list(artifacts.schema_problems(run.artifact(decontamination.REPORT), schemas.CONTAMINATION)) == []
+    assert list(artifacts.schema_problems(run.artifact(CONTAMINATION), schemas.CONTAMINATION)) == []
     decontamination.remove_working_parts(run.root)
     assert run.artifact("selection").names() == ["_building.json", "contamination"]
 
@@ -115,8 +116,8 @@ def test_without_evaluation_files_nothing_is_read_and_the_table_is_empty(
     run = against()
     found, counts = find(run)
     decontamination.write(run.root, found, np.empty(0, dtype=bool))
-    assert (rows(run, decontamination.REPORT), counts, decontamination.parameters(run.config)) == ([], {}, {})
-    assert list(artifacts.schema_problems(run.artifact(decontamination.REPORT), schemas.CONTAMINATION)) == []
+    assert (rows(run, CONTAMINATION), counts, decontamination.parameters(run.config)) == ([], {}, {})
+    assert list(artifacts.schema_problems(run.artifact(CONTAMINATION), schemas.CONTAMINATION)) == []
 
 
 def test_parts_are_kept_until_an_evaluation_file_changes(
@@ -215,7 +216,7 @@ def test_a_whole_job_accounts_for_contaminated_documents(
     run = branch("run", select=options)
 
     texts = {row["doc_id"]: row["text"] for row in rows(run)}
-    told = rows(run, decontamination.REPORT)
+    told = rows(run, CONTAMINATION)
     reasons = {row["doc_id"]: verdict["reason"] for row, verdict in zip(rows(run), rows(run, "selection"), strict=True)}
     assert {clean["doc_id"], short["doc_id"]} <= {one["doc_id"] for one in told}
     for one in told:

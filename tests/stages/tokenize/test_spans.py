@@ -12,6 +12,7 @@ import pytest
 from sequitur import beam_job
 from sequitur.pipeline import artifacts, run_directory
 from sequitur.pipeline.errors import OverMemory
+from sequitur.pipeline.names import SPANS
 from sequitur.pipeline.stage import Run
 from sequitur.stages.tokenize import spans as token_spans
 from sequitur.stages.tokenize import stage as tokenize
@@ -63,9 +64,9 @@ def files(directory: Path) -> dict[str, bytes]:
 
 def test_spans_are_told_with_their_first_occurrence(of_mode: dict[str, Run], rows: Any) -> None:
     run = of_mode["report"]
-    whole, spans = ids(run, rows), rows(run, token_spans.SPANS)
+    whole, spans = ids(run, rows), rows(run, SPANS)
     assert len(run.manifest("tokens").parts) > 2
-    assert run.manifest(token_spans.SPANS).names == run.manifest("tokens").names
+    assert run.manifest(SPANS).names == run.manifest("tokens").names
     assert [span["ordinal"] for span in spans] == [1, 2, 3, 4, 4, 5, 7]
     for span in spans:
         here = whole[span["ordinal"]][span["start"] :][: span["length"]]
@@ -77,7 +78,7 @@ def test_spans_are_told_with_their_first_occurrence(of_mode: dict[str, Run], row
 def test_reporting_leaves_the_tokens_as_they_were(of_mode: dict[str, Run], rows: Any) -> None:
     assert ids(of_mode["report"], rows) == ids(of_mode["ignore"], rows)
     assert "repeated_spans" not in of_mode["ignore"].manifest("tokens").statistics
-    assert not of_mode["ignore"].artifact(token_spans.SPANS).exists()
+    assert not of_mode["ignore"].artifact(SPANS).exists()
     counts = of_mode["report"].manifest("tokens").statistics["repeated_spans"]
     assert (counts["spans"], counts["removed_tokens"]) == (7, 0)
 
@@ -86,12 +87,12 @@ def test_removing_takes_out_the_spans_and_keeps_every_end(of_mode: dict[str, Run
     run = of_mode["remove"]
     whole, left = ids(of_mode["ignore"], rows), ids(run, rows)
     expected = [list(document) for document in whole]
-    for span in reversed(rows(run, token_spans.SPANS)):
+    for span in reversed(rows(run, SPANS)):
         del expected[span["ordinal"]][span["start"] : span["start"] + span["length"]]
     assert left == expected
     assert bytes(left[4][:-1]).decode() == "One[2<4"
     assert left[7] == [tokenize.BYTES_END]
-    assert rows(run, token_spans.SPANS) == rows(of_mode["report"], token_spans.SPANS)
+    assert rows(run, SPANS) == rows(of_mode["report"], SPANS)
     counts = run.manifest("tokens").statistics["repeated_spans"]
     assert counts["removed_tokens"] == counts["repeated_tokens"] == sum(map(len, whole)) - sum(map(len, left))
     assert not run.artifact(token_spans.WHOLE).exists()
@@ -151,5 +152,5 @@ def test_a_whole_job_without_repeated_spans_balances(branch: Callable[..., Run],
     report = json.loads(run.artifact("report").read_bytes("metrics.json"))
     assert report["ledger"]["balances"]
     assert report["stages"]["tokens"]["repeated_spans"] == counts
-    assert np.all(np.diff([span["ordinal"] for span in rows(run, token_spans.SPANS)]) >= 0)
+    assert np.all(np.diff([span["ordinal"] for span in rows(run, SPANS)]) >= 0)
     assert list(run_directory.problems(beam_job.RECIPE, run)) == []
