@@ -64,7 +64,8 @@ def _halves(cell: NDArray[np.int64], along: NDArray[np.int64], flock: NDArray[np
 
 
 @njit(cache=True, nogil=True)
-def _flocks(offsets: NDArray[np.int64], neighbor: NDArray[np.int64], largest: int) -> NDArray[np.int64]:
+def _flocks(graph: Graph, largest: int) -> NDArray[np.int64]:
+    offsets, neighbor, _ = graph
     n = offsets.size - 1
     parent, size = np.arange(n), np.ones(n, np.int64)
     most = 0
@@ -89,7 +90,7 @@ def flocks(graph: Graph, largest: int) -> NDArray[np.int64]:
     Each node's flock joins that of its nearest neighbour, then each that of its second nearest, and so on to RANKS,
     where the two are not too large together. O(n·RANKS).
     """
-    flock: NDArray[np.int64] = _flocks(graph.offsets, graph.neighbor, largest)
+    flock: NDArray[np.int64] = _flocks(graph, largest)
     return flock
 
 

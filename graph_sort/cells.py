@@ -14,6 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.neighbors import Neighbors, nothing_found
+from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 STORED, QUERY = 1, 2  # what a vector is in a task; both, where it is 3
@@ -62,7 +63,7 @@ def make_tasks(stored: NDArray[np.int64], queries: NDArray[np.int64], most: int)
     """Cuts cells that store `stored` [c] vectors for `queries` [c] queries into blocks of about `most` vectors."""
     needed = (stored > 0) & (queries > 0)
     stored_blocks, query_blocks = (np.where(needed, -(-count // most), 0) for count in (stored, queries))
-    return Tasks(np.append(0, np.cumsum(stored_blocks * query_blocks)), stored_blocks, query_blocks)
+    return Tasks(offsets_of(stored_blocks * query_blocks), stored_blocks, query_blocks)
 
 
 def spread(tasks: Tasks, ordinals: NDArray[np.int64], cells: NDArray[np.int32], roles: NDArray[np.uint8]) -> Spread:

@@ -13,6 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.packing import PackedContexts, context_documents
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
@@ -107,7 +108,7 @@ def _means_in_order(
 ) -> Iterator[NDArray[np.float64]]:
     """Mean vectors of the contexts in reading order, float64 [b, d], block by block."""
     counts = np.diff(offsets)[reading_order]
-    read_offsets = np.append(0, np.cumsum(counts)).astype(np.int64)
+    read_offsets = offsets_of(counts)
     place = np.repeat(offsets[reading_order] - read_offsets[:-1], counts)
     place += np.arange(place.size, dtype=np.int64)
     for first, last in _blocks(read_offsets):

@@ -8,6 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.best_fit import fill_best, stable_order
+from sequitur.graph_sort.offsets import offsets_of
 
 WINDOW = 32  # documents ahead among which `whole` looks for a filling; contexts that a piece of `best_fit` may be late
 SMALLEST_BUCKET = 32  # tokens; what is left of a document is padded to this
@@ -100,7 +101,7 @@ def best_fit(
         come = come[stable_order(run[come], int(run[-1]) + 1)]
     context, count = fill_best(length, place, come, context_length, window * context_length)
     placed = stable_order(context, count)
-    offsets = np.append(0, np.cumsum(np.bincount(context, minlength=count))).astype(np.int64)
+    offsets = offsets_of(np.bincount(context, minlength=count))
     return PackedContexts(offsets, document[placed], start[placed], length[placed])
 
 
@@ -150,14 +151,14 @@ def bucket_lengths(context_length: int) -> NDArray[np.int64]:
 
 def by_length(contexts: PackedContexts, lengths: NDArray[np.int64]) -> dict[int, PackedContexts]:
     """The contexts by the shortest of some row lengths (ascending) that holds them; lengths without any are absent."""
-    ends = np.append(0, np.cumsum(contexts.length))[contexts.offsets]
+    ends = offsets_of(contexts.length)[contexts.offsets]
     row = np.searchsorted(lengths, np.diff(ends))
     counts = np.diff(contexts.offsets)
     found = {}
     for index in np.unique(row):
         here = row == index
         pieces = np.repeat(here, counts)
-        offsets = np.append(0, np.cumsum(counts[here])).astype(np.int64)
+        offsets = offsets_of(counts[here])
         columns = (contexts.document[pieces], contexts.start[pieces], contexts.length[pieces])
         found[int(lengths[index])] = PackedContexts(offsets, *columns)
     return found

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents, Terms
 from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.vectors import Vectors
 
 
@@ -54,8 +55,7 @@ class Part:
         if terms.offsets.size <= 1:
             return terms
         begin, end = terms.offsets[self._members], terms.offsets[self._members + 1]
-        offsets = np.zeros(self._members.size + 1, np.int64)
-        np.cumsum(end - begin, out=offsets[1:])
+        offsets = offsets_of(end - begin)
         return Terms(offsets, terms.ids[np.repeat(begin - offsets[:-1], end - begin) + np.arange(offsets[-1])])
 
 
@@ -64,13 +64,14 @@ def induced(graph: Graph, members: NDArray[np.int64]) -> Graph:
 
     O(e log m), e the length of the members' rows. Rows stay sorted, because the new ids ascend with the old.
     """
-    return Graph(*_induced(graph.offsets, graph.neighbor, graph.weight, members))
+    return Graph(*_induced(graph, members))
 
 
 @njit(cache=True, nogil=True)
 def _induced(
-    offsets: NDArray[np.int64], neighbor: NDArray[np.int64], weight: NDArray[np.float32], members: NDArray[np.int64]
+    graph: Graph, members: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+    offsets, neighbor, weight = graph
     longest = 0
     for node in members:
         longest += offsets[node + 1] - offsets[node]

@@ -72,7 +72,7 @@ def stitch(graph: Graph, vectors: Vectors, fragments: Fragments, seed: int) -> S
             edges = _nearest(ends, np.flatnonzero(links.open), seed)
         else:
             is_open = np.flatnonzero(links.open)
-            edges = _beyond_neighbors(graph.offsets, graph.neighbor, fragments.of, is_open, ends, strings)
+            edges = _beyond_neighbors(graph, fragments.of, is_open, ends, strings)
         a, b, weight = edges
         joined, weights = take(a, b, np.sort(edge_keys(weight)), links)
         gained += weights
@@ -112,14 +112,14 @@ def _nearest(ends: _Ends, is_open: NDArray[np.int64], seed: int) -> Edges:
 
 @njit(cache=True, nogil=True)
 def _beyond_neighbors(
-    offsets: NDArray[np.int64],
-    neighbor: NDArray[np.int64],
+    graph: Graph,
     fragment_of: NDArray[np.int64],
     is_open: NDArray[np.int64],
     ends: _Ends,
     strings: _Strings,
 ) -> Edges:
     """Edges from each open end to the ends of other paths that hold neighbours of it: the best few by cosine."""
+    offsets, neighbor, _ = graph
     found, cosine = np.empty(CANDIDATES, np.int64), np.empty(CANDIDATES, np.float32)
     seen = np.full(len(strings.ends), -1, np.int64)  # of a path, by which end
     room = is_open.size * CANDIDATES

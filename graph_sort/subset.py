@@ -37,13 +37,13 @@ def facility_location(graph: Graph, count: int) -> Chosen:
     n = graph.offsets.size - 1
     if not 0 <= count <= n:
         raise ValueError(f"cannot choose {count} of {n} documents")
-    return Chosen(*_facility_location(graph.offsets, graph.neighbor, graph.weight, count))
+    return Chosen(*_facility_location(graph, count))
 
 
 def coverage(graph: Graph, chosen: NDArray[np.int64]) -> NDArray[np.float32]:
     """float32[n]: the weight of each node's heaviest edge to a chosen one, 1 for those, 0 for none. O(edges)."""
     covered = np.zeros(graph.offsets.size - 1, np.float32)
-    _cover(graph.offsets, graph.neighbor, graph.weight, chosen, covered)
+    _cover(graph, chosen, covered)
     return covered
 
 
@@ -74,14 +74,13 @@ def nearest_to_targets(similarity: NDArray[np.float64], count: int) -> Chosen:
 
 
 @njit(cache=True, nogil=True)
-def _facility_location(
-    offsets: NDArray[np.int64], neighbor: NDArray[np.int64], weight: NDArray[np.float32], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def _facility_location(graph: Graph, count: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    offsets, neighbor, weight = graph
     n = offsets.size - 1
     ids = np.empty(count, np.int64)
     gains = np.empty(count, np.float64)
     covered = np.zeros(n, np.float32)
-    heap = [(-_gain(offsets, neighbor, weight, covered, i), i) for i in range(n)]
+    heap = [(-_gain(graph, covered, i), i) for i in range(n)]
     heapq.heapify(heap)
     known_at = np.zeros(n, np.int64)  # how many were chosen when the node's gain was computed
     chosen = 0
@@ -90,7 +89,7 @@ def _facility_location(
         if known_at[node] < chosen:
             # Rounding is monotone and the terms are added in one order, so a computed gain never rises either.
             known_at[node] = chosen
-            heapq.heapreplace(heap, (-_gain(offsets, neighbor, weight, covered, node), node))
+            heapq.heapreplace(heap, (-_gain(graph, covered, node), node))
             continue
         minus_gain, _ = heapq.heappop(heap)
         ids[chosen] = node
@@ -103,14 +102,9 @@ def _facility_location(
 
 
 @njit(cache=True, nogil=True)
-def _gain(
-    offsets: NDArray[np.int64],
-    neighbor: NDArray[np.int64],
-    weight: NDArray[np.float32],
-    covered: NDArray[np.float32],
-    node: int,
-) -> float:
+def _gain(graph: Graph, covered: NDArray[np.float32], node: int) -> float:
     """What choosing a node adds to f: the difference of two float32 is exact in float64."""
+    offsets, neighbor, weight = graph
     gain = max(0.0, 1.0 - np.float64(covered[node]))
     for e in range(offsets[node], offsets[node + 1]):
         gain += max(0.0, np.float64(weight[e]) - np.float64(covered[neighbor[e]]))
@@ -118,13 +112,8 @@ def _gain(
 
 
 @njit(cache=True, nogil=True)
-def _cover(
-    offsets: NDArray[np.int64],
-    neighbor: NDArray[np.int64],
-    weight: NDArray[np.float32],
-    chosen: NDArray[np.int64],
-    covered: NDArray[np.float32],
-) -> None:
+def _cover(graph: Graph, chosen: NDArray[np.int64], covered: NDArray[np.float32]) -> None:
+    offsets, neighbor, weight = graph
     for node in chosen:
         covered[node] = max(covered[node], 1)
         for e in range(offsets[node], offsets[node + 1]):

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from sequitur.shards.errors import ContextsInvalid, RowsInvalid, ShardCorrupt
+from sequitur.shards.offsets import offsets_of
 
 
 class Contexts(NamedTuple):
@@ -123,7 +124,7 @@ def faults(contexts: Contexts) -> list[str]:
     offsets = contexts.doc_offsets.astype(np.int64)
     if offsets[0] != 0 or offsets[-1] != len(contexts.doc_lens) or (np.diff(offsets) < 0).any():
         return ["doc_offsets do not rise from 0 to the number of pieces"]
-    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(contexts.doc_lens, dtype=np.int64)])
+    ends = offsets_of(contexts.doc_lens)
     sums = ends[offsets[1:]] - ends[offsets[:-1]]
     row_of_piece = piece_rows(contexts)
     short = contexts.num_tokens < seq_len

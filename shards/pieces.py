@@ -11,6 +11,7 @@ from sequitur.shards.contexts import Contexts, faults
 from sequitur.shards.errors import RowsInvalid
 from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read_schema
 from sequitur.shards.manifest import Manifest
+from sequitur.shards.offsets import offsets_of
 
 
 class Batch(NamedTuple):
@@ -82,7 +83,7 @@ def placements(
     """Every piece of the documents with these keys (ascending), by row and place in it. Reads the columns of pieces
     alone: 16 bytes a piece and 40 a row. `on_rows` is told how many rows of the split are done."""
     for first_row, contexts in batches(root, manifest, split, check=False):
-        ends = np.append(0, np.cumsum(contexts.doc_lens, dtype=np.int64))
+        ends = offsets_of(contexts.doc_lens)
         for piece in np.flatnonzero(contains(keys, contexts.doc_ids)).tolist():
             row = int(np.searchsorted(contexts.doc_offsets, piece, side="right")) - 1
             first, last = contexts.doc_offsets[row : row + 2].tolist()

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from sequitur.shards.offsets import offsets_of
 from sequitur.shards.rows import Located, Pieces, SplitRows, Verify
 
 Example: TypeAlias = dict[str, torch.Tensor]
@@ -199,10 +200,10 @@ class ContextDataset(Dataset[Example]):
 def _boundaries(pieces: Pieces, seq_len: int) -> _Boundaries:
     counts = np.diff(pieces.offsets)
     n = len(counts)
-    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(pieces.doc_lens, dtype=np.int64)])[pieces.offsets]
+    ends = offsets_of(pieces.doc_lens)[pieces.offsets]
     num_tokens = np.diff(ends)
     padded = num_tokens < seq_len
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts + 1 + padded, dtype=np.int64)])
+    offsets = offsets_of(counts + 1 + padded)
     lens = np.zeros(offsets[-1], dtype=np.int64)  # of the piece that ends at each edge; 0 at a row's first
     place = np.arange(len(pieces.doc_lens)) - np.repeat(pieces.offsets[:-1] - offsets[:-1] - 1, counts)
     lens[place] = pieces.doc_lens

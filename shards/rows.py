@@ -30,6 +30,7 @@ from sequitur.shards.files import (
     read_sparse_message,
 )
 from sequitur.shards.manifest import read_manifest
+from sequitur.shards.offsets import offsets_of
 from sequitur.shards.remote import is_url, open_remote
 
 Verify = Literal["none", "size", "lazy", "full"]
@@ -99,8 +100,8 @@ class SplitRows:
         batches = [len(shard.batches) for shard in self._shards]
         rows = [entry.rows for shard in self._shards for entry in shard.batches]
         self._shard_of = np.repeat(np.arange(len(batches), dtype=np.int64), batches)
-        self._first_batch = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(batches, dtype=np.int64)])
-        self._first_row = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(rows, dtype=np.int64)])
+        self._first_batch = offsets_of(batches)
+        self._first_row = offsets_of(rows)
         self._open()
         if verify != "none" and self._remote is None:
             for s, shard in enumerate(self._shards):
@@ -179,7 +180,7 @@ class SplitRows:
             self._values(at.shard, self._layout[name][at.batch] + 4 * words * spans[:, 0], words * counts)
             for name, words in (("doc_lens", 1), ("doc_ids", 2), ("doc_starts", 1))
         )
-        offsets = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts, dtype=np.int64)])
+        offsets = offsets_of(counts)
         return Pieces(offsets, lens, ids.view(np.uint64), starts)
 
     def gather(self, indices: Any, dtype: DTypeLike) -> Gathered:

@@ -58,6 +58,7 @@ COVERED_BY = {
     "shards/exports/olmo.py": "peers/test_olmo.py",
     "shards/exports/source.py": "shards/test_exports.py",
     "shards/files.py": "shards/test_reader.py",
+    "shards/offsets.py": "graph_sort/test_offsets.py",
     "shards/placement.py": "shards/test_verify.py",
     "shards/removal/counts.py": "shards/test_removal.py",
     "shards/removal/plan.py": "shards/test_removal.py",
@@ -111,6 +112,7 @@ COVERED_BY = {
     "stages/shared/sources/page_text.py": "stages/shared/sources/test_web_records.py",
     "text_core/signals/citations.py": "text_core/signals/test_c4.py",
     "text_core/signals/fasttext_file.py": "text_core/signals/test_classifiers.py",
+    "text_core/units/offsets.py": "graph_sort/test_offsets.py",
 }
 
 

@@ -72,3 +72,8 @@ def first_of_runs(values: NDArray[np.int64]) -> NDArray[np.bool_]:
     first = np.ones(values.size, np.bool_)
     first[1:] = values[1:] != values[:-1]
     return first
+
+
+def numbered(first: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """int64[m]: the number of the run in which each stands, where the first of each is marked: bool[m]."""
+    return np.cumsum(first, dtype=np.int64) - 1

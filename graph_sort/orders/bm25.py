@@ -8,7 +8,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents, Terms, known
-from sequitur.graph_sort.orders import Order, first_of_runs, uncut
+from sequitur.graph_sort.orders import Order, first_of_runs, numbered, uncut
 
 BUFFER = 4096  # documents to choose from (section 3)
 QUERY_TERMS = 300  # drawn from the current document
@@ -33,7 +33,7 @@ def order(documents: Documents, seed: int) -> Order:
     starts = np.append(np.flatnonzero(begins), queue.size)
     runs = [_of_source(terms, queue[a:b], generator) for a, b in pairwise(starts)]
     permutation = np.concatenate([np.empty(0, np.int64), *runs])
-    return uncut(permutation, np.cumsum(begins, dtype=np.int64) - 1)
+    return uncut(permutation, numbered(begins))
 
 
 def _of_source(terms: Terms, queue: NDArray[np.int64], generator: np.random.Generator) -> NDArray[np.int64]:

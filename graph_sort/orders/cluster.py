@@ -4,7 +4,7 @@ import numpy as np
 
 from sequitur.graph_sort import balanced_clusters
 from sequitur.graph_sort.documents import Documents
-from sequitur.graph_sort.orders import Order, first_of_runs, uncut
+from sequitur.graph_sort.orders import Order, first_of_runs, numbered, uncut
 
 DOCUMENTS = 64  # of a cluster, about, up to
 MOST_CLUSTERS = 1024  # which keep the time linear in documents
@@ -24,4 +24,4 @@ def order(documents: Documents, seed: int) -> Order:
     cluster = balanced_clusters.assign(vectors, centroids, lengths, True)
     shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(n).astype(np.int64)
     permutation = shuffled[np.argsort(cluster[shuffled], kind="stable")]
-    return uncut(permutation, np.cumsum(first_of_runs(cluster[permutation]), dtype=np.int64) - 1)
+    return uncut(permutation, numbered(first_of_runs(cluster[permutation])))

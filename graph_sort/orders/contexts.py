@@ -10,6 +10,7 @@ from sequitur.graph_sort.context_search import improve, place
 from sequitur.graph_sort.documents import Documents
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.merging import Items, leaf_order, merge
+from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, first_of_runs
 from sequitur.graph_sort.part import induced
 from sequitur.graph_sort.vectors import Vectors, rows_as_float32
@@ -59,7 +60,7 @@ def order(documents: Documents, seed: int) -> Order:
     parts = [_cell(documents, cell) for cell in cells if cell.size]
     rest = np.flatnonzero(lengths % length == 0)
     parts.append((rest, np.arange(rest.size, dtype=np.int64), np.ones(rest.size, np.bool_)))
-    paths = np.cumsum([0] + [path.max(initial=-1) + 1 for _, path, _ in parts])
+    paths = offsets_of([path.max(initial=-1) + 1 for _, path, _ in parts])
     return Order(
         np.concatenate([permutation for permutation, _, _ in parts]),
         np.concatenate([path + first for (_, path, _), first in zip(parts, paths[:-1], strict=True)]),
@@ -127,7 +128,7 @@ def _items(
     for here in blocks:
         factor = (weight[here, None] * scale).astype(np.float32)
         vector[here] = whole_numbers(rows_as_float32(vectors, members[here]) - mean, factor)
-    bond = _bonds(graph.offsets, graph.neighbor, graph.weight, NEAREST, BOND * scale * scale)
+    bond = _bonds(graph, NEAREST, BOND * scale * scale)
     return Items(graph.offsets, graph.neighbor, vector, weight, size, lengths > length, bond)
 
 
@@ -137,7 +138,7 @@ def _chained(
     """Each document's context, numbered anew so that related ones follow each other; and the path of each context."""
     used, context = np.unique(context, return_inverse=True)
     vector = directions(sums[used].astype(np.int64))
-    offsets, neighbor = _context_graph(graph.offsets, graph.neighbor, context, used.size)
+    offsets, neighbor = _context_graph(graph, context, used.size)
     ones = np.ones(used.size, np.int64)
     items = Items(
         offsets,
@@ -155,10 +156,9 @@ def _chained(
 
 
 @njit(cache=True, nogil=True)
-def _context_graph(
-    offsets: NDArray[np.int64], neighbor: NDArray[np.int64], context: NDArray[np.int64], count: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _context_graph(graph: Graph, context: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The contexts of the neighbours of the documents of each context, as often as there are edges."""
+    offsets, neighbor, _ = graph
     begin = np.zeros(count + 1, np.int64)
     for x in range(context.size):
         begin[context[x] + 1] += offsets[x + 1] - offsets[x]
@@ -173,10 +173,9 @@ def _context_graph(
 
 
 @njit(cache=True, nogil=True)
-def _bonds(
-    offsets: NDArray[np.int64], neighbor: NDArray[np.int64], weight: NDArray[np.float32], nearest: int, unit: float
-) -> NDArray[np.int64]:
+def _bonds(graph: Graph, nearest: int, unit: float) -> NDArray[np.int64]:
     """[m], of each edge: its weight times `unit`, for each end of which it is among the `nearest` heaviest."""
+    offsets, neighbor, weight = graph
     bond = np.empty(neighbor.size, np.int64)
     for x in range(offsets.size - 1):
         for e in range(offsets[x], offsets[x + 1]):

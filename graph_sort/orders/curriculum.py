@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents, known
-from sequitur.graph_sort.orders import Order, contexts, first_of_runs
+from sequitur.graph_sort.orders import Order, contexts, first_of_runs, numbered
 
 
 def order(documents: Documents, seed: int) -> Order:
@@ -15,12 +15,12 @@ def order(documents: Documents, seed: int) -> Order:
     """
     known(documents.signal, documents, "signal")
     base = contexts.order(documents, seed)
-    context = np.cumsum(base.opens, dtype=np.int64) - 1
+    context = numbered(base.opens)
     mean = _means(context, documents.signal[base.permutation], documents.lengths[base.permutation])
     rank = np.empty(mean.size, np.int64)
     rank[np.argsort(mean, kind="stable")] = np.arange(mean.size)  # NaN is sorted last
     by_rank = np.argsort(rank[context], kind="stable")
-    path = np.cumsum(first_of_runs(base.path[by_rank]), dtype=np.int64) - 1
+    path = numbered(first_of_runs(base.path[by_rank]))
     return Order(base.permutation[by_rank], path, base.opens[by_rank], sorted=True)
 
 

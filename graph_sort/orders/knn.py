@@ -8,7 +8,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents
-from sequitur.graph_sort.orders import Order
+from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.orders import Order, first_of_runs
 
 
 def order(documents: Documents, seed: int) -> Order:
@@ -18,23 +19,20 @@ def order(documents: Documents, seed: int) -> Order:
     read at least once, and the permutation is longer than n. A context is a fragment. O(n + m), m the length of all
     rows.
     """
-    graph = documents.graph
     roots = np.random.Generator(np.random.PCG64(seed)).permutation(documents.lengths.size).astype(np.int64)
     room = np.int64(documents.context_length)
-    permutation, path = _contexts(graph.offsets, graph.neighbor, documents.lengths, roots, room)
-    opens = np.ones(path.size, np.bool_)
-    opens[1:] = path[1:] != path[:-1]
-    return Order(permutation, path, opens)
+    permutation, path = _contexts(documents.graph, documents.lengths, roots, room)
+    return Order(permutation, path, first_of_runs(path))
 
 
 @njit(cache=True, nogil=True)
 def _contexts(
-    offsets: NDArray[np.int64],
-    neighbor: NDArray[np.int64],
+    graph: Graph,
     lengths: NDArray[np.int64],
     roots: NDArray[np.int64],
     context_length: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    offsets, neighbor, _ = graph
     permutation = np.empty(roots.size + neighbor.size, np.int64)
     path = np.empty(permutation.size, np.int64)
     read = np.zeros(roots.size, np.bool_)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sequitur.graph_sort.documents import Documents, known
-from sequitur.graph_sort.orders import Order, first_of_runs
+from sequitur.graph_sort.orders import Order, first_of_runs, numbered
 
 
 def order(documents: Documents, seed: int) -> Order:
@@ -16,4 +16,4 @@ def order(documents: Documents, seed: int) -> Order:
     shuffled = np.random.Generator(np.random.PCG64(seed)).permutation(source.size).astype(np.int64)
     permutation = shuffled[np.argsort(source[shuffled], kind="stable")]
     opens = first_of_runs(source[permutation])
-    return Order(permutation, np.cumsum(opens, dtype=np.int64) - 1, opens)
+    return Order(permutation, numbered(opens), opens)

@@ -5,6 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import Order, uncut
 
 CHILDREN = 2  # neighbours taken of each document; with 1, trees are paths
@@ -16,20 +17,19 @@ def order(documents: Documents, seed: int) -> Order:
     A tree starts at a random unused document (PCG64) and ends when it has no document left to go on from, or after
     `context_length` tokens. Each tree is a fragment. O(n + m), m the length of all rows.
     """
-    graph = documents.graph
     roots = np.random.Generator(np.random.PCG64(seed)).permutation(documents.lengths.size).astype(np.int64)
     room = np.int64(documents.context_length)
-    return uncut(*_trees(graph.offsets, graph.neighbor, documents.lengths, roots, room))
+    return uncut(*_trees(documents.graph, documents.lengths, roots, room))
 
 
 @njit(cache=True, nogil=True)
 def _trees(
-    offsets: NDArray[np.int64],
-    neighbor: NDArray[np.int64],
+    graph: Graph,
     lengths: NDArray[np.int64],
     roots: NDArray[np.int64],
     context_length: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    offsets, neighbor, _ = graph
     n = roots.size
     permutation = np.empty(n, np.int64)  # is the queue, too: what is placed is what was queued, in that order
     path = np.empty(n, np.int64)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sequitur.graph_sort.documents import Documents, known
-from sequitur.graph_sort.orders import Order, first_of_runs, uncut
+from sequitur.graph_sort.orders import Order, first_of_runs, numbered, uncut
 
 
 def order(documents: Documents, seed: int) -> Order:
@@ -19,4 +19,4 @@ def order(documents: Documents, seed: int) -> Order:
     others = np.flatnonzero(structure < 0)
     others = np.random.Generator(np.random.PCG64(seed)).permutation(others)
     begins = np.concatenate([first_of_runs(structure[placed]), np.ones(others.size, np.bool_)])
-    return uncut(np.concatenate([placed, others]).astype(np.int64), np.cumsum(begins, dtype=np.int64) - 1)
+    return uncut(np.concatenate([placed, others]).astype(np.int64), numbered(begins))

@@ -13,6 +13,7 @@ from sequitur.shards.digest import add_digests, row_digest_sum
 from sequitur.shards.errors import RowsInvalid, TotalsMismatch
 from sequitur.shards.format import MANIFEST_NAME, shard_name
 from sequitur.shards.manifest import read_manifest
+from sequitur.shards.offsets import offsets_of
 from sequitur.shards.pieces import shard_batches
 
 Keep: TypeAlias = Literal["all", "full", "followed"]
@@ -112,7 +113,7 @@ def select(contexts: Contexts, rows: NDArray[np.int64]) -> Contexts:
     """Copies of the rows at `rows` (n,), in that order."""
     offsets = contexts.doc_offsets.astype(np.int64)
     counts = offsets[rows + 1] - offsets[rows]
-    ends = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(counts)])
+    ends = offsets_of(counts)
     pieces = np.repeat(offsets[rows] - ends[:-1], counts) + np.arange(ends[-1])
     return Contexts(
         input_ids=contexts.input_ids[rows],

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequitur.shards.contexts import Contexts, piece_rows, real_tokens
+from sequitur.shards.offsets import offsets_of
 
 
 def without_pieces(contexts: Contexts, going: NDArray[np.bool_], pad: int) -> Contexts:
@@ -28,7 +29,7 @@ def without_pieces(contexts: Contexts, going: NDArray[np.bool_], pad: int) -> Co
         next_token=contexts.next_token[stays],
         next_valid=(contexts.next_valid & (lost == 0))[stays],
         num_tokens=num_tokens[stays],
-        doc_offsets=np.append(0, np.cumsum(counts)).astype(np.int32),
+        doc_offsets=offsets_of(counts).astype(np.int32),
         doc_lens=contexts.doc_lens[kept],
         doc_ids=contexts.doc_ids[kept],
         doc_starts=contexts.doc_starts[kept],

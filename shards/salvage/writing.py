@@ -23,6 +23,7 @@ from sequitur.shards.format import (
     shard_name,
 )
 from sequitur.shards.manifest import FileEntry, Manifest, Packing, RowOrder, ShardEntry, build_manifest, split_entry
+from sequitur.shards.offsets import offsets_of
 from sequitur.shards.placement import Docs, Placements, count, find_documents, repeated_tokens
 from sequitur.shards.row_order import count_pairs
 from sequitur.shards.salvage.reading import Whole, map_file
@@ -138,7 +139,7 @@ def _order(manifest: Manifest, groups: NDArray[np.uint64]) -> RowOrder:
 
 def _write_docs(source: Path, target: Path, files: Sequence[FileEntry], kept: NDArray[np.bool_]) -> list[FileEntry]:
     """Write the kept rows of the documents table, a file for each that has any."""
-    ends = np.cumsum([0, *(file.rows for file in files)])
+    ends = offsets_of([file.rows for file in files])
     masks = [kept[first:last] for first, last in pairwise(ends)]
     left = [(file, mask) for file, mask in zip(files, masks, strict=True) if mask.any()]
     entries = []

@@ -16,6 +16,7 @@ from sequitur.shards.errors import ManifestInvalid
 from sequitur.shards.families import is_parted, read_families
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
 from sequitur.shards.manifest import Manifest, read_manifest
+from sequitur.shards.offsets import offsets_of
 from sequitur.shards.pieces import Batch, batches, placements
 from sequitur.shards.rows import SplitRows
 from sequitur.shards.views.text import TITLE_LENGTH, Decoder, harmless, harmless_all, title_in
@@ -187,7 +188,7 @@ def _matching(batch: Batch, decoder: Decoder, pattern: re.Pattern[str]) -> Itera
 
 
 def _cut(input_ids: NDArray[np.uint32], doc_lens: NDArray[np.uint32]) -> Sequence[NDArray[np.uint32]]:
-    edges = [0, *np.cumsum(doc_lens, dtype=np.int64).tolist()]
+    edges = offsets_of(doc_lens).tolist()
     return [input_ids[begin:end] for begin, end in pairwise(edges)]
 
 

@@ -34,6 +34,7 @@ from sequitur.stages.neighbors.cell_assignment import (
     prepare,
 )
 from sequitur.stages.neighbors.lists import Round, Search, as_batch, is_stale, lists_of, load, mask, save
+from sequitur.text_core.units.offsets import offsets_of
 
 ROLES = "roles.npy"
 BLOCK = 16384  # about the most vectors that a task stores, and the most queries that it answers
@@ -51,7 +52,7 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
     if not left:
         return statistics
     dimensions = vectors.statistics["dimensions"]
-    starts = np.cumsum([0, *(part.rows for part in vectors.parts)])  # the first ordinal of each part; the last's end
+    starts = offsets_of([part.rows for part in vectors.parts])  # the first ordinal of each part; the last's end
     roles = _roles(mask(search.vectors, this.members), starts, before, left)
     save(directory, ROLES, roles)
     stored, queries = _counts(assigned, roles, statistics["cells"])

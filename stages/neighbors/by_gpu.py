@@ -13,6 +13,7 @@ from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.stages.neighbors.lists import SEARCH, SEARCHED, Round, Search, as_batch, load, save_vectors
+from sequitur.text_core.units.offsets import offsets_of
 
 
 def device(name: str, is_local: bool) -> str | None:
@@ -45,7 +46,7 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
     places = np.arange(len(vectors), dtype=np.int64)
     found = exact_neighbors(vectors, vectors, places, search.settings.k, on)
     neighbor = np.where(found.neighbor >= 0, this.members[np.maximum(found.neighbor, 0)], -1)
-    ends = np.searchsorted(this.members, np.cumsum([0, *(part.rows for part in manifest.parts)]))
+    ends = np.searchsorted(this.members, offsets_of([part.rows for part in manifest.parts]))
     for part, begin, end in zip(manifest.parts, ends, ends[1:], strict=False):
         lists = Neighbors(neighbor[begin:end], found.cosine[begin:end])
         artifacts.write_part(target, part.name, as_batch(this.members[begin:end], lists), compress=False)

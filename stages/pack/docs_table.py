@@ -21,6 +21,7 @@ from sequitur.shards.writer import write_docs
 from sequitur.stages.pack.shard_sets import ShardSet
 from sequitur.stages.shared.columns.groups import string_field
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.text_core.units.offsets import offsets_of
 
 COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row", "metadata"]
 FIELDS = ("title", "license")  # of the records, where they are strings
@@ -47,7 +48,7 @@ def write_docs_tables(
     placed = [_placed(shard_set, vectors) for shard_set in sets]
     documents, signals, selection = (root / name for name in (DOCUMENTS, SIGNALS, SELECTION))
     rows_of = [_kept_rows(selection, part) for part in artifacts.require_manifest(selection).parts]
-    begins = np.cumsum([0, *map(len, rows_of)])
+    begins = offsets_of([len(rows) for rows in rows_of])
     files = [len(np.unique(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
     entries: list[list[FileEntry]] = [[] for _ in sets]
     progress.step("pack: documents table", len(rows_of), "parts")

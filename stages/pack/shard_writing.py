@@ -23,6 +23,7 @@ from sequitur.shards.writer import plan_shards, write_shard
 from sequitur.stages.pack.context_rows import SplitPlan, pad_rows, pieces_of
 from sequitur.stages.pack.shard_sets import ShardSet
 from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.text_core.units.offsets import offsets_of
 
 PLAN = "shards/_plan"
 ENTRIES = "shards/_entries"
@@ -104,7 +105,7 @@ def gather_contexts(tokens: TokenStore, plan: SplitPlan, contexts: np.ndarray, s
         next_token=next_token,
         next_valid=next_valid,
         num_tokens=num_tokens,
-        doc_offsets=np.append(0, np.cumsum(np.bincount(row, minlength=len(contexts)))).astype(np.int32),
+        doc_offsets=offsets_of(np.bincount(row, minlength=len(contexts))).astype(np.int32),
         doc_lens=plan.length[pieces].astype(np.uint32),
         doc_ids=plan.document[pieces].astype(np.uint64),
         doc_starts=plan.start[pieces].astype(np.uint32),

@@ -35,6 +35,7 @@ from sequitur.stages.shared.columns.groups import group_codes
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.signals import in_context_gain
+from sequitur.text_core.units.offsets import offsets_of
 
 GAIN_CONTEXTS = 300  # sampled for the gain, where contexts are short
 GAIN_TOKENS = 2**22  # that the sample may hold at most, for each document is compressed with all before it
@@ -106,7 +107,7 @@ def cut(order: Order, ordinals: np.ndarray, lengths: np.ndarray, settings: Pack,
     policy, context_length = settings.policy, settings.context_length
     contexts = packing.POLICIES[policy](lengths[ordinals], order.permutation, context_length, order.opens)
     rows = packing.row_lengths(policy, context_length)
-    tokens = np.diff(np.append(0, np.cumsum(contexts.length))[contexts.offsets])
+    tokens = np.diff(offsets_of(contexts.length)[contexts.offsets])
     row = np.searchsorted(rows, tokens)
     reading_orders = []
     for index in np.unique(row):

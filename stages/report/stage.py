@@ -58,6 +58,7 @@ from sequitur.stages.report.page.page import INDEX, PAGE, render
 from sequitur.stages.report.page_data import page_data
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.text_core.units.offsets import offsets_of
 
 
 class Placed(NamedTuple):
@@ -98,7 +99,7 @@ def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
         row_lengths.append(np.full(len(row), blocks[0].input_ids.shape[1], dtype=np.int64))
         tokens += sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks)
         before += len(row)
-    offsets = np.append(0, np.cumsum(np.concatenate(counts))).astype(np.int64)
+    offsets = offsets_of(np.concatenate(counts))
     contexts = PackedContexts(offsets, *map(np.concatenate, columns))
     return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), tokens)
 

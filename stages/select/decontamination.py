@@ -26,6 +26,7 @@ from sequitur.stages.shared.sources import evaluation_files
 from sequitur.stages.shared.sources.evaluation_files import EvaluationText
 from sequitur.stages.shared.sources.record_files import Limits, compression_of
 from sequitur.text_core.duplicates.overlap import NgramIndex, first_overlaps, ngram_index, presence
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.words import word_table
 
@@ -196,7 +197,7 @@ class FindOverlaps(beam.DoFn):
             word=ngrams.column("word").to_numpy(),
             start=words.column("start").to_numpy(),
             end=words.column("end").to_numpy(),
-            text_offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(texts.column("words").to_numpy())]),
+            text_offsets=offsets_of(texts.column("words").to_numpy()),
             data=from_arrow(texts.column("text")).data,
         )
         self._presence = presence(self._index.hash)

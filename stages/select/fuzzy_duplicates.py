@@ -23,6 +23,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates
 from sequitur.stages.select.candidates import Likeness, Signatures
 from sequitur.text_core.units.arrays import distinct_pairs
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.shingles import ShingleSets, jaccard, shingle_sets
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.words import word_table
@@ -165,7 +166,7 @@ class Shingles:
 
 def first_rows(parts: Sequence[Part]) -> np.ndarray:
     """int64: the row that each part begins with, counted over all parts."""
-    return np.cumsum([0, *(part.rows for part in parts[:-1])], dtype=np.int64)
+    return offsets_of([part.rows for part in parts])[:-1]
 
 
 def verify(

@@ -21,6 +21,7 @@ from sequitur.stages.select.candidates import Likeness, Signatures
 from sequitur.stages.select.fuzzy_duplicates import first_rows
 from sequitur.stages.select.verdicts import bytes16
 from sequitur.text_core.duplicates.minhash import SIGNATURE_VERSION
+from sequitur.text_core.units.offsets import offsets_of
 
 CANDIDATES, LINKS = "selection/_candidates_elsewhere", "selection/_links_elsewhere"
 SIGNATURE_SETTINGS = ("shingle_words", "permutations")
@@ -177,7 +178,7 @@ class SignedElsewhere(Signed):
         super().__init__(other.root / SIGNALS, other.signals.parts)
         self._selection, self._first = (other.root / SELECTION, other.selection.parts), first
         counts = [int((ordinals >= 0).sum()) for _, ordinals in other.kept()]
-        self.starts = first + np.cumsum([0, *counts[:-1]], dtype=np.int64)
+        self.starts = first + offsets_of(counts)[:-1]
 
     def open(self, part: int) -> tuple[np.ndarray, np.ndarray]:
         directory, parts = self._selection

@@ -23,6 +23,7 @@ from sequitur.pipeline.sections import Tokenize
 from sequitur.pipeline.stage import human
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.duplicates.repeated_spans import Spans, covered, memory_bytes, repeated_spans
+from sequitur.text_core.units.offsets import offsets_of
 
 WHOLE = "tokens/_whole"  # the tokens before anything is taken out; gone when that is done
 REMOVED_PER_SECOND = 50e6  # tokens copied without their spans on one core, measured
@@ -123,7 +124,7 @@ class RemoveSpans(beam.DoFn):
         spans = artifacts.read_part(self._spans, self._parts[name])
         ordinal, start, length = (spans.column(column).to_numpy() for column in ("ordinal", "start", "length"))
         staying = ~covered(offsets, np.searchsorted(ordinals, ordinal), start, length)
-        ends = np.concatenate([np.zeros(1, np.int64), np.cumsum(staying, dtype=np.int64)])[offsets]
+        ends = offsets_of(staying)[offsets]
         lists = pa.LargeListArray.from_arrays(pa.array(ends), pa.array(ids[staying]))
         yield name, pa.record_batch([batch.column("ordinal"), lists], schema=schemas.TOKENS)
 

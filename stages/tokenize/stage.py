@@ -37,6 +37,7 @@ from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.tokenize import spans as token_spans
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
+from sequitur.text_core.units.offsets import offsets_of
 
 TOKENIZER = "tokenizer.json"
 BYTES, TRAIN = "bytes", "train"
@@ -119,7 +120,7 @@ def encode(tokenizer: Tokenizer, end: int, text: pa.LargeStringArray) -> tuple[n
         encoded = tokenizer.encode_batch_fast(text.slice(start, BATCH).to_pylist(), add_special_tokens=False)
         lengths.append(np.fromiter((len(one) + 1 for one in encoded), dtype=np.int64, count=len(encoded)))
         pieces.extend(np.array([*one.ids, end], dtype=np.uint32) for one in encoded)
-    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate([*lengths, np.empty(0, np.int64)]))])
+    offsets = offsets_of(np.concatenate([*lengths, np.empty(0, np.int64)]))
     return offsets, np.concatenate([*pieces, np.empty(0, np.uint32)])
 
 

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.unicode import NEWLINE, SYMBOL, WHITE_SPACE, decode, unicode_tables
 
@@ -99,7 +100,7 @@ def without_lines(strings: Strings, lines: Lines, keep: npt.NDArray[np.bool_]) -
     """
     documents = len(strings.offsets) - 1
     size = np.diff(lines.start) * keep
-    before = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(size)])
+    before = offsets_of(size)
     offsets = before[lines.document_offsets]
     data = np.empty(int(offsets[-1]), dtype=np.uint8)
     count, removed = np.zeros((2, documents), dtype=np.int64)

@@ -47,6 +47,7 @@ from sequitur.text_core.units.lines import (
     stripped,
     sum_by_document,
 )
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.sentences import abbreviation_hashes, count_sentences, sentence_counts
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable, token_table
@@ -72,7 +73,7 @@ _LOREM_IPSUM, _JAVASCRIPT = b"lorem ipsum", b"javascript"
 _POLICY = (b"terms of use", b"privacy policy", b"cookie policy", b"uses cookies", b"use of cookies", b"use cookies")
 _PHRASES = (_LOREM_IPSUM, _JAVASCRIPT, *_POLICY)
 _PHRASE_BYTES = np.frombuffer(b"".join(_PHRASES), dtype=np.uint8)
-_PHRASE_OFFSETS = np.cumsum([0, *map(len, _PHRASES)], dtype=np.int64)
+_PHRASE_OFFSETS = offsets_of([len(phrase) for phrase in _PHRASES])
 
 _FULL_STOP, _CURLY_BRACKET = 0x2E, 0x7B
 

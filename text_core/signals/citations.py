@@ -7,6 +7,7 @@ from numba import njit
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.character_kinds import DECIMAL, KIND, character_kinds
 from sequitur.text_core.units.lines import KEPT, LineVerdicts
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
 
@@ -31,7 +32,7 @@ def joined_without_citations(strings: Strings, verdicts: LineVerdicts) -> String
 def separate_lines(strings: Strings, verdicts: LineVerdicts, rows: npt.NDArray[np.int64]) -> Strings:
     """The lines `rows` int64[r] of all documents, without citations, as r strings."""
     sizes = kept_sizes(strings, verdicts)[rows]
-    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    offsets = offsets_of(sizes)
     data = np.empty(int(offsets[-1]), dtype=np.uint8)
     _write_rows(strings, character_kinds(), verdicts, rows, offsets, data)
     return Strings(read_only(offsets, np.int64), read_only(data, np.uint8))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.tokens import token_table
 
@@ -41,7 +42,7 @@ def stop_words(own: Mapping[str, Sequence[str]] | None = None) -> StopWords:
     language. A document matches them in exactly this case.
     """
     lists = {**built_in_stop_words(), **(own or {})}
-    offsets = np.cumsum([0, *map(len, lists.values())], dtype=np.int64)
+    offsets = offsets_of([len(words) for words in lists.values()])
     words = [word for language_words in lists.values() for word in language_words]
     tokens = token_table(from_arrow(pa.array(words, pa.large_string())))
     for language, language_words in lists.items():

@@ -8,6 +8,7 @@ from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode
 from sequitur.text_core.units.words import FNV_BASIS, FNV_PRIME
@@ -88,7 +89,7 @@ KEPT = 0
 
 def sum_by_document(values: npt.NDArray[Any], document_offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """The sum of a number, or count of a bool, [l] over the lines of each document: int64[n]."""
-    before = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
+    before = offsets_of(values)
     sums: npt.NDArray[np.int64] = np.diff(before[document_offsets])
     return sums
 

@@ -29,6 +29,8 @@ from sklearn.preprocessing import normalize
 from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
+from sequitur.text_core.units.offsets import offsets_of
+
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
     from tokenizers.models import Model
@@ -149,7 +151,7 @@ def _occurrences(tokenizer: "Tokenizer", texts: Sequence[str], words: int) -> cs
         batch = [text[:TEXT_CHARACTERS] for text in texts[start : start + _BATCH_TEXTS]]
         encodings = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
         rows += [np.unique(np.array([0, *encoding.ids], dtype=np.int32))[1:] for encoding in encodings]
-    offsets = np.cumsum([0, *map(len, rows)])
+    offsets = offsets_of([len(row) for row in rows])
     indices = np.concatenate(rows)
     return csr_array((np.ones(len(indices), dtype=np.float32), indices, offsets), shape=(len(rows), words))
 

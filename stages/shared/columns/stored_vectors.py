@@ -6,6 +6,7 @@ import numpy as np
 
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.storage import Directory
+from sequitur.text_core.units.offsets import offsets_of
 
 
 class StoredVectors:
@@ -22,7 +23,7 @@ class StoredVectors:
         self._cut = kept < dimensions
         columns = (artifacts.map_part(directory, part, ["vector"]).column("vector") for part in manifest.parts)
         self._parts = [schemas.list_matrix(column) for column in columns]
-        self._starts = np.cumsum([0, *map(len, self._parts)])[:-1]
+        self._starts = offsets_of([len(part) for part in self._parts])[:-1]
 
     def __getitem__(self, ordinals: np.ndarray) -> np.ndarray:
         """The vectors of int64 [r] ordinals."""

@@ -11,6 +11,7 @@ from numba import njit
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
+from sequitur.text_core.units.offsets import offsets_of
 
 
 class PieceTable(Protocol):
@@ -71,7 +72,7 @@ class TokenStore:
         Memory: 4 bytes a token.
         """
         lengths = self._lengths[ordinals]
-        offsets = np.append(0, np.cumsum(lengths))
+        offsets = offsets_of(lengths)
         ids = np.empty(offsets[-1], dtype=np.uint32)
         self._copy(ordinals, np.zeros(len(ordinals), dtype=np.int64), lengths, offsets[:-1], ids)
         return offsets, ids
