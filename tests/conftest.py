@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import hypothesis
 import numpy as np
 import pytest
+import yaml
+from job_runs import PACK
 
 from sequitur import beam_job
 from sequitur.command_line import main as cli
@@ -233,3 +235,16 @@ def write_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     yield write
     for name in [name for name in sys.modules if name.split(".")[0] == "mine"]:
         del sys.modules[name]
+
+
+@pytest.fixture(scope="session")
+def configure(settings: Any) -> Callable[..., Path]:
+    """Writes the configuration of a whole job beside its run directory."""
+
+    def write(output: Path, **sections: Any) -> Path:
+        path = output.parent / f"{output.name}.yaml"
+        embed = {"lexical_weight": 0.3, "lexical_dimensions": 64, **sections.get("embed", {})}
+        path.write_text(yaml.safe_dump(settings(output, **{"pack": PACK, **sections, "embed": embed})))
+        return path
+
+    return write

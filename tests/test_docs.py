@@ -130,7 +130,7 @@ def test_settings_in_text_and_examples_exist(path: Path) -> None:
 
 
 def test_readme_snippets_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    example = runpy.run_path(str(ROOT / "tests/shards/example_dataset.py"))
+    example = runpy.run_path(str(ROOT / "tests/helpers/example_dataset.py"))
     example["write_dataset"](tmp_path / "demo/run/shards")
     monkeypatch.chdir(tmp_path)
     snippets = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

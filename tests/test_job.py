@@ -16,8 +16,7 @@ import datasets
 import numpy as np
 import psutil
 import pytest
-import xxhash
-import yaml
+from job_runs import PACK, changed, content, mistake, written
 
 from sequitur import beam_job
 from sequitur.pipeline import beam, run_directory
@@ -31,41 +30,8 @@ MAIN = "from sequitur.command_line.main import main; "
 SEQUITUR = [sys.executable, "-c", f"{MAIN}main()"]
 # Runs jobs in worker processes however little there is to do.
 EAGER = [sys.executable, "-c", f"{MAIN}from sequitur.pipeline import beam; beam.START_SECONDS = 1e-9; main()"]
-OWN = ("_lock", "_state", "config.yaml")  # tell of the run itself, not of what it made
-PACK = {"context_length": 48, "policy": "stream", "validation_share": 0.2, "shard_bytes": 2**18}
-
 Configure = Callable[..., Path]
 Sequitur = Callable[..., Any]  # returns how the command ended: code, out, err
-
-
-def content(root: Path) -> dict[str, str]:
-    """The checksum of every file of a run that does not tell of the run itself."""
-    files = [path for path in root.rglob("*") if path.is_file() and path.relative_to(root).parts[0] not in OWN]
-    return {str(path.relative_to(root)): xxhash.xxh3_128_hexdigest(path.read_bytes()) for path in files}
-
-
-def written(root: Path) -> dict[str, tuple[int, int]]:
-    """Inode and time of writing of every such file."""
-    status = {name: (root / name).stat() for name in content(root)}
-    return {name: (one.st_ino, one.st_mtime_ns) for name, one in status.items()}
-
-
-def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
-    """Artifacts of which a file is new, gone or other than before."""
-    return {name.split("/")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
-
-
-@pytest.fixture(scope="session")
-def configure(settings: Any) -> Configure:
-    """Writes a configuration beside its run directory."""
-
-    def write(output: Path, **sections: Any) -> Path:
-        path = output.parent / f"{output.name}.yaml"
-        embed = {"lexical_weight": 0.3, "lexical_dimensions": 64, **sections.get("embed", {})}
-        path.write_text(yaml.safe_dump(settings(output, **{"pack": PACK, **sections, "embed": embed})))
-        return path
-
-    return write
 
 
 @pytest.fixture(scope="module")
@@ -80,16 +46,6 @@ def undisturbed(configure: Configure, tmp_path_factory: pytest.TempPathFactory) 
 def copy(undisturbed: Path, tmp_path: Path) -> Path:
     """A copy of the finished run, to be changed."""
     return Path(shutil.copytree(undisturbed, tmp_path / "copy"))
-
-
-def mistake(ended: Any) -> str:
-    """The one line that a mistake prints after the announcements of stages."""
-    *announced, line = ended.err.splitlines()
-    assert ended.code == 1
-    assert ended.out == ""
-    assert line.startswith("error: ")
-    assert all("will take up to" in other or "done before" in other or " rows " in other for other in announced)
-    return line.removeprefix("error: ")
 
 
 def test_a_finished_run_is_sound_and_running_it_again_changes_nothing(
@@ -305,38 +261,6 @@ def test_a_part_cut_short_is_no_reason_to_begin_anew_in_silence(
     damaged = sorted(copy.glob("documents/part-*"))[1]
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert mistake(sequitur("run", configure(copy))).startswith(f"{damaged}: damaged (")
-
-
-def test_inputs_that_are_wrong(configure: Configure, sequitur: Sequitur, tmp_path: Path) -> None:
-    (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "fields.jsonl").write_text('{"body": "No field of the usual name."}\n')
-    (tmp_path / "cut.jsonl.gz").write_bytes(b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03")
-    complaints = {
-        "none.jsonl": "no such file, or no file matches; correct ingest.inputs",
-        "empty.jsonl": "no records in the input; nothing to do",
-        "fields.jsonl": "no field 'text'; fields: body",
-        "cut.jsonl.gz": "the .gz stream ends early; the file is truncated, fetch it again",
-    }
-    for number, (name, complaint) in enumerate(complaints.items()):
-        config = configure(tmp_path / f"run-{number}", ingest={"inputs": [str(tmp_path / name)]})
-        line = mistake(sequitur("run", config))
-        assert name in line
-        assert complaint in line
-
-
-def test_configurations_that_are_wrong(configure: Configure, sequitur: Sequitur, tmp_path: Path) -> None:
-    config = configure(tmp_path / "run")
-    for override, complaint in {
-        "order.stratgy=iclm": "unknown key order.stratgy; did you mean order.strategy?",
-        "neighbors.k=many": "neighbors.k:",
-        "select.thresholds={gopher_too_few: 3}": "select.thresholds.gopher_too_few: no such rule; did you mean",
-    }.items():
-        assert complaint in mistake(sequitur("run", config, "--set", override))
-    config.write_text("output: [unclosed")
-    assert "not valid YAML" in mistake(sequitur("run", config))
-    assert "No such file" in mistake(sequitur("run", tmp_path / "none.yaml"))
-    assert beam_job.main(["--config", str(tmp_path / "none.yaml")]) == 1
-    assert not (tmp_path / "run").exists()
 
 
 def test_outputs_that_belong_to_others(copy: Path, configure: Configure, sequitur: Sequitur, tmp_path: Path) -> None:

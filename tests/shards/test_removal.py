@@ -1,6 +1,5 @@
 """After a removal nothing of the documents is left, all else is as it was, and the dataset is whole."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,23 +12,20 @@ import pytest
 from example_dataset import HEADER, SEQ_LEN, Dataset, docs_table, make_contexts, write_dataset, write_shards
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from removal_queries import doc_id, ids, tree
 
 from sequitur.shards.contexts import Contexts
 from sequitur.shards.documents import read_documents
 from sequitur.shards.errors import (
     DocumentUnknown,
-    FileUnlisted,
-    HubFilesMismatch,
     ShardCorrupt,
     ShardError,
     ShardMissing,
-    TotalsMismatch,
 )
-from sequitur.shards.families import dataset_entry, families_json, read_families
 from sequitur.shards.find import Query, find
 from sequitur.shards.manifest import Packing, RowOrder, build_manifest, manifest_json, read_manifest, split_entry
 from sequitur.shards.removal.record import read_record
-from sequitur.shards.removal.removing import Removal, RemovalRefused, remove
+from sequitur.shards.removal.removing import RemovalRefused, remove
 from sequitur.shards.removal.writing import settle
 from sequitur.shards.row_order import count_pairs
 from sequitur.shards.rows import SplitRows
@@ -38,18 +34,6 @@ from sequitur.shards.verify import verify
 from sequitur.shards.writer import write_docs
 
 Row = tuple[list[int], int | None, list[tuple[int, int, int]]]  # tokens, next token, pieces (key, start, length)
-
-
-def doc_id(key: int) -> str:
-    return f"{key:032x}"
-
-
-def ids(*keys: int) -> Query:
-    return Query(tuple(map(doc_id, keys)))
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def rows_of(contexts: Contexts) -> Iterator[tuple[int, Row]]:
@@ -266,104 +250,6 @@ def test_the_record_tells_what_was_removed_and_not_who_asked(copy: Dataset) -> N
     assert remove(copy.root, url) == []
 
 
-def test_a_dry_run_tells_the_same_and_writes_nothing(copy: Dataset) -> None:
-    before = tree(copy.root)
-    (told,) = remove(copy.root, ids(4, 33), contexts="drop", dry_run=True)
-    assert tree(copy.root) == before
-    (done,) = remove(copy.root, ids(4, 33), contexts="drop")
-    assert told == Removal(**{**vars(done), "fingerprint_after": None, "record": None})
-
-
-def test_equal_removals_give_equal_bytes(dataset: Dataset, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        shutil.copytree(dataset.root, tmp_path / name)
-        remove(tmp_path / name, ids(9, 12))
-        remove(tmp_path / name, ids(31), contexts="drop")
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
-
-
-class Killed(BaseException):
-    """Stands for a kill: from then on no file can be changed any more, as in a process that is gone."""
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Die at the `step`-th time that a file is made, flushed, renamed or deleted."""
-    steps = 0
-
-    def dying(function: Any) -> Any:
-        def wrapped(*arguments: Any, **options: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps >= step:
-                raise Killed
-            return function(*arguments, **options)
-
-        return wrapped
-
-    for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "rmdir"), (Path, "mkdir")):
-        monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
-
-
-def readable(root: Path) -> str:
-    """The dataset that a reader finds, every row read: its fingerprint."""
-    for split in ("train", "val"):
-        SplitRows(root, split, verify="full").gather([0], np.uint32)
-    leftovers = {type(problem) for problem in verify(root)}
-    assert leftovers <= {FileUnlisted, HubFilesMismatch}
-    return read_manifest(root).fingerprint
-
-
-def test_killed_anywhere_it_is_the_old_dataset_or_the_new_one(dataset: Dataset, tmp_path: Path) -> None:
-    whole = tmp_path / "whole"
-    shutil.copytree(dataset.root, whole)
-    remove(whole, ids(5, 31))
-    after = read_manifest(whole).fingerprint
-    seen = []
-    for step in range(1, 100):
-        root = tmp_path / "killed"
-        shutil.copytree(dataset.root, root)
-        with pytest.MonkeyPatch.context() as patch:
-            kill_at(patch, step)
-            try:
-                remove(root, ids(5, 31))
-                ended = True
-            except Killed:
-                ended = False
-        seen.append(readable(root))
-        remove(root, ids(5, 31))  # the same command again
-        assert tree(root) == tree(whole)
-        shutil.rmtree(root)
-        if ended:
-            break
-    assert ended
-    assert seen == sorted(seen, key=after.__eq__)  # the old one until it is the new one
-    assert {seen[0], seen[-2], seen[-1]} == {dataset.manifest.fingerprint, after}
-
-
-def test_an_error_leaves_nothing_behind(copy: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = tree(copy.root)
-
-    def full(descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        remove(copy.root, ids(5))
-    assert tree(copy.root) == before
-
-
-def test_a_damaged_batch_is_not_written_anew(copy: Dataset) -> None:
-    piece = next(find(copy.root, ids(5)))
-    shard = next(s for s in copy.manifest.splits["train"].shards if s.path == piece.shard)
-    content = bytearray((copy.root / shard.path).read_bytes())
-    at = content.index(copy.documents[5][1:4].tobytes(), shard.batches[0].offset)
-    content[at] ^= 1
-    (copy.root / shard.path).write_bytes(content)
-    with pytest.raises(ShardCorrupt):
-        remove(copy.root, ids(5))
-    assert read_manifest(copy.root) == copy.manifest
-
-
 @pytest.mark.parametrize(("damage", "error"), [("flip", ShardCorrupt), ("delete", ShardMissing)])
 def test_verify_looks_at_the_records(copy: Dataset, damage: str, error: type[ShardError]) -> None:
     remove(copy.root, ids(5))
@@ -374,50 +260,6 @@ def test_verify_looks_at_the_records(copy: Dataset, damage: str, error: type[Sha
         path.unlink()
     (problem,) = verify(copy.root)
     assert (type(problem), problem.shard) == (error, "removals/removal-00001.json")
-
-
-def test_another_removal_at_the_same_time_is_refused(copy: Dataset) -> None:
-    import fcntl
-
-    descriptor = os.open(copy.root, os.O_RDONLY)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(RemovalRefused, match="another process"):
-        remove(copy.root, ids(5))
-    os.close(descriptor)
-    assert remove(copy.root, ids(5))
-
-
-@pytest.fixture
-def families(dataset: Dataset, tmp_path: Path) -> Path:
-    """Two datasets of the same documents."""
-    root = tmp_path / "families"
-    for name in ("a", "b/len-00064"):
-        shutil.copytree(dataset.root, root / name)
-    entries = [dataset_entry(name[0], name, dataset.manifest) for name in ("a", "b/len-00064")]
-    (root / "families.json").write_text(families_json(entries))
-    return root
-
-
-def test_families_are_gone_through_together(families: Path) -> None:
-    with pytest.raises(RemovalRefused, match="is one of the datasets in"):
-        remove(families / "b/len-00064", ids(5))
-    done = remove(families, ids(5, 35))
-    assert [one.directory for one in done] == ["a", "b/len-00064"]
-    assert verify(families) == []
-    assert {one.documents for one in read_families(families)} == {38}
-    assert list(find(families, ids(5), missing_ok=True)) == []
-
-
-def test_families_are_finished_by_the_same_command(families: Path) -> None:
-    remove_one = families / "a"
-    hidden = families / "hidden.json"
-    (families / "families.json").rename(hidden)
-    remove(remove_one, ids(5))  # as if killed after the first dataset
-    hidden.rename(families / "families.json")
-    assert any(isinstance(problem, TotalsMismatch) for problem in verify(families))
-    (done,) = remove(families, ids(5))
-    assert done.directory == "b/len-00064"
-    assert verify(families) == []
 
 
 def repeated_dataset(root: Path, documents: dict[int, np.ndarray], contexts: Contexts, repeated: int) -> None:

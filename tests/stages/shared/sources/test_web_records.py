@@ -1,80 +1,26 @@
 """Pages become documents with URL and date; a page that stalls, fills or breaks its extraction costs only itself."""
 
 import gzip
-import io
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 import tracemalloc
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import zstandard
 from warcio.statusandheaders import StatusAndHeaders
-from warcio.warcwriter import WARCWriter
+from web_pages import LIMIT, SENTENCE, SLOW, Warc, html
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.errors import InputError, OverMemory, StageFailed
+from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import Split, input_files, plan_splits
-from sequitur.stages.shared.sources import extraction, page_text, web_records
-from sequitur.stages.shared.sources.extraction import Extraction
-from sequitur.stages.shared.sources.page_text import decoded, unpacked
+from sequitur.stages.shared.sources import web_records
 from sequitur.stages.shared.sources.record_files import Bad, Limits
 from sequitur.stages.shared.sources.web_records import Page
-
-LIMIT = 2**20
-SENTENCE = "This page says something about its subject, at some length, and then goes on for another while."
-
-
-def html(text: str = SENTENCE, title: str = "A title") -> bytes:
-    return f"<html><head><title>{title}</title></head><body><article><p>{text}</p></article></body></html>".encode()
-
-
-SLOW = html("</p><p>".join(f"{SENTENCE} {number}" for number in range(40_000)))
-
-
-class Warc:
-    """A WARC file while it is written; every record has the same date."""
-
-    def __init__(self, *, packed: bool = False) -> None:
-        self.content = io.BytesIO()
-        self.writer = WARCWriter(self.content, gzip=packed)
-
-    def add(self, kind: str, content: bytes, http: StatusAndHeaders | None = None, **headers: str) -> "Warc":
-        number = self.content.tell()
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        record = self.writer.create_warc_record(
-            names.pop("uri", "http://example.org/"),
-            kind,
-            io.BytesIO(content),
-            http_headers=http,
-            warc_content_type=names.pop("content-type", ""),
-            warc_headers_dict={
-                "WARC-Record-ID": f"<urn:test:{number}>",
-                "WARC-Date": "2024-05-06T07:08:09Z",
-                **names,
-            },
-        )
-        self.writer.write_record(record)
-        return self
-
-    def response(self, content: bytes, status: str = "200 OK", uri: str = "http://example.org/", **http: str) -> "Warc":
-        fields = [(name.replace("_", "-"), value) for name, value in {"Content_Type": "text/html", **http}.items()]
-        return self.add("response", content, StatusAndHeaders(status, fields, protocol="HTTP/1.1"), uri=uri)
-
-    def write(self, path: Path) -> Path:
-        path.write_bytes(self.content.getvalue())
-        return path
 
 
 def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[tuple[int, str]], int]:
@@ -88,12 +34,6 @@ def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[tuple[i
             skipped += int(batch.schema.metadata[b"skipped"])
     rejects = [row for part in artifacts.written_parts(place) for row in artifacts.read_part(place, part).to_pylist()]
     return documents, [(row["source_row"], row["reason"]) for row in rejects], skipped
-
-
-@pytest.fixture(scope="module")
-def pages() -> Iterator[Extraction]:
-    with Extraction(60, LIMIT, "text") as extraction:
-        yield extraction
 
 
 @pytest.mark.parametrize("name", ["a.warc", "a.warc.gz", "a.warc.zst"])
@@ -208,77 +148,6 @@ def test_a_slow_page_is_given_up(tmp_path: Path) -> None:
     assert ([row["source_row"] for row in documents], rejects) == ([0, 2], [(1, "extraction_timeout")])
 
 
-def test_a_page_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "MEMORY", 150_000_000)
-    with Extraction(60, len(SLOW), "text") as pages:
-        assert [_reason(pages.record(page)) for page in (Page(html()), Page(SLOW), Page(html()))] == [
-            None,
-            "extraction_failed",
-            None,
-        ]
-
-
-def _reason(record: Any) -> str | None:
-    return record.reason if isinstance(record, Bad) else None
-
-
-def test_a_process_that_died_between_pages_is_replaced() -> None:
-    with Extraction(60, LIMIT, "text") as pages:
-        assert _reason(pages.record(Page(html()))) is None
-        assert pages._process is not None
-        pages._process.send_signal(signal.SIGSEGV)
-        pages._process.wait()
-        assert _reason(pages.record(Page(html()))) is None
-
-
-def test_a_kill_from_outside_is_not_the_pages_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = Extraction._start
-
-    def start_and_kill(extraction: Extraction) -> subprocess.Popen[bytes]:
-        process = start(extraction)
-        process.kill()
-        process.wait()
-        return process
-
-    monkeypatch.setattr(Extraction, "_start", start_and_kill)
-    with Extraction(60, LIMIT, "text") as pages, pytest.raises(OverMemory, match=r"SIGKILL.*fewer --workers"):
-        pages.record(Page(html()))
-
-
-def test_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", "/bin/false")
-    with Extraction(60, LIMIT, "text") as pages, pytest.raises(StageFailed, match=r"does not start \(exit code 1\)"):
-        pages.record(Page(html()))
-
-
-def test_the_process_ends_with_its_parent() -> None:
-    script = """
-import sys
-from sequitur.stages.shared.sources.extraction import Extraction
-from sequitur.stages.shared.sources.web_records import Page
-with Extraction(1, 2**30, "text") as pages:
-    pages._start()
-    print(pages._process.pid, flush=True)
-    while True:
-        pages.record(Page(sys.argv[1].encode() * 2_000))
-"""
-    command = [sys.executable, "-c", script, f"<p>{SENTENCE}</p>"]
-    parent = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[4])
-    assert parent.stdout is not None
-    child = psutil.Process(int(parent.stdout.readline()))
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    while child.is_running() and child.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.05)
-
-
-def test_the_same_page_always_gives_the_same_text(pages: Extraction) -> None:
-    """datatrove's default would drop a paragraph that earlier pages had twice."""
-    page = Page(html(SENTENCE * 3))
-    assert len({json.dumps(pages.record(page)) for _ in range(4)}) == 1
-
-
 def test_a_resumed_split_goes_on_with_the_same_rows(tmp_path: Path) -> None:
     warc = Warc()
     for number in range(12):
@@ -331,66 +200,3 @@ def test_a_large_record_is_not_held(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert [type(record) for _, record in records] == [Bad, type(None), Page]
     assert peak < 2**23
-
-
-TEXT = "Überall gibt es Straßen, „Wörter“ und Größen."
-
-
-@pytest.mark.parametrize(
-    ("content", "charset"),
-    [
-        (TEXT.encode(), None),
-        (TEXT.encode(), "iso-8859-1"),  # as many servers say of everything
-        (b"\xef\xbb\xbf" + TEXT.encode(), "cp1252"),
-        (TEXT.encode("utf-16"), None),
-        (TEXT.encode("utf-16-le"), "utf-16le"),
-        (TEXT.encode("cp1252"), "ISO-8859-1"),
-        (TEXT.encode("cp1252"), '"windows-1252"'),
-        (b"<meta charset=windows-1252>" + TEXT.encode("cp1252"), None),
-        (b"<meta charset=utf-16>" + TEXT.encode(), None),
-        (b'<?xml version="1.0" encoding="cp1252"?>' + TEXT.encode("cp1252"), "no-such-charset"),
-    ],
-)
-def test_characters_of_a_page(content: bytes, charset: str | None) -> None:
-    assert decoded(content, charset).rpartition(">")[2] == TEXT
-
-
-@pytest.mark.parametrize(
-    ("text", "codec"),
-    [
-        ("日本語の文章を書くのは楽しいことです。" * 20, "euc_jp"),
-        ("Это предложение написано по-русски. " * 20, "cp1251"),
-    ],
-)
-def test_characters_that_nothing_declares_are_guessed(text: str, codec: str) -> None:
-    assert decoded(text.encode(codec), None) == text
-
-
-def test_a_stray_byte_does_not_change_the_declared_encoding() -> None:
-    text = "Это предложение написано по-русски. " * 20
-    assert decoded(text.encode() + b"\xff", "utf-8") == text + "\ufffd"
-    assert decoded("文章".encode("shift_jis") * 100 + b"\x81", "shift_jis") == "文章" * 100 + "\ufffd"
-
-
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\x00\xd8", b"\xef\xbb\xbf", b"\xff" * 1000])
-def test_any_bytes_become_characters(content: bytes) -> None:
-    assert isinstance(decoded(content, "utf-16"), str)
-
-
-def test_content_codings() -> None:
-    body = b"some words " * 100
-    raw = zlib.compressobj(wbits=-15)
-    for packed, codings in (
-        (gzip.compress(body), "gzip"),
-        (zlib.compress(body), "Deflate"),
-        (raw.compress(body) + raw.flush(), "deflate"),
-        (gzip.compress(zlib.compress(body)), "deflate, x-gzip"),
-        (body, "identity"),
-    ):
-        assert unpacked(packed, codings, len(body)) == body
-        with pytest.raises(page_text.Refused, match="too_large"):
-            unpacked(packed, codings, len(body) - 1)
-    assert body.startswith(unpacked(gzip.compress(body)[:-12], "gzip", len(body)))
-    for packed, codings in ((b"\x1f\x8bnonsense", "gzip"), (b"words", "gzip"), (b"words", ",".join(["gzip"] * 9))):
-        with pytest.raises(page_text.Refused, match="extraction_failed"):
-            unpacked(packed, codings, 100)

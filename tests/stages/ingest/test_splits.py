@@ -1,0 +1,116 @@
+"""Splits give the records of the whole, wherever they begin and end."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.ingest.documents import ReadSplit
+from sequitur.stages.ingest.splits import Split, input_files, plan_splits
+from sequitur.stages.ingest.stage import CountLines
+
+Rows = list[dict[str, Any]]
+Execute = Callable[..., Run]
+
+
+def write_jsonl(path: Path, records: Rows) -> Path:
+    path.write_bytes(b"".join(json.dumps(record).encode() + b"\n" for record in records))
+    return path
+
+
+def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, str | None, str]]:
+    """(row, id, text) of all documents, and (row, reason, "") of rejects, split after split, without Beam."""
+    settings = Ingest(inputs=[str(path)], **options)
+    notes, rejects = (Directory(f"memory://{scratch}/{name}") for name in ("notes", "rejects"))
+    rejects.remove("")
+    read = ReadSplit("corpus", settings, rejects)
+    found: list[tuple[int, str | None, str]] = []
+    first_row = 0
+    for split in plan_splits(settings, input_files(settings)):
+        if split.kind == "jsonl" and split.start >= 0:
+            (count,) = CountLines(notes).process(split.to_json())
+            split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + count
+        for _, batch in read.process(split.to_json()):
+            found += [(row["source_row"], row["record_id"], row["text"]) for row in batch.to_pylist()]
+    for part in artifacts.written_parts(rejects):
+        found += [(row["source_row"], row["reason"], "") for row in artifacts.read_part(rejects, part).to_pylist()]
+    return sorted(found)
+
+
+LINES = (b'{"id": "a", "text": "\xc3\xa4 text"}', b'{"id": "b", "text": "other"}', b"", b"{bad", b"\xef\xbb\xbf{}")
+
+
+def test_a_split_at_any_byte_gives_the_records_of_the_whole(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n".join(LINES) + b"\r\n\n" + LINES[0])
+    size = path.stat().st_size
+    whole = read_splits(path, tmp_path, split_bytes=size)
+    assert len(whole) == 5
+    for split_bytes in range(1, size):
+        assert read_splits(path, tmp_path, split_bytes=split_bytes) == whole
+
+
+@given(
+    lines=st.lists(st.tuples(st.sampled_from(LINES), st.sampled_from((b"\n", b"\r\n"))), min_size=1, max_size=6),
+    last=st.sampled_from([b"", *LINES]),
+    split_bytes=st.integers(1, 40),
+)
+@hypothesis_settings(max_examples=30, deadline=None)
+def test_splits_of_any_lines_give_the_records_of_the_whole(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[tuple[bytes, bytes]], last: bytes, split_bytes: int
+) -> None:
+    scratch = tmp_path_factory.mktemp("splits")
+    path = scratch / "a.jsonl"
+    path.write_bytes(b"".join(line + end for line, end in lines) + last)
+    assert read_splits(path, scratch, split_bytes=split_bytes) == read_splits(path, scratch, split_bytes=2**20)
+
+
+def test_parquet_is_split_by_row_groups(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    records = [{"id": str(number), "text": f"Text {number}."} for number in range(50)]
+    pq.write_table(pa.Table.from_pylist(records), path, row_group_size=7)
+    splits = plan_splits(Ingest(inputs=[str(path)], split_bytes=1), [(str(path), "parquet", "a")])
+    assert [(split.start, split.end, split.first_row) for split in splits][:3] == [(0, 1, 0), (1, 2, 7), (2, 3, 14)]
+    expected = [(number, str(number), f"Text {number}.") for number in range(50)]
+    assert read_splits(path, tmp_path, split_bytes=1) == expected
+    assert read_splits(path, tmp_path, split_bytes=2**20) == expected
+
+
+def test_parts_are_bounded_by_text_and_metadata(tmp_path: Path) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "ä" * 50, "more": "x" * 900}] * 10)
+    read = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=2000), Directory(str(tmp_path / "rejects")))
+    parts = [batch.num_rows for _, batch in read.process(Split(0, "jsonl", (str(path),), "a").to_json())]
+    assert parts == [2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("lost", [slice(3, None), slice(0, 1), slice(2, 4), slice(None)])
+def test_an_interrupted_split_goes_on_with_the_same_bytes(
+    execute: Execute, corpus_file: Path, finished: Run, tmp_path: Path, lost: slice
+) -> None:
+    interrupted = execute(tmp_path / "run", "ingest")
+    directory, rejects = interrupted.artifact("documents"), interrupted.artifact("rejects")
+    for artifact in (directory, rejects):  # as it was before it was finished
+        manifest = interrupted.manifest(artifact.url.rsplit("/", 1)[-1])
+        artifact.remove(artifacts.MANIFEST)
+        artifact.write_json(artifacts.BUILDING, {"fingerprint": manifest.fingerprint})
+        for part in manifest.parts:
+            if artifact is directory and part in manifest.parts[lost]:
+                artifact.remove(part.name)
+            else:
+                artifacts.record_part(artifact, part)
+    execute(tmp_path / "run", "ingest")
+    for artifact in ("documents", "rejects"):
+        for name in finished.artifact(artifact).names():
+            assert interrupted.artifact(artifact).read_bytes(name) == finished.artifact(artifact).read_bytes(name)
+        assert interrupted.artifact(artifact).names() == finished.artifact(artifact).names()

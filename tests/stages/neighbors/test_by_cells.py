@@ -1,0 +1,82 @@
+"""By cells, one by one or by several workers, the lists are those of an index."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from neighbor_runs import check, content, place, recall_of, unit, work
+
+from sequitur.graph_sort import neighbor_plans
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import ConfigError, SequiturError
+from sequitur.stages.neighbors import by_cells, cell_assignment
+from sequitur.stages.neighbors import stage as neighbors
+
+
+@pytest.fixture
+def all_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every search probes all cells."""
+    monkeypatch.setattr(cell_assignment.cells, "probes_needed", lambda rank, target, most: (most, 1.0))
+
+
+@pytest.mark.usefixtures("all_cells")
+def test_all_cells_give_the_lists_of_the_exact_index(job_of: Any) -> None:
+    vectors = unit(5, 150, 6)
+    vectors[100:120] = vectors[:20]
+    vectors[7] = 0
+    runs = [
+        work(place(job_of(method, method=method, k=5, duplicate_cosine=0.93), vectors)) for method in ("index", "cells")
+    ]
+    check(runs[0], 0.93)
+    index, cells = ({name: data for name, data in content(run).items() if name.endswith(".arrow")} for run in runs)
+    assert index == cells
+    assert runs[1].manifest("neighbors").statistics["rounds"] > 1
+    assert runs[1].manifest("neighbors").statistics["method"] == "cells"
+
+
+@pytest.mark.parametrize("method", ["index", "cells"])
+def test_the_recall_asked_for_is_measured_and_reached(
+    job_of: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbor_plans, "EXACT_MULTIPLICATIONS", 0)
+    run = work(place(job_of(method=method, k=10, recall_target=0.9), unit(6, 1500, 12)))
+    said = run.manifest("neighbors").statistics
+    assert said["method"] == {"index": "ivf_flat"}.get(method, method)
+    assert said["recall_reached"]
+    assert 0.9 <= said["recall"] < 1  # so it was not all that was searched
+    assert abs(recall_of(run) - said["recall"]) < 0.05
+    assert list(neighbors.verify(run)) == []
+
+
+@pytest.mark.parametrize("method", ["index", "cells"])
+def test_the_same_bytes_after_interruptions_and_in_other_blocks(
+    job_of: Any, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(neighbor_plans, "EXACT_MULTIPLICATIONS", 0)
+    vectors = np.repeat(unit(8, 200, 12), 2, axis=0)
+    once = work(place(job_of("once", method=method), vectors))
+    assert once.manifest("neighbors").statistics["duplicates"] == 200
+    monkeypatch.setattr(by_cells, "BLOCK", 7)
+    again = place(job_of("again", method=method), vectors)
+    record, points = artifacts.record_part, ["_truth", "_assigned"] if method == "cells" else []
+    points += ["_round-0", "_round-1", "neighbors"]
+    for point in points:
+
+        def interrupt(directory: Any, part: Any, point: str = point) -> None:
+            record(directory, part)
+            if directory.url.endswith(f"/{point}") and part.name.startswith("part-00001"):
+                raise ConfigError(point)
+
+        monkeypatch.setattr(artifacts, "record_part", interrupt)
+        with pytest.raises(SequiturError, match=point):
+            work(again)
+        monkeypatch.setattr(artifacts, "record_part", record)
+    assert content(work(again)) == content(once)
+
+
+def test_cells_give_the_same_bytes_by_two_workers(job_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    options, vectors = {"method": "cells", "duplicate_cosine": 1.01}, unit(8, 300, 12)
+    one = work(place(job_of("one", **options), vectors))
+    monkeypatch.setattr(by_cells, "MULTIPLICATIONS_PER_SECOND", 1e-3)  # so that two are worth starting
+    monkeypatch.setattr(by_cells, "BLOCK", 7)
+    assert content(work(place(job_of("two", 2, **options), vectors))) == content(one)
