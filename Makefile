@@ -21,6 +21,10 @@ READY := $(VENV)/.ready
 LOCK := requirements.lock
 PEERS := common streaming
 
+# Bytecode is kept even where the environment says not to: else each process that a test starts compiles Beam and torch
+# anew, for 25 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test test-install test-peers test-browser lint docs lock clean
 
 demo: $(READY)
