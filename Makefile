@@ -32,7 +32,7 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest tests/shards -m forks
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-install: $(READY)
 	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py -m install
