@@ -25,8 +25,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_array
-from sklearn.preprocessing import normalize
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 from sequitur.text_core.units.offsets import offsets_of
@@ -77,6 +75,10 @@ def fit_word_vectors(texts: Sequence[str], dimensions: int = DIMENSIONS, seed: i
     number of cores does not change the result. Cost: about 4 s of one core for 10,000 texts of 1,000 characters.
     Raises NoWordsError when no word occurs twice.
     """
+    # scikit-learn takes 1.6 s to import, which commands and workers that fit nothing need not wait for.
+    from sklearn.preprocessing import normalize
+    from sklearn.utils.extmath import randomized_svd
+
     tokenizer = _trained(texts)
     words = [word for word, _ in sorted(tokenizer.get_vocab().items(), key=itemgetter(1))]
     if len(words) == 1:
