@@ -13,6 +13,7 @@ import typer
 
 from sequitur.command_line.common import AsJson, fail, print_json
 from sequitur.pipeline.names import SHARDS
+from sequitur.pipeline.terminal import one_line
 
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
@@ -97,7 +98,7 @@ def _salvage(directory: Directory, out: str, as_json: bool, progress: Progress) 
             read = _Bytes(progress, 3 * bytes_to_read(root))  # looked through, copied, and what was written verified
             done = salvage(root, out, progress=read.add)
     except ShardError as error:
-        fail(f"{directory.url}: nothing was written: {_harmless(str(error))}")
+        fail(f"{directory.url}: nothing was written: {one_line(str(error))}")
     except OSError as error:
         fail(f"{error.filename or out}: {error.strerror or error}; mend that and repeat the same command")
     _tell_salvaged(directory.url, out, done, as_json)
@@ -133,7 +134,7 @@ def _tell(path: str, full: bool, found: list[Problem], as_json: bool) -> None:
         print_json({"path": path, "full": full, "sound": not found, "problems": found})
         raise typer.Exit(1 if found else 0)
     for problem in found:
-        sys.stdout.write(_harmless(problem["message"]) + "\n")
+        sys.stdout.write(one_line(problem["message"]) + "\n")
     if found:
         rest = "" if full else "; --full reads every byte"
         fail(f"{path}: {len(found):,} problem{'s' * (len(found) > 1)}{rest}")
@@ -150,7 +151,7 @@ def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> 
         print_json({"path": path, "full": True, "sound": not left_out, "problems": left_out, "salvaged": salvaged})
         return
     for problem in left_out:
-        sys.stdout.write(f"left out: {_harmless(problem['message'])}\n")
+        sys.stdout.write(f"left out: {one_line(problem['message'])}\n")
     for one in done:
         rows = ", ".join(
             f"{one.rows.get(name, 0):,} of {n:,} contexts of {name}" for name, n in one.rows_before.items()
@@ -159,10 +160,3 @@ def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> 
         tokens = f"{one.tokens:,} of {one.tokens_before:,} tokens"
         if one.rows:
             sys.stdout.write(f"{'/'.join(filter(None, [out, one.directory]))}: {rows}; {documents}; {tokens}\n")
-
-
-def _harmless(text: str) -> str:
-    """One line without what commands a terminal: file names and schemas are not ours."""
-    from sequitur.shards.views.text import harmless
-
-    return " ".join(harmless(text).split())

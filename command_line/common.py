@@ -12,6 +12,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from sequitur.pipeline.terminal import one_line
+
 ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
 RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
 ShardsPath = Annotated[Path, typer.Argument(help="Directory of shards, such as RUN/shards.", show_default=False)]
@@ -24,7 +26,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object inst
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """Ends the command with one line on standard error."""
-    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.stderr.write(f"error: {one_line(message)}\n")
     raise typer.Exit(code)
 
 

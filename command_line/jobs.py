@@ -84,8 +84,9 @@ def bring_up_to_date(
     report = job.artifact(REPORT)
     if last in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
         from sequitur.inspection.summary_view import render
+        from sequitur.shards.views.text import harmless_all
 
-        progress.console.print(render(report.read_json("metrics.json")))
+        progress.console.print(render(harmless_all(report.read_json("metrics.json"))))
         progress.say(f"report     {report.path('index.html')}")
     if any(job.artifact(SHARDS).exists(name) for name in ("manifest.json", "families.json")):
         progress.say(f"shards     {job.artifact(SHARDS).path()}")
@@ -179,10 +180,11 @@ def try_rules(
     from sequitur.pipeline import run_directory
     from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
+    from sequitur.shards.views.text import harmless_all
 
     job = Run(run_directory.read_config(Directory(path)))
     trial = trial_of(job, configuration.overridden(job.config, overrides), examples)
     if as_json:
         print_json(trial)
         return
-    console().print(render(trial))
+    console().print(render(harmless_all(trial)))

@@ -10,6 +10,7 @@ import typer
 
 from sequitur.command_line import checks, demo, exports, graph, jobs, lineage, views
 from sequitur.pipeline.errors import SequiturError
+from sequitur.pipeline.terminal import one_line
 
 app = typer.Typer(
     name="sequitur",
@@ -53,7 +54,7 @@ def main() -> None:
     except SystemExit as end:
         code = end.code
     except SequiturError as error:
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        sys.stderr.write(f"error: {one_line(str(error))}\n")
         code = 1
     sys.stdout.flush()
     sys.stderr.flush()

@@ -7,6 +7,7 @@ One YAML file, read safely, validated here, overridden by `--set section.key=val
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -180,7 +181,9 @@ def _explain(error: ValidationError) -> str:
 
 
 def _shorten(value: object) -> str:
-    text = repr(value)
+    bounded = reprlib.Repr()  # of a value that names itself many times over, repr() would not end
+    bounded.maxlevel, bounded.maxstring, bounded.maxother = 3, 200, 200
+    text = bounded.repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -18,6 +18,8 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
+from sequitur.pipeline.terminal import printable
+
 
 class _RateAndTimeLeft(ProgressColumn):
     """`3/5 parts  1.2/s  0:00:02 left`."""
@@ -85,4 +87,4 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Prints a line that stays."""
-        self.console.print(text, markup=False)
+        self.console.print(printable(text), markup=False)

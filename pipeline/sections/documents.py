@@ -28,10 +28,17 @@ class Ingest(Section):
     )
     text_field: str = Field("text", description="Field of a record that holds its text.")
     id_field: str = Field("id", description="Field with the record's id; records without it are named by file and row.")
+    ids: Literal["record", "file_and_row"] = Field(
+        "record",
+        description="What tells documents apart: the record's id, under which only the first stays, or file and row "
+        "where ids begin anew in each file.",
+    )
     source_field: str = Field("source", description="Field with the record's source; the file's name where absent.")
     url_field: str = Field("url", description="Field with the record's URL, if any.")
     timestamp_field: str = Field(
-        "timestamp", description="Field with the record's time (ISO 8601, or seconds since 1970), if any."
+        "timestamp",
+        description="Field with the record's time, if any: ISO 8601, RFC 2822, 20240115, or a number since 1970, in "
+        "seconds or smaller units by magnitude.",
     )
     max_record_bytes: ByteSize = Field(
         ByteSize(64 * MIB), gt=0, lt=2**31, description="A larger record is rejected, not read."

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import apache_beam as beam
@@ -20,14 +17,13 @@ from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.own_formats import own_records
 from sequitur.stages.ingest.splits import Split
+from sequitur.stages.ingest.values import as_json, as_text, is_missing, microseconds
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.extraction import Extraction
 from sequitur.stages.shared.sources.record_files import Bad, Limits
 from sequitur.stages.shared.sources.web_records import Page, html_page, warc_records
 
 PART_ROWS = 32768
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-FIRST_TIME, LAST_TIME = -62_135_596_800_000_000, 253_402_300_799_999_999  # the years 1 … 9999, in microseconds
 
 
 @dataclass
@@ -38,6 +34,7 @@ class _Part:
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
     bytes: int = 0  # of text and metadata
     skipped: int = 0  # records of a WARC file that are no pages
+    untimed: int = 0  # documents whose time cannot be read
 
     def is_full(self, part_bytes: int) -> bool:
         return self.bytes >= part_bytes or max(len(self.documents), len(self.rejects)) >= PART_ROWS
@@ -87,7 +84,7 @@ class ReadSplit(beam.DoFn):
         source = split.source
         document: tuple[Any, ...] | Bad
         if not isinstance(record, Bad):
-            source = _text_or(record.get(self._settings.source_field), source)
+            source = as_text(record.get(self._settings.source_field)) or source
             document = self._document(record, source, file, row)
         else:
             document = record
@@ -95,6 +92,7 @@ class ReadSplit(beam.DoFn):
             part.rejects.append((_utf8(source), file, row, document.reason, _utf8(document.detail)))
         else:
             part.documents.append(document)
+            part.untimed += document[5] is None and not is_missing(record.get(self._settings.timestamp_field))
             part.bytes += len(document[2].encode()) + len(document[-1].encode())
 
     def _finish(self, split: Split, piece: int, part: _Part, *, next_record: int, last: bool) -> Rows:
@@ -105,6 +103,7 @@ class ReadSplit(beam.DoFn):
         batch = part.batch(schemas.DOCUMENTS, part.documents)
         text_bytes = batch.column("text").get_total_buffer_size()
         about = {"next_record": next_record, "last": int(last), "text_bytes": text_bytes, "skipped": part.skipped}
+        about["untimed"] = part.untimed
         return name, batch.replace_schema_metadata({key: str(value) for key, value in about.items()})
 
     def _records(self, split: Split) -> Iterator[tuple[str, int, Page | Mapping[str, Any] | Bad | None]]:
@@ -151,21 +150,24 @@ class ReadSplit(beam.DoFn):
             return Bad(NO_TEXT, f"{what} {settings.text_field!r}; fields: {', '.join(map(str, record))}"[:500])
         if not text.strip():
             return Bad(NO_TEXT, f"field {settings.text_field!r} is empty")
-        record_id = _text_or(record.get(settings.id_field), "")
         try:
             if len(text) > self._limits.record // 4 and len(text.encode()) > self._limits.record:
                 return Bad(TOO_LARGE, f"more than {self._limits.record:,} bytes of text")
-            name = ["id", record_id] if record_id else ["row", file, str(row)]
+            mapped = (settings.id_field, settings.url_field, settings.source_field)
+            texts = [as_text(record.get(name)) for name in mapped]
+            record_id, url, _ = texts
+            by_record = record_id is not None and settings.ids == "record"
+            name = ["id", str(record_id)] if by_record else ["row", file, str(row)]
             doc_id = xxhash.xxh3_128_digest("\0".join([self._name, *name]).encode())
             timestamp = microseconds(record.get(settings.timestamp_field))
-            url = _text_or(record.get(settings.url_field), "") or None
-            mapped = (settings.id_field, settings.source_field, settings.url_field)
-            rest = {key: value for key, value in record.items() if key not in mapped or isinstance(value, dict | list)}
-            rest.pop(settings.text_field, None)
-            if timestamp is not None:
-                rest.pop(settings.timestamp_field, None)
-            metadata = _json(rest)
-            document = (doc_id, record_id or None, text, source, url, timestamp, file, row, metadata)
+            # A value that no column holds stays in the metadata: a list as an id, a time that cannot be read.
+            held = {settings.text_field}
+            held |= {name for name, found in zip(mapped, texts, strict=True) if found or is_missing(record.get(name))}
+            if timestamp is not None or is_missing(record.get(settings.timestamp_field)):
+                held.add(settings.timestamp_field)
+            rest = {key: value for key, value in record.items() if key not in held}
+            metadata = as_json(rest)
+            document = (doc_id, record_id, text, source, url, timestamp, file, row, metadata)
             for value in document:
                 if isinstance(value, str):
                     value.encode()
@@ -191,38 +193,5 @@ class _Stretch:
         return line
 
 
-def _text_or(value: object, default: str) -> str:
-    if isinstance(value, str):
-        return value or default
-    if isinstance(value, bool) or value is None:
-        return default
-    return str(value) if isinstance(value, int | float) and math.isfinite(value) else default
-
-
-def _json(fields: Mapping[str, Any]) -> str:
-    """Fields as JSON, what JSON has not as text, and NaN and infinities as null."""
-    text = json.dumps(fields, sort_keys=True, ensure_ascii=False, default=str)
-    if "NaN" in text or "Infinity" in text:  # also where these words are text: rare enough
-        clean = json.loads(text, parse_constant=lambda name: None)
-        text = json.dumps(clean, sort_keys=True, ensure_ascii=False)
-    return text
-
-
 def _utf8(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
-
-
-def microseconds(value: object) -> int | None:
-    """A time as microseconds since 1970 in UTC; None where the value tells none."""
-    try:
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        if isinstance(value, datetime):
-            moment = value if value.tzinfo else value.replace(tzinfo=UTC)
-            return (moment - EPOCH) // timedelta(microseconds=1)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            microseconds = round(value * 1e6)
-            return microseconds if FIRST_TIME <= microseconds <= LAST_TIME else None
-    except (ValueError, OverflowError):
-        return None
-    return None

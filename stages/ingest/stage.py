@@ -136,13 +136,20 @@ def work(run: Run) -> Mapping[str, Any]:
     _check_rejects(settings, rejects, kept, refused)
     documents.remove(LINES)
     about = [artifacts.part_metadata(documents, part) for part in parts]
-    text_bytes, skipped = (sum(int(each[name]) for each in about) for name in ("text_bytes", "skipped"))
+    names = ("text_bytes", "skipped", "untimed")
+    text_bytes, skipped, untimed = (sum(int(each[name]) for each in about) for name in names)
+    if untimed:
+        run.progress.say(
+            f"warning: {untimed:,} of {kept:,} documents have no time that can be read in the field "
+            f"{settings.timestamp_field}; what it holds stays in their metadata"
+        )
     return {
         "records": kept + refused,
         "documents": kept,
         "rejected": refused,
         "skipped": skipped,
         "text_bytes": text_bytes,
+        "untimed": untimed,
     }
 
 
@@ -210,4 +217,4 @@ def verify(run: Run) -> Iterable[str]:
     yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact(DOCUMENTS))
 
 
-STAGE = Stage("ingest", DOCUMENTS, 1, (), parameters, estimate, work, verify, (REJECTS,))
+STAGE = Stage("ingest", DOCUMENTS, 2, (), parameters, estimate, work, verify, (REJECTS,))

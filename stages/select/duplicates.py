@@ -20,11 +20,12 @@ from sequitur.text_core.duplicates import components
 from sequitur.text_core.duplicates.survivors import groups_of_equals, preferred
 
 
-def drop_repeated_ids(documents: Documents, verdicts: Verdicts, reason: int) -> None:
-    """Of documents with the same id only the first stays."""
+def drop_repeated_ids(documents: Documents, verdicts: Verdicts, reason: int) -> int:
+    """Of documents with the same id only the first stays. Returns how many are lost whose text is another than its."""
     everyone = np.arange(len(documents.doc_id), dtype=np.int64)
     repeated, first = groups_of_equals(documents.doc_id, everyone, everyone)
     verdicts.drop(repeated, reason, first, first)
+    return int(np.count_nonzero(documents.content_hash[repeated] != documents.content_hash[first]))
 
 
 def drop_duplicates(
@@ -56,6 +57,11 @@ def drop_duplicates(
     if settings.against is not None:
         documents, statistics = _drop_against(jobs, root, config, documents, verdicts, reasons)
     rank = survivors.ranks(root, settings, documents)
+    if settings.survivor == "newest" and (unknown := survivors.untimed_share(root)) > 0.5:
+        jobs.progress.say(
+            f"warning: select.survivor: newest: {unknown:.1%} of the documents have no time, and of duplicates without "
+            "one the longest stays; see ingest.timestamp_field"
+        )
     if settings.exact_duplicates:
         _drop_exact(documents, verdicts, reasons.index(EXACT), rank)
     if settings.fuzzy_duplicates:

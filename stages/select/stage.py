@@ -75,7 +75,13 @@ def work(run: Run) -> Mapping[str, Any]:
     reasons = reasons_of(judge)
     run.progress.step("select: rules")
     documents, verdicts = read(root / DOCUMENTS, root / SIGNALS, judge)
-    duplicates.drop_repeated_ids(documents, verdicts, reasons.index(REPEATED_ID))
+    others = duplicates.drop_repeated_ids(documents, verdicts, reasons.index(REPEATED_ID))
+    if others:
+        share = others / len(documents.doc_id)
+        run.progress.say(
+            f"warning: {others:,} of {len(documents.doc_id):,} documents ({share:.1%}) are dropped for their id, "
+            "although their text is another; if ids begin anew in each file set ingest.ids: file_and_row"
+        )
     contamination, counts = decontamination.find(run.jobs, root, text, run.config)
     contaminated = verdicts.reason[contamination.row] == KEPT
     contaminated &= settings.decontaminate_action == "drop"

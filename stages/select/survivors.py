@@ -56,6 +56,12 @@ def ranks(root: Directory, settings: Select, documents: Documents) -> np.ndarray
     return rank
 
 
+def untimed_share(root: Directory) -> float:
+    """The share of a run's documents without a timestamp."""
+    times = _column(root / DOCUMENTS, "timestamp")
+    return times.null_count / max(len(times), 1)
+
+
 def _newest(directory: Directory) -> tuple[np.ndarray, np.ndarray]:
     times = _column(directory, "timestamp").cast(pa.int64())
     return times.is_null().to_numpy(), -times.fill_null(0).to_numpy()

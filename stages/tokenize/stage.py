@@ -36,17 +36,15 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.tokenize import spans as token_spans
+from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
-from sequitur.text_core.units.offsets import offsets_of
 
 TOKENIZER = "tokenizer.json"
 BYTES, TRAIN = "bytes", "train"
-BYTES_END = 256
 END_OF_DOCUMENT = "<|endoftext|>"
 # Names that published tokenizers give to the token that ends a document.
 END_NAMES = (END_OF_DOCUMENT, "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "<EOS>", "[SEP]", "<|im_end|>")
 BYTES_PER_SECOND = 2e6  # of a byte-level BPE on one core, measured
-BATCH = 256  # documents encoded at a time: bounds the Python objects that the tokenizer returns
 
 
 def train(texts: list[str], vocabulary: int) -> Tokenizer:
@@ -98,30 +96,9 @@ def end_id(tokenizer: Tokenizer, named: str | None) -> int:
     )
 
 
-def encode_bytes(text: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """Bytes as ids 0 … 255 and 256 after each document: (int64 offsets [n + 1], uint32 ids)."""
-    starts = np.frombuffer(text.buffers()[1], dtype=np.int64)[text.offset : text.offset + len(text) + 1]
-    data = (
-        np.frombuffer(text.buffers()[2], dtype=np.uint8)[starts[0] : starts[-1]] if len(text) else np.empty(0, np.uint8)
-    )
-    offsets = starts - starts[0] + np.arange(len(starts), dtype=np.int64)
-    ids = np.full(int(offsets[-1]), BYTES_END, dtype=np.uint32)
-    is_text = np.ones(len(ids), dtype=bool)
-    is_text[offsets[1:] - 1] = False
-    ids[is_text] = data
-    return offsets, ids
-
-
-def encode(tokenizer: Tokenizer, end: int, text: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
-    """The ids of some texts, `end` after each: (int64 offsets [n + 1], uint32 ids)."""
-    pieces: list[np.ndarray] = []
-    lengths: list[np.ndarray] = []
-    for start in range(0, len(text), BATCH):
-        encoded = tokenizer.encode_batch_fast(text.slice(start, BATCH).to_pylist(), add_special_tokens=False)
-        lengths.append(np.fromiter((len(one) + 1 for one in encoded), dtype=np.int64, count=len(encoded)))
-        pieces.extend(np.array([*one.ids, end], dtype=np.uint32) for one in encoded)
-    offsets = offsets_of(np.concatenate([*lengths, np.empty(0, np.int64)]))
-    return offsets, np.concatenate([*pieces, np.empty(0, np.uint32)])
+def vocabulary_size(tokenizer: Tokenizer) -> int:
+    """The least bound on its ids, among which there may be holes."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
 
 
 @beam.typehints.with_input_types(Rows)
@@ -207,7 +184,7 @@ def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
     return {
         "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
         "sha256": hashlib.sha256(content).hexdigest(),
-        "vocab_size": tokenizer.get_vocab_size(with_added_tokens=True),
+        "vocab_size": vocabulary_size(tokenizer),
         "end": end_id(tokenizer, END_OF_DOCUMENT if settings.tokenizer == TRAIN else settings.end_of_document),
     }
 
@@ -256,6 +233,19 @@ def verify(run: Run) -> Iterable[str]:
         directory.exists(TOKENIZER) and hashlib.sha256(directory.read_bytes(TOKENIZER)).hexdigest() == about["sha256"]
     ):
         yield f"{directory.path(TOKENIZER)}: not the tokenizer of the tokens; delete {directory.path()} and run again"
+    yield from _documents_that_end_inside(directory, about["end"])
 
 
-STAGE = Stage("tokenize", TOKENS, 1, (TEXT, SELECTION), parameters, estimate, work, verify)
+def _documents_that_end_inside(directory: Directory, end: int) -> Iterator[str]:
+    """A line for each part in which a document has not its end, and that alone, as the last of its ids."""
+    for part in artifacts.require_manifest(directory).parts:
+        tokens = artifacts.map_part(directory, part, ["input_ids"]).column("input_ids")
+        ends = np.flatnonzero(tokens.flatten().to_numpy() == end)
+        if not np.array_equal(ends, tokens.offsets.to_numpy()[1:] - tokens.offsets[0].as_py() - 1):
+            yield (
+                f"{directory.path(part.name)}: holds documents without one end-of-document id, the last of their ids; "
+                f"delete {directory.path()} and run again"
+            )
+
+
+STAGE = Stage("tokenize", TOKENS, 2, (TEXT, SELECTION), parameters, estimate, work, verify)

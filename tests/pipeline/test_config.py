@@ -122,6 +122,14 @@ def test_wrong_value_is_named_with_its_key(given: dict[str, Any], complaint: str
     assert refusal({**LEAST, **given}).startswith(complaint)
 
 
+def test_a_value_that_names_itself_many_times_over_is_told_at_once(tmp_path: Path) -> None:
+    lines = ["output:", "- &b0 [l, l, l, l, l, l, l, l, l, l]"]
+    lines += [f"- &b{n} [{', '.join([f'*b{n - 1}'] * 10)}]" for n in range(1, 12)]
+    (tmp_path / "bomb.yaml").write_text("\n".join([*lines, "ingest: {inputs: [a]}"]))
+    with pytest.raises(ConfigError, match=r"output: input should be a valid string, not \[\["):
+        load(tmp_path / "bomb.yaml")
+
+
 def test_missing_key_and_missing_mapping() -> None:
     assert refusal({"ingest": {"inputs": "a"}}) == "output is missing; add it"
     assert refusal([]).startswith("the file: input should be a valid dictionary")

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer, models
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.stage import Run
 from sequitur.stages.tokenize import stage as tokenize
+from sequitur.stages.tokenize.encoding import encode_bytes
 
 Execute = Callable[..., Run]
 TRICKY = ["One <|endoftext|> two", "<|endoftext|>", "ümlaut 漢字 🙂\n\ttab", "\x00 \u200b", "a" * 1000]
@@ -113,7 +114,7 @@ def test_a_tokenizer_without_an_end(tokens: Any, tmp_path: Path, named: str | No
 
 def test_bytes_of_slices_and_of_nothing() -> None:
     text = pa.array(["first", "sécond", "third"], pa.large_string())
-    offsets, ids = tokenize.encode_bytes(text.slice(1, 1))
+    offsets, ids = encode_bytes(text.slice(1, 1))
     assert (offsets.tolist(), ids.tolist()) == ([0, 8], [*"sécond".encode(), 256])
-    offsets, ids = tokenize.encode_bytes(text.slice(1, 0))
+    offsets, ids = encode_bytes(text.slice(1, 0))
     assert (offsets.tolist(), ids.tolist(), ids.dtype) == ([0], [], np.uint32)
