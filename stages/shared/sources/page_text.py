@@ -22,6 +22,7 @@ import re
 import resource
 import signal
 import sys
+import unicodedata
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -94,24 +95,38 @@ def _without(name: str, content: bytes, size: int) -> bytes:
 def decoded(content: bytes, charset: str | None) -> str:
     """The characters of a page. Never fails: bytes that mean nothing become U+FFFD.
 
-    By its byte order mark; else as UTF-8 where it holds more than ASCII and is valid, which no other encoding is by
-    chance, while servers declare others by default; else by what HTTP, then the page declares; else by a guess.
+    By its byte order mark; else as UTF-8 where hardly anything contradicts that, which no other encoding is by chance,
+    while servers declare others by default; else by what the page, then HTTP declares; else by a guess, which takes
+    Latin letters for windows-1252: one encoding of them cannot be told from another by statistics of a short page.
     """
     for mark, name in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(name, "replace")
+    if _is_utf8(content):
+        return content.decode("utf-8", "replace")
     found = DECLARATION.search(content[:4096])
-    labels = [charset, found[1].decode("ascii", "ignore") if found else None]
+    labels = [found[1].decode("ascii", "ignore") if found else None, charset]
     declared = [codec for codec in map(_codec, labels) if codec and (not codec.startswith("utf-") or b"\0" in content)]
-    for codec in [*(["utf-8"] if not content.isascii() else []), *declared, "utf-8"]:
+    for codec in [*declared, "utf-8"]:
         with suppress(ValueError, LookupError):
             return content.decode(codec)
-    for label in labels:
+    for codec in declared:
         with suppress(ValueError, LookupError):
-            text = content.decode(_codec(label) or "", "replace")
+            text = content.decode(codec, "replace")
             if text.count("\ufffd") <= len(text) // 100:
                 return text
-    return content.decode(_guess(content), "replace")
+    return _guessed(content)
+
+
+def _is_utf8(content: bytes) -> bool:
+    """Whether there is more than ASCII, and of its sequences one in a hundred is broken at most, or one in all."""
+    if b"\0" in content:
+        return False
+    text = content.decode("utf-8", "replace")
+    replaced = text.count("\ufffd")
+    whole = len(text) - len(text.encode("ascii", "ignore")) - replaced
+    broken = replaced - content.count("\ufffd".encode())
+    return whole >= 3 * broken and whole > 0 and broken <= max(1, whole // 100)
 
 
 def _codec(label: str | None) -> str | None:
@@ -123,12 +138,15 @@ def _codec(label: str | None) -> str | None:
     return WIDER.get(name, name)
 
 
-def _guess(content: bytes) -> str:
+def _guessed(content: bytes) -> str:
     from charset_normalizer import from_bytes
 
     start = content if len(content) <= DETECTED_BYTES else content[:DETECTED_BYTES].rpartition(b"<")[0]
     best = from_bytes(start).best()
-    return best.encoding if best else "utf-8"
+    guessed = content.decode(best.encoding if best else "cp1252", "replace")
+    letters = [letter for letter in guessed[:DETECTED_BYTES] if letter.isalpha() and not letter.isascii()]
+    latin = sum(unicodedata.name(letter, "").startswith("LATIN ") for letter in letters)
+    return content.decode("cp1252", "replace") if 2 * latin >= len(letters) else guessed
 
 
 class PageReader:

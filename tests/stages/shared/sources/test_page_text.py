@@ -47,6 +47,36 @@ def test_a_stray_byte_does_not_change_the_declared_encoding() -> None:
     assert decoded("文章".encode("shift_jis") * 100 + b"\x81", "shift_jis") == "文章" * 100 + "\ufffd"
 
 
+SAMPLES = {
+    "es": "El niño comió piñas y después cantó una canción en el jardín. ",
+    "de": "Überall gibt es Straßen, schöne Wörter und große Häuser. ",
+    "fr": "Les élèves répètent la leçon où l\u2019été a commencé. ",
+    "it": "La città è molto bella, perché c\u2019è più libertà. ",
+}
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+@pytest.mark.parametrize("declared", [None, "iso-8859-1", "utf-8"])
+def test_utf8_with_one_broken_sequence_is_utf8(language: str, declared: str | None) -> None:
+    text = SAMPLES[language] * 5
+    cut = text.encode()[: text.encode().rindex(b"\xc3") + 1]  # within the last character that is not ASCII
+    stray = text.encode().replace(b" ", b"\x96 ", 1)
+    assert decoded(cut, declared) == text[: len(cut.decode("utf-8", "ignore"))] + "\ufffd"
+    assert decoded(stray, declared) == text.replace(" ", "\ufffd ", 1)
+
+
+@pytest.mark.parametrize("language", SAMPLES)
+def test_latin_letters_that_nothing_declares_are_windows_1252(language: str) -> None:
+    for text in (SAMPLES[language], SAMPLES[language] * 40):
+        assert decoded(text.encode("cp1252"), None) == text
+        assert decoded(text.encode("cp1252"), "utf-8") == text
+
+
+def test_the_page_knows_better_than_its_server() -> None:
+    page = b"<meta charset=windows-1251>" + "Это предложение написано по-русски. ".encode("cp1251")
+    assert decoded(page, "iso-8859-1").endswith("по-русски. ")
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"\x00\xd8", b"\xef\xbb\xbf", b"\xff" * 1000])
 def test_any_bytes_become_characters(content: bytes) -> None:
     assert isinstance(decoded(content, "utf-16"), str)
