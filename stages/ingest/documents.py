@@ -19,6 +19,7 @@ from sequitur.stages.ingest.own_formats import own_records
 from sequitur.stages.ingest.splits import Split
 from sequitur.stages.ingest.values import as_json, as_text, is_missing, microseconds
 from sequitur.stages.shared.sources import record_files
+from sequitur.stages.shared.sources.csv_files import csv_records
 from sequitur.stages.shared.sources.extraction import Extraction
 from sequitur.stages.shared.sources.record_files import Bad, Limits
 from sequitur.stages.shared.sources.web_records import Page, html_page, warc_records
@@ -131,7 +132,6 @@ class ReadSplit(beam.DoFn):
             yield path, row, record
 
     def _line_records(self, split: Split, path: str) -> record_files.Records:
-        read = {"jsonl": record_files.jsonl_records, "csv": record_files.csv_records}[split.kind]
         with record_files.reading(path, self._limits) as file:
             if split.start > 0:
                 file.seek(split.start - 1)
@@ -139,7 +139,12 @@ class ReadSplit(beam.DoFn):
                     continue
             if split.end >= 0:
                 file = _Stretch(file, split.end)  # type: ignore[assignment]
-            for row, record in read(file, self._limits):
+            records = (
+                csv_records(file, self._limits, path)
+                if split.kind == "csv"
+                else record_files.jsonl_records(file, self._limits)
+            )
+            for row, record in records:
                 yield split.first_row + row, record
 
     def _document(self, record: Mapping[str, Any], source: str, file: str, row: int) -> tuple[Any, ...] | Bad:

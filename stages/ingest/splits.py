@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
 
 import fsspec
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sequitur.pipeline.errors import InputError
@@ -134,9 +133,9 @@ def _row_group_stretches(path: str, split_bytes: int) -> Iterator[tuple[int, int
     try:
         with fsspec.open(path, "rb") as raw, pq.ParquetFile(raw) as file:
             groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
-    except (OSError, pa.ArrowInvalid) as error:
+    except record_files.DAMAGED as error:
         raise InputError(
-            f"{path}: not a readable Parquet file ({str(error).splitlines()[0]}); fetch it again"
+            f"{path}: not a readable Parquet file ({record_files.first_line(error)}); fetch it again"
         ) from error
     first = size = row = next_row = 0
     for index, group in enumerate(groups):

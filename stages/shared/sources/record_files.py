@@ -1,4 +1,5 @@
-"""Records out of files: JSONL, Parquet, Arrow IPC, CSV and plain text, none of them trusted. Web pages: web_records.py.
+"""Records out of files: JSONL, Parquet, Arrow IPC and plain text, none of them trusted. CSV: csv_files.py; web pages:
+web_records.py.
 
 Every reader yields `(row, record)` in file order, where `record` is a mapping of field names to values or a `Bad` that
 says why there is none. A line above the limit is passed over without being held, a compressed file never unpacks to
@@ -8,11 +9,11 @@ more than its limit, and a stream that ends early is an error, not a shorter fil
 from __future__ import annotations
 
 import bz2
-import csv
 import gzip
 import io
 import json
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ import pyarrow.parquet as pq
 import zstandard
 
 from sequitur.pipeline.errors import InputError
-from sequitur.pipeline.names import BAD_CSV, BAD_JSON, BAD_UTF8, BAD_VALUE, TOO_LARGE
+from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, BAD_VALUE, TOO_LARGE
 
 COMPRESSIONS = (".gz", ".zst", ".bz2")
 ENDINGS = {
@@ -38,6 +39,8 @@ ENDINGS = {
     "html": (".html", ".htm", ".xhtml"),
 }
 FORMATS = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
+# What pyarrow raises for a file that is none, or damaged; ValueError for names that are not UTF-8.
+DAMAGED = (OSError, MemoryError, ValueError, pa.ArrowException)
 # A zstd block of 4 bytes can stand for 128 KiB, so this much input unpacks to at most 64 MiB at a time.
 ZSTD_STEP = 2048
 
@@ -192,45 +195,6 @@ def jsonl_records(file: BinaryIO, limits: Limits) -> Records:
             yield index, parse_json(line)
 
 
-class _TooLarge(Exception):
-    """Carries a `Bad` line through the CSV reader, which then begins anew with the next line."""
-
-
-def _csv_line(numbered: tuple[int, bytes | Bad]) -> str:
-    index, line = numbered
-    if isinstance(line, Bad):
-        raise _TooLarge(line)
-    return line.decode("utf-8-sig" if index == 0 else "utf-8", "surrogateescape") + "\n"
-
-
-def csv_records(file: BinaryIO, limits: Limits) -> Records:
-    """Records of a CSV file with a header line, counted from 0 after the header. Line ends within quotes become \\n."""
-    csv.field_size_limit(limits.record)
-    reader = csv.reader(map(_csv_line, lines(file, limits)), strict=True)
-    header: list[str] | None = None
-    row = 0
-    while True:
-        problem: Bad | None = None
-        values: list[str] | None = []
-        try:
-            values = next(reader, None)
-        except _TooLarge as error:
-            problem = error.args[0]
-        except csv.Error as error:
-            problem = Bad(BAD_CSV, str(error)[:200])
-        if values is None:
-            return
-        if problem is None and not values:
-            continue
-        if header is None:
-            header = values
-            continue
-        if problem is None and len(values) != len(header):
-            problem = Bad(BAD_CSV, f"{len(values)} fields where the header has {len(header)}")
-        yield row, problem or dict(zip(header, values, strict=True))
-        row += 1
-
-
 def table_records(batches: Iterator[pa.RecordBatch], first_row: int) -> Records:
     """The rows of Arrow record batches, converted a thousand at a time."""
     row = first_row
@@ -254,12 +218,13 @@ def parquet_records(path: str, groups: range, first_row: int, limits: Limits) ->
     """The rows of some row groups of a Parquet file."""
     try:
         with fsspec.open(path, "rb") as raw, pq.ParquetFile(raw) as file:
+            _check_names(path, file.schema_arrow)
             size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
             if size > limits.decompressed:
                 raise InputError(f"{path}: unpacks to {size:,} bytes; raise ingest.max_decompressed_bytes to read it")
             yield from table_records(file.iter_batches(batch_size=1000, row_groups=list(groups)), first_row)
-    except (OSError, MemoryError, pa.ArrowException) as error:
-        raise InputError(f"{path}: not a readable Parquet file ({_first_line(error)}); fetch it again") from error
+    except DAMAGED as error:
+        raise InputError(f"{path}: not a readable Parquet file ({first_line(error)}); fetch it again") from error
 
 
 def arrow_records(path: str, limits: Limits) -> Records:
@@ -267,15 +232,22 @@ def arrow_records(path: str, limits: Limits) -> Records:
     with reading(path, limits) as file:
         source = io.BytesIO(file.read()) if compression_of(path) else file
         try:
-            yield from table_records(_arrow_batches(source), 0)
-        except (OSError, MemoryError, pa.ArrowException) as error:
-            raise InputError(f"{path}: not a readable Arrow file ({_first_line(error)}); fetch it again") from error
+            yield from table_records(_arrow_batches(path, source), 0)
+        except DAMAGED as error:
+            raise InputError(f"{path}: not a readable Arrow file ({first_line(error)}); fetch it again") from error
 
 
-def _arrow_batches(source: BinaryIO) -> Iterator[pa.RecordBatch]:
+def _check_names(path: str, schema: pa.Schema) -> None:
+    twice = [name for name, count in Counter(schema.names).items() if count > 1]
+    if twice:
+        raise InputError(f"{path}: has two columns {twice[0]!r}; rename one of them")
+
+
+def _arrow_batches(path: str, source: BinaryIO) -> Iterator[pa.RecordBatch]:
     is_file = source.read(6) == b"ARROW1"
     source.seek(0)
     opened = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+    _check_names(path, opened.schema)
     for batch in map(opened.get_batch, range(opened.num_record_batches)) if is_file else opened:
         batch.validate(full=True)  # damaged offsets would be followed out of the buffers
         yield batch
@@ -293,5 +265,6 @@ def text_record(path: str, limits: Limits, text_field: str) -> Mapping[str, Any]
         return Bad(BAD_UTF8, f"byte {error.start} of the file is not UTF-8")
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, in short."""
     return str(error).strip().split("\n", 1)[0][:200]

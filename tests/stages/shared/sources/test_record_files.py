@@ -35,12 +35,6 @@ def jsonl(content: bytes, limits: Limits = LIMITS) -> list[tuple[int, Any]]:
     ]
 
 
-def csv(content: bytes, limits: Limits = LIMITS) -> list[Any]:
-    found = list(record_files.csv_records(io.BytesIO(content), limits))
-    assert [row for row, _ in found] == list(range(len(found)))
-    return [record.reason if isinstance(record, Bad) else record for _, record in found]
-
-
 def read(path: Path, limits: Limits = LIMITS) -> bytes:
     with record_files.reading(str(path), limits) as file:
         return file.read()
@@ -123,24 +117,6 @@ def test_a_huge_line_is_not_held_in_memory() -> None:
         tracemalloc.stop()
     assert [record.reason for record in found if isinstance(record, Bad)] == ["too_large"]
     assert peak < 2**20
-
-
-def test_csv_with_quoted_line_ends_and_ragged_rows() -> None:
-    content = b'\xef\xbb\xbf\na,b\r\n1,"two\r\nlines, ""quoted"""\n\n1,2,3\n4\n5,6'
-    assert csv(content) == [{"a": "1", "b": 'two\nlines, "quoted"'}, "bad_csv", "bad_csv", {"a": "5", "b": "6"}]
-
-
-def test_csv_goes_on_after_a_broken_or_too_large_record() -> None:
-    assert csv(b'a,b\n"x"y,1\n2,3\n') == ["bad_csv", {"a": "2", "b": "3"}]
-    assert csv(b"a,b\n" + b"x" * 300 + b",1\n2,3\n") == ["too_large", {"a": "2", "b": "3"}]
-    inside = csv(b'a,b\n1,"begun\n' + b"x" * 300 + b'\nended"\n2,3\n')
-    assert inside[0] == "too_large"
-    assert {"a": "2", "b": "3"} in inside
-    assert not any(isinstance(record, dict) and "begun" in record["b"] for record in inside)
-
-
-def test_csv_with_a_quote_that_never_ends() -> None:
-    assert csv(b'a,b\n1,"never\nends\n') == ["bad_csv"]
 
 
 @pytest.mark.parametrize("ending", COMPRESS)
