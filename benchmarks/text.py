@@ -71,10 +71,11 @@ PERMUTATIONS, SHINGLE_WORDS = 128, 5
 def read_texts(path: str, megabytes: float) -> list[str]:
     """Every k-th text of a corpus, so that they are about so many megabytes."""
     from sequitur.pipeline.config import Ingest
-    from sequitur.stages.shared.sources.record_files import Limits, jsonl_records, reading
+    from sequitur.stages.shared.sources.compression import Limits, reading
+    from sequitur.stages.shared.sources.record_files import jsonl_records
 
     settings = Ingest(inputs=[path])
-    limits = Limits(int(settings.max_record_bytes), int(settings.max_decompressed_bytes))
+    limits = Limits.of(settings)
     with reading(path, limits) as file:
         texts = [record["text"] for _, record in jsonl_records(file, limits) if isinstance(record, dict)]
     step = max(1, round(sum(len(text) for text in texts) / (megabytes * 1e6)))

@@ -48,6 +48,13 @@ class Ingest(Section):
         gt=0,
         description="A file that unpacks to more ends the run: it may be a decompression bomb.",
     )
+    max_window_bytes: ByteSize = Field(
+        ByteSize(128 * MIB),
+        gt=0,
+        lt=2**31,
+        description="How far back a Zstandard or xz file may refer, which each worker then holds in memory; "
+        "`zstd --long=28` needs 256 MiB.",
+    )
     extraction_seconds: float = Field(
         10,
         gt=0,

@@ -19,9 +19,10 @@ from sequitur.stages.ingest.own_formats import own_records
 from sequitur.stages.ingest.splits import Split
 from sequitur.stages.ingest.values import as_json, as_text, is_missing, microseconds
 from sequitur.stages.shared.sources import record_files
+from sequitur.stages.shared.sources.compression import Limits, reading
 from sequitur.stages.shared.sources.csv_files import csv_records
 from sequitur.stages.shared.sources.extraction import Extraction
-from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.record_files import Bad
 from sequitur.stages.shared.sources.web_records import Page, html_page, warc_records
 
 PART_ROWS = 32768
@@ -63,7 +64,7 @@ class ReadSplit(beam.DoFn):
         self._name = name
         self._settings = settings
         self._rejects = rejects
-        self._limits = Limits(int(settings.max_record_bytes), int(settings.max_decompressed_bytes))
+        self._limits = Limits.of(settings)
 
     def process(self, text: str) -> Iterator[Rows]:
         split, settings = Split.from_json(text), self._settings
@@ -132,7 +133,7 @@ class ReadSplit(beam.DoFn):
             yield path, row, record
 
     def _line_records(self, split: Split, path: str) -> record_files.Records:
-        with record_files.reading(path, self._limits) as file:
+        with reading(path, self._limits) as file:
             if split.start > 0:
                 file.seek(split.start - 1)
                 while (rest := file.readline(2**16)) and not rest.endswith(b"\n"):

@@ -18,8 +18,8 @@ from sequitur.pipeline import own_modules
 from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
 from sequitur.pipeline.names import TOO_LARGE
 from sequitur.pipeline.own_modules import OwnModule
-from sequitur.stages.shared.sources import record_files
-from sequitur.stages.shared.sources.record_files import Bad, Limits, Records
+from sequitur.stages.shared.sources.compression import COMPRESSIONS, Limits, reading
+from sequitur.stages.shared.sources.record_files import Bad, Records
 
 SETTING = "ingest.formats"
 
@@ -31,7 +31,7 @@ def parameters(formats: Mapping[str, str]) -> dict[str, list[str]]:
         ConfigError: a module cannot be used, or the ending is that of a compression.
     """
     for ending in formats:
-        if ending in record_files.COMPRESSIONS:
+        if ending in COMPRESSIONS:
             raise ConfigError(f"{SETTING}.{ending}: files so named are unpacked; name the ending before it")
     return {ending: [path, _load(path).digest] for ending, path in formats.items()}
 
@@ -48,7 +48,7 @@ def own_records(path: str, module: str, limits: Limits) -> Records:
         OwnModuleFailed: the function raised something else, or yielded what is no record.
     """
     own = _load(module)
-    with record_files.reading(path, limits) as source:
+    with reading(path, limits) as source:
         watched = _Watched(source)
         row = 0
         try:

@@ -15,6 +15,7 @@ from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import expand
 from sequitur.stages.shared.sources import record_files
+from sequitur.stages.shared.sources.compression import COMPRESSIONS, Limits, compression_in
 
 DOCUMENT_FILES = ("text", "html")  # formats of which a file is one document
 
@@ -66,10 +67,12 @@ def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
         for path in paths:
             named = record_files.format_of(path, settings.formats)
             kind = settings.format if settings.format != "auto" else named
+            if kind is None:
+                kind = record_files.format_in(path, Limits.of(settings))
             if kind is None and in_directory:
                 kind = "text"  # a directory of files: what is not a record file is a document
             if kind is None:
-                raise InputError(f"{path}: its name does not tell its format; set ingest.format")
+                raise InputError(f"{path}: neither its name nor its content tells its format; set ingest.format")
             source = PurePosixPath(pattern if in_directory and kind in DOCUMENT_FILES else path).name
             if not _is_unicode(path):
                 raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
@@ -86,7 +89,7 @@ def _is_unicode(path: str) -> bool:
 
 
 def _stem(name: str, own: Iterable[str]) -> str:
-    known = "|".join([*record_files.COMPRESSIONS, *record_files.FORMATS, *own]).replace(".", r"\.")
+    known = "|".join([*COMPRESSIONS, *record_files.FORMATS, *own]).replace(".", r"\.")
     return re.sub(rf"({known})+$", "", name, flags=re.IGNORECASE) or name
 
 
@@ -107,7 +110,7 @@ def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Spl
         if kind in DOCUMENT_FILES:
             batch.append(path)
             batch_bytes, batch_of = batch_bytes + size, (kind, source)
-        elif kind == "jsonl" and record_files.compression_of(path) is None and size > settings.split_bytes:
+        elif kind == "jsonl" and size > settings.split_bytes and compression_in(path) is None:
             for start in range(0, size, settings.split_bytes):
                 add(kind, (path,), source, start, min(start + settings.split_bytes, size))
         elif kind == "parquet":

@@ -35,7 +35,7 @@ from sequitur.stages.ingest import own_formats
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import Split, file_size, input_files, plan_splits
 from sequitur.stages.shared.columns.arrays import problems_beside
-from sequitur.stages.shared.sources import record_files
+from sequitur.stages.shared.sources.compression import compression_of
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
 
 LINES = "_lines"
@@ -92,10 +92,7 @@ def _identity(path: str, kind: str, source: str) -> list[Any]:
 def estimate(run: Run) -> Estimate:
     settings = run.config.ingest
     files = input_files(settings)
-    unpacked = sum(
-        file_size(path) * (5 if record_files.compression_of(path) or kind == "parquet" else 1)
-        for path, kind, _ in files
-    )
+    unpacked = sum(file_size(path) * (5 if compression_of(path) or kind == "parquet" else 1) for path, kind, _ in files)
     # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
     each = 6 * settings.part_bytes + 4 * min(settings.max_record_bytes, unpacked)
     if any(kind in WEB_FORMATS for _, kind, _ in files):

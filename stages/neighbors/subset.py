@@ -23,7 +23,7 @@ from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
 from sequitur.stages.shared.models import encoders
 from sequitur.stages.shared.sources import evaluation_files
-from sequitur.stages.shared.sources.record_files import Limits, compression_of
+from sequitur.stages.shared.sources.compression import Limits, compression_of
 
 TARGETS = "select.subset.targets"
 
@@ -108,7 +108,7 @@ def _target_vectors(directory: Directory, config: Config) -> np.ndarray:
     strings.
     """
     ingest = config.ingest
-    limits = Limits(int(ingest.max_record_bytes), int(ingest.max_decompressed_bytes))
+    limits = Limits.of(ingest)
     texts: list[str] = []
     for path in evaluation_files.find(config.select.subset.targets, TARGETS):
         found = evaluation_files.read(path, limits, TARGETS, ingest.text_field)

@@ -23,8 +23,8 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Select
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.sources import evaluation_files
+from sequitur.stages.shared.sources.compression import Limits, compression_of
 from sequitur.stages.shared.sources.evaluation_files import EvaluationText
-from sequitur.stages.shared.sources.record_files import Limits, compression_of
 from sequitur.text_core.duplicates.overlap import NgramIndex, first_overlaps, ngram_index, presence
 from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import from_arrow
@@ -134,7 +134,7 @@ def _index(config: Config, directory: Directory, progress: Progress) -> None:
     if artifacts.is_finished(directory, fingerprint):
         return
     progress.step("select: evaluation files")
-    limits = Limits(int(config.ingest.max_record_bytes), int(config.ingest.max_decompressed_bytes))
+    limits = Limits.of(config.ingest)
     paths = evaluation_files.find(settings.decontaminate)
     texts = [text for path in paths for text in evaluation_files.read(path, limits)]
     column = pa.array([text.text for text in texts], pa.large_string())

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.names import BAD_CSV
-from sequitur.stages.shared.sources.record_files import Bad, Limits, Records, lines
+from sequitur.stages.shared.sources.compression import Limits
+from sequitur.stages.shared.sources.record_files import Bad, Records, lines
 
 
 class _TooLarge(Exception):

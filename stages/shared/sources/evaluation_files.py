@@ -11,7 +11,8 @@ import xxhash
 from sequitur.pipeline.errors import ConfigError, InputError
 from sequitur.pipeline.storage import expand
 from sequitur.stages.shared.sources import record_files
-from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.compression import Limits, reading
+from sequitur.stages.shared.sources.record_files import Bad
 
 
 class EvaluationText(NamedTuple):
@@ -75,7 +76,7 @@ def read(path: str, limits: Limits, setting: str = DECONTAMINATE, field: str | N
     records = _json_texts(field) if record_files.format_of(path) == "jsonl" else _paragraphs
     row = 0
     try:
-        with record_files.reading(path, limits) as file:
+        with reading(path, limits) as file:
             for row, record_id, text in records(file, limits):
                 (text + (record_id or "")).encode()
                 if text and not text.isspace():

@@ -8,14 +8,10 @@ more than its limit, and a stream that ends early is an error, not a shorter fil
 
 from __future__ import annotations
 
-import bz2
-import gzip
 import io
 import json
-import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
@@ -23,12 +19,11 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
-import zstandard
 
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, BAD_VALUE, TOO_LARGE
+from sequitur.stages.shared.sources.compression import Limits, compression_of, reading
 
-COMPRESSIONS = (".gz", ".zst", ".bz2")
 ENDINGS = {
     "jsonl": (".jsonl", ".ndjson", ".json"),
     "parquet": (".parquet",),
@@ -39,10 +34,10 @@ ENDINGS = {
     "html": (".html", ".htm", ".xhtml"),
 }
 FORMATS = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
+BEGINNINGS = {b"PAR1": "parquet", b"ARROW1": "arrow", b"WARC/1.": "warc"}
+SNIFFED = 2**16  # bytes in which a record of JSONL is looked for
 # What pyarrow raises for a file that is none, or damaged; ValueError for names that are not UTF-8.
 DAMAGED = (OSError, MemoryError, ValueError, pa.ArrowException)
-# A zstd block of 4 bytes can stand for 128 KiB, so this much input unpacks to at most 64 MiB at a time.
-ZSTD_STEP = 2048
 
 
 @dataclass(frozen=True)
@@ -53,20 +48,7 @@ class Bad:
     detail: str
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bytes that one record may have, and that one file may unpack to."""
-
-    record: int
-    decompressed: int
-
-
 Records = Iterator[tuple[int, Mapping[str, Any] | Bad]]
-
-
-def compression_of(path: str) -> str | None:
-    suffix = PurePosixPath(path).suffix.lower()
-    return suffix if suffix in COMPRESSIONS else None
 
 
 def format_of(path: str, own: Mapping[str, str] | None = None) -> str | None:
@@ -77,87 +59,23 @@ def format_of(path: str, own: Mapping[str, str] | None = None) -> str | None:
     return {**FORMATS, **(own or {})}.get(name.suffix.lower())
 
 
-class _ZstdFile(io.RawIOBase):
-    """Unpacks any number of zstd frames, and notices when the last one is cut short."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self._frame = zstandard.ZstdDecompressor().decompressobj()
-        self._begun = False
-        self._ready = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        while not self._ready:
-            data = self._frame.unused_data if self._frame.eof else b""
-            data = data or self._source.read(ZSTD_STEP)
-            if self._frame.eof:
-                self._frame, self._begun = zstandard.ZstdDecompressor().decompressobj(), False
-            if not data:
-                if self._begun:
-                    raise EOFError
-                return 0
-            self._begun = True
-            self._ready = memoryview(self._frame.decompress(data))
-        taken = self._ready[: len(buffer)]
-        buffer[: len(taken)] = taken
-        self._ready = self._ready[len(taken) :]
-        return len(taken)
-
-
-class _Bounded(io.RawIOBase):
-    """Passes bytes on until there are more than a limit."""
-
-    def __init__(self, source: BinaryIO, path: str, limit: int) -> None:
-        self._source, self._path, self._left, self._limit = source, path, limit, limit
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._source.read(len(buffer))
-        self._left -= len(data)
-        if self._left < 0:
-            raise InputError(
-                f"{self._path}: unpacks to more than {self._limit:,} bytes; if that is no decompression bomb raise "
-                "ingest.max_decompressed_bytes"
-            )
-        buffer[: len(data)] = data
-        return len(data)
-
-
-_UNPACK: dict[str, Callable[[Any], Any]] = {
-    ".gz": lambda raw: gzip.GzipFile(fileobj=raw),
-    ".zst": _ZstdFile,
-    ".bz2": bz2.BZ2File,
-}
-
-
-@contextmanager
-def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
-    """An open file, unpacked by its ending.
+def format_in(path: str, limits: Limits) -> str | None:
+    """The format that a file's content tells, None where it tells none.
 
     Raises:
-        InputError: it is missing or unreadable, its compressed stream is damaged or ends early, or it unpacks to more
-            than the limit.
+        InputError: the file cannot be read.
     """
-    kind = compression_of(path)
-    try:
-        with fsspec.open(path, "rb") as raw:
-            if kind is None:
-                yield raw
-            else:
-                yield io.BufferedReader(_Bounded(_UNPACK[kind](raw), path, limits.decompressed), 2**18)
-    except EOFError as error:
-        raise InputError(f"{path}: the {kind} stream ends early; the file is truncated, fetch it again") from error
-    except (gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
-        raise InputError(f"{path}: the {kind} stream is damaged ({error}); fetch the file again") from error
-    except OSError as error:
-        if kind is not None and error.errno is None:  # what bz2 raises for a damaged stream
-            raise InputError(f"{path}: the {kind} stream is damaged ({error}); fetch the file again") from error
-        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+    with reading(path, limits) as file:
+        beginning = file.read(SNIFFED)
+    for first, kind in BEGINNINGS.items():
+        if beginning.startswith(first):
+            return kind
+    line = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n", 1)[0]
+    return "jsonl" if line.startswith(b"{") and (len(line) > SNIFFED // 2 or _is_object(line)) else None
+
+
+def _is_object(line: bytes) -> bool:
+    return not isinstance(parse_json(line), Bad)
 
 
 def lines(file: BinaryIO, limits: Limits) -> Iterator[tuple[int, bytes | Bad]]:

@@ -24,7 +24,8 @@ from warcio.statusandheaders import StatusAndHeaders, StatusAndHeadersParser
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.names import BAD_UTF8, EXTRACTION_FAILED, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
-from sequitur.stages.shared.sources.record_files import Bad, Limits, reading
+from sequitur.stages.shared.sources.compression import Limits, reading
+from sequitur.stages.shared.sources.record_files import Bad
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 HEADER_BYTES = 2**20  # of a whole header block; Common Crawl's have about 1 KiB

@@ -19,7 +19,8 @@ from sequitur.pipeline.stage import Run
 from sequitur.stages.ingest import documents, own_formats
 from sequitur.stages.ingest import stage as ingest
 from sequitur.stages.ingest.splits import input_files
-from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.compression import Limits
+from sequitur.stages.shared.sources.record_files import Bad
 
 Write = Callable[[str, str], Path]
 LIMITS = Limits(100, 10_000)

@@ -1,6 +1,8 @@
 """Splits give the records of the whole, wherever they begin and end."""
 
+import gzip
 import json
+import lzma
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,3 +116,29 @@ def test_an_interrupted_split_goes_on_with_the_same_bytes(
         for name in finished.artifact(artifact).names():
             assert interrupted.artifact(artifact).read_bytes(name) == finished.artifact(artifact).read_bytes(name)
         assert interrupted.artifact(artifact).names() == finished.artifact(artifact).names()
+
+
+def test_a_directory_of_odd_names_is_read_by_content(tmp_path: Path) -> None:
+    lines = b"".join(b'{"text": "record %d"}\n' % number for number in range(20))
+    (tmp_path / "good.jsonl").write_bytes(lines)
+    (tmp_path / "000.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "shard.jsonl.xz").write_bytes(lzma.compress(lines))
+    (tmp_path / "part-0").write_bytes(lines)
+    (tmp_path / "notes").write_text("A text.")
+    found = input_files(Ingest(inputs=[str(tmp_path)]))
+    assert [(Path(path).name, kind) for path, kind, _ in found] == [
+        ("000.gz", "jsonl"),
+        ("good.jsonl", "jsonl"),
+        ("notes", "text"),
+        ("part-0", "jsonl"),
+        ("shard.jsonl.xz", "jsonl"),
+    ]
+
+
+def test_a_packed_file_is_not_split_whatever_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    settings = Ingest(inputs=[str(path)], split_bytes=100)
+    path.write_bytes(b'{"text": "a"}\n' * 100)
+    assert len(plan_splits(settings, input_files(settings))) == 14
+    path.write_bytes(gzip.compress(path.read_bytes() + bytes(range(256))))
+    assert len(plan_splits(settings, input_files(settings))) == 1

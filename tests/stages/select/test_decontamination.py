@@ -19,7 +19,7 @@ from sequitur.pipeline.names import CONTAMINATION
 from sequitur.pipeline.stage import Run
 from sequitur.stages.select import decontamination
 from sequitur.stages.shared.sources import evaluation_files
-from sequitur.stages.shared.sources.record_files import Limits
+from sequitur.stages.shared.sources.compression import Limits
 
 WORDS = 13
 LIMITS = Limits(2**20, 2**20)

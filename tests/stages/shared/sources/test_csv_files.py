@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequitur.pipeline.errors import InputError
+from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.csv_files import csv_records
-from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.record_files import Bad
 
 LIMITS = Limits(record=200, decompressed=10**7)
 

@@ -18,7 +18,8 @@ import zstandard
 
 from sequitur.pipeline.errors import InputError
 from sequitur.stages.shared.sources import record_files
-from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.compression import Limits
+from sequitur.stages.shared.sources.record_files import Bad
 
 LIMITS = Limits(record=200, decompressed=10**7)
 COMPRESS: dict[str, Callable[[bytes], bytes]] = {
@@ -33,11 +34,6 @@ def jsonl(content: bytes, limits: Limits = LIMITS) -> list[tuple[int, Any]]:
         (row, record.reason if isinstance(record, Bad) else record)
         for row, record in record_files.jsonl_records(io.BytesIO(content), limits)
     ]
-
-
-def read(path: Path, limits: Limits = LIMITS) -> bytes:
-    with record_files.reading(str(path), limits) as file:
-        return file.read()
 
 
 @pytest.mark.parametrize(
@@ -117,47 +113,6 @@ def test_a_huge_line_is_not_held_in_memory() -> None:
         tracemalloc.stop()
     assert [record.reason for record in found if isinstance(record, Bad)] == ["too_large"]
     assert peak < 2**20
-
-
-@pytest.mark.parametrize("ending", COMPRESS)
-def test_a_compressed_file_is_read_whole_and_several_streams_in_a_row(tmp_path: Path, ending: str) -> None:
-    content = bytes(range(256)) * 5000
-    path = tmp_path / f"a.jsonl{ending}"
-    path.write_bytes(COMPRESS[ending](content) + COMPRESS[ending](b"") + COMPRESS[ending](b"end"))
-    assert read(path) == content + b"end"
-
-
-@pytest.mark.parametrize("ending", COMPRESS)
-@pytest.mark.parametrize("keep", [0.05, 0.5, 0.999])
-def test_a_truncated_stream_is_an_error_that_names_the_file(tmp_path: Path, ending: str, keep: float) -> None:
-    whole = COMPRESS[ending](b"".join(b"%d\n" % (number**3) for number in range(20_000)))
-    path = tmp_path / f"a.jsonl{ending}"
-    path.write_bytes(whole[: int(len(whole) * keep)])
-    with pytest.raises(InputError, match=rf"a\.jsonl\{ending}: the \{ending} stream ends early"):
-        read(path)
-
-
-@pytest.mark.parametrize("ending", COMPRESS)
-def test_a_damaged_stream_is_an_error_that_names_the_file(tmp_path: Path, ending: str) -> None:
-    content = bytearray(COMPRESS[ending](b"".join(b"%d\n" % (number**3) for number in range(20_000))))
-    content[len(content) // 2 : len(content) // 2 + 8] = b"\xff" * 8
-    path = tmp_path / f"a.jsonl{ending}"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=rf"a\.jsonl\{ending}: the \{ending} stream (is damaged|ends early)"):
-        read(path)
-
-
-@pytest.mark.parametrize("ending", COMPRESS)
-def test_a_bomb_ends_at_the_limit(tmp_path: Path, ending: str) -> None:
-    path = tmp_path / f"a.jsonl{ending}"
-    path.write_bytes(COMPRESS[ending](b"\0" * 2**25))
-    with pytest.raises(InputError, match=r"unpacks to more than 10,000,000 bytes.*ingest.max_decompressed_bytes"):
-        read(path)
-
-
-def test_a_missing_file_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"nothing\.jsonl: No such file"):
-        read(tmp_path / "nothing.jsonl")
 
 
 TABLE = pa.table(

@@ -19,7 +19,8 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import Split, input_files, plan_splits
 from sequitur.stages.shared.sources import web_records
-from sequitur.stages.shared.sources.record_files import Bad, Limits
+from sequitur.stages.shared.sources.compression import Limits
+from sequitur.stages.shared.sources.record_files import Bad
 from sequitur.stages.shared.sources.web_records import Page
 
 
