@@ -30,9 +30,24 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(READY)
 	$(BIN)/sequitur demo
 
+# The tests in processes of their own, two at a time; what no other group has is in `rest`. The kernels' come first, so
+# that these are compiled once. PyTorch's workers are forked in a process without the threads that other tests leave.
+TESTS_kernels := tests/text_core tests/graph_sort tests/shards
+TESTS_jobs := tests/test_job.py tests/test_job_damage.py tests/test_job_mistakes.py tests/api
+TESTS_rows := $(addprefix tests/stages/,annotate ingest neighbors refine shared)
+TESTS_orders := $(addprefix tests/stages/,embed order pack report select tokenize)
+TESTS_rest = $(filter-out tests/stages $(TESTS_kernels) $(TESTS_jobs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
+GROUPS := kernels jobs rows orders rest
+
 test: $(READY)
 	$(BIN)/python -m pytest tests/shards -m forks
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	+$(MAKE) --jobs 2 --output-sync=target --no-print-directory $(GROUPS:%=tests-of-%)
+
+# A process that is ended by a signal (on virtual machines CPython was, where no memory was at fault) is begun once more;
+# one of which a test fails is not.
+tests-of-%: $(READY)
+	@$(BIN)/python -m pytest $(TESTS_$*) || { code=$$?; test $$code -gt 128 || exit $$code; \
+		echo "$@: ended by signal $$((code - 128)), begun once more"; $(BIN)/python -m pytest $(TESTS_$*); }
 
 test-install: $(READY)
 	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py -m install

@@ -36,15 +36,6 @@ FAULTS = {
 }
 
 
-FIRST = ("tests/text_core/", "tests/graph_sort/", "tests/test_job.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of the kernels come first, so that these are compiled once, not by two processes at the same time; then
-    the file that takes longest, so that no process waits for it at the end."""
-    items.sort(key=lambda item: next((at for at, name in enumerate(FIRST) if item.nodeid.startswith(name)), len(FIRST)))
-
-
 class Ended(NamedTuple):
     """How a command ended."""
 
