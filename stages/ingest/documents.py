@@ -85,8 +85,10 @@ class ReadSplit(beam.DoFn):
     def _add(self, part: _Part, record: Mapping[str, Any] | Bad, split: Split, file: str, row: int) -> None:
         source = split.source
         document: tuple[Any, ...] | Bad
+        time: object = None
         if not isinstance(record, Bad):
             source = as_text(record.get(self._settings.source_field)) or source
+            time = record.get(self._settings.timestamp_field)
             document = self._document(record, source, file, row)
         else:
             document = record
@@ -94,7 +96,7 @@ class ReadSplit(beam.DoFn):
             part.rejects.append((_utf8(source), file, row, document.reason, _utf8(document.detail)))
         else:
             part.documents.append(document)
-            part.untimed += document[5] is None and not is_missing(record.get(self._settings.timestamp_field))
+            part.untimed += document[5] is None and not is_missing(time)
             part.bytes += len(document[2].encode()) + len(document[-1].encode())
 
     def _finish(self, split: Split, piece: int, part: _Part, *, next_record: int, last: bool) -> Rows:

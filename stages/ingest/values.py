@@ -100,7 +100,7 @@ def _of_number(number: float | Decimal) -> int | None:
             return microseconds(day)
         if number in YEARS:
             return microseconds(datetime(number, 1, 1))
-    size = abs(number)
+    size = abs(float(number))
     if size > NANOSECONDS:
         found = int(number) // 1000
     elif size > MICROSECONDS:

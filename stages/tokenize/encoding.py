@@ -51,7 +51,7 @@ def encode(tokenizer: Tokenizer, end: int, text: pa.LargeStringArray) -> tuple[n
 
 def _encoded(tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
     try:
-        return tokenizer.encode_batch_fast(texts, add_special_tokens=False)  # type: ignore[no-any-return]
+        return tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     except Exception as error:
         raise _failed(error) from error
     except BaseException as error:
