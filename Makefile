@@ -33,7 +33,7 @@ demo: $(READY)
 # The tests in processes of their own, two at a time; what no other group has is in `rest`. The kernels' come first, so
 # that these are compiled once. PyTorch's workers are forked in a process without the threads that other tests leave.
 TESTS_kernels := tests/text_core tests/graph_sort tests/shards
-TESTS_jobs := tests/test_job.py tests/test_job_damage.py tests/test_job_mistakes.py tests/api
+TESTS_jobs := $(wildcard tests/test_job*.py) tests/api
 TESTS_rows := $(addprefix tests/stages/,annotate ingest neighbors refine shared)
 TESTS_orders := $(addprefix tests/stages/,embed order pack report select tokenize)
 TESTS_rest = $(filter-out tests/stages $(TESTS_kernels) $(TESTS_jobs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
