@@ -36,7 +36,7 @@ TESTS_kernels := tests/text_core tests/graph_sort tests/shards
 TESTS_jobs := $(wildcard tests/test_job*.py) tests/api
 TESTS_rows := $(addprefix tests/stages/,annotate ingest neighbors refine shared)
 TESTS_orders := $(addprefix tests/stages/,embed order pack report select tokenize)
-TESTS_rest = $(filter-out tests/stages $(TESTS_kernels) $(TESTS_jobs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
+TESTS_rest = $(filter-out tests/stages tests/__pycache__ $(TESTS_kernels) $(TESTS_jobs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
 GROUPS := kernels jobs rows orders rest
 
 test: $(READY)
