@@ -24,7 +24,7 @@ from sequitur.command_line.common import (
 )
 from sequitur.pipeline import config as configuration
 from sequitur.pipeline.config_text import starter_yaml
-from sequitur.pipeline.names import REPORT, SHARDS
+from sequitur.pipeline.names import METRICS, REPORT, SHARDS
 
 PLOT = "compare.html"
 
@@ -82,11 +82,11 @@ def bring_up_to_date(
     job = Run(settings, Runner(workers or os.cpu_count() or 1), progress)
     run_directory.execute(beam_job.RECIPE, job, first, last)
     report = job.artifact(REPORT)
-    if last in (None, beam_job.RECIPE[-1].name) and report.exists("metrics.json"):
+    if last in (None, beam_job.RECIPE[-1].name) and report.exists(METRICS):
         from sequitur.inspection.summary_view import render
         from sequitur.shards.views.text import harmless_all
 
-        progress.console.print(render(harmless_all(report.read_json("metrics.json"))))
+        progress.console.print(render(harmless_all(report.read_json(METRICS))))
         progress.say(f"report     {report.path('index.html')}")
     if any(job.artifact(SHARDS).exists(name) for name in ("manifest.json", "families.json")):
         progress.say(f"shards     {job.artifact(SHARDS).path()}")

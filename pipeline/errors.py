@@ -105,6 +105,11 @@ def from_storage(error: OSError, path: str) -> SequiturError:
     return StorageError(f"{path}: {reason}; mend that and run the same command again")
 
 
+def unreadable(path: str, error: OSError) -> InputError:
+    """The named error for an `OSError` met while reading an input file."""
+    return InputError(f"{path}: {error.strerror or error}; check the path and its permissions")
+
+
 def from_worker(error: BaseException) -> SequiturError | None:
     """The named error behind what Beam raised, or None where there is none.
 

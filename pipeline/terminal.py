@@ -1,4 +1,7 @@
-"""What is printed is not ours: names of files, fields and sources may hold what commands a terminal."""
+"""What is printed is not ours: names of files, fields and sources may hold what commands a terminal.
+
+`shards.views.text` has its own such filter: shards need nothing of ours, so that a trainer can take them alone.
+"""
 
 
 def printable(text: str) -> str:

@@ -106,8 +106,13 @@ class ReadSplit(beam.DoFn):
             artifacts.write_part(self._rejects, name, batch, compress=True)
         batch = part.batch(schemas.DOCUMENTS, part.documents)
         text_bytes = batch.column("text").get_total_buffer_size()
-        about = {"next_record": next_record, "last": int(last), "text_bytes": text_bytes, "skipped": part.skipped}
-        about["untimed"] = part.untimed
+        about = {
+            "next_record": next_record,
+            "last": int(last),
+            "text_bytes": text_bytes,
+            "skipped": part.skipped,
+            "untimed": part.untimed,
+        }
         return name, batch.replace_schema_metadata({key: str(value) for key, value in about.items()})
 
     def _records(self, split: Split) -> Iterator[tuple[str, int, Page | Mapping[str, Any] | Bad | None]]:
@@ -164,9 +169,10 @@ class ReadSplit(beam.DoFn):
             mapped = (settings.id_field, settings.url_field, settings.source_field)
             texts = [as_text(record.get(name)) for name in mapped]
             record_id, url, _ = texts
-            by_record = record_id is not None and settings.ids == "record"
-            name = ["id", str(record_id)] if by_record else ["row", file, str(row)]
-            doc_id = xxhash.xxh3_128_digest("\0".join([self._name, *name]).encode())
+            named = ["row", file, str(row)]
+            if record_id is not None and settings.ids == "record":
+                named = ["id", record_id]
+            doc_id = xxhash.xxh3_128_digest("\0".join([self._name, *named]).encode())
             timestamp = microseconds(record.get(settings.timestamp_field))
             # A value that no column holds stays in the metadata: a list as an id, a time that cannot be read.
             held = {settings.text_field}

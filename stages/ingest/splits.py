@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 import fsspec
 import pyarrow.parquet as pq
 
-from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.errors import InputError, unreadable
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import expand
 from sequitur.stages.shared.sources import record_files
@@ -128,7 +128,7 @@ def file_size(path: str) -> int:
     try:
         return int(fs.size(name) or 0)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+        raise unreadable(path, error) from error
 
 
 def _row_group_stretches(path: str, split_bytes: int) -> Iterator[tuple[int, int, int]]:

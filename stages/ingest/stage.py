@@ -25,7 +25,7 @@ import xxhash
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import InputError, TooManyRejects
+from sequitur.pipeline.errors import InputError, TooManyRejects, unreadable
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import DOCUMENTS, NO_TEXT, REJECTS
 from sequitur.pipeline.sections import Ingest
@@ -85,7 +85,7 @@ def _identity(path: str, kind: str, source: str) -> list[Any]:
                 file.seek(max(size - 2**16, 2**16))
                 ends += file.read(2**16)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+        raise unreadable(path, error) from error
     return [path, kind, source, size, xxhash.xxh3_128_hexdigest(ends)]
 
 

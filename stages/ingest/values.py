@@ -22,7 +22,8 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 def as_text(value: object) -> str | None:
     """A value of one piece as text; None where there is none, or where it is a truth value, a list or a mapping.
 
-    Numbers are written without an exponent, however large; bytes as UTF-8 where they are, else in hexadecimal.
+    Whole numbers and decimals are written without an exponent, however large; bytes as UTF-8 where they are, else in
+    hexadecimal.
     """
     if isinstance(value, str):
         return value or None
@@ -78,7 +79,7 @@ def microseconds(value: object) -> int | None:
             return microseconds(datetime(value.year, value.month, value.day))
         if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
             return _of_number(value)
-    except (ValueError, OverflowError, ArithmeticError, TypeError):
+    except (ValueError, ArithmeticError, TypeError):
         return None
     return None
 

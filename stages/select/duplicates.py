@@ -56,12 +56,7 @@ def drop_duplicates(
     statistics: dict[str, Any] = {}
     if settings.against is not None:
         documents, statistics = _drop_against(jobs, root, config, documents, verdicts, reasons)
-    rank = survivors.ranks(root, settings, documents)
-    if settings.survivor == "newest" and (unknown := survivors.untimed_share(root)) > 0.5:
-        jobs.progress.say(
-            f"warning: select.survivor: newest: {unknown:.1%} of the documents have no time, and of duplicates without "
-            "one the longest stays; see ingest.timestamp_field"
-        )
+    rank = survivors.ranks(root, settings, documents, jobs.progress.say)
     if settings.exact_duplicates:
         _drop_exact(documents, verdicts, reasons.index(EXACT), rank)
     if settings.fuzzy_duplicates:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ def check(settings: Select) -> None:
         raise ConfigError("select.source_priority: is empty; list the sources, the preferred one first")
 
 
-def ranks(root: Directory, settings: Select, documents: Documents) -> np.ndarray:
+def ranks(root: Directory, settings: Select, documents: Documents, say: Callable[[str], None]) -> np.ndarray:
     """The place of each document in the order of preference, int64 [documents], 0 the most preferred.
 
     By `select.survivor`: newest: the latest timestamp, documents without one last; source_priority: the place of the
@@ -37,6 +37,7 @@ def ranks(root: Directory, settings: Select, documents: Documents) -> np.ndarray
         root: of the run, with finished `documents` and `signals`.
         settings: which say the order.
         documents: of this run, and what may follow them of another's.
+        say: warns, where `newest` can tell little.
 
     Raises:
         ConfigError: SIGNAL is not a number or not there.
@@ -44,7 +45,7 @@ def ranks(root: Directory, settings: Select, documents: Documents) -> np.ndarray
     policy = settings.survivor
     first: tuple[np.ndarray, ...] = ()
     if policy == "newest":
-        first = _newest(root / DOCUMENTS)
+        first = _newest(root / DOCUMENTS, say)
     elif policy == "source_priority":
         first = (_place_of_source(root / DOCUMENTS, settings.source_priority),)
     elif policy.startswith("best:"):
@@ -56,14 +57,13 @@ def ranks(root: Directory, settings: Select, documents: Documents) -> np.ndarray
     return rank
 
 
-def untimed_share(root: Directory) -> float:
-    """The share of a run's documents without a timestamp."""
-    times = _column(root / DOCUMENTS, "timestamp")
-    return times.null_count / max(len(times), 1)
-
-
-def _newest(directory: Directory) -> tuple[np.ndarray, np.ndarray]:
+def _newest(directory: Directory, say: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray]:
     times = _column(directory, "timestamp").cast(pa.int64())
+    if (unknown := times.null_count / max(len(times), 1)) > 0.5:
+        say(
+            f"warning: select.survivor: newest: {unknown:.1%} of the documents have no time, and of duplicates without "
+            "one the longest stays; see ingest.timestamp_field"
+        )
     return times.is_null().to_numpy(), -times.fill_null(0).to_numpy()
 
 

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,14 +15,23 @@ from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
 import fsspec
+import pyarrow as pa
 import zstandard
 
-from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.errors import InputError, unreadable
 from sequitur.pipeline.sections import Ingest
 
-COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
-BEGINNINGS = {b"\x1f\x8b\x08": ".gz", b"\x28\xb5\x2f\xfd": ".zst", b"BZh91AY&SY": ".bz2", b"\xfd7zXZ\0": ".xz"}
-LONGEST_BEGINNING = max(map(len, BEGINNINGS))
+# By ending: the first bytes, where they tell it.
+BEGINNINGS = {
+    ".gz": b"\x1f\x8b\x08",
+    ".zst": b"\x28\xb5\x2f\xfd",
+    ".bz2": b"BZh",
+    ".xz": b"\xfd7zXZ\0",
+    ".lz4": b"\x04\x22\x4d\x18",
+}
+COMPRESSIONS = (*BEGINNINGS, ".br")
+BZIP2_BEGINNING = re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)")  # a block, or the end of an empty stream
+LONGEST_BEGINNING = 10
 # A zstd block of 4 bytes can stand for 128 KiB, so this much input unpacks to at most 64 MiB at a time.
 ZSTD_STEP = 2048
 STEP = 2**16
@@ -34,7 +44,7 @@ class Limits:
 
     record: int
     decompressed: int
-    window: int = 2**27
+    window: int = Ingest.model_fields["max_window_bytes"].default
 
     @classmethod
     def of(cls, settings: Ingest) -> Limits:
@@ -50,10 +60,13 @@ class _ZstdFile(io.RawIOBase):
     """Unpacks any number of zstd frames, and notices when the last one is cut short."""
 
     def __init__(self, source: BinaryIO, window: int) -> None:
-        self._source = source
-        self._frame = zstandard.ZstdDecompressor(max_window_size=window).decompressobj()
-        self._window, self._begun = window, False
+        self._source, self._window = source, window
+        self._next_frame()
         self._ready = memoryview(b"")
+
+    def _next_frame(self) -> None:
+        self._frame = zstandard.ZstdDecompressor(max_window_size=self._window).decompressobj()
+        self._begun = False
 
     def readable(self) -> bool:
         return True
@@ -63,8 +76,7 @@ class _ZstdFile(io.RawIOBase):
             data = self._frame.unused_data if self._frame.eof else b""
             data = data or self._source.read(ZSTD_STEP)
             if self._frame.eof:
-                again = zstandard.ZstdDecompressor(max_window_size=self._window)
-                self._frame, self._begun = again.decompressobj(), False
+                self._next_frame()
             if not data:
                 if self._begun:
                     raise EOFError
@@ -77,33 +89,51 @@ class _ZstdFile(io.RawIOBase):
         return len(taken)
 
 
-class _XzFile(io.RawIOBase):
-    """Unpacks any number of xz streams within bounded memory, and notices when the last one is cut short."""
+class _Streams(io.RawIOBase):
+    """Unpacks any number of xz or bzip2 streams, takes no byte after them for nothing, and notices a cut one.
 
-    def __init__(self, source: BinaryIO, window: int) -> None:
-        self._source, self._memory = source, XZ_MEMORY + window
-        self._stream = lzma.LZMADecompressor(memlimit=self._memory)
-        self._begun = False
+    Args:
+        source: the packed bytes.
+        decompressor: makes the standard library's object for one stream.
+        padding: a byte that may stand between streams.
+    """
+
+    def __init__(self, source: BinaryIO, decompressor: Callable[[], Any], padding: bytes = b"") -> None:
+        self._source, self._decompressor, self._padding = source, decompressor, padding
+        self._next_stream()
+
+    def _next_stream(self) -> None:
+        self._stream, self._begun = self._decompressor(), False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         while True:
+            data = b""
             if self._stream.eof:
-                data = self._stream.unused_data.lstrip(b"\0") or self._source.read(STEP)  # streams may be padded
-                self._stream, self._begun = lzma.LZMADecompressor(memlimit=self._memory), False
-            else:
-                data = self._source.read(STEP) if self._stream.needs_input else b""
+                data = self._stream.unused_data
+                self._next_stream()
             if not data and self._stream.needs_input:
-                if self._begun:
-                    raise EOFError
-                return 0
+                data = self._source.read(STEP)
+                if not data:
+                    if self._begun:
+                        raise EOFError
+                    return 0
+            if not self._begun and self._padding:
+                data = data.lstrip(self._padding)
+                if not data:
+                    continue
             self._begun = True
             taken = self._stream.decompress(data, len(buffer))
             if taken:
                 buffer[: len(taken)] = taken
                 return len(taken)
+
+
+def _by_arrow(codec: str) -> Callable[[Any, int], pa.CompressedInputStream]:
+    """Arrow's reader of a codec: several streams in a row, a cut or damaged one is an OSError without a number."""
+    return lambda raw, window: pa.CompressedInputStream(pa.PythonFile(raw, "r"), codec)
 
 
 class _Bounded(io.RawIOBase):
@@ -130,19 +160,38 @@ class _Bounded(io.RawIOBase):
 _UNPACK: dict[str, Callable[[Any, int], Any]] = {
     ".gz": lambda raw, window: gzip.GzipFile(fileobj=raw),
     ".zst": _ZstdFile,
-    ".bz2": lambda raw, window: bz2.BZ2File(raw),
-    ".xz": _XzFile,
+    ".bz2": lambda raw, window: _Streams(raw, bz2.BZ2Decompressor),
+    ".xz": lambda raw, window: _Streams(raw, lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY + window), b"\0"),
+    ".lz4": _by_arrow("lz4"),
+    ".br": _by_arrow("brotli"),
 }
 
 
 def compression_in(path: str) -> str | None:
-    """The compression that a file's ending, or else its first bytes tell; None where they tell none."""
-    with fsspec.open(path, "rb") as raw:
-        return compression_of(path) or _told_by(raw.read(LONGEST_BEGINNING))
+    """The compression that a file's ending, or else its first bytes tell; None where they tell none.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    return compression_of(path) or _told_by(beginning_of(path, LONGEST_BEGINNING))
 
 
 def _told_by(beginning: bytes) -> str | None:
-    return next((kind for first, kind in BEGINNINGS.items() if beginning.startswith(first)), None)
+    found = next((kind for kind, first in BEGINNINGS.items() if beginning.startswith(first)), None)
+    return None if found == ".bz2" and not BZIP2_BEGINNING.match(beginning) else found
+
+
+def beginning_of(path: str, size: int) -> bytes:
+    """The first bytes of a file as they lie on storage.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with fsspec.open(path, "rb") as raw:
+            return bytes(raw.read(size))
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 @contextmanager
@@ -175,9 +224,11 @@ def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
             ) from error
         raise InputError(f"{path}: the {kind} stream is damaged ({error}); fetch the file again") from error
     except OSError as error:
-        if kind is not None and error.errno is None:  # what bz2 raises for a damaged stream
-            raise InputError(f"{path}: the {kind} stream is damaged ({error}); fetch the file again") from error
-        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+        if kind is None or error.errno is not None:
+            raise unreadable(path, error) from error
+        # Without a number: what bz2 and Arrow raise for a stream that is damaged or cut.
+        what = "ends early" if "runcated" in str(error) else f"is damaged ({error})"
+        raise InputError(f"{path}: the {kind} stream {what}; fetch the file again") from error
 
 
 def _window_needed(path: str, kind: str | None, error: Exception, window: int) -> str:
@@ -185,6 +236,5 @@ def _window_needed(path: str, kind: str | None, error: Exception, window: int) -
     if kind == ".xz" and "limit exceeded" in str(error):
         return f"more than {window:,} bytes"
     if kind == ".zst" and "too much memory" in str(error):
-        with fsspec.open(path, "rb") as raw:
-            return f"{zstandard.get_frame_parameters(raw.read(18)).window_size:,} bytes"
+        return f"{zstandard.get_frame_parameters(beginning_of(path, 18)).window_size:,} bytes"
     return ""

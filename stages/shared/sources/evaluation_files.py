@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, NamedTuple
 import fsspec
 import xxhash
 
-from sequitur.pipeline.errors import ConfigError, InputError
+from sequitur.pipeline.errors import ConfigError, InputError, unreadable
 from sequitur.pipeline.storage import expand
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import Limits, reading
@@ -57,7 +57,7 @@ def digest(path: str) -> str:
             while block := file.read(2**20):
                 state.update(block)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}; check the path and its permissions") from error
+        raise unreadable(path, error) from error
     return str(state.hexdigest())
 
 

@@ -102,15 +102,17 @@ def decoded(content: bytes, charset: str | None) -> str:
     for mark, name in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(name, "replace")
-    if _is_utf8(content):
-        return content.decode("utf-8", "replace")
+    if (text := _as_utf8(content)) is not None:
+        return text
     found = DECLARATION.search(content[:4096])
     labels = [found[1].decode("ascii", "ignore") if found else None, charset]
-    declared = [codec for codec in map(_codec, labels) if codec and (not codec.startswith("utf-") or b"\0" in content)]
-    for codec in [*declared, "utf-8"]:
+    declared = [codec for codec in map(_codec, labels) if codec]
+    # Without zero bytes UTF-16 and UTF-32 are none, though the page were of a length that they could read.
+    likely = [codec for codec in declared if not codec.startswith(("utf-16", "utf-32")) or b"\0" in content]
+    for codec in [*likely, "utf-8"]:
         with suppress(ValueError, LookupError):
             return content.decode(codec)
-    for codec in declared:
+    for codec in likely:
         with suppress(ValueError, LookupError):
             text = content.decode(codec, "replace")
             if text.count("\ufffd") <= len(text) // 100:
@@ -118,15 +120,15 @@ def decoded(content: bytes, charset: str | None) -> str:
     return _guessed(content)
 
 
-def _is_utf8(content: bytes) -> bool:
-    """Whether there is more than ASCII, and of its sequences one in a hundred is broken at most, or one in all."""
+def _as_utf8(content: bytes) -> str | None:
+    """The characters, where there is more than ASCII and one sequence in a hundred is broken at most, or one in all."""
     if b"\0" in content:
-        return False
+        return None
     text = content.decode("utf-8", "replace")
     replaced = text.count("\ufffd")
     whole = len(text) - len(text.encode("ascii", "ignore")) - replaced
     broken = replaced - content.count("\ufffd".encode())
-    return whole >= 3 * broken and whole > 0 and broken <= max(1, whole // 100)
+    return text if whole >= 3 * broken and whole > 0 and broken <= max(1, whole // 100) else None
 
 
 def _codec(label: str | None) -> str | None:

@@ -44,6 +44,7 @@ def test_characters_that_nothing_declares_are_guessed(text: str, codec: str) -> 
 def test_a_stray_byte_does_not_change_the_declared_encoding() -> None:
     text = "Это предложение написано по-русски. " * 20
     assert decoded(text.encode() + b"\xff", "utf-8") == text + "\ufffd"
+    assert decoded(text.encode().replace(b" ", b"\xff ", 7), "utf-8") == text.replace(" ", "\ufffd ", 7)
     assert decoded("文章".encode("shift_jis") * 100 + b"\x81", "shift_jis") == "文章" * 100 + "\ufffd"
 
 
