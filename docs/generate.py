@@ -33,6 +33,7 @@ REGION = re.compile(r"(<!-- generated: ([\w -]+) -->\n).*?(<!-- end -->)", re.DO
 # What a record is of each input format. A format that is not here, or the other way round, is an error.
 RECORDS_OF: dict[str, str] = {
     "jsonl": "a JSON object, one per line",
+    "json": "an element of the array that the file is, or one of the values that follow one another in it",
     "parquet": "a row",
     "arrow": "a row of an IPC file or stream",
     "csv": "a row, below a header line",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -212,35 +211,6 @@ def _sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def expand(pattern: str) -> list[str]:
-    """The files that an input names, sorted: itself, those of a directory, those of a glob.
-
-    Hidden files are passed over unless the pattern itself spells out a leading dot, as in a shell. Names are spelled
-    as the pattern is (a relative one gives relative names), so that document ids do not depend on where data lies.
-
-    Raises:
-        StorageError: the file system cannot be reached.
-    """
-    try:
-        fs, path = fsspec.core.url_to_fs(pattern)
-        if fs.isdir(path):
-            found = [name for name in fs.find(path) if not _hidden(name, path)]
-        elif fs.isfile(path):
-            found = [path]
-        else:
-            found = _matches(fs, path)
-    except (OSError, ImportError, ValueError) as error:
-        raise StorageError(f"{pattern}: {error}; check the path and its file system") from error
-    if "file" in _protocols(fs) and "://" not in pattern and not pattern.startswith(("/", "~")):
-        return sorted(os.path.relpath(name) for name in found)
-    if "://" not in pattern:
-        return sorted(found)
-    spelled = pattern.rstrip("/")
-    if not spelled.endswith(path):
-        return sorted(str(fs.unstrip_protocol(name)) for name in found)
-    return sorted(spelled.removesuffix(path) + name for name in found)
-
-
 def read_list(path: str, key: str) -> list[str]:
     """The lines of a UTF-8 text file that the setting `key` names, of at most 1 GiB.
 
@@ -259,17 +229,3 @@ def read_list(path: str, key: str) -> list[str]:
         return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-
-
-def _matches(fs: fsspec.AbstractFileSystem, path: str) -> list[str]:
-    """The files that match a glob; none where it has no wildcard."""
-    wildcard = re.search(r"[*?\[]", path)
-    if wildcard is None:
-        return []
-    root = path[: wildcard.start()].rpartition("/")[0]
-    files = [name for name, info in fs.glob(path, detail=True).items() if info["type"] != "directory"]
-    return files if "/." in path[len(root) :] else [name for name in files if not _hidden(name, root)]
-
-
-def _hidden(name: str, root: str) -> bool:
-    return any(part.startswith(".") for part in name[len(root) :].split("/"))

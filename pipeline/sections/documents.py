@@ -16,10 +16,10 @@ class Ingest(Section):
         min_length=1,
         description="Files, globs or directories, local or by any fsspec URL. Read in this order; each sorted by name.",
     )
-    format: Literal["auto", "jsonl", "parquet", "arrow", "csv", "text", "warc", "html"] = Field(
+    format: Literal["auto", "jsonl", "json", "parquet", "arrow", "csv", "text", "warc", "html"] = Field(
         "auto",
-        description="auto goes by the file name's ending; text and html make one document of each file, warc (WARC and "
-        "WET) one of each page.",
+        description="auto goes by the file name's ending, or else by the content; json is one array, or one value "
+        "after another; text and html make one document of each file, warc (WARC and WET) one of each page.",
     )
     formats: dict[Annotated[str, Field(pattern=r"^\.[a-z0-9][a-z0-9_-]*$")], str] = Field(
         default_factory=dict,

@@ -22,10 +22,14 @@ from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import Limits, reading
 from sequitur.stages.shared.sources.csv_files import csv_records
 from sequitur.stages.shared.sources.extraction import Extraction
+from sequitur.stages.shared.sources.json_files import json_records
 from sequitur.stages.shared.sources.record_files import Bad
+from sequitur.stages.shared.sources.table_files import arrow_records, parquet_records
 from sequitur.stages.shared.sources.web_records import Page, html_page, warc_records
 
 PART_ROWS = 32768
+STRINGS = [schemas.DOCUMENTS.get_field_index(name) for name in ("record_id", "text", "source", "url", "metadata")]
+READERS = {"csv": csv_records, "json": json_records, "jsonl": record_files.jsonl_records}
 
 
 @dataclass
@@ -34,7 +38,7 @@ class _Part:
 
     documents: list[tuple[Any, ...]] = field(default_factory=list)
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
-    bytes: int = 0  # of text and metadata
+    bytes: int = 0  # of all strings but the file's name, so that parts do not depend on where it lies
     skipped: int = 0  # records of a WARC file that are no pages
     untimed: int = 0  # documents whose time cannot be read
 
@@ -97,7 +101,7 @@ class ReadSplit(beam.DoFn):
         else:
             part.documents.append(document)
             part.untimed += document[5] is None and not is_missing(time)
-            part.bytes += len(document[2].encode()) + len(document[-1].encode())
+            part.bytes += sum(len(document[column].encode()) for column in STRINGS if document[column] is not None)
 
     def _finish(self, split: Split, piece: int, part: _Part, *, next_record: int, last: bool) -> Rows:
         name = split.part_name(piece)
@@ -131,9 +135,9 @@ class ReadSplit(beam.DoFn):
         elif split.kind == "warc":
             records = warc_records(path, self._limits, self._settings)
         elif split.kind == "parquet":
-            records = record_files.parquet_records(path, range(split.start, split.end), split.first_row, self._limits)
+            records = parquet_records(path, range(split.start, split.end), split.first_row, self._limits)
         elif split.kind == "arrow":
-            records = record_files.arrow_records(path, self._limits)
+            records = arrow_records(path, self._limits)
         else:
             records = self._line_records(split, path)
         for row, record in records:
@@ -147,12 +151,7 @@ class ReadSplit(beam.DoFn):
                     continue
             if split.end >= 0:
                 file = _Stretch(file, split.end)  # type: ignore[assignment]
-            records = (
-                csv_records(file, self._limits, path)
-                if split.kind == "csv"
-                else record_files.jsonl_records(file, self._limits)
-            )
-            for row, record in records:
+            for row, record in READERS[split.kind](file, self._limits, path):
                 yield split.first_row + row, record
 
     def _document(self, record: Mapping[str, Any], source: str, file: str, row: int) -> tuple[Any, ...] | Bad:

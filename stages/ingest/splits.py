@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
-import fsspec
 import pyarrow.parquet as pq
 
 from sequitur.pipeline.errors import InputError, unreadable
 from sequitur.pipeline.sections import Ingest
-from sequitur.pipeline.storage import expand
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import COMPRESSIONS, Limits, compression_in
+from sequitur.stages.shared.sources.input_paths import find_files, located, open_input
+from sequitur.stages.shared.sources.table_files import DAMAGED, first_line
 
 DOCUMENT_FILES = ("text", "html")  # formats of which a file is one document
 
@@ -49,35 +50,51 @@ class Split:
         return cls(**{**content, "files": tuple(content["files"])})
 
 
-def input_files(settings: Ingest) -> list[tuple[str, str, str]]:
-    """The files to read as (path, format, source by default), in reading order, each once.
+class Inputs(NamedTuple):
+    """What a run reads, and what lies beside it and is not read."""
 
-    A format of the user's own is the import path of its module.
+    files: list[tuple[str, str, str]]  # path, format, source by default; in reading order, each once
+    hidden: list[str]
+    no_files: list[str]  # links that lead nowhere or in a circle, sockets and the like
+
+
+def find_inputs(settings: Ingest) -> Inputs:
+    """The files to read. A format of the user's own is the import path of its module.
 
     Raises:
         InputError: an input names no file, or a file of which the format cannot be told.
     """
-    found: dict[str, tuple[str, str]] = {}
+    files: dict[str, tuple[str, str]] = {}
+    hidden: set[str] = set()
+    no_files: set[str] = set()
     for pattern in settings.inputs:
-        paths = expand(pattern)
-        if not paths:
-            raise InputError(f"{pattern}: no such file, or no file matches; correct ingest.inputs")
-        file_system, root = fsspec.core.url_to_fs(pattern)
-        in_directory = file_system.isdir(root)
-        for path in paths:
-            named = record_files.format_of(path, settings.formats)
-            kind = settings.format if settings.format != "auto" else named
-            if kind is None:
-                kind = record_files.format_in(path, Limits.of(settings))
-            if kind is None and in_directory:
-                kind = "text"  # a directory of files: what is not a record file is a document
-            if kind is None:
-                raise InputError(f"{path}: neither its name nor its content tells its format; set ingest.format")
-            source = PurePosixPath(pattern if in_directory and kind in DOCUMENT_FILES else path).name
+        found = find_files(pattern)
+        if not found.files:
+            beside = " but hidden ones" if found.hidden else ""
+            raise InputError(f"{pattern}: no such file, or no file matches{beside}; correct ingest.inputs")
+        hidden.update(found.hidden)
+        no_files.update(found.no_files)
+        for path in found.files:
             if not _is_unicode(path):
                 raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
-            found.setdefault(path, (kind, _stem(source, settings.formats)))
-    return [(path, kind, source) for path, (kind, source) in found.items()]
+            kind = _format(path, settings, in_directory=found.in_directory)
+            source = PurePosixPath(pattern if found.in_directory and kind in DOCUMENT_FILES else path).name
+            files.setdefault(path, (kind, _stem(source, settings.formats)))
+    entries = [(path, kind, source) for path, (kind, source) in files.items()]
+    return Inputs(entries, sorted(hidden - files.keys()), sorted(no_files))
+
+
+def _format(path: str, settings: Ingest, *, in_directory: bool) -> str:
+    if settings.format != "auto":
+        return settings.format
+    kind = record_files.format_of(path, settings.formats)
+    if kind in (None, "json"):
+        kind = record_files.format_in(path, Limits.of(settings), kind)
+    if kind is None and in_directory:
+        return "text"  # a directory of files: what is not a record file is a document
+    if kind is None:
+        raise InputError(f"{path}: neither its name nor its content tells its format; set ingest.format")
+    return kind
 
 
 def _is_unicode(path: str) -> bool:
@@ -124,7 +141,7 @@ def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Spl
 
 
 def file_size(path: str) -> int:
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = located(path)
     try:
         return int(fs.size(name) or 0)
     except OSError as error:
@@ -134,12 +151,10 @@ def file_size(path: str) -> int:
 def _row_group_stretches(path: str, split_bytes: int) -> Iterator[tuple[int, int, int]]:
     """(first group, group after the last, first row) of each split of a Parquet file."""
     try:
-        with fsspec.open(path, "rb") as raw, pq.ParquetFile(raw) as file:
+        with open_input(path) as raw, pq.ParquetFile(raw) as file:
             groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
-    except record_files.DAMAGED as error:
-        raise InputError(
-            f"{path}: not a readable Parquet file ({record_files.first_line(error)}); fetch it again"
-        ) from error
+    except DAMAGED as error:
+        raise InputError(f"{path}: not a readable Parquet file ({first_line(error)}); fetch it again") from error
     first = size = row = next_row = 0
     for index, group in enumerate(groups):
         if index > first and size + group.total_byte_size > split_bytes:

@@ -17,7 +17,6 @@ from dataclasses import asdict
 from typing import Any
 
 import apache_beam as beam
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -33,10 +32,11 @@ from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import own_formats
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split, file_size, input_files, plan_splits
+from sequitur.stages.ingest.splits import Inputs, Split, file_size, find_inputs, plan_splits
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.sources.compression import compression_of
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
+from sequitur.stages.shared.sources.input_paths import open_input
 
 LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
@@ -54,7 +54,7 @@ class CountLines(beam.DoFn):
         split = Split.from_json(text)
         # A line begins at the start of the file and after every newline.
         begun, position, last = int(split.start == 0), max(split.start - 1, 0), split.end - 1
-        with fsspec.open(split.files[0], "rb") as file:
+        with open_input(split.files[0]) as file:
             file.seek(position)
             while position < last and (block := file.read(min(2**22, last - position))):
                 begun += block.count(b"\n")
@@ -70,7 +70,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
     own = own_formats.parameters(settings.formats)
     return {
         "name": config.name,
-        "files": [_identity(*entry) for entry in input_files(settings)],
+        "files": [_identity(*entry) for entry in find_inputs(settings).files],
         **mapped,
         **({"formats": own} if own else {}),
     }
@@ -79,7 +79,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 def _identity(path: str, kind: str, source: str) -> list[Any]:
     size = file_size(path)
     try:
-        with fsspec.open(path, "rb") as file:
+        with open_input(path) as file:
             ends = file.read(2**16)
             if size > 2**16:
                 file.seek(max(size - 2**16, 2**16))
@@ -91,7 +91,7 @@ def _identity(path: str, kind: str, source: str) -> list[Any]:
 
 def estimate(run: Run) -> Estimate:
     settings = run.config.ingest
-    files = input_files(settings)
+    files = find_inputs(settings).files
     unpacked = sum(file_size(path) * (5 if compression_of(path) or kind == "parquet" else 1) for path, kind, _ in files)
     # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
     each = 6 * settings.part_bytes + 4 * min(settings.max_record_bytes, unpacked)
@@ -104,7 +104,9 @@ def work(run: Run) -> Mapping[str, Any]:
     settings, documents, rejects = run.config.ingest, run.artifact(DOCUMENTS), run.artifact(REJECTS)
     fingerprint = artifacts.read_building(documents)
     artifacts.begin(rejects, fingerprint)
-    splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, input_files(settings)))
+    inputs = find_inputs(settings)
+    _tell_passed_over(run, inputs)
+    splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, inputs.files))
     left = [split for split in (_resumed(documents, split) for split in splits) if split is not None]
     if left:
 
@@ -147,7 +149,21 @@ def work(run: Run) -> Mapping[str, Any]:
         "skipped": skipped,
         "text_bytes": text_bytes,
         "untimed": untimed,
+        "hidden_files": len(inputs.hidden),
+        "no_files": len(inputs.no_files),
     }
+
+
+def _tell_passed_over(run: Run, inputs: Inputs) -> None:
+    if inputs.hidden:
+        run.progress.say(
+            f"{len(inputs.hidden):,} files are passed over, whose names begin with . or _, as {inputs.hidden[0]}"
+        )
+    if inputs.no_files:
+        run.progress.say(
+            f"warning: {len(inputs.no_files):,} names are no files, or links that lead nowhere or in a circle, as "
+            f"{inputs.no_files[0]}"
+        )
 
 
 def _with_first_rows(jobs: Jobs, notes: Directory, splits: list[Split]) -> list[Split]:
@@ -214,4 +230,4 @@ def verify(run: Run) -> Iterable[str]:
     yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact(DOCUMENTS))
 
 
-STAGE = Stage("ingest", DOCUMENTS, 2, (), parameters, estimate, work, verify, (REJECTS,))
+STAGE = Stage("ingest", DOCUMENTS, 3, (), parameters, estimate, work, verify, (REJECTS,))

@@ -4,12 +4,11 @@ import errno
 import os
 from pathlib import Path
 
-import fsspec
 import pytest
 
 from sequitur.pipeline import storage
 from sequitur.pipeline.errors import CorruptPart, StorageError, StorageFull
-from sequitur.pipeline.storage import TEMPORARY, Directory, expand
+from sequitur.pipeline.storage import TEMPORARY, Directory
 
 
 def write_halfway(directory: Directory, name: str, error: BaseException) -> None:
@@ -142,8 +141,6 @@ def test_what_cannot_be_read_is_named_with_a_remedy(directory: Directory, tmp_pa
 def test_unknown_file_system_is_a_storage_error(url: str) -> None:
     with pytest.raises(StorageError, match=r"nosuch://a/.*: Protocol not known"):
         Directory(url).exists()
-    with pytest.raises(StorageError, match=r"nosuch://a/.*: Protocol not known"):
-        expand(url)
 
 
 def test_paths_join_whatever_the_spelling() -> None:
@@ -163,55 +160,6 @@ def test_local_files_are_readable_by_others(tmp_path: Path) -> None:
     Directory(str(tmp_path)).write_bytes("a", b"1")
 
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with inputs, some of them hidden."""
-    for name in ("b.jsonl", "a.jsonl", "x[1].jsonl", ".c.jsonl", "deep/d.jsonl", "deep/.git/e.jsonl", "note.txt"):
-        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "data" / name).touch()
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.mark.parametrize(
-    ("pattern", "found"),
-    [
-        ("data/a.jsonl", ["a.jsonl"]),
-        ("data", ["a.jsonl", "b.jsonl", "deep/d.jsonl", "note.txt", "x[1].jsonl"]),
-        ("data/", ["a.jsonl", "b.jsonl", "deep/d.jsonl", "note.txt", "x[1].jsonl"]),
-        ("./data/*.jsonl", ["a.jsonl", "b.jsonl", "x[1].jsonl"]),
-        ("data/**/*.jsonl", ["a.jsonl", "b.jsonl", "deep/d.jsonl", "x[1].jsonl"]),
-        ("data/?.jsonl", ["a.jsonl", "b.jsonl"]),
-        ("data/[ab].jsonl", ["a.jsonl", "b.jsonl"]),
-        ("data/x[1].jsonl", ["x[1].jsonl"]),
-        ("data/.c.jsonl", [".c.jsonl"]),
-        ("data/.*", [".c.jsonl"]),
-        ("data/deep/.git", ["deep/.git/e.jsonl"]),
-        ("data/none", []),
-        ("data/none*", []),
-    ],
-)
-@pytest.mark.parametrize("base", ["", "absolute", "url"])
-@pytest.mark.usefixtures("files")
-def test_expansion_is_sorted_and_spelled_as_the_pattern(pattern: str, found: list[str], base: str) -> None:
-    root = {"": "", "absolute": f"{Path.cwd()}/", "url": f"file://{Path.cwd()}/"}[base]
-    pattern = root + (pattern.removeprefix("./") if base else pattern)
-
-    assert expand(pattern) == [f"{root}data/{name}" for name in found]
-
-
-@pytest.mark.parametrize("pattern", ["memory://bucket/in", "memory://bucket/in/", "memory://bucket/in/*.jsonl"])
-def test_expansion_on_other_file_systems_gives_urls(pattern: str) -> None:
-    memory = fsspec.filesystem("memory")
-    for name in ("b.jsonl", "a.jsonl", ".hidden.jsonl"):
-        memory.pipe_file(f"/bucket/in/{name}", b"")
-
-    found = expand(pattern)
-
-    memory.rm("/bucket", recursive=True)
-    assert found == ["memory://bucket/in/a.jsonl", "memory://bucket/in/b.jsonl"]
 
 
 def test_files_are_named_from_here(directory: Directory) -> None:

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO
 
-import fsspec
 import pyarrow as pa
 import zstandard
 
 from sequitur.pipeline.errors import InputError, unreadable
 from sequitur.pipeline.sections import Ingest
+from sequitur.stages.shared.sources.input_paths import open_input
 
 # By ending: the first bytes, where they tell it.
 BEGINNINGS = {
@@ -188,7 +188,7 @@ def beginning_of(path: str, size: int) -> bytes:
         InputError: the file cannot be read.
     """
     try:
-        with fsspec.open(path, "rb") as raw:
+        with open_input(path) as raw:
             return bytes(raw.read(size))
     except OSError as error:
         raise unreadable(path, error) from error
@@ -204,7 +204,7 @@ def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
     """
     kind = compression_of(path)
     try:
-        with fsspec.open(path, "rb") as raw:
+        with open_input(path) as raw:
             beginning = raw.read(LONGEST_BEGINNING)
             raw.seek(0)
             kind = kind or _told_by(beginning)

@@ -49,7 +49,7 @@ def csv_records(file: BinaryIO, limits: Limits, name: str) -> Records:
         InputError: the header cannot be read, or names a field twice.
     """
     csv.field_size_limit(limits.record)
-    read = _Lines(lines(file, limits))
+    read = _Lines(lines(file, limits, name))
     reader = csv.reader(read, strict=True)
     header: list[str] | None = None
     row = 0

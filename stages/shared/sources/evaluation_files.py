@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-import fsspec
 import xxhash
 
 from sequitur.pipeline.errors import ConfigError, InputError, unreadable
-from sequitur.pipeline.storage import expand
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import Limits, reading
-from sequitur.stages.shared.sources.record_files import Bad
+from sequitur.stages.shared.sources.input_paths import find_files, located, open_input
+from sequitur.stages.shared.sources.json_files import json_records
+from sequitur.stages.shared.sources.record_files import Bad, Records, jsonl_records
 
 
 class EvaluationText(NamedTuple):
@@ -35,13 +35,13 @@ def find(patterns: Sequence[str], setting: str = DECONTAMINATE) -> list[str]:
     """
     found: dict[str, None] = {}
     for pattern in patterns:
-        files = expand(pattern)
+        files = find_files(pattern).files
         if not files:
             raise ConfigError(f"{setting}: {pattern}: no such file; correct the path")
         found |= dict.fromkeys(files)
     for path in found:
-        if record_files.format_of(path) not in ("jsonl", "text"):
-            raise ConfigError(f"{setting}: {path}: neither JSON Lines (.jsonl) nor text (.txt); convert it")
+        if record_files.format_of(path) not in ("jsonl", "json", "text"):
+            raise ConfigError(f"{setting}: {path}: neither JSON (.jsonl, .json) nor text (.txt); convert it")
     return list(found)
 
 
@@ -53,7 +53,7 @@ def digest(path: str) -> str:
     """
     state = xxhash.xxh3_128()
     try:
-        with fsspec.open(path, "rb") as file:
+        with open_input(path) as file:
             while block := file.read(2**20):
                 state.update(block)
     except OSError as error:
@@ -63,7 +63,7 @@ def digest(path: str) -> str:
 
 def size(path: str) -> int:
     """Bytes of a file, packed as they are."""
-    fs, name = fsspec.core.url_to_fs(path)
+    fs, name = located(path)
     return int(fs.size(name))
 
 
@@ -73,11 +73,14 @@ def read(path: str, limits: Limits, setting: str = DECONTAMINATE, field: str | N
     Raises:
         InputError: it cannot be read, or a record of it is no JSON object, not UTF-8, or larger than the limit.
     """
-    records = _json_texts(field) if record_files.format_of(path) == "jsonl" else _paragraphs
+    kind = record_files.format_of(path)
+    if kind == "json":
+        kind = record_files.format_in(path, limits, kind)
+    records = _paragraphs if kind == "text" else _json_texts(json_records if kind == "json" else jsonl_records, field)
     row = 0
     try:
         with reading(path, limits) as file:
-            for row, record_id, text in records(file, limits):
+            for row, record_id, text in records(file, limits, path):
                 (text + (record_id or "")).encode()
                 if text and not text.isspace():
                     yield EvaluationText(text, path, row, record_id)
@@ -96,9 +99,11 @@ class _UnusableRecord(Exception):
 _Texts = Iterator[tuple[int, str | None, str]]
 
 
-def _json_texts(field: str | None) -> Callable[[BinaryIO, Limits], _Texts]:
-    def texts(file: BinaryIO, limits: Limits) -> _Texts:
-        for row, record in record_files.jsonl_records(file, limits):
+def _json_texts(
+    records: Callable[[BinaryIO, Limits, str], Records], field: str | None
+) -> Callable[[BinaryIO, Limits, str], _Texts]:
+    def texts(file: BinaryIO, limits: Limits, path: str) -> _Texts:
+        for row, record in records(file, limits, path):
             if isinstance(record, Bad):
                 raise _UnusableRecord(row, record.detail)
             name = record.get("id")
@@ -123,10 +128,10 @@ def _strings(record: Mapping[str, Any]) -> Iterator[str]:
             left.extend(reversed(value))
 
 
-def _paragraphs(file: BinaryIO, limits: Limits) -> _Texts:
+def _paragraphs(file: BinaryIO, limits: Limits, path: str) -> _Texts:
     row = 0
     lines: list[str] = []
-    for index, line in record_files.lines(file, limits):
+    for index, line in record_files.lines(file, limits, path):
         if isinstance(line, Bad):
             raise _UnusableRecord(row, line.detail)
         try:

@@ -18,7 +18,7 @@ from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Run
 from sequitur.stages.ingest import documents, own_formats
 from sequitur.stages.ingest import stage as ingest
-from sequitur.stages.ingest.splits import input_files
+from sequitur.stages.ingest.splits import find_inputs
 from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.record_files import Bad
 
@@ -120,7 +120,7 @@ def test_processes_and_an_interruption_give_the_same_parts(
 def test_an_ending_of_ours_may_be_taken_over(tmp_path: Path) -> None:
     for name in ("a.json", "b.JSON.gz", "c.txt"):
         (tmp_path / name).touch()
-    found = input_files(Ingest(inputs=[str(tmp_path)], formats={".json": "mine.other"}))
+    found = find_inputs(Ingest(inputs=[str(tmp_path)], formats={".json": "mine.other"})).files
     assert [(kind, source) for _, kind, source in found] == [
         ("mine.other", "a"),
         ("mine.other", "b"),

@@ -19,7 +19,7 @@ from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split, input_files, plan_splits
+from sequitur.stages.ingest.splits import Split, find_inputs, plan_splits
 from sequitur.stages.ingest.stage import CountLines
 
 Rows = list[dict[str, Any]]
@@ -39,7 +39,7 @@ def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, st
     read = ReadSplit("corpus", settings, rejects)
     found: list[tuple[int, str | None, str]] = []
     first_row = 0
-    for split in plan_splits(settings, input_files(settings)):
+    for split in plan_splits(settings, find_inputs(settings).files):
         if split.kind == "jsonl" and split.start >= 0:
             (count,) = CountLines(notes).process(split.to_json())
             split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + count
@@ -125,7 +125,7 @@ def test_a_directory_of_odd_names_is_read_by_content(tmp_path: Path) -> None:
     (tmp_path / "shard.jsonl.xz").write_bytes(lzma.compress(lines))
     (tmp_path / "part-0").write_bytes(lines)
     (tmp_path / "notes").write_text("A text.")
-    found = input_files(Ingest(inputs=[str(tmp_path)]))
+    found = find_inputs(Ingest(inputs=[str(tmp_path)])).files
     assert [(Path(path).name, kind) for path, kind, _ in found] == [
         ("000.gz", "jsonl"),
         ("good.jsonl", "jsonl"),
@@ -139,6 +139,6 @@ def test_a_packed_file_is_not_split_whatever_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     settings = Ingest(inputs=[str(path)], split_bytes=100)
     path.write_bytes(b'{"text": "a"}\n' * 100)
-    assert len(plan_splits(settings, input_files(settings))) == 14
+    assert len(plan_splits(settings, find_inputs(settings).files)) == 14
     path.write_bytes(gzip.compress(path.read_bytes() + bytes(range(256))))
-    assert len(plan_splits(settings, input_files(settings))) == 1
+    assert len(plan_splits(settings, find_inputs(settings).files)) == 1

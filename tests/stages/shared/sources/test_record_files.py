@@ -1,20 +1,13 @@
 """Every format is read, in order; what is damaged, cut short or too large is named and never taken for less."""
 
-import bz2
-import gzip
 import io
 import json
+import shutil
 import tracemalloc
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.feather as feather
-import pyarrow.parquet as pq
 import pytest
-import zstandard
 
 from sequitur.pipeline.errors import InputError
 from sequitur.stages.shared.sources import record_files
@@ -22,17 +15,12 @@ from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.record_files import Bad
 
 LIMITS = Limits(record=200, decompressed=10**7)
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    ".gz": gzip.compress,
-    ".bz2": bz2.compress,
-    ".zst": zstandard.compress,
-}
 
 
 def jsonl(content: bytes, limits: Limits = LIMITS) -> list[tuple[int, Any]]:
     return [
         (row, record.reason if isinstance(record, Bad) else record)
-        for row, record in record_files.jsonl_records(io.BytesIO(content), limits)
+        for row, record in record_files.jsonl_records(io.BytesIO(content), limits, "a.jsonl")
     ]
 
 
@@ -41,7 +29,7 @@ def jsonl(content: bytes, limits: Limits = LIMITS) -> list[tuple[int, Any]]:
     [
         ("a.jsonl", "jsonl"),
         ("a.NDJSON.GZ", "jsonl"),
-        ("a.json.zst", "jsonl"),
+        ("a.json.zst", "json"),
         ("a.parquet", "parquet"),
         ("a.feather", "arrow"),
         ("a.csv.bz2", "csv"),
@@ -68,7 +56,7 @@ def test_a_byte_order_mark_between_joined_files_is_passed_over() -> None:
         (b'{"a": 1, "a": 2}', {"a": 2}),
         (b"[1]", "bad_json"),
         (b"7", "bad_json"),
-        (b"{", "bad_json"),
+        (b'{"a"', "bad_json"),
         (b"[" * 190, "bad_json"),
         (b'{"a": "\xff"}', "bad_utf8"),
         (b'{"a": ' + b"9" * 190 + b"}", {"a": int("9" * 190)}),
@@ -92,6 +80,54 @@ def test_a_line_above_the_limit_is_one_bad_record(end: bytes, excess: int) -> No
     assert jsonl(content)[1:] == ([(1, {"b": 1})] if end else [])
 
 
+@pytest.mark.parametrize(
+    "content", [b'{"a": 1}\r{"a": 2}', b'{"a": 0}\n{"a": 1}\r{"a": 2}\r', b"\r".join([b'{"a": 1}'] * 100)]
+)
+def test_lines_that_end_in_carriage_returns_alone_end_the_run(content: bytes) -> None:
+    with pytest.raises(InputError, match=r"a\.jsonl line [12]: .* carriage return.*; end (them|lines) in \\n"):
+        jsonl(content)
+
+
+def test_a_carriage_return_within_a_record_is_white_space() -> None:
+    assert jsonl(b'{"a":\r 1}\n{"a"\r') == [(0, {"a": 1}), (1, "bad_json")]
+
+
+@pytest.mark.parametrize(
+    "content", [b'[{"a": 1},\n{"a": 2}]', b'[{"a": 1}]', b'\xef\xbb\xbf[\n{"a": 1}]', b'{\n "a": 1\n}']
+)
+def test_json_that_is_no_lines_is_named(content: bytes) -> None:
+    with pytest.raises(InputError, match=r"a\.jsonl line 1: begins a JSON array.*set ingest\.format: json"):
+        jsonl(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b'{"a": 1}\n{"a": 2}', "jsonl"),
+        (b'\n\n{"a": 1}', "jsonl"),
+        (b'\xef\xbb\xbf[{"a": 1}]', "json"),
+        (b" [\n]", "json"),
+        (b'{\r\n  "a": 1}', "json"),
+        (b"[1] A note in brackets.", None),
+        (b"{not json}\nat all", None),
+        (b"PAR1", "parquet"),
+        (b"", None),
+    ],
+)
+def test_content_tells_the_format(tmp_path: Path, content: bytes, kind: str | None) -> None:
+    (tmp_path / "a").write_bytes(content)
+    assert record_files.format_in(str(tmp_path / "a"), LIMITS) == kind
+    assert record_files.format_in(str(tmp_path / "a"), LIMITS, "json") == ("json" if kind == "json" else "jsonl")
+
+
+def test_an_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"content")
+    for kind in ("zip", "tar", "gztar"):
+        path = shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path, "a")
+        with pytest.raises(InputError, match=rf"packed\..*: is a {kind.removeprefix('gz')} archive; unpack it"):
+            record_files.format_in(path, LIMITS)
+
+
 def test_a_huge_line_is_not_held_in_memory() -> None:
     class Endless(io.RawIOBase):
         left = 2**26
@@ -107,93 +143,12 @@ def test_a_huge_line_is_not_held_in_memory() -> None:
 
     tracemalloc.start()
     try:
-        found = [record for _, record in record_files.lines(io.BufferedReader(Endless()), LIMITS)]
+        found = [record for _, record in record_files.lines(io.BufferedReader(Endless()), LIMITS, "a")]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     assert [record.reason for record in found if isinstance(record, Bad)] == ["too_large"]
     assert peak < 2**20
-
-
-TABLE = pa.table(
-    {"text": ["one", "two", None, "four"], "n": [1, 2, 3, 4], "when": pa.array([0] * 4, pa.timestamp("s"))}
-)
-
-
-def write_arrow_file(path: Path) -> None:
-    with pa.ipc.new_file(path, TABLE.schema) as writer:
-        writer.write_table(TABLE, max_chunksize=3)
-
-
-def write_arrow_stream(path: Path) -> None:
-    with pa.ipc.new_stream(path, TABLE.schema) as writer:
-        writer.write_table(TABLE, max_chunksize=3)
-
-
-ARROW_WRITERS: dict[str, Callable[[Path], object]] = {
-    "file": write_arrow_file,
-    "stream": write_arrow_stream,
-    "feather": lambda path: feather.write_feather(TABLE, path, compression="zstd"),
-}
-
-
-@pytest.mark.parametrize("writer", ARROW_WRITERS)
-@pytest.mark.parametrize("ending", ["", ".zst"])
-def test_arrow_files_and_streams(tmp_path: Path, writer: str, ending: str) -> None:
-    path = tmp_path / "a.arrow"
-    ARROW_WRITERS[writer](path)
-    if ending:
-        path.with_name("a.arrow.zst").write_bytes(zstandard.compress(path.read_bytes()))
-    found = list(record_files.arrow_records(str(path) + ending, LIMITS))
-    assert found == list(enumerate(TABLE.to_pylist()))
-
-
-@pytest.mark.parametrize("writer", ARROW_WRITERS)
-def test_a_damaged_arrow_file_is_an_error_and_no_crash(tmp_path: Path, writer: str) -> None:
-    path = tmp_path / "a.arrow"
-    ARROW_WRITERS[writer](path)
-    whole = path.read_bytes()
-    for place in range(8, len(whole), 7):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        with suppress(InputError):
-            list(record_files.arrow_records(str(path), LIMITS))
-    for size in (0, 3, 100, len(whole) // 2):
-        path.write_bytes(whole[:size])
-        with pytest.raises(InputError, match=r"a\.arrow: not a readable Arrow file"):
-            list(record_files.arrow_records(str(path), LIMITS))
-
-
-def test_parquet_by_row_groups(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(TABLE, path, row_group_size=1)
-    found = list(record_files.parquet_records(str(path), range(1, 3), 1, LIMITS))
-    assert found == [(1, TABLE.to_pylist()[1]), (2, TABLE.to_pylist()[2])]
-    assert list(record_files.parquet_records(str(path), range(0), 0, LIMITS)) == []
-
-
-def test_a_parquet_value_that_python_cannot_hold_costs_its_row_alone(tmp_path: Path) -> None:
-    not_utf8 = pa.array([b"fine", b"\xff", b"fine"], pa.binary()).view(pa.string())
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"text": not_utf8}), path)
-    found = [record for _, record in record_files.parquet_records(str(path), range(1), 0, LIMITS)]
-    assert found[::2] == [{"text": "fine"}] * 2
-    assert isinstance(found[1], Bad)
-    assert found[1].reason == "bad_utf8"
-
-
-def test_a_damaged_parquet_file_is_an_error(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(TABLE, path)
-    path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"a\.parquet: not a readable Parquet file"):
-        list(record_files.parquet_records(str(path), range(1), 0, LIMITS))
-
-
-def test_a_parquet_bomb_is_refused_unread(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pq.write_table(pa.table({"text": ["x" * 1000] * 100_000}), path, use_dictionary=False)
-    with pytest.raises(InputError, match=r"ingest\.max_decompressed_bytes"):
-        list(record_files.parquet_records(str(path), range(1), 0, Limits(200, 10**6)))
 
 
 def test_a_text_file_is_one_record(tmp_path: Path) -> None:

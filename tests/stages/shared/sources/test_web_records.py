@@ -17,7 +17,7 @@ from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split, input_files, plan_splits
+from sequitur.stages.ingest.splits import Split, find_inputs, plan_splits
 from sequitur.stages.shared.sources import web_records
 from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.record_files import Bad
@@ -29,7 +29,7 @@ def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[tuple[i
     settings = Ingest(inputs=[str(path)], **{"max_record_bytes": LIMIT, **options})
     place = Directory(str(path.parent / f"{path.name}.rejects"))
     documents, skipped = [], 0
-    for split in plan_splits(settings, input_files(settings)):
+    for split in plan_splits(settings, find_inputs(settings).files):
         for _, batch in ReadSplit("corpus", settings, place).process(split.to_json()):
             documents += batch.to_pylist()
             skipped += int(batch.schema.metadata[b"skipped"])
@@ -155,7 +155,7 @@ def test_a_resumed_split_goes_on_with_the_same_rows(tmp_path: Path) -> None:
         warc.add("request", b"GET / HTTP/1.1\r\n\r\n", **{"content-type": "application/http"})
         warc.response(html(f"{SENTENCE} Number {number}."))
     path = warc.write(tmp_path / "a.warc")
-    read_split = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=500), Directory(str(tmp_path / "rejects")))
+    read_split = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=700), Directory(str(tmp_path / "rejects")))
     whole = list(read_split.process(Split(0, "warc", (str(path),), "a").to_json()))
     assert len(whole) == 3
     at = int(whole[0][1].schema.metadata[b"next_record"])

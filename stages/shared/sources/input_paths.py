@@ -1,0 +1,134 @@
+"""Which files an input names, on any file system that fsspec can reach: itself, those of a directory, those of a glob.
+
+What is passed over is told, so that it can be counted: names that begin with `.` or one `_`, as of markers and of
+temporary files (`_SUCCESS`; `__init__.py` is none), and links that lead nowhere or in a circle.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import glob_translate
+
+from sequitur.pipeline.errors import StorageError
+
+LOCAL = "file://"
+HIDDEN = re.compile(r"(^|/)(\.|_(?!_))")
+WILDCARD = re.compile(r"[*?\[]")
+
+
+class Found(NamedTuple):
+    """What an input names; each list sorted, and spelled as the input is."""
+
+    files: list[str]
+    in_directory: bool  # the input is a directory
+    hidden: list[str]
+    no_files: list[str]  # links that lead nowhere or in a circle, and what is neither file nor directory
+
+
+def located(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a path, and how that spells it. A path without `://` is local: `a::b.jsonl` is a file.
+
+    Raises:
+        ValueError, ImportError: the file system is not known, or not installed.
+    """
+    if "://" not in path or path.startswith(LOCAL):
+        return LocalFileSystem(), LocalFileSystem._strip_protocol(path.removeprefix(LOCAL))
+    found: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(path)
+    return found
+
+
+def open_input(path: str) -> BinaryIO:
+    """An input file as its bytes lie on storage.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    fs, name = located(path)
+    opened: BinaryIO = fs.open(name, "rb")
+    return opened
+
+
+def find_files(pattern: str) -> Found:
+    """The files of an input. Links to directories are followed, but never back to a directory they lie in.
+
+    Hidden files are passed over unless a glob itself spells out a leading `.` or `_`, as in a shell. Names are spelled
+    as the pattern is (a relative one gives relative names), so that document ids do not depend on where data lies.
+
+    Raises:
+        StorageError: the file system, or a directory on it, cannot be read.
+    """
+    try:
+        fs, path = located(pattern)
+        in_directory = fs.isdir(path)
+        if in_directory:
+            found = _below(fs, path, None)
+        elif fs.isfile(path):
+            found = [(path, True)]
+        else:
+            found = _matches(fs, path)
+    except (OSError, ImportError, ValueError) as error:
+        raise StorageError(f"{pattern}: {error}; check the path and its file system") from error
+    base = len(path if in_directory else _fixed(path)) + 1
+    all_wanted = not in_directory and HIDDEN.search(path[base:]) is not None
+    parts: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for name, is_file in found:
+        is_hidden = not all_wanted and HIDDEN.search(name[base:])
+        parts[1 if is_hidden else 0 if is_file else 2].append(_spelled(name, pattern, fs, path))
+    files, hidden, no_files = map(sorted, parts)
+    return Found(files, in_directory, hidden, no_files)
+
+
+def _fixed(path: str) -> str:
+    """The directory before the first wildcard of a glob; the directory of a file."""
+    wildcard = WILDCARD.search(path)
+    return path[: wildcard.start() if wildcard else len(path)].rpartition("/")[0]
+
+
+def _matches(fs: fsspec.AbstractFileSystem, path: str) -> list[tuple[str, bool]]:
+    """What matches a glob, of files and of what is none; nothing where it has no wildcard."""
+    if not WILDCARD.search(path):
+        return []
+    root, regex = _fixed(path), re.compile(glob_translate(path))
+    depth = None if "**" in path else path[len(root) + 1 :].count("/") + 1
+    return [entry for entry in _below(fs, root, depth) if regex.match(entry[0])]
+
+
+def _below(fs: fsspec.AbstractFileSystem, root: str, depth: int | None) -> list[tuple[str, bool]]:
+    """Everything below a directory, at most so many levels, but directories: its name, and whether it is a file."""
+    if isinstance(fs, LocalFileSystem):
+        return list(_walk(root, depth)) if fs.isdir(root or "/") else []
+    return [(str(name), True) for name in fs.find(root, maxdepth=depth)]
+
+
+def _walk(root: str, depth: int | None) -> Iterator[tuple[str, bool]]:
+    """The same of a local directory, links followed."""
+    status = Path(root or "/").stat()
+    left: list[tuple[str, int, frozenset[tuple[int, int]]]] = [(root, 1, frozenset([(status.st_dev, status.st_ino)]))]
+    while left:
+        directory, level, above = left.pop()
+        with os.scandir(directory or "/") as entries:
+            for entry in entries:
+                name = f"{directory}/{entry.name}"
+                if not entry.is_dir():
+                    yield name, entry.is_file()
+                    continue
+                status = entry.stat()
+                identity = (status.st_dev, status.st_ino)
+                if identity in above:
+                    yield name, False
+                elif depth is None or level < depth:
+                    left.append((name, level + 1, above | {identity}))
+
+
+def _spelled(name: str, pattern: str, fs: fsspec.AbstractFileSystem, path: str) -> str:
+    if "://" in pattern:
+        spelled = pattern.rstrip("/")
+        return spelled.removesuffix(path) + name if spelled.endswith(path) else str(fs.unstrip_protocol(name))
+    return name if pattern.startswith(("/", "~")) else os.path.relpath(name)
