@@ -35,12 +35,15 @@ BASE_BYTES = 700 * 2**20  # a Python process with Beam, Arrow, numba and torch l
 class Estimate:
     """Bytes a stage will take: memory in the main process, memory in each worker process, and disk.
 
-    `elements` is how many units of work its jobs have, where that is not the number of its parents' parts.
+    `mapped` are the bytes of files that all processes share by memory maps: they fill memory while there is room, and
+    are no reason to refuse. `elements` is how many units of work its jobs have, where that is not the number of its
+    parents' parts.
     """
 
     memory: int
     disk: int
     each_worker: int = 0
+    mapped: int = 0
     elements: int = 0
 
 
@@ -205,8 +208,9 @@ def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> in
         BASE_BYTES + estimate.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * estimate.each_worker
     )
     free = root.free_bytes()
+    announced = human(memory + estimate.mapped)
     progress.say(
-        f"{stage.name:<10} will take up to {human(memory)} of memory and {human(estimate.disk)} of disk"
+        f"{stage.name:<10} will take up to {announced} of memory and {human(estimate.disk)} of disk"
         + (f" ({human(free)} free)" if free is not None else "")
     )
     if free is not None and estimate.disk > free:

@@ -178,11 +178,11 @@ def estimate(run: Run) -> Estimate:
     tokens = run.manifest(TOKENS)
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
-    # The tokens are memory-mapped, which counts as memory while there is room for it.
     return Estimate(
         memory=150 * count + 2 * run.manifest(VECTORS).bytes,
         disk=int(1.1 * tokens.bytes) + 2 * batch // BATCH_ROWS + 200 * count,
-        each_worker=4 * batch + tokens.bytes + 80 * count,
+        each_worker=4 * batch + 80 * count,
+        mapped=tokens.bytes,
         elements=1 + tokens.bytes // batch,
     )
 

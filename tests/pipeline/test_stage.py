@@ -65,6 +65,7 @@ def test_more_memory_than_the_machine_has_is_refused(
         announced(make_run(workers=3), recipe[0], estimate)
     elsewhere = Run(make_run().config, Runner(100, ["--runner=SparkRunner"]))
     announced(elsewhere, recipe[0], estimate)
+    assert announced(make_run(workers=1), recipe[0], Estimate(memory=0, disk=0, mapped=100 * GIB)) == BASE_BYTES
 
 
 def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: Any) -> None:
@@ -72,7 +73,7 @@ def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monke
     written = io.StringIO()
     run = Run(make_run().config, Runner(), Progress(Console(file=written, width=200)))
 
-    announced(run, recipe[0], Estimate(memory=GIB, disk=5 * 2**20))
+    announced(run, recipe[0], Estimate(memory=GIB // 2, disk=5 * 2**20, mapped=GIB // 2))
 
     assert written.getvalue() == "count      will take up to 1.7 GiB of memory and 5.0 MiB of disk (1.0 GiB free)\n"
 

@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
@@ -89,8 +90,9 @@ def test_parquet_is_split_by_row_groups(tmp_path: Path) -> None:
     assert read_splits(path, tmp_path, split_bytes=2**20) == expected
 
 
-def test_parts_are_bounded_by_text_and_metadata(tmp_path: Path) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "ä" * 50, "more": "x" * 900}] * 10)
+@pytest.mark.parametrize("field", ["more", "url", "id", "source"])
+def test_parts_are_bounded_by_all_strings(tmp_path: Path, field: str) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": "ä" * 50, field: "x" * 900}] * 10)
     read = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=2000), Directory(str(tmp_path / "rejects")))
     parts = [batch.num_rows for _, batch in read.process(Split(0, "jsonl", (str(path),), "a").to_json())]
     assert parts == [2, 2, 2, 2, 2]
@@ -133,6 +135,36 @@ def test_a_directory_of_odd_names_is_read_by_content(tmp_path: Path) -> None:
         ("part-0", "jsonl"),
         ("shard.jsonl.xz", "jsonl"),
     ]
+
+
+def test_a_json_file_is_lines_or_an_array_and_an_array_is_not_split(tmp_path: Path) -> None:
+    records: Rows = [{"id": str(number), "text": f"record {number}"} for number in range(20)]
+    texts = [(row, record["id"], record["text"]) for row, record in enumerate(records)]
+    path = tmp_path / "a.json"
+    for content in ("\n".join(map(json.dumps, records)), json.dumps(records), json.dumps(records, indent=1)):
+        path.write_text(content)
+        assert read_splits(path, tmp_path, split_bytes=100) == texts
+
+
+def test_what_is_passed_over_is_told(execute: Execute, tmp_path: Path) -> None:
+    inputs = tmp_path / "in"
+    inputs.mkdir()
+    write_jsonl(inputs / "a.jsonl", [{"text": "one"}])
+    (inputs / "_SUCCESS").touch()
+    (inputs / ".a.jsonl.crc").touch()
+    (inputs / "gone.jsonl").symlink_to("nowhere")
+    finished = execute(tmp_path / "run", "ingest", ingest={"inputs": [str(inputs)]})
+    counted = finished.manifest("documents").statistics
+    assert {name: counted[name] for name in ("records", "hidden_files", "no_files")} == {
+        "records": 1,
+        "hidden_files": 2,
+        "no_files": 1,
+    }
+    (inputs / "a.jsonl").unlink()
+    with pytest.raises(
+        InputError, match=r"in: no such file, or no file matches but hidden ones; correct ingest.inputs"
+    ):
+        find_inputs(Ingest(inputs=[str(inputs)]))
 
 
 def test_a_packed_file_is_not_split_whatever_its_name(tmp_path: Path) -> None:
