@@ -30,14 +30,16 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(READY)
 	$(BIN)/sequitur demo
 
-# The tests in processes of their own, two at a time; what no other group has is in `rest`. The kernels' come first, so
-# that these are compiled once. PyTorch's workers are forked in a process without the threads that other tests leave.
-TESTS_kernels := tests/text_core tests/graph_sort tests/shards
+# The tests in processes of their own, two at a time; what no other group has is in `rest`. Those of the kernels come
+# first, and side by side have none in common, so that each kernel is compiled once. PyTorch's workers are forked in a
+# process without the threads that other tests leave.
+TESTS_text := tests/text_core
+TESTS_graph := tests/graph_sort tests/shards
 TESTS_jobs := $(wildcard tests/test_job*.py) tests/api
 TESTS_rows := $(addprefix tests/stages/,annotate ingest neighbors refine shared)
 TESTS_orders := $(addprefix tests/stages/,embed order pack report select tokenize)
-TESTS_rest = $(filter-out tests/stages tests/__pycache__ $(TESTS_kernels) $(TESTS_jobs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
-GROUPS := kernels jobs rows orders rest
+TESTS_rest = $(filter-out tests/stages tests/__pycache__ $(TESTS_text) $(TESTS_graph) $(TESTS_jobs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
+GROUPS := text graph jobs rows orders rest
 
 test: $(READY)
 	$(BIN)/python -m pytest tests/shards -m forks
