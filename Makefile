@@ -5,6 +5,7 @@
 #   make test-install  the wheel, in clean environments: the demo, the recipe, the reader
 #   make test-peers    the exports and adapters, read by the libraries they are for
 #   make test-browser  the report in headless Chromium
+#   make test-borders  two thousand awkward inputs, whose truth is known
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
 #   make lock          resolve the dependencies anew
@@ -25,7 +26,7 @@ PEERS := common streaming
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-browser lint docs lock clean
+.PHONY: demo test test-install test-peers test-browser test-borders lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -64,6 +65,9 @@ test-browser: $(READY)
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium chromium-driver; } > /dev/null 2>&1 || { \
 		echo "error: no chromium and chromedriver; install them: sudo apt-get install chromium chromium-driver"; exit 1; }
 	$(BIN)/python -m pytest tests/browser -m browser
+
+test-borders: $(READY)
+	$(BIN)/python -m pytest tests/test_borders.py -m borders
 
 lint: $(READY)
 	$(BIN)/ruff check .

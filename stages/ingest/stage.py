@@ -34,7 +34,7 @@ from sequitur.stages.ingest import own_formats
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import Inputs, Split, file_size, find_inputs, plan_splits
 from sequitur.stages.shared.columns.arrays import problems_beside
-from sequitur.stages.shared.sources.compression import compression_of
+from sequitur.stages.shared.sources.compression import compression_in
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
 from sequitur.stages.shared.sources.input_paths import open_input
 
@@ -42,6 +42,7 @@ LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
 WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
 WEB_FORMATS = ("warc", "html")
+PACKED_FORMATS = ("parquet", "arrow")  # may hold a text once that many rows have
 
 
 class CountLines(beam.DoFn):
@@ -92,9 +93,13 @@ def _identity(path: str, kind: str, source: str) -> list[Any]:
 def estimate(run: Run) -> Estimate:
     settings = run.config.ingest
     files = find_inputs(settings).files
-    unpacked = sum(file_size(path) * (5 if compression_of(path) or kind == "parquet" else 1) for path, kind, _ in files)
+    packed = {path for path, kind, _ in files if compression_in(path) or kind in PACKED_FORMATS}
+    sizes = {path: file_size(path) for path, _, _ in files}
+    unpacked = sum(size * (5 if path in packed else 1) for path, size in sizes.items())
     # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
-    each = 6 * settings.part_bytes + 4 * min(settings.max_record_bytes, unpacked)
+    # What is packed may be one record, however small.
+    record = settings.max_record_bytes if packed else min(settings.max_record_bytes, max(sizes.values()))
+    each = 6 * settings.part_bytes + 4 * record
     if any(kind in WEB_FORMATS for _, kind, _ in files):
         each += PROCESS_BYTES
     return Estimate(memory=0, disk=unpacked, each_worker=each, elements=len(plan_splits(settings, files)))

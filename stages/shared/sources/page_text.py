@@ -102,7 +102,7 @@ def decoded(content: bytes, charset: str | None) -> str:
     for mark, name in BYTE_ORDER_MARKS:
         if content.startswith(mark):
             return content[len(mark) :].decode(name, "replace")
-    if (text := _as_utf8(content)) is not None:
+    if b"\0" not in content and (text := _if_hardly_broken(content, "utf-8", 0.01)) is not None:
         return text
     found = DECLARATION.search(content[:4096])
     labels = [found[1].decode("ascii", "ignore") if found else None, charset]
@@ -113,22 +113,21 @@ def decoded(content: bytes, charset: str | None) -> str:
         with suppress(ValueError, LookupError):
             return content.decode(codec)
     for codec in likely:
-        with suppress(ValueError, LookupError):
-            text = content.decode(codec, "replace")
-            if text.count("\ufffd") <= len(text) // 100:
-                return text
+        if (text := _if_hardly_broken(content, codec, 0.1)) is not None:
+            return text
     return _guessed(content)
 
 
-def _as_utf8(content: bytes) -> str | None:
-    """The characters, where there is more than ASCII and one sequence in a hundred is broken at most, or one in all."""
-    if b"\0" in content:
+def _if_hardly_broken(content: bytes, codec: str, most: float) -> str | None:
+    """The characters, if there is more than ASCII, of which a share of `most` is broken at most, or one sequence."""
+    try:
+        text = content.decode(codec, "replace")
+    except (ValueError, LookupError):
         return None
-    text = content.decode("utf-8", "replace")
     replaced = text.count("\ufffd")
     whole = len(text) - len(text.encode("ascii", "ignore")) - replaced
-    broken = replaced - content.count("\ufffd".encode())
-    return text if whole >= 3 * broken and whole > 0 and broken <= max(1, whole // 100) else None
+    broken = replaced - (content.count("\ufffd".encode()) if codec == "utf-8" else 0)
+    return text if whole >= 3 * broken and whole > 0 and broken <= max(1, most * whole) else None
 
 
 def _codec(label: str | None) -> str | None:
@@ -143,12 +142,19 @@ def _codec(label: str | None) -> str | None:
 def _guessed(content: bytes) -> str:
     from charset_normalizer import from_bytes
 
-    start = content if len(content) <= DETECTED_BYTES else content[:DETECTED_BYTES].rpartition(b"<")[0]
-    best = from_bytes(start).best()
-    guessed = content.decode(best.encoding if best else "cp1252", "replace")
-    letters = [letter for letter in guessed[:DETECTED_BYTES] if letter.isalpha() and not letter.isascii()]
-    latin = sum(unicodedata.name(letter, "").startswith("LATIN ") for letter in letters)
-    return content.decode("cp1252", "replace") if 2 * latin >= len(letters) else guessed
+    sample = content if len(content) <= DETECTED_BYTES else content[:DETECTED_BYTES].rpartition(b"<")[0]
+    middle = sample.find(b"<", len(sample) // 2)
+    # One broken sequence hides an encoding of several bytes: then it is told without the end, or by one half.
+    for part in (sample, sample[:-1], sample[:-2], sample[:-3], sample[:middle], sample[middle:]):
+        best = from_bytes(part).best()
+        guessed = content.decode(best.encoding if best else "cp1252", "replace")
+        letters = [letter for letter in guessed[:DETECTED_BYTES] if letter.isalpha()]
+        foreign = [letter for letter in letters if not letter.isascii()]
+        if 2 * sum(unicodedata.name(letter, "").startswith("LATIN ") for letter in foreign) < len(foreign):
+            return guessed
+        if 2 * len(foreign) < len(letters):  # as where Latin letters are meant
+            break
+    return content.decode("cp1252", "replace")
 
 
 class PageReader:

@@ -31,7 +31,7 @@ ENDINGS = {
     "html": (".html", ".htm", ".xhtml"),
 }
 FORMATS = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
-BEGINNINGS = {b"PAR1": "parquet", b"ARROW1": "arrow", b"WARC/1.": "warc"}
+BEGINNINGS = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow", b"WARC/1.": "warc"}
 ARCHIVES = {b"PK\x03\x04": "zip", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar"}
 TAR, TAR_PLACE = b"ustar", 257
 SNIFFED = 2**16  # bytes in which a record of JSONL is looked for
@@ -94,7 +94,7 @@ def lines(file: BinaryIO, limits: Limits, name: str) -> Iterator[tuple[int, byte
     while line := file.readline(limits.record + 2):
         content = line.removesuffix(b"\n").removesuffix(b"\r")
         if len(content) > limits.record:
-            if content.rstrip(b"\r").count(b"\r") > 1:
+            if b"\r" in content.rstrip(b"\r"):
                 raise InputError(f"{name} line {index + 1}: has carriage returns in it; end lines in \\n")
             while not line.endswith(b"\n") and (line := file.readline(2**16)):
                 pass
@@ -136,7 +136,7 @@ def jsonl_records(file: BinaryIO, limits: Limits, name: str) -> Records:
 
 def _check_is_one(line: bytes, place: str, *, is_first: bool) -> None:
     parts = [part for part in line.split(b"\r") if part.strip()]
-    if len(parts) > 1 and not any(isinstance(parse_json(part), Bad) for part in parts):
+    if len(parts) > 1 and not all(isinstance(parse_json(part), Bad) for part in parts):
         raise InputError(f"{place}: {len(parts):,} records end in a carriage return alone; end them in \\n")
     start = line.removeprefix(codecs.BOM_UTF8).strip()
     if is_first and (start == b"{" or JSON_BEGINNING.match(start)):

@@ -111,6 +111,7 @@ def test_json_that_is_no_lines_is_named(content: bytes) -> None:
         (b"[1] A note in brackets.", None),
         (b"{not json}\nat all", None),
         (b"PAR1", "parquet"),
+        (b"\xff\xff\xff\xff\x10\x00", "arrow"),
         (b"", None),
     ],
 )
