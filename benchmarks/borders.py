@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from benchmarks.awkward_inputs import COMPRESS, LANGUAGES, Awkward, Truth, make
@@ -157,6 +158,8 @@ def bombs(root: Path) -> list[Awkward]:
     pq.write_table(pa.table({"text": [text] * 1000, "id": list(range(1000))}), once, compression="zstd")
     nested = root / "nested.parquet"
     pq.write_table(pa.table({"text": ["short"] * 500, "tags": [[text]] * 500}), nested, compression="zstd")
+    batch = root / "batch.arrow"
+    feather.write_feather(pa.table({"text": [text] * 400}), batch, compression="zstd", chunksize=1000)
     long = root / "urls.jsonl.gz"
     row = json.dumps({"text": "short", "url": f"data:,{text[:1_000_000]}"}).encode()
     long.write_bytes(COMPRESS[".gz"](b"\n".join([row] * 700)))
@@ -164,7 +167,14 @@ def bombs(root: Path) -> list[Awkward]:
     many.write_bytes(COMPRESS[".gz"](b"{}\n" * 200_000))
     line = root / "one-line.jsonl.gz"
     line.write_bytes(COMPRESS[".gz"](b'{"text": "' + b"x" * 5 * 10**8))
-    rows = [(once, 1000, False), (nested, 500, False), (long, 700, False), (many, 200_000, True), (line, 1, True)]
+    rows = [
+        (once, 1000, False),
+        (nested, 500, False),
+        (batch, 400, False),
+        (long, 700, False),
+        (many, 200_000, True),
+        (line, 1, True),
+    ]
     return [
         Awkward(path.name, path, truth={row: Truth(reject=reject) for row in range(count)})
         for path, count, reject in rows
@@ -281,7 +291,7 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=0)
     options.add_argument("--show", action="store_true")
     chosen = options.parse_args()
-    numbers = [*range(-1, -6, -1), *range(chosen.seed, chosen.seed + chosen.inputs)]
+    numbers = [*range(-1, -7, -1), *range(chosen.seed, chosen.seed + chosen.inputs)]
     total: Counter[str] = Counter()
     for about, found in results(numbers):
         wrong = found.pop("wrong")

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.names import BAD_UTF8, BAD_VALUE, TOO_LARGE
+from sequitur.stages.shared.sources.arrow_messages import unpacked_sizes
 from sequitur.stages.shared.sources.compression import Limits, reading
 from sequitur.stages.shared.sources.input_paths import open_input
 from sequitur.stages.shared.sources.record_files import Bad, Records
@@ -165,10 +166,22 @@ def arrow_records(path: str, limits: Limits) -> Records:
     """
     with reading(path, limits) as file:
         source = file if file.seekable() else io.BytesIO(file.read())
+        check_size(path, sum(unpacked_sizes(source)), limits)
+        source.seek(0)
         try:
             yield from table_records(_arrow_batches(path, source), 0, limits, path)
         except DAMAGED as error:
             raise InputError(f"{path}: not a readable Arrow file ({first_line(error)}); fetch it again") from error
+
+
+def largest_batch(path: str, limits: Limits) -> int:
+    """Bytes that the largest batch of an Arrow file unpacks to, which is in memory as one; 0 where there is none.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    with reading(path, limits) as file:
+        return max(unpacked_sizes(file), default=0)
 
 
 def _check_names(path: str, schema: pa.Schema) -> None:

@@ -133,6 +133,18 @@ def test_a_row_above_the_limit_is_passed_over(tmp_path: Path) -> None:
     assert [getattr(record, "reason", None) for record in found] == [None, "too_large", None]
 
 
+def test_an_arrow_bomb_is_refused_unread(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    table = pa.table({"text": ["x" * 100_000] * 1000})
+    feather.write_feather(table, path, compression="zstd", chunksize=1000)
+    assert path.stat().st_size < 100_000
+    assert table.nbytes <= table_files.largest_batch(str(path), LIMITS) < 1.01 * table.nbytes
+    before = pa.total_allocated_bytes()
+    with pytest.raises(InputError, match=r"unpacks to [\d,]+ bytes and more; .* ingest\.max_decompressed_bytes"):
+        list(table_files.arrow_records(str(path), LIMITS))
+    assert pa.total_allocated_bytes() - before < 10**6
+
+
 def test_a_compressed_arrow_file_is_read_whatever_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a.arrow"
     write_arrow_file(path)
