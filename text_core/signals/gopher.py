@@ -38,6 +38,7 @@ from sequitur.text_core.units.unicode import LETTER, NEWLINE, WHITE_SPACE, decod
 
 _FULL_STOP, _ELLIPSIS, _NUMBER_SIGN, _HYPHEN, _BULLET = 0x2E, 0x2026, 0x23, 0x2D, 0x2022
 _LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
+_ONE, _LOW_SIX = np.uint64(1), np.uint64(63)
 
 
 class _Counts(NamedTuple):
@@ -170,23 +171,28 @@ def _count_tokens(
     counts: _Counts,
 ) -> None:
     hashes, _, _, chars, is_word, is_alphabetic, document_offsets = tokens
+    seen_in = np.full(len(stop_hashes), -1, dtype=np.int64)  # of each stop word the last document that holds it
     for document in range(len(document_offsets) - 1):
-        words = word_chars = alphabetic = stop_tokens = 0
-        found = 0  # one bit a stop word
-        language = languages[document]
-        own = stop_hashes[stop_offsets[language] : stop_offsets[language + 1]]
+        words = word_chars = alphabetic = stop_tokens = distinct = 0
+        first = stop_offsets[languages[document]]
+        own = stop_hashes[first : stop_offsets[languages[document] + 1]]
+        low_bits = np.uint64(0)  # the low six bits that their hashes have, a bit each: most tokens have others
+        for value in own:
+            low_bits |= _ONE << (value & _LOW_SIX)
         for token in range(document_offsets[document], document_offsets[document + 1]):
             words += is_word[token]
             word_chars += chars[token] * is_word[token]
             alphabetic += is_alphabetic[token]
-            for stop_word in range(len(own)):
-                is_stop = hashes[token] == own[stop_word]
-                stop_tokens += is_stop
-                found |= is_stop << stop_word
+            value = hashes[token]
+            if not low_bits >> (value & _LOW_SIX) & _ONE:
+                continue
+            place = np.searchsorted(own, value)
+            if place < len(own) and own[place] == value:
+                stop_tokens += 1
+                distinct += seen_in[first + place] != document
+                seen_in[first + place] = document
         counts.words[document] = words
         counts.word_chars[document] = word_chars
         counts.alphabetic_tokens[document] = alphabetic
         counts.stop_tokens[document] = stop_tokens
-        while found:
-            counts.stop_words[document] += found & 1
-            found >>= 1
+        counts.stop_words[document] = distinct

@@ -11,6 +11,7 @@ stands under nb and no. Thai, Lao, Khmer and Burmese, whose tokens are single le
 import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,11 +25,10 @@ from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.tokens import token_table
 
 WORDS_PATH = Path(__file__).with_name("stop_words.json")
-MOST_WORDS = 64  # a language: a document's are counted in the bits of one integer
 
 
 class StopWords(NamedTuple):
-    """The stop words of l languages, as token hashes; language i has `hash[offsets[i]:offsets[i + 1]]`."""
+    """The stop words of l languages, as token hashes; language i has `hash[offsets[i]:offsets[i + 1]]`, ascending."""
 
     languages: tuple[str, ...]
     hash: npt.NDArray[np.uint64]
@@ -38,22 +38,21 @@ class StopWords(NamedTuple):
 def stop_words(own: Mapping[str, Sequence[str]] | None = None) -> StopWords:
     """The shipped stop words, English first, those of a language in `own` replaced or added.
 
-    Raises ValueError for a word that is not one token of `tokens.py`, for one given twice, and for more than 64 words a
-    language. A document matches them in exactly this case.
+    Raises ValueError for a word that is not one token of `tokens.py`, and for one given twice. A document matches them
+    in exactly this case.
     """
     lists = {**built_in_stop_words(), **(own or {})}
     offsets = offsets_of([len(words) for words in lists.values()])
     words = [word for language_words in lists.values() for word in language_words]
     tokens = token_table(from_arrow(pa.array(words, pa.large_string())))
     for language, language_words in lists.items():
-        if len(language_words) > MOST_WORDS:
-            raise ValueError(f"stop words of {language}: {len(language_words)} are more than {MOST_WORDS}")
         if len(set(language_words)) < len(language_words):
             raise ValueError(f"stop words of {language}: one is given twice")
     for word, count in zip(words, np.diff(tokens.document_offsets), strict=True):
         if count != 1:
             raise ValueError(f"stop word {word!r} is {count} tokens, and so would never be found")
-    return StopWords(tuple(lists), read_only(tokens.hash, np.uint64), read_only(offsets, np.int64))
+    hashes = np.concatenate([np.sort(tokens.hash[start:end]) for start, end in pairwise(offsets)])
+    return StopWords(tuple(lists), read_only(hashes, np.uint64), read_only(offsets, np.int64))
 
 
 @functools.cache
