@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects, unreadable
@@ -114,7 +115,8 @@ def work(run: Run) -> Mapping[str, Any]:
     inputs = find_inputs(settings)
     _tell_passed_over(run, inputs)
     splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, inputs.files))
-    left = [split for split in (_resumed(documents, split) for split in splits) if split is not None]
+    done = {part.name: part for part in artifacts.written_parts(documents)}
+    left = [split for split in (_resumed(documents, done, split) for split in splits) if split is not None]
     if left:
 
         def build(pipeline: beam.Pipeline) -> None:
@@ -198,9 +200,8 @@ def _with_first_rows(jobs: Jobs, notes: Directory, splits: list[Split]) -> list[
     return numbered
 
 
-def _resumed(documents: Directory, split: Split) -> Split | None:
-    """The split from where an interrupted run left it; None where it is done."""
-    done = {part.name: part for part in artifacts.written_parts(documents)}
+def _resumed(documents: Directory, done: Mapping[str, Part], split: Split) -> Split | None:
+    """The split from where an interrupted run left it, with these parts by name; None where it is done."""
     piece, position = 0, 0
     while (part := done.get(split.part_name(piece))) is not None:
         metadata = artifacts.part_metadata(documents, part)
