@@ -203,7 +203,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "refine",
     REFINED,
-    1,
+    2,
     (DOCUMENTS,),
     parameters,
     estimate,

@@ -8,8 +8,11 @@ result does not depend on which documents came before.
 
 from __future__ import annotations
 
+import bisect
 import ipaddress
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from typing import SupportsIndex
 
 import phonenumbers
 import pyarrow as pa
@@ -95,18 +98,36 @@ def _phones(document: str, regions: Sequence[str]) -> Iterator[Span]:
     start = 0
     for line in document.split("\n"):
         if compiled(PHONE).search(line):
-            for first, last in sorted(_phones_of_line(line, regions)):
+            for first, last in _phones_of_line(line, regions):
                 yield start + first, start + last
         start += len(line) + 1
 
 
-def _phones_of_line(line: str, regions: Sequence[str]) -> set[Span]:
-    found: set[Span] = set()
+def _phones_of_line(line: str, regions: Sequence[str]) -> list[Span]:
+    found: list[Span] = []  # ascending, as the matcher gives them
     for region in (None, *regions):
         leniency = phonenumbers.Leniency.STRICT_GROUPING if region else phonenumbers.Leniency.VALID
-        # A line has fewer candidates than characters, so that the matcher does not give up.
-        for match in phonenumbers.PhoneNumberMatcher(line, region, leniency, max_tries=len(line)):
-            separated = region is None or not match.raw_string.isdecimal()
-            if separated and all(match.end <= start or end <= match.start for start, end in found):
-                found.add((match.start, match.end))
+        # Each try takes a character of the line, or a part of some candidate, which has a bounded length: no limit.
+        matcher = phonenumbers.PhoneNumberMatcher(_Line(line), region, leniency, max_tries=sys.maxsize)
+        more = [
+            (match.start, match.end)
+            for match in matcher
+            if (region is None or not match.raw_string.isdecimal()) and _is_free(found, match.start, match.end)
+        ]
+        found = sorted(found + more)
     return found
+
+
+class _Line(str):
+    """A line of which the rest from some place on is a few characters: the matcher reads three, and would copy all."""
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        if isinstance(key, slice) and key.stop is None:
+            key = slice(key.start, key.start + 8)
+        return super().__getitem__(key)
+
+
+def _is_free(spans: list[Span], start: int, end: int) -> bool:
+    """Whether none of some spans, which ascend and are apart, overlaps another one."""
+    place = bisect.bisect_left(spans, (end, 0))  # the first that begins where it ends, or after
+    return place == 0 or spans[place - 1][1] <= start

@@ -40,3 +40,35 @@ def test_a_long_run_of_combining_marks_takes_no_time() -> None:
     texts = pa.array([marks, marks.encode().decode("latin-1"), "e\u0301" + "\u0316" * 29], pa.large_string())
 
     assert fix_unicode(texts).text.to_pylist() == [marks, marks, "é" + "\u0316" * 29]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.sampled_from(["&", "amp;", "AMP;", "#38;", "#x26;", "lt;", "eacute;", "&Atilde;&copy;", "Ã©", "semi;"]))
+)
+@example(["&", *["amp;"] * 7, "lt;"])
+@example(["&", *["amp;"] * 30, "Atilde;", "&", *["amp;"] * 20, "copy;"])
+@example(["&am"] * 20 + ["p;"] * 20)
+@example(["&#"] * 20 + ["x7;"] * 20)
+def test_entities_within_entities_end_as_ftfys_do(pieces: list[str]) -> None:
+    text = "".join(pieces)
+
+    assert fix_unicode(pa.array([text], pa.large_string())).text.to_pylist() == [FTFYFormatter().format(text)]
+
+
+def test_what_is_broken_over_and_over_is_mended_some_times_only() -> None:
+    """A round takes the mark of no width out of the middle, and the next one appears: ftfy takes as many rounds."""
+
+    def nested(count: int) -> str:
+        return "&#xFE" * count + "FF;" * count
+
+    few, many = fix_unicode(pa.array([nested(9), nested(20_000)], pa.large_string())).text.to_pylist()
+
+    assert few == FTFYFormatter().format(nested(9)) == ""
+    assert many in [nested(count) for count in range(19_000, 20_000)]
+
+
+def test_a_line_that_is_mended_in_segments_is_as_ftfy_leaves_it() -> None:
+    line = "a" * 999_990 + "é &amp;amp; Ã© &amp; <b> &amp;"
+
+    assert fix_unicode(pa.array([line], pa.large_string())).text.to_pylist() == [FTFYFormatter().format(line)]
