@@ -34,7 +34,7 @@ SNIFFED_BYTES = 1024
 HTML_START = re.compile(
     rb"(\xef\xbb\xbf)?\s*<(!doctype html|!--|html|head|body|title|script|style|div|table|p|h1|a)\b", re.I
 )
-CHARSET = re.compile(r"charset\s*=\s*[\"']?\s*([\w:.-]{1,40})", re.I)
+CHARSET = re.compile(r"charset\s*=\s*(?:[\"']\s*)?([\w:.-]{1,40})", re.I)
 
 
 @dataclass(frozen=True)

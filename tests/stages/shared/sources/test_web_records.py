@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import time
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -110,6 +111,24 @@ def test_what_a_payload_is(tmp_path: Path) -> None:
     warc.response(html(), status="301 Moved")
     documents, rejects, skipped = read(warc.write(tmp_path / "a.warc"))
     assert ([row["source_row"] for row in documents], rejects, skipped) == ([0, 1, 2], [], 2)
+
+
+@pytest.mark.parametrize(
+    ("declared", "charset"),
+    [
+        ("text/html; charset=utf-8", "utf-8"),
+        ("text/html; Charset = ' koi8-r'", "koi8-r"),
+        ('text/html; charset="', None),
+        ("text/html; charset=" + " " * 2**14 + "!", None),
+        ("charset" * 2**12 + "=" + "\t" * 2**14, None),
+    ],
+)
+def test_what_http_declares_is_found_in_no_time(declared: str, charset: str | None) -> None:
+    start = time.process_time()
+    found = web_records.CHARSET.search(declared)
+
+    assert (found and found[1]) == charset
+    assert time.process_time() - start < 0.5
 
 
 def test_one_bad_page_costs_only_itself(tmp_path: Path) -> None:
