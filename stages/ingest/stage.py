@@ -238,4 +238,4 @@ def verify(run: Run) -> Iterable[str]:
     yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact(DOCUMENTS))
 
 
-STAGE = Stage("ingest", DOCUMENTS, 3, (), parameters, estimate, work, verify, (REJECTS,))
+STAGE = Stage("ingest", DOCUMENTS, 4, (), parameters, estimate, work, verify, (REJECTS,))

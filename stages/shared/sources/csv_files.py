@@ -8,31 +8,45 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from sequitur.pipeline.errors import InputError
-from sequitur.pipeline.names import BAD_CSV
+from sequitur.pipeline.names import BAD_CSV, TOO_LARGE
 from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.record_files import Bad, Records, lines
 
+# Lines that a record may have, and how many of them may have been read before, as lines of a record that was broken:
+# each line of a file may open a quote that ends nowhere, and would be read once for each line before it.
+MOST_LINES, MOST_AGAIN = 2**20, 100
 
-class _TooLarge(Exception):
-    """Carries a `Bad` line through the CSV reader."""
+
+class _Refused(Exception):
+    """Carries a `Bad` record through the CSV reader."""
 
 
 class _Lines:
     """The lines of a file as text, which remembers those of the record that is being read."""
 
-    def __init__(self, numbered: Iterator[tuple[int, bytes | Bad]]) -> None:
+    def __init__(self, numbered: Iterator[tuple[int, bytes | Bad]], limits: Limits) -> None:
         self._numbered, self._again = numbered, deque[tuple[int, bytes | Bad]]()
+        self._most_bytes, self._bytes = limits.record, 0
         self.record: list[tuple[int, bytes | Bad]] = []
 
     def __iter__(self) -> _Lines:
         return self
 
     def __next__(self) -> str:
+        if self._again and len(self.record) > MOST_AGAIN:
+            raise _Refused(Bad(BAD_CSV, f"a quote does not end within {MOST_AGAIN} lines, behind one that is broken"))
         index, line = self._again.popleft() if self._again else next(self._numbered)
         self.record.append((index, line))
         if isinstance(line, Bad):
-            raise _TooLarge(line)
+            raise _Refused(line)
+        self._bytes += len(line)
+        if self._bytes > self._most_bytes or len(self.record) > MOST_LINES:
+            raise _Refused(Bad(TOO_LARGE, f"more than {self._most_bytes:,} bytes or {MOST_LINES:,} lines"))
         return line.decode("utf-8-sig" if index == 0 else "utf-8", "surrogateescape") + "\n"
+
+    def begin_record(self) -> None:
+        self.record.clear()
+        self._bytes = 0
 
     def read_again(self) -> None:
         """Gives back all lines of the record but the first."""
@@ -49,17 +63,17 @@ def csv_records(file: BinaryIO, limits: Limits, name: str) -> Records:
         InputError: the header cannot be read, or names a field twice.
     """
     csv.field_size_limit(limits.record)
-    read = _Lines(lines(file, limits, name))
+    read = _Lines(lines(file, limits, name), limits)
     reader = csv.reader(read, strict=True)
     header: list[str] | None = None
     row = 0
     while True:
-        read.record.clear()
+        read.begin_record()
         problem: Bad | None = None
         values: list[str] | None = []
         try:
             values = next(reader, None)
-        except _TooLarge as error:
+        except _Refused as error:
             problem = error.args[0]
         except csv.Error as error:
             problem = Bad(BAD_CSV, str(error)[:200])

@@ -1,7 +1,9 @@
 """Each line of a CSV file is in a record or refused, whatever its quotes."""
 
+import cProfile
 import csv as plain
 import io
+import pstats
 from typing import Any
 
 import pytest
@@ -51,6 +53,34 @@ def test_a_quote_that_never_ends_costs_its_line_alone() -> None:
 def test_a_quote_that_ends_at_the_next_one_costs_its_line_alone() -> None:
     found = csv(b'a,b\n1,"x\n2,y\n3,"z"\n4,"w"\n')
     assert found == ["bad_csv", {"a": "2", "b": "y"}, {"a": "3", "b": "z"}, {"a": "4", "b": "w"}]
+
+
+def test_lines_that_each_open_a_quote_take_time_in_proportion() -> None:
+    """Within quotes, and at the beginning of a record, `b","` ends one and opens one."""
+    taken = []
+    for count in (500, 1000):
+        content = b"a,b\n" + b'b","\n' * count + b"1,2\n"
+        profile = cProfile.Profile()
+        found = profile.runcall(csv, content, Limits(2**20, 2**30))
+        assert found == [*["bad_csv"] * count, {"a": "1", "b": "2"}]
+        taken.append(pstats.Stats(profile).total_calls)  # type: ignore[attr-defined]
+
+    assert taken[1] < 2.3 * taken[0]
+
+
+def test_a_record_of_many_lines_behind_a_broken_one_is_whole() -> None:
+    text = "\n".join(f"line {number}" for number in range(1000))
+    found = csv(f'a,b\n1,"broken\n2,"{text}"\n'.encode(), Limits(2**20, 2**30))
+
+    assert found == ["bad_csv", {"a": "2", "b": text}]
+
+
+def test_a_record_whose_lines_are_larger_than_it_may_be_is_refused() -> None:
+    found = csv(b"a,b\n" + b'b","\n' * 300 + b"2,3\n")
+
+    assert found[0] == "too_large"
+    assert len(found) == 301
+    assert found[-1] == {"a": "2", "b": "3"}
 
 
 @given(st.lists(st.lists(st.text('ab",\n ', max_size=4), min_size=2, max_size=2), max_size=6))
