@@ -77,7 +77,7 @@ def read_texts(path: str, megabytes: float) -> list[str]:
     settings = Ingest(inputs=[path])
     limits = Limits.of(settings)
     with reading(path, limits) as file:
-        texts = [record["text"] for _, record in jsonl_records(file, limits) if isinstance(record, dict)]
+        texts = [record["text"] for _, record in jsonl_records(file, limits, path) if isinstance(record, dict)]
     step = max(1, round(sum(len(text) for text in texts) / (megabytes * 1e6)))
     return texts[::step]
 
