@@ -24,7 +24,7 @@ from sequitur.command_line.common import (
 )
 from sequitur.pipeline import config as configuration
 from sequitur.pipeline.config_text import starter_yaml
-from sequitur.pipeline.names import METRICS, REPORT, SHARDS
+from sequitur.pipeline.names import DOCUMENTS, METRICS, REPORT, SHARDS
 
 PLOT = "compare.html"
 
@@ -92,12 +92,19 @@ def bring_up_to_date(
         progress.say(f"shards     {job.artifact(SHARDS).path()}")
 
 
-def status(path: RunPath) -> None:
+def status(
+    path: RunPath,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Read the input files again, too, and name those that were edited since.")
+    ] = False,
+) -> None:
     """Show the stages of a run: done, stale, running, interrupted, damaged or absent; rows, bytes, time."""
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
     from sequitur.pipeline.stage import Run, human
     from sequitur.pipeline.storage import Directory
+    from sequitur.pipeline.terminal import one_line
+    from sequitur.stages.ingest import whole_inputs
 
     job = Run(run_directory.read_config(Directory(path)))
     table = Table(box=None)
@@ -110,6 +117,11 @@ def status(path: RunPath) -> None:
         seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
         table.add_row(one.name, one.artifact, one.state, f"{one.parts:,}", f"{one.rows:,}", human(one.bytes), seconds)
     console(100).print(table)
+    if deep:
+        lines = list(whole_inputs.changed(job.artifact(DOCUMENTS)))
+        sys.stdout.writelines(f"{one_line(line)}\n" for line in lines or ["the input files are as they were ingested"])
+        if lines:
+            raise typer.Exit(1)
 
 
 def compare(

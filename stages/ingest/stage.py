@@ -5,7 +5,8 @@
     dropped  records that are too large, not UTF-8, not a JSON object or CSV row, or without text, and pages whose
              text cannot be extracted; each is counted, and the run fails when they are more than
              `ingest.max_reject_share` of all. Records of WARC files that are no pages are counted as skipped
-    cost     one pass over the files (two over large uncompressed JSONL: its lines are counted first)
+    cost     two passes over the files, of which the first hashes them (three over large uncompressed JSONL: its lines
+             are counted, too)
 
 The files are divided into *splits* by their sizes alone, so parts are the same whatever the number of workers.
 """
@@ -31,7 +32,7 @@ from sequitur.pipeline.names import DOCUMENTS, NO_TEXT, REJECTS
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.ingest import own_formats
+from sequitur.stages.ingest import own_formats, whole_inputs
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import Inputs, Split, file_size, find_inputs, plan_splits
 from sequitur.stages.shared.columns.arrays import problems_beside
@@ -114,6 +115,7 @@ def work(run: Run) -> Mapping[str, Any]:
     artifacts.begin(rejects, fingerprint)
     inputs = find_inputs(settings)
     _tell_passed_over(run, inputs)
+    digest = whole_inputs.write(run.jobs, documents, [path for path, _, _ in inputs.files])
     splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, inputs.files))
     done = {part.name: part for part in artifacts.written_parts(documents)}
     left = [split for split in (_resumed(documents, done, split) for split in splits) if split is not None]
@@ -160,6 +162,7 @@ def work(run: Run) -> Mapping[str, Any]:
         "untimed": untimed,
         "hidden_files": len(inputs.hidden),
         "no_files": len(inputs.no_files),
+        whole_inputs.STATISTIC: digest,
     }
 
 
@@ -236,6 +239,7 @@ def _check_rejects(settings: Ingest, rejects: Directory, kept: int, refused: int
 def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact(DOCUMENTS), schemas.DOCUMENTS)
     yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact(DOCUMENTS))
+    whole_inputs.read(run.artifact(DOCUMENTS))
 
 
 STAGE = Stage("ingest", DOCUMENTS, 4, (), parameters, estimate, work, verify, (REJECTS,))
