@@ -2,14 +2,14 @@
 
 RUN/config.yaml      the resolved configuration of the last run
 RUN/_lock            held while a process writes here
-RUN/_state/…         of each stage: since when it runs, or how long it took; never part of any content
+RUN/_state/…         of each stage: since when it runs, or how long it took; logs of what failed; never part of content
 RUN/<artifact>/…     what the stages made
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -42,6 +42,7 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
             stage.unfinished(run)
         _require_parents(recipe, run, chosen, fingerprints)
         run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
+        run = replace(run, runner=run.runner.keeping(run.root / STATE))
         for stage in chosen:
             execute_stage(stage, run, fingerprints)
 
