@@ -56,8 +56,8 @@ def main() -> None:
             app()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else bool(end.code)
-        except SequiturError as error:
-            sys.stderr.write(f"error: {one_line(str(error))}\n")
+        except (SequiturError, OSError) as error:
+            sys.stderr.write(f"error: {one_line(_said(error))}\n")
             code = 1
         code = told(code)
     sys.stdout.flush()
@@ -65,3 +65,10 @@ def main() -> None:
     if code:
         # Beam leaves threads behind that wait for workers which are gone.
         os._exit(code)
+
+
+def _said(error: SequiturError | OSError) -> str:
+    """The line of an error; of one of the system the file that it is about, and why."""
+    if isinstance(error, SequiturError):
+        return str(error)
+    return f"{error.filename}: {error.strerror}; mend that" if error.filename and error.strerror else str(error)

@@ -50,7 +50,6 @@ COVERED_BY = {
     "pipeline/sections/section.py": "pipeline/test_config.py",
     "pipeline/sections/selection.py": "pipeline/test_config.py",
     "pipeline/sections/training.py": "pipeline/test_config.py",
-    "pipeline/termination.py": "command_line/test_main.py",
     "pipeline/worker.py": "pipeline/test_beam.py",
     "shards/__init__.py": "test_imports.py",
     "shards/adapters/torchtitan.py": "peers/test_torchtitan.py",
