@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -188,6 +189,8 @@ class Runner:
                 "--runner: DirectRunner and PrismRunner differ by machine; leave it out to run here"
             )
         pipeline = beam.Pipeline(runner=runner, options=options)
+        if runner is not None:  # what is for transforms in other languages alone would stay where a job is killed
+            shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         build(pipeline)
         pipeline.run().wait_until_finish()
 
