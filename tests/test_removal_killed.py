@@ -18,7 +18,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.report import stage as report_stage
 
 Sequitur = Callable[..., Any]
-STRIDE = 9  # of some 100 writes, so that the test is short; it holds at each of them
+STRIDE = 13  # of some 100 writes, so that the test is short; it holds at each of them
 TEXTS = ("documents", "tokens", "vectors")  # which keep what was removed, as the guide says
 
 
