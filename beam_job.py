@@ -18,6 +18,7 @@ from sequitur.pipeline.config import load
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
+from sequitur.pipeline.termination import INTERRUPTED, sigterm_interrupts
 from sequitur.stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
 
 RECIPE = (
@@ -43,6 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1, help="worker processes when the job runs here")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     known, beam_options = parser.parse_known_args(arguments)
+    with sigterm_interrupts() as told:
+        return told(_run(known, beam_options))
+
+
+def _run(known: argparse.Namespace, beam_options: Sequence[str]) -> int:
     progress = Progress()
     try:
         runner = Runner(known.workers, beam_options)
@@ -54,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         progress.say("error: interrupted; the same command goes on from here")
-        return 130
+        return INTERRUPTED
     return 0
 
 

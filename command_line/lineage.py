@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sequitur.command_line.common import AsJson, fail, print_json
-from sequitur.command_line.shards_of_run import renew_artifact, renew_report, run_of
+from sequitur.command_line.shards_of_run import is_told, renew_artifact, renew_report, run_of
 from sequitur.command_line.views import DatasetPath
-from sequitur.pipeline.names import REPORT, SHARDS
+from sequitur.pipeline.names import SHARDS
 
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
@@ -66,22 +67,22 @@ def remove(
     from sequitur.pipeline import lock
     from sequitur.pipeline.progress import Progress
     from sequitur.shards.errors import ShardError
-    from sequitur.shards.removal.removing import remove as take_out
+    from sequitur.shards.removal.removing import removing
     from sequitur.shards.views.show import dataset_root
 
     query, progress = _query(doc_ids, doc_id, source, license_, url), Progress()
     root, report = dataset_root(path), None
     run = run_of(root, progress)
     alone = nullcontext() if run is None or dry_run else lock.exclusive(run.root)
+    take_out = partial(removing, root, query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run)
     try:
-        with progress.stage("remove"), alone:
-            advance = _advance(progress)
-            done = take_out(root, query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run, advance=advance)
-            stale = run is not None and not dry_run and (renew_artifact(run.artifact(SHARDS), root) or bool(done))
-            if run is not None and stale:
-                run.root.remove(REPORT)  # which may quote what is gone
-        if run is not None and stale:
-            report = renew_report(run)
+        with alone, ExitStack() as unfinished:
+            with progress.stage("remove"):
+                done, resumed = unfinished.enter_context(take_out(advance=_advance(progress)))
+                if run is not None and not dry_run:
+                    renewed = renew_artifact(run.artifact(SHARDS), root)
+            if run is not None and not dry_run and (done or resumed or renewed or not is_told(run)):
+                report = renew_report(run)
     except ShardError as error:
         fail(f"{path}: {error}")
     except OSError as error:
@@ -89,9 +90,10 @@ def remove(
     except KeyboardInterrupt:
         fail("interrupted; the shards are as before, or as they should be: the same command sees to the rest", code=130)
     if as_json:
-        print_json({"dry_run": dry_run, "removals": [asdict(one) for one in done], "report": report})
+        told = {"dry_run": dry_run, "resumed": resumed, "removals": [asdict(one) for one in done], "report": report}
+        print_json(told)
         return
-    sys.stdout.write("".join(f"{line}\n" for line in _lines(done, dry_run)))
+    sys.stdout.write("".join(f"{line}\n" for line in _lines(done, dry_run, resumed)))
     if report is not None:
         progress.say(f"report     {report}")
     if run is not None and done and not dry_run:
@@ -222,9 +224,11 @@ def _piece_line(piece: Found) -> str:
     )
 
 
-def _lines(done: list[Removal], dry_run: bool) -> Iterator[str]:
+def _lines(done: list[Removal], dry_run: bool, resumed: bool) -> Iterator[str]:
     """What a removal did, dataset by dataset."""
-    if not done:
+    if resumed:
+        yield "finished the removal that was begun before"
+    elif not done:
         yield "nothing to remove: none of these documents is there"
     for one in done:
         where = f"{one.directory}: " if one.directory else ""

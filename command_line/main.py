@@ -1,4 +1,5 @@
-"""The command line. A user's mistake prints one line and ends with a code that is not 0; Ctrl-C can be resumed from."""
+"""The command line. A user's mistake prints one line and ends with a code that is not 0; what Ctrl-C or
+SIGTERM ended can be resumed."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ import typer
 from sequitur.command_line import checks, demo, exports, graph, jobs, lineage, views
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.terminal import one_line
+from sequitur.pipeline.termination import sigterm_interrupts
 
 app = typer.Typer(
     name="sequitur",
@@ -48,16 +50,25 @@ corpus.command("python-docs")(demo.python_docs)
 def main() -> None:
     """Entry point of the `sequitur` command."""
     logging.basicConfig(level=logging.CRITICAL)  # before Beam is imported, which logs as it loads
-    code: int | str | None = 0
-    try:
-        app()
-    except SystemExit as end:
-        code = end.code
-    except SequiturError as error:
-        sys.stderr.write(f"error: {one_line(str(error))}\n")
-        code = 1
+    code = 0
+    with sigterm_interrupts() as told:
+        try:
+            app()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else bool(end.code)
+        except (SequiturError, OSError) as error:
+            sys.stderr.write(f"error: {one_line(_said(error))}\n")
+            code = 1
+        code = told(code)
     sys.stdout.flush()
     sys.stderr.flush()
     if code:
         # Beam leaves threads behind that wait for workers which are gone.
-        os._exit(code if isinstance(code, int) else 1)
+        os._exit(code)
+
+
+def _said(error: SequiturError | OSError) -> str:
+    """The line of an error; of one of the system the file that it is about, and why."""
+    if isinstance(error, SequiturError):
+        return str(error)
+    return f"{error.filename}: {error.strerror}; mend that" if error.filename and error.strerror else str(error)

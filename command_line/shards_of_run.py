@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sequitur.command_line.common import fail
-from sequitur.pipeline.names import REPORT, SHARDS
+from sequitur.pipeline.names import METRICS, REPORT, SHARDS
 
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
@@ -38,6 +38,7 @@ def run_of(root: Path, progress: Progress) -> Run | None:
 
 def renew_artifact(directory: Directory, root: Path) -> bool:
     """Have the run's manifest of the shards list what is there now; whether that is a change. Repeats without harm.
+    The caller holds the run's lock.
 
     Both are where the shards lie: as an artifact of a run, and to be read.
     """
@@ -48,6 +49,7 @@ def renew_artifact(directory: Directory, root: Path) -> bool:
     from sequitur.shards.side_files import dataset_files
     from sequitur.shards.totals import totals
 
+    directory.remove_temporaries()
     old = artifacts.require_manifest(directory)
     known = {part.name: part for part in old.parts}
     listed = {
@@ -81,14 +83,27 @@ def _rows(path: Path) -> int:
         return sum(batch.num_rows for batch in stream)
 
 
+def is_told(run: Run) -> bool:
+    """Whether the report, if there is one, tells of the shards as they are now."""
+    from sequitur.pipeline.errors import SequiturError
+
+    report = run.artifact(REPORT)
+    try:
+        told = report.read_json(METRICS)["packing"] if report.exists(METRICS) else {}
+        return not report.names() or told.items() >= run.manifest(SHARDS).statistics.items()
+    except (SequiturError, KeyError, TypeError, AttributeError):
+        return False
+
+
 def renew_report(run: Run) -> str:
-    """Makes the report anew; says where it is, or why it is not."""
+    """Makes the report anew; says where it is, or why it is not. The caller holds the run's lock."""
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
     from sequitur.pipeline.errors import SequiturError
 
+    run.root.remove(REPORT)  # which may quote what is gone
     try:
-        run_directory.execute(beam_job.RECIPE, run, "report", "report")
+        run_directory.make_anew(beam_job.RECIPE, run, "report")
     except SequiturError as error:
         return f"not renewed: {error}"
     return run.artifact(REPORT).path()

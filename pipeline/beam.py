@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -32,6 +33,7 @@ from sequitur.pipeline import artifacts, errors
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.storage import Directory
 
+WORKERS = "sequitur-workers-"  # what directories of worker processes are called
 START_SECONDS = 5  # of a worker process, until it computes; measured, most of it is importing Beam
 Rows = tuple[str, pa.RecordBatch]  # a part's name and its rows
 
@@ -120,11 +122,22 @@ class Runner:
     Args:
         workers: processes for local jobs.
         options: Beam options; with `--runner` among them the job goes there instead.
+        keep: where logs of failures stay, and what worker processes need lies meanwhile; the system's temporary
+            directory if not given, or not local.
     """
 
-    def __init__(self, workers: int = 1, options: Sequence[str] = ()) -> None:
+    def __init__(self, workers: int = 1, options: Sequence[str] = (), keep: Directory | None = None) -> None:
         self.workers = workers
         self._options = tuple(options)
+        self._keep = keep if keep is not None and keep.is_local else None
+
+    def keeping(self, directory: Directory) -> Runner:
+        """The same runner, that keeps its logs and scratch in a directory. What a killed one left there is cleared, so
+        the caller is the only one that writes there."""
+        for name in directory.names():
+            if name.startswith(WORKERS):
+                directory.remove(name)
+        return Runner(self.workers, self._options, directory)
 
     @property
     def is_local(self) -> bool:
@@ -166,7 +179,7 @@ class Runner:
         except Exception as error:
             if str(error).startswith("KeyboardInterrupt"):  # Ctrl-C in a step: Beam makes a RuntimeError of it
                 raise KeyboardInterrupt from None
-            raise (errors.from_worker(error) or _failure(error)) from error
+            raise (errors.from_worker(error) or self._failure(error)) from error
 
     def _run(self, build: Callable[[beam.Pipeline], object], runner: FnApiRunner | None, more: list[str]) -> None:
         options = PipelineOptions([*self._options, *more])
@@ -176,12 +189,15 @@ class Runner:
                 "--runner: DirectRunner and PrismRunner differ by machine; leave it out to run here"
             )
         pipeline = beam.Pipeline(runner=runner, options=options)
+        if runner is not None:  # what is for transforms in other languages alone would stay where a job is killed
+            shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         build(pipeline)
         pipeline.run().wait_until_finish()
 
     def _run_in_processes(self, build: Callable[[beam.Pipeline], object], processes: int) -> None:
         """Runs in a thread of its own, because Beam waits for ever for a worker process that was killed."""
-        with tempfile.TemporaryDirectory(prefix="sequitur-workers-") as workers, _watch_workers() as died:
+        scratch = tempfile.TemporaryDirectory(prefix=WORKERS, dir=self._place())
+        with scratch as workers, _watch_workers() as died:
             worker = str(Path(__file__).with_name("worker.py"))
             said = Path(workers, "stderr")
             arguments = [sys.executable, worker, workers, str(os.getpid()), *map(os.path.abspath, sys.path)]
@@ -216,10 +232,28 @@ class Runner:
                 raise errors.StageFailed(
                     f"a worker process died ({died[0]}); if the machine ran out of memory use fewer --workers or a "
                     "smaller ingest.part_bytes; the same command goes on where it stopped"
-                    + (f"; what it said last is in {_log(last_words)}" if last_words else "")
+                    + (f"; what it said last is in {self._log(last_words)}" if last_words else "")
                 )
             if raised:
                 raise raised[0]
+
+    def _failure(self, error: BaseException) -> errors.StageFailed:
+        log = self._log("".join(traceback.format_exception(error)))
+        lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
+        return errors.StageFailed(f"{lines[-1] if lines else type(error).__name__}; the traceback is in {log}")
+
+    def _log(self, text: str) -> str:
+        """Writes a file that stays; returns its path."""
+        handle, path = tempfile.mkstemp(prefix="sequitur-", suffix=".log", dir=self._place())
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+        return path
+
+    def _place(self) -> str | None:
+        if self._keep is None:
+            return None
+        self._keep.make()
+        return self._keep.path()
 
 
 def _end(workers: Path) -> None:
@@ -247,20 +281,6 @@ def _watch_workers() -> Iterator[list[str]]:
         yield died
     finally:
         threading.excepthook = previous
-
-
-def _failure(error: BaseException) -> errors.StageFailed:
-    log = _log("".join(traceback.format_exception(error)))
-    lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-    return errors.StageFailed(f"{lines[-1] if lines else type(error).__name__}; the traceback is in {log}")
-
-
-def _log(text: str) -> str:
-    """Writes a file that stays; returns its path."""
-    handle, path = tempfile.mkstemp(prefix="sequitur-", suffix=".log")
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-    return path
 
 
 def quieten() -> None:

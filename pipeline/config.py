@@ -7,6 +7,7 @@ One YAML file, read safely, validated here, overridden by `--set section.key=val
 from __future__ import annotations
 
 import difflib
+import json
 import reprlib
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
@@ -30,6 +31,8 @@ from sequitur.pipeline.sections import (
     Select,
     Tokenize,
 )
+
+TOO_LONG = "a number of more than 4,300 digits"  # which Python does not read, nor write
 
 
 class Config(Section):
@@ -108,19 +111,28 @@ def validate(content: dict[str, Any], origin: str) -> Config:
         ConfigError: naming the first wrong key, and the nearest valid one.
     """
     try:
-        return Config.model_validate(content)
+        config = Config.model_validate(content)
     except ValidationError as error:
         raise ConfigError(f"{origin}: {_explain(error)}") from error
+    for key, value in config.model_dump(mode="json").items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError as error:  # from an escape in quotes: "\ud800"
+            raise ConfigError(
+                f"{origin}: {key} holds half of a surrogate pair, which is no character; correct it"
+            ) from error
+    return config
 
 
 def _apply(content: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
+    shown = override if len(override) <= 200 else f"{override[:199]}…"
     if not equals or not all(key.strip().split(".")):
-        raise ConfigError(f"--set {override}: write it as section.key=value")
+        raise ConfigError(f"--set {shown}: write it as section.key=value")
     try:
         value = read_yaml(text)
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(f"--set {override}: the value is not valid YAML; quote it") from error
+        raise ConfigError(f"--set {shown}: the value is not valid YAML; quote it") from error
     *sections, last = key.strip().split(".")
     place = content
     for section in sections:
@@ -128,7 +140,7 @@ def _apply(content: dict[str, Any], override: str) -> None:
             place[section] = {}
         place = place[section]
         if not isinstance(place, dict):
-            raise ConfigError(f"--set {override}: {section} is a value, not a section")
+            raise ConfigError(f"--set {shown}: {section} is a value, not a section")
     place[last] = value
 
 
@@ -155,7 +167,8 @@ def read_yaml(text: str | bytes) -> Any:
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
     except ValueError as error:  # of the constructors, at 2024-13-45 or !!int abc
-        raise yaml.MarkedYAMLError(problem=str(error)) from error
+        too_long = "integer string conversion" in str(error)
+        raise yaml.MarkedYAMLError(problem=TOO_LONG if too_long else str(error)) from error
 
 
 def _yaml_place(error: Exception) -> str:
@@ -183,7 +196,10 @@ def _explain(error: ValidationError) -> str:
 def _shorten(value: object) -> str:
     bounded = reprlib.Repr()  # of a value that names itself many times over, repr() would not end
     bounded.maxlevel, bounded.maxstring, bounded.maxother = 3, 200, 200
-    text = bounded.repr(value)
+    try:
+        text = bounded.repr(value)
+    except ValueError:  # of hexadecimal or octal digits Python reads any number, but writes no more decimal ones
+        return TOO_LONG
     return text if len(text) <= 60 else text[:57] + "…"
 
 

@@ -89,6 +89,10 @@ class RemovalsUndone(SequiturError):
     """Making the shards anew would bring back documents that were removed from them."""
 
 
+class RemovalUnfinished(RemovalsUndone):
+    """A removal from the shards was begun and must be repeated before anything else is done with them."""
+
+
 class StageFailed(SequiturError):
     """A worker failed in a way that no named error describes; the log has its traceback."""
 

@@ -2,14 +2,14 @@
 
 RUN/config.yaml      the resolved configuration of the last run
 RUN/_lock            held while a process writes here
-RUN/_state/…         of each stage: since when it runs, or how long it took; never part of any content
+RUN/_state/…         of each stage: since when it runs, or how long it took; logs of what failed; never part of content
 RUN/<artifact>/…     what the stages made
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -38,17 +38,40 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
     fingerprints = expected(recipe, run.config)
     check_corpus(run.root, run.config, fingerprints)
     with lock.exclusive(run.root):
-        for stage in recipe[: recipe.index(chosen[0])]:
-            if any(stage.artifact in later.parents_of(run.config) for later in chosen) and not is_done(
-                stage, run.root, fingerprints[stage.artifact]
-            ):
-                raise MissingArtifact(
-                    f"{run.root.url}: {chosen[0].name} needs {stage.artifact}, which is absent or out of date; "
-                    f"run --from {stage.name}"
-                )
+        for stage in recipe:
+            stage.unfinished(run)
+        _require_parents(recipe, run, chosen, fingerprints)
         run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
+        run = replace(run, runner=run.runner.keeping(run.root / STATE))
         for stage in chosen:
             execute_stage(stage, run, fingerprints)
+
+
+def make_anew(recipe: Sequence[Stage], run: Run, name: str) -> None:
+    """Makes what one stage makes from what is there now, which was changed since. The caller holds the run's lock, and
+    has removed the old.
+
+    Raises:
+        SequiturError: as `execute`.
+    """
+    recipe = wanted(recipe, run.config)
+    chosen, fingerprints = _chosen(recipe, name, name), expected(recipe, run.config)
+    _require_parents(recipe, run, chosen, fingerprints)
+    for stage in chosen:
+        execute_stage(stage, run, fingerprints)
+
+
+def _require_parents(
+    recipe: Sequence[Stage], run: Run, chosen: Sequence[Stage], fingerprints: Mapping[str, str]
+) -> None:
+    for stage in recipe[: recipe.index(chosen[0])]:
+        if any(stage.artifact in later.parents_of(run.config) for later in chosen) and not is_done(
+            stage, run.root, fingerprints[stage.artifact]
+        ):
+            raise MissingArtifact(
+                f"{run.root.url}: {chosen[0].name} needs {stage.artifact}, which is absent or out of date; "
+                f"run --from {stage.name}"
+            )
 
 
 def _chosen(recipe: Sequence[Stage], first: str | None, last: str | None) -> Sequence[Stage]:
@@ -147,6 +170,7 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
     for stage in recipe:
         directory = run.artifact(stage.artifact)
         noted = _state_of(run.root / STATE, f"{stage.name}.json")
+        unfinished = _unfinished(stage, run) is not None
         try:
             manifest = artifacts.read_manifest(directory)
             parts = manifest.parts if manifest else tuple(artifacts.written_parts(directory))
@@ -157,7 +181,9 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
             state = (
                 "done" if fingerprints.get(stage.artifact, manifest.fingerprint) == manifest.fingerprint else "stale"
             )
-            if any(directory.size(part.name) != part.bytes for part in manifest.parts):
+            if unfinished:
+                state = "interrupted"
+            elif any(directory.size(part.name) != part.bytes for part in manifest.parts):
                 state = "damaged"
         elif noted.get("state") == "running" and directory.exists(artifacts.BUILDING):
             state = "running" if held else "interrupted"
@@ -174,6 +200,14 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
         )
 
 
+def _unfinished(stage: Stage, run: Run) -> SequiturError | None:
+    try:
+        stage.unfinished(run)
+    except SequiturError as error:
+        return error
+    return None
+
+
 def _state_of(directory: Directory, name: str) -> Mapping[str, Any]:
     return directory.read_json(name) if directory.exists(name) else {}
 
@@ -187,6 +221,7 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
     sound = True
     for stage in wanted(recipe, run.config):
         try:
+            stage.unfinished(run)
             for problem in _of_bytes(stage, run.root, run.config, fingerprints):
                 sound = False
                 yield problem

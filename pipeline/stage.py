@@ -109,6 +109,7 @@ class Stage:
         wanted: whether the configuration asks for it; else the recipe is run without it.
         also: artifacts that it reads besides, under this configuration.
         guard: raises where making the artifact anew would undo what was done to it since it was made.
+        unfinished: raises where something was begun with the finished artifact that is to be ended first.
     """
 
     name: str
@@ -123,6 +124,7 @@ class Stage:
     wanted: Callable[[Config], bool] = lambda config: True
     also: Callable[[Config], tuple[str, ...]] = lambda config: ()
     guard: Callable[[Run], None] = lambda run: None
+    unfinished: Callable[[Run], None] = lambda run: None
 
     def parents_of(self, config: Config) -> tuple[str, ...]:
         """The artifacts that it reads under this configuration."""

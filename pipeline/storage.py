@@ -36,10 +36,14 @@ class Directory:
 
     @property
     def _located(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        if "::" in self.url:
+            raise StorageError(f"{self.url}: holds ::, which chains file systems; give a path, or the URL of one alone")
         try:
+            if "\0" in os.fsdecode(os.fsencode(self.url)):
+                raise ValueError("holds a null character")
             located: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(self.url)
-        except (ImportError, ValueError) as error:
-            raise StorageError(f"{self.url}: {error}; check the path and its file system") from error
+        except Exception as error:  # the file systems of others raise what they like
+            raise StorageError(f"{self.url}: {_reason(error)}; check the path and its file system") from error
         return located
 
     @property
@@ -74,6 +78,8 @@ class Directory:
             return []
         except OSError as error:
             raise from_storage(error, root) from error
+        except NotImplementedError as error:
+            raise StorageError(f"{self.url}: its file system lists no directories; choose another") from error
         return sorted(str(entry).rstrip("/").rsplit("/", 1)[-1] for entry in entries)
 
     def files(self) -> list[str]:
@@ -203,6 +209,11 @@ def _protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
+def _reason(error: Exception) -> str:
+    known = isinstance(error, OSError | ImportError | ValueError)
+    return (known and (getattr(error, "strerror", None) or str(error))) or f"{type(error).__name__} {error}".strip()
+
+
 def _sync_directory(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -220,9 +231,8 @@ def read_list(path: str, key: str) -> list[str]:
     try:
         with fsspec.open(path, "rb") as file:
             content = file.read(LIST_BYTES + 1)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{path}: {reason}; correct {key}") from error
+    except Exception as error:  # the file systems of others raise what they like
+        raise ConfigError(f"{path}: {_reason(error)}; correct {key}") from error
     if len(content) > LIST_BYTES:
         raise ConfigError(f"{path}: more than {LIST_BYTES:,} bytes; give {key} a shorter list")
     try:

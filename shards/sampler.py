@@ -222,7 +222,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         """Go on where `state` was taken, with whatever number of ranks and workers.
 
         Raises StateMismatch if it belongs to other data or another order. With another global batch size the next one
-        begins at the first row not seen; that warns, with GlobalBatchChanged.
+        begins at the first row not seen, and where all were, at the next epoch; that warns, with GlobalBatchChanged.
         """
         own = self.state_dict()
         if not isinstance(state, dict) or set(own) - set(state):
@@ -246,6 +246,9 @@ class ElasticBatchSampler(Sampler[list[int]]):
                 stacklevel=2,
             )
         self.epoch, self.samples_seen = state["epoch"], state["samples_seen"]
+        if state["global_batch_size"] != self.global_batch_size and self.samples_seen >= self.num_samples:
+            # Within the padding of another batch, which is longer than this one's may be: every row was seen.
+            self.epoch, self.samples_seen = self.epoch + 1, 0
 
     def _rows_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions themselves, but those beyond the epoch as the tail asks."""

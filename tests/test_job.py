@@ -140,22 +140,23 @@ def gone(session: int) -> bool:
     return not psutil.wait_procs(members(), timeout=30)[1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_worker_processes_end_with_the_job(configure: Configure, tmp_path: Path, number: signal.Signals) -> None:
     root = tmp_path / "run"
     job = start_annotating(root, configure)
     if number == signal.SIGINT:
         job.send_signal(number)
-    else:
+    else:  # all at once, as a machine that shuts down does
         os.killpg(job.pid, number)
     out, err = job.communicate()
-    if number == signal.SIGINT:
-        assert (job.returncode, out) == (130, "")
+    if number != signal.SIGKILL:
+        assert (job.returncode, out) == (128 + number, "")
         assert err.splitlines()[-1] == "error: interrupted; the same command goes on from here"
         assert "Traceback" not in err
     else:
         assert job.returncode == -number
     assert gone(job.pid)
+    assert {path.name for path in root.parent.iterdir()} <= {"run", "run.yaml"}  # TMPDIR
     # Killed between a part and its note, a job writes that part again.
     noted = [part.name for part in artifacts.written_parts(Directory(str(root / "signals")))]
     before = written(root)

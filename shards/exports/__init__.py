@@ -13,12 +13,13 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from sequitur.shards.alone import alone
 from sequitur.shards.atomic import flush_directory
 from sequitur.shards.errors import ShardError, TotalsMismatch
 from sequitur.shards.exports.source import Source
@@ -93,7 +94,8 @@ def export(
 
     `advance` is told the rows done and the rows in all. Everything is written to a folder within `out`, flushed, and
     renamed at the end, the report last: its presence means that the export is whole. An error or Ctrl-C leaves
-    nothing.
+    nothing, and what a killed export left is cleared by the next one into the same directory, which starts over. Where
+    the very same export is there, whole by the sizes of its files, its report is returned.
 
     Raises ExportRefused, FormatUnsupported for token ids that the format has no room for, the named errors of damage,
     and OSError. About 60 M tokens a second on one core; memory: a batch or two, and the memory map of a shard.
@@ -101,6 +103,8 @@ def export(
     name, write, source_digest = target if isinstance(target, Target) else _target(target)
     _refuse_families(Path(root))
     source = Source(root, split, advance)
+    if (made := _made_before(Path(out), name, split, source.manifest.fingerprint, source_digest)) is not None:
+        return made
     with _staged(Path(out)) as staging:
         settings = write(source, staging)
         _check_taken(source, name, own=name not in TARGETS)
@@ -127,6 +131,26 @@ def export(
         )
         (staging / REPORT_NAME).write_text(json.dumps(report.to_json(), sort_keys=True, indent=1) + "\n")
     return report
+
+
+def _made_before(
+    out: Path, target: str, split: str, fingerprint: str, source_digest: str | None
+) -> ExportReport | None:
+    """The report of the very same export, where it lies in `out` whole: whoever was killed late may not know."""
+    try:
+        content = json.loads((out / REPORT_NAME).read_bytes())
+        about = {
+            "tokenizer": TokenizerInfo(**content["tokenizer"]),
+            "special_ids": SpecialIds(**content["special_ids"]),
+        }
+        report = ExportReport(**{**content, **about})
+        sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in _files(out)}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    sizes.pop(REPORT_NAME)
+    asked = (target, split, fingerprint, source_digest)
+    same = (report.target, report.split, report.fingerprint, report.source_digest) == asked and report.files == sizes
+    return report if same and not (out / _STAGING).exists() else None
 
 
 def _target(name: str) -> Target:
@@ -159,25 +183,58 @@ def _staged(out: Path) -> Iterator[Path]:
     existed = out.exists()
     if existed and not out.is_dir():
         raise ExportRefused(f"{out} is a file: give a new directory")
-    if existed and any(out.iterdir()):
-        raise ExportRefused(f"{out} is not empty: give a new directory, or empty this one")
+    out.mkdir(parents=True, exist_ok=True)
+    with alone(out, ExportRefused(f"{out}: another process exports to it; wait for it, or give a new directory")):
+        _clear_killed(out)
+        if any(out.iterdir()):
+            raise ExportRefused(f"{out} is not empty: give a new directory, or empty this one")
+        with _moved_into(out, existed) as staging:
+            yield staging
+
+
+def _clear_killed(out: Path) -> None:
+    """Deletes what a killed export left, if nothing else lies there: its folder, which goes last, and the files that it
+    had moved out of it. It moves none before its report is flushed to disk, which lists them."""
+    staging = out / _STAGING
+    if not staging.is_dir():
+        return
+    listed: set[Path] = set()
+    for report in (out / REPORT_NAME, staging / REPORT_NAME):
+        with suppress(OSError, ValueError, KeyError, TypeError):  # cut short, so nothing was moved yet
+            names = json.loads(report.read_bytes())["files"]
+            listed |= {out / REPORT_NAME, *(out / name for name in names if ".." not in name.split("/"))}
+    here = {path for path in _files(out) if not path.is_relative_to(staging)}
+    if not here <= listed:
+        return
+    for path in sorted(here, key=lambda path: path.name == REPORT_NAME):
+        path.unlink()
+    for folder in sorted((path for path in out.rglob("*") if path.is_dir() and path != staging), reverse=True):
+        if not folder.is_relative_to(staging):
+            folder.rmdir()
+    shutil.rmtree(staging)
+
+
+@contextmanager
+def _moved_into(out: Path, existed: bool) -> Iterator[Path]:
     staging = out / _STAGING
     moved: list[Path] = []
     try:
-        staging.mkdir(parents=True)
+        staging.mkdir()
         yield staging
         files = _files(staging)
         for path in files:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
+        for folder in {staging, *(path.parent for path in files)}:
+            flush_directory(folder)
         for path in sorted(files, key=lambda path: path.name == REPORT_NAME):  # the report goes last
             final = out / path.relative_to(staging)
             final.parent.mkdir(exist_ok=True, parents=True)
             moved.append(final)
             path.rename(final)
-        shutil.rmtree(staging)
         for folder in {out, *(path.parent for path in moved)}:
             flush_directory(folder)
+        shutil.rmtree(staging)
     except BaseException:
         for path in moved:
             path.unlink(missing_ok=True)

@@ -1,27 +1,30 @@
 """Taking documents out of finished shards: their tokens, their rows of docs/, and nothing else.
 
 What is rewritten goes under new names, then the removal record, and then manifest.json by one rename: a reader finds
-the old dataset or the new one, whenever the writer is killed. Files that are no longer listed are deleted last; what a
-killed call left is cleared by the next one, whatever it removes. tokenizer.json stays: it was trained before.
+the old dataset or the new one, whenever the writer is killed. Files that are no longer listed are deleted last. What
+was begun is noted before the first change, and what a killed call left is finished by the next one, whatever that
+removes. tokenizer.json stays: it was trained before.
 
     removals/removal-00001.json    what was asked, the ids and tokens of the documents, what became of the files
+    _removal.json                  what was begun, until it is finished
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from sequitur.shards.alone import alone
 from sequitur.shards.atomic import TEMPORARY, writing
 from sequitur.shards.errors import ShardError
 from sequitur.shards.families import dataset_directories, dataset_entry, families_json, read_families_file
 from sequitur.shards.find import Advance, Query, common_unknown, refuse_unknown, select
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
 from sequitur.shards.manifest import Manifest, manifest_json, read_manifest
+from sequitur.shards.removal.intent import Intent, forget_intent, read_intent, write_intent
 from sequitur.shards.removal.plan import Plan, make_plan
 from sequitur.shards.removal.record import without_removed
 from sequitur.shards.removal.writing import settle, write_removal
@@ -60,6 +63,14 @@ class Removal:
     record: str | None
 
 
+class Outcome(NamedTuple):
+    """What was done to each dataset that held one of the documents, and whether a removal begun earlier was finished:
+    what that one had done before is not told again."""
+
+    removals: list[Removal]
+    resumed: bool
+
+
 def remove(
     root: str | PathLike[str],
     query: Query,
@@ -79,41 +90,82 @@ def remove(
     - dry_run: nothing is written.
     - advance: told what is being done, how much of it is done, and how much there is.
 
-    Returns what was done to each dataset that held one of the documents. Rewrites only the shards that hold a token of
-    theirs, after checking the CRC-32 of each batch; the columns of pieces are read in all shards. Disk: as much again
-    as the shards rewritten, until the old ones are deleted.
+    Returns what was done to each dataset that held one of the documents. A removal that was begun here and not finished
+    is finished first, whatever it was. Rewrites only the shards that hold a token of theirs, after checking the CRC-32
+    of each batch; the columns of pieces are read in all shards. Disk: as much again as the shards rewritten, until the
+    old ones are deleted.
 
     Raises RemovalRefused, DocumentUnknown, and the named errors of damage.
     """
+    with removing(root, query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run, advance=advance) as outcome:
+        return outcome.removals
+
+
+@contextmanager
+def removing(
+    root: str | PathLike[str],
+    query: Query,
+    *,
+    contexts: Contexts = "repack",
+    missing_ok: bool = False,
+    dry_run: bool = False,
+    advance: Advance = lambda step, done, total: None,
+) -> Iterator[Outcome]:
+    """As `remove`, done when the block begins; but it counts as unfinished until the block has ended well, so that what
+    follows from a removal elsewhere can be done there, and is done again by whoever repeats it."""
     base = Path(root)
-    directories = dataset_directories(base)
     _refuse_part(base)
-    with _alone(base):
+    dataset_directories(base)  # raises where there is none
+    refusal = RemovalRefused(f"{base}: another process is removing documents here; wait for it")
+    with alone(base, refusal):
+        begun = None if dry_run else read_intent(base)
+        done = [] if begun is None else _take_out(base, begun, advance, missing_ok=True, begun=True)
+        asked = Intent(query, contexts)
+        done += _take_out(base, asked, advance, missing_ok=missing_ok, dry_run=dry_run, begun=begun is not None)
+        yield Outcome(done, begun is not None)
         if not dry_run:
-            for directory in directories:
-                settle(base / directory, read_manifest(base / directory))
-        manifests = {directory: read_manifest(base / directory) for directory in directories}
-        plans = _plans(base, manifests, query, contexts, missing_ok, advance)
-        _refuse_nothing_left(base, manifests, plans)
-        done = []
+            forget_intent(base)
+
+
+def _take_out(
+    base: Path, intent: Intent, advance: Advance, *, missing_ok: bool, dry_run: bool = False, begun: bool
+) -> list[Removal]:
+    """`begun` tells that a removal is unfinished, which then stays noted whatever happens here."""
+    directories = dataset_directories(base)
+    if not dry_run:
+        for directory in directories:
+            settle(base / directory, read_manifest(base / directory))
+    manifests = {directory: read_manifest(base / directory) for directory in directories}
+    plans = _plans(base, manifests, intent, missing_ok, advance)
+    _refuse_nothing_left(base, manifests, plans)
+    if dry_run:
+        return [_told(directory, manifests[directory], plan, None) for directory, plan in plans.items()]
+    if plans:
+        write_intent(base, intent)
+    done = []
+    try:
         for directory, plan in plans.items():
-            written = None if dry_run else _write(base / directory, manifests[directory], plan, query, advance)
-            done.append(_told(directory, manifests[directory], plan, written))
-        if not dry_run:
-            _renew_families(base)
+            new = _write(base / directory, manifests[directory], plan, intent.query, advance)
+            done.append(_told(directory, manifests[directory], plan, new))
+        _renew_families(base)
+    except BaseException:
+        if not begun and all(read_manifest(base / name) == manifest for name, manifest in manifests.items()):
+            forget_intent(base)
+        raise
     return done
 
 
 def _plans(
-    base: Path, manifests: dict[str, Manifest], query: Query, contexts: Contexts, missing_ok: bool, advance: Advance
+    base: Path, manifests: dict[str, Manifest], intent: Intent, missing_ok: bool, advance: Advance
 ) -> dict[str, Plan]:
+    query = intent.query
     chosen = {directory: select(base / directory, manifest, query) for directory, manifest in manifests.items()}
     if not missing_ok:
         unknown = common_unknown([one.unknown for one in chosen.values()])
         for directory, manifest in manifests.items():
             unknown = without_removed(base / directory, manifest, unknown)
         refuse_unknown(unknown, query, _REMEDY)
-    drop = contexts == "drop"
+    drop = intent.contexts == "drop"
     return {
         directory: make_plan(base / directory, manifests[directory], asked, drop=drop, advance=advance)
         for directory, asked in chosen.items()
@@ -188,19 +240,3 @@ def _renew_families(base: Path) -> None:
     if tuple(datasets) != families.datasets:
         with writing(base / FAMILIES_NAME) as file:
             file.write(families_json(datasets, families.router).encode())
-
-
-@contextmanager
-def _alone(base: Path) -> Iterator[None]:
-    """Holds a lock on the directory, which the kernel lets go when its holder dies. Leaves no file."""
-    import fcntl
-
-    descriptor = os.open(base, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise RemovalRefused(f"{base}: another process is removing documents here; wait for it") from error
-    else:
-        yield
-    finally:
-        os.close(descriptor)

@@ -26,7 +26,7 @@ from sequitur import __version__
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import RemovalsUndone
+from sequitur.pipeline.errors import RemovalsUndone, RemovalUnfinished
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
@@ -44,6 +44,7 @@ from sequitur.shards.format import (
     context_columns,
 )
 from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry, build_manifest, manifest_json, split_entry
+from sequitur.shards.removal.intent import INTENT
 from sequitur.shards.removal.record import FOLDER as REMOVALS
 from sequitur.shards.verify import verify as shards_verify
 from sequitur.shards.writer import hf_files
@@ -194,13 +195,37 @@ def guard(run: Run) -> None:
         RemovalsUndone: documents were removed from the shards that are there.
     """
     shards = run.artifact(SHARDS)
-    records = [name for name in shards.files() if PurePosixPath(name).parent.name == REMOVALS]
+    records = _records(shards)
     if records:
         raise RemovalsUndone(
             f"{shards.path(records[0])}: documents were removed from these shards, and packing again would bring them "
-            f"back; if a removal was interrupted, repeat it; else copy the records, delete {shards.path()}, run again, "
-            f"and then sequitur remove {shards.path()} --doc-ids COPY/{PurePosixPath(records[0]).name} for each"
+            f"back; copy the records, delete {shards.path()}, run again, and then "
+            f"sequitur remove {shards.path()} --doc-ids COPY/{PurePosixPath(records[0]).name} for each"
         )
+
+
+def unfinished(run: Run) -> None:
+    """Refuses shards of which the run's manifest and report do not know yet what a removal did.
+
+    Raises:
+        RemovalUnfinished: a removal was begun and not finished.
+    """
+    shards = run.artifact(SHARDS)
+    manifest = artifacts.read_manifest(shards)
+    if shards.exists(INTENT) or (manifest is not None and not set(_records(shards)) <= set(manifest.names)):
+        raise RemovalUnfinished(
+            f"{shards.path()}: a removal of documents was begun here and is not finished; repeat the same "
+            f"sequitur remove {shards.path()}, which goes on with it"
+        )
+
+
+def _records(shards: Directory) -> list[str]:
+    """The records of removals, finished or not."""
+    return [
+        name
+        for name in shards.files()
+        if PurePosixPath(name).parent.name == REMOVALS and PurePosixPath(name).suffix == ".json"
+    ]
 
 
 def verify(run: Run) -> Iterable[str]:
@@ -218,4 +243,5 @@ STAGE = Stage(
     work,
     verify,
     guard=guard,
+    unfinished=unfinished,
 )

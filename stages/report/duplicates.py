@@ -16,6 +16,7 @@ from sequitur.pipeline.names import DOCUMENTS, SELECTION, SEMANTIC, SEMANTIC_DUP
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.views.text import title_in
+from sequitur.stages.report.removed import Unquotable, unquotable
 from sequitur.stages.report.titles import NamedDocuments, in_a_line
 from sequitur.stages.shared.columns.lookup import Place, places_of_ids, places_of_ordinals
 
@@ -45,14 +46,15 @@ def duplicates(root: Directory, documents: NamedDocuments, seed: int) -> dict[st
         `sizes`: `from`, `to`, `count`; `examples`: `kind`, `similarity`, `direct`, and `kept` and `dropped`, each with
         `title`, `source`, `name` and `text`, a list of [whether the other has it too, some text].
 
-    Of each kind the examples are the LEAST_ALIKE, where the threshold shows, and some at random, by the seed.
+    Of each kind the examples are the LEAST_ALIKE, where the threshold shows, and some at random, by the seed; none is a
+    copy of what was removed from the shards since.
 
     Cost: one pass over the verdicts, and over the ids of all documents; about 50 bytes for each duplicate. The text of
     the parts that hold an example is decompressed.
     """
     kept_of: dict[str, list[pa.Array]] = {}
     chosen: dict[str, list[Pair]] = {}
-    for kind, kept, pairs in _pairs(root, seed):
+    for kind, kept, pairs in _pairs(root, seed, unquotable(root)):
         kept_of.setdefault(kind, []).append(kept)
         chosen[kind] = _best(chosen.get(kind, []) + pairs)
     clusters = {}
@@ -70,7 +72,7 @@ def duplicates(root: Directory, documents: NamedDocuments, seed: int) -> dict[st
     return {"clusters": clusters, "examples": _examples(root, documents, pairs)}
 
 
-def _pairs(root: Directory, seed: int) -> Iterator[tuple[str, pa.Array, list[Pair]]]:
+def _pairs(root: Directory, seed: int, gone: Unquotable) -> Iterator[tuple[str, pa.Array, list[Pair]]]:
     """For each part and kind of duplicate: what stays in place of each, and the pairs that may be examples."""
     columns = ["reason", "duplicate_of", "evidence", "similarity"]
     selection, semantic = root / SELECTION, root / SEMANTIC_DUPLICATES
@@ -84,7 +86,8 @@ def _pairs(root: Directory, seed: int) -> Iterator[tuple[str, pa.Array, list[Pai
             here = np.flatnonzero(pc.equal(reasons, kind).to_numpy(zero_copy_only=False))
             kept, evidence, similarity = (batch.column(name).take(pa.array(here)) for name in columns[1:])
             alike = similarity.fill_null(np.nan).to_numpy().astype(np.float64)
-            some = _candidates(alike, keys[here])
+            shown = pc.invert(pc.is_in(kept, gone.ids.cast(kept.type))).to_numpy(zero_copy_only=False)
+            some = _candidates(alike, keys[here], np.flatnonzero(shown))
             pairs = [
                 Pair(kind, float(alike[at]), float(keys[here[at]]), Place(part, int(rows[here[at]])), kept[at].as_py(),
                      kept[at].as_py() == evidence[at].as_py())
@@ -96,7 +99,8 @@ def _pairs(root: Directory, seed: int) -> Iterator[tuple[str, pa.Array, list[Pai
         dropped, kept, cosine = (column.to_numpy() for column in batch.columns)
         keys = _keys(seed, f"semantic {entry.name}", len(dropped))
         if len(dropped):
-            some = _candidates(cosine.astype(np.float64), keys)
+            shown = np.flatnonzero(~np.isin(kept, gone.ordinals))
+            some = _candidates(cosine.astype(np.float64), keys, shown)
             yield SEMANTIC, batch.column("duplicate_of"), [
                 Pair(SEMANTIC, float(cosine[at]), float(keys[at]), int(dropped[at]), int(kept[at]), True) for at in some
             ]  # fmt: skip
@@ -106,15 +110,16 @@ def _keys(seed: int, name: str, count: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64(derived_seed(seed, "report", "duplicates", name))).random(count)
 
 
-def _candidates(similarity: np.ndarray, keys: np.ndarray) -> list[int]:
-    least = np.lexsort((keys, similarity))[:LEAST_ALIKE]
-    return sorted({*least.tolist(), *np.argsort(keys)[: LEAST_ALIKE + AT_RANDOM].tolist()})
+def _candidates(similarity: np.ndarray, keys: np.ndarray, shown: np.ndarray) -> list[int]:
+    """Which pairs may be examples, of those that are `shown` (int64, ascending)."""
+    least = shown[np.lexsort((keys[shown], similarity[shown]))[:LEAST_ALIKE]]
+    return sorted({*least.tolist(), *shown[np.argsort(keys[shown])[: LEAST_ALIKE + AT_RANDOM]].tolist()})
 
 
 def _best(pairs: list[Pair]) -> list[Pair]:
     """Of some pairs of a kind those that are least alike, unless all are equally so, and then by their random keys."""
     by_similarity = sorted(pairs, key=lambda pair: (pair.similarity, pair.key))
-    least = by_similarity[:LEAST_ALIKE] if by_similarity[0].similarity < 1 else []
+    least = by_similarity[:LEAST_ALIKE] if by_similarity and by_similarity[0].similarity < 1 else []
     rest = sorted((pair for pair in pairs if pair not in least), key=lambda pair: pair.key)
     return least + rest[: AT_RANDOM if least else LEAST_ALIKE]
 

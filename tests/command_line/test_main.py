@@ -104,6 +104,9 @@ def test_wrong_runs(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:
     refused(sequitur(*run, "--set", "output=my.yaml"), "my.yaml: is a file; choose another output")
     refused(sequitur(*run, "--set", "output=."), ".: holds my.yaml and no run; choose another output")
     refused(sequitur(*run, "--set", "output=nosuch://a"), "nosuch://a: Protocol not known: nosuch")
+    refused(sequitur(*run, "--set", 'output="a\\0b"'), "a\ufffdb: holds a null character; check the path")
+    refused(sequitur(*run, "--set", "output=simplecache::a"), "simplecache::a: holds ::, which chains file systems")
+    refused(sequitur("show", "x" * 300), "x" * 300)
     assert [path.name for path in tmp_path.iterdir()] == ["my.yaml"]
 
 

@@ -139,6 +139,25 @@ def test_unknown_exception_becomes_one_line_and_a_log() -> None:
     assert "ZeroDivisionError" in Path(log).read_text()
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_logs_and_scratch_lie_where_the_runner_keeps_them(tmp_path: Path, logs: Path, workers: int) -> None:
+    kept, seen = tmp_path / "kept", tmp_path / "seen"
+    (kept / "sequitur-workers-killed").mkdir(parents=True)
+    (kept / "annotate.json").touch()
+
+    def work(element: int) -> None:
+        seen.write_text(" ".join(path.name for path in kept.iterdir()))
+        raise ZeroDivisionError("unforeseen")
+
+    runner = Runner(workers).keeping(Directory(str(kept)))
+    with pytest.raises(StageFailed) as failed:
+        runner.run(lambda pipeline: pipeline | beam.Create(range(4)) | beam.Reshuffle() | beam.Map(work), 4)
+    log = Path(str(failed.value).split("; the traceback is in ")[1])
+    assert (log.parent, {path.name for path in kept.iterdir()}) == (kept, {"annotate.json", log.name})
+    assert len(seen.read_text().split()) == workers  # with a directory for the processes, where there are some
+    assert list(logs.iterdir()) == []
+
+
 def test_an_interrupt_inside_a_step_stays_one(logs: Path) -> None:
     def work(element: int) -> None:
         signal.raise_signal(signal.SIGINT)

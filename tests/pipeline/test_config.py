@@ -130,6 +130,34 @@ def test_a_value_that_names_itself_many_times_over_is_told_at_once(tmp_path: Pat
         load(tmp_path / "bomb.yaml")
 
 
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("seed: " + "1" * 5000, "not valid YAML (a number of more than 4,300 digits); mend the syntax there"),
+        (
+            "seed: 0x" + "f" * 5000,
+            "seed: input should be less than 9223372036854775808, not a number of more than 4,300",
+        ),
+        ("pack: {context_length: -0x" + "f" * 5000 + "}", "not a number of more than 4,300 digits"),
+        ('name: "a\\uD800b"', "name: input should be a valid string"),
+        (
+            'tokenize: {tokenizer: "\\uDC80"}',
+            "tokenize holds half of a surrogate pair, which is no character; correct it",
+        ),
+    ],
+)
+def test_what_no_text_or_number_can_be_is_told_in_a_short_line(path: Path, line: str, complaint: str) -> None:
+    with pytest.raises(ConfigError) as refused_override:
+        load(path, [line.replace(": ", "=", 1)])
+    path.write_text(f"{path.read_text()}{line}\n")
+    with pytest.raises(ConfigError) as refused_line:
+        load(path)
+    assert complaint in str(refused_line.value)
+    for error in (refused_line, refused_override):
+        assert len(str(error.value)) < 500
+        assert "\n" not in str(error.value)
+
+
 def test_missing_key_and_missing_mapping() -> None:
     assert refusal({"ingest": {"inputs": "a"}}) == "output is missing; add it"
     assert refusal([]).startswith("the file: input should be a valid dictionary")

@@ -137,6 +137,24 @@ def test_what_cannot_be_read_is_named_with_a_remedy(directory: Directory, tmp_pa
             directory.read_json(name)
 
 
+@pytest.mark.parametrize(
+    ("url", "complaint"),
+    [
+        ("a\0b", "holds a null character"),
+        ("a\ud800b", "surrogates not allowed"),
+        ("a::b", "holds ::, which chains file systems"),
+        ("simplecache::memory://a", "holds ::, which chains file systems"),
+        ("zip://a::b.zip", "holds ::, which chains file systems"),
+        ("github://a", "TypeError .*; check the path and its file system"),
+        ("reference://a", "TypeError .*; check the path and its file system"),
+        ("data:,a", "lists no directories"),
+    ],
+)
+def test_what_is_no_place_for_a_run_is_refused(url: str, complaint: str) -> None:
+    with pytest.raises(StorageError, match=complaint):
+        Directory(url).names()
+
+
 @pytest.mark.parametrize("url", ["nosuch://a/b", "nosuch://a/*"])
 def test_unknown_file_system_is_a_storage_error(url: str) -> None:
     with pytest.raises(StorageError, match=r"nosuch://a/.*: Protocol not known"):

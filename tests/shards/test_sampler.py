@@ -143,6 +143,28 @@ def test_a_state_within_a_global_batch_loses_and_repeats_nothing(tail: str, rank
             assert done == whole
 
 
+@pytest.mark.filterwarnings("ignore::sequitur.shards.sampler.GlobalBatchChanged")
+@settings(deadline=None, max_examples=100)
+@given(data=st.data(), tail=st.sampled_from(TAILS), n=st.integers(24, 60))
+def test_the_state_after_any_batch_is_taken_and_goes_on(data, tail: str, n: int) -> None:
+    """Also where batch, ranks and micro-batch change again and again, within the padding too."""
+    state = None
+    for _ in range(4):
+        ranks, rows = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 4))
+        batch = ranks * rows * data.draw(st.integers(1, 24 // (ranks * rows) * (1 if tail == "drop" else 4)))
+        going = ElasticBatchSampler(n, batch, dp_world_size=ranks, tail=tail)
+        if state is not None:
+            going.load_state_dict(state)
+        for _ in range(data.draw(st.integers(0, 6))):
+            state = json.loads(json.dumps(going.state_dict()))
+            again = ElasticBatchSampler(n, batch, dp_world_size=ranks, tail=tail)
+            again.load_state_dict(state)
+            first = next(going.shares(rows))
+            assert next(again.shares(rows)) == first
+            going.advance(first)
+        state = going.state_dict()
+
+
 def test_epochs_seeds_and_datasets_differ() -> None:
     def order(**options) -> list[int]:
         return read_together([ElasticBatchSampler(100, 10, **options)])

@@ -40,7 +40,12 @@ def located(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     """
     if "://" not in path or path.startswith(LOCAL):
         return LocalFileSystem(), LocalFileSystem._strip_protocol(path.removeprefix(LOCAL))
-    found: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(path)
+    try:
+        found: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(path)
+    except (OSError, ImportError, ValueError):
+        raise
+    except Exception as error:  # the file systems of others raise what they like
+        raise ValueError(f"{type(error).__name__} {error}".strip()) from error
     return found
 
 
@@ -73,8 +78,10 @@ def find_files(pattern: str) -> Found:
             found = [(path, True)]
         else:
             found = _matches(fs, path)
-    except (OSError, ImportError, ValueError) as error:
-        raise StorageError(f"{pattern}: {error}; check the path and its file system") from error
+    except Exception as error:
+        raise StorageError(
+            f"{pattern}: {str(error) or type(error).__name__}; check the path and its file system"
+        ) from error
     base = len(path if in_directory else _fixed(path)) + 1
     all_wanted = not in_directory and HIDDEN.search(path[base:]) is not None
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])

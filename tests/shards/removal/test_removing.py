@@ -2,12 +2,13 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from example_dataset import Dataset
+from killing import Killed, kill_at
 from removal_queries import ids, tree
 
 from sequitur.shards.errors import (
@@ -19,6 +20,7 @@ from sequitur.shards.errors import (
 from sequitur.shards.families import dataset_entry, families_json, read_families
 from sequitur.shards.find import find
 from sequitur.shards.manifest import read_manifest
+from sequitur.shards.removal.intent import INTENT
 from sequitur.shards.removal.removing import Removal, RemovalRefused, remove
 from sequitur.shards.rows import SplitRows
 from sequitur.shards.verify import verify
@@ -38,28 +40,6 @@ def test_equal_removals_give_equal_bytes(dataset: Dataset, tmp_path: Path) -> No
         remove(tmp_path / name, ids(9, 12))
         remove(tmp_path / name, ids(31), contexts="drop")
     assert tree(tmp_path / "a") == tree(tmp_path / "b")
-
-
-class Killed(BaseException):
-    """Stands for a kill: from then on no file can be changed any more, as in a process that is gone."""
-
-
-def kill_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Die at the `step`-th time that a file is made, flushed, renamed or deleted."""
-    steps = 0
-
-    def dying(function: Any) -> Any:
-        def wrapped(*arguments: Any, **options: Any) -> Any:
-            nonlocal steps
-            steps += 1
-            if steps >= step:
-                raise Killed
-            return function(*arguments, **options)
-
-        return wrapped
-
-    for owner, name in ((os, "fsync"), (Path, "replace"), (Path, "unlink"), (Path, "rmdir"), (Path, "mkdir")):
-        monkeypatch.setattr(owner, name, dying(getattr(owner, name)))
 
 
 def readable(root: Path) -> str:
@@ -152,6 +132,32 @@ def test_families_are_gone_through_together(families: Path) -> None:
     assert verify(families) == []
     assert {one.documents for one in read_families(families)} == {38}
     assert list(find(families, ids(5), missing_ok=True)) == []
+
+
+def test_families_killed_anywhere_are_finished_whatever_is_removed_next(families: Path, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    shutil.copytree(families, whole)
+    remove(whole, ids(5, 31), contexts="drop")
+    remove(whole, ids(7))
+    ended = False
+    for step in range(1, 200, 5):  # it holds at each, which takes a while
+        root = tmp_path / "killed"
+        shutil.copytree(families, root)
+        with pytest.MonkeyPatch.context() as patch:
+            kill_at(patch, step)
+            with suppress(Killed):
+                remove(root, ids(5, 31), contexts="drop")
+                ended = True
+        if not (root / INTENT).exists() and not ended:  # nothing was done, or all
+            before = {read_manifest(root / name).fingerprint for name in ("a", "b/len-00064")}
+            done = remove(root, ids(5, 31), contexts="drop")
+            assert bool(done) == (before == {read_manifest(families / "a").fingerprint})
+        remove(root, ids(7))  # another command
+        assert tree(root) == tree(whole)
+        shutil.rmtree(root)
+        if ended:
+            break
+    assert ended
 
 
 def test_families_are_finished_by_the_same_command(families: Path) -> None:

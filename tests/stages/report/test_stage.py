@@ -2,12 +2,15 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from sequitur.pipeline.errors import LedgerImbalance
+from sequitur import beam_job
+from sequitur.pipeline import run_directory
+from sequitur.pipeline.errors import CorruptPart, LedgerImbalance
 from sequitur.pipeline.stage import Run
 from sequitur.stages.report import stage as report
 from sequitur.stages.report.ledger import Ledger
@@ -37,6 +40,17 @@ def test_the_ledger_counts_what_was_planted(finished: Run, corpus: Any) -> None:
         assert sum(source[name] for source in ledger["sources"].values()) == ledger["records"][name]
     assert ledger["tokens"]["of_placed_documents"] == ledger["tokens"]["in_shards"]
     assert list(report.verify(finished)) == []
+
+
+def test_a_shard_is_compared_with_its_checksum_before_it_is_counted(branch: Any) -> None:
+    run = branch("run")
+    shard = next(Path(run.artifact("shards").path("train")).glob("*.arrow"))
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1  # of a token, which the ledger does not look at
+    shard.write_bytes(content)
+    run.root.remove("report")
+    with pytest.raises(CorruptPart, match=r"train/data-00000-.*: damaged \(its checksum differs"):
+        run_directory.execute(beam_job.RECIPE, run)
 
 
 def test_orders_are_as_good_as_they_should_be(branch: Any) -> None:

@@ -1,6 +1,7 @@
 """An input's files are found by name, directory and glob alike, links followed; what is passed over is told."""
 
 import os
+import re
 from pathlib import Path
 
 import fsspec
@@ -122,6 +123,12 @@ def test_a_name_is_a_name_whatever_it_holds(tmp_path: Path, name: str) -> None:
     for spelled in (str(path), f"file://{path}"):
         with open_input(spelled) as file:
             assert file.read() == b"content"
+
+
+@pytest.mark.parametrize("pattern", ["github://a", "reference://a", "dir://a", "data:a://b", "zip://a::b.jsonl"])
+def test_whatever_a_file_system_raises_is_one_line(files: Path, pattern: str) -> None:
+    with pytest.raises(StorageError, match=rf"^{re.escape(pattern)}: .+; check the path and its file system$"):
+        find_files(pattern)
 
 
 @pytest.mark.parametrize("pattern", ["nosuch://a/b", "nosuch://a/*"])
