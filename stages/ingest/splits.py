@@ -55,7 +55,7 @@ class Inputs(NamedTuple):
 
     files: list[tuple[str, str, str]]  # path, format, source by default; in reading order, each once
     hidden: list[str]
-    no_files: list[str]  # links that lead nowhere or in a circle, sockets and the like
+    no_files: list[str]  # links that lead nowhere or to what is read already, sockets and the like
 
 
 def find_inputs(settings: Ingest) -> Inputs:

@@ -173,8 +173,8 @@ def _tell_passed_over(run: Run, inputs: Inputs) -> None:
         )
     if inputs.no_files:
         run.progress.say(
-            f"warning: {len(inputs.no_files):,} names are no files, or links that lead nowhere or in a circle, as "
-            f"{inputs.no_files[0]}"
+            f"warning: {len(inputs.no_files):,} names are no files, or links that lead nowhere or to what is read "
+            f"already, as {inputs.no_files[0]}"
         )
 
 

@@ -1,13 +1,14 @@
 """Which files an input names, on any file system that fsspec can reach: itself, those of a directory, those of a glob.
 
 What is passed over is told, so that it can be counted: names that begin with `.` or one `_`, as of markers and of
-temporary files (`_SUCCESS`; `__init__.py` is none), and links that lead nowhere or in a circle.
+temporary files (`_SUCCESS`; `__init__.py` is none), and links that lead nowhere or to a directory that is read already.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -29,7 +30,7 @@ class Found(NamedTuple):
     files: list[str]
     in_directory: bool  # the input is a directory
     hidden: list[str]
-    no_files: list[str]  # links that lead nowhere or in a circle, and what is neither file nor directory
+    no_files: list[str]  # links that lead nowhere or to what is read already, and what is neither file nor directory
 
 
 def located(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -61,7 +62,7 @@ def open_input(path: str) -> BinaryIO:
 
 
 def find_files(pattern: str) -> Found:
-    """The files of an input. Links to directories are followed, but never back to a directory they lie in.
+    """The files of an input. Links to directories are followed, but each directory is entered once.
 
     Hidden files are passed over unless a glob itself spells out a leading `.` or `_`, as in a shell. Names are spelled
     as the pattern is (a relative one gives relative names), so that document ids do not depend on where data lies.
@@ -115,23 +116,23 @@ def _below(fs: fsspec.AbstractFileSystem, root: str, depth: int | None) -> list[
 
 
 def _walk(root: str, depth: int | None) -> Iterator[tuple[str, bool]]:
-    """The same of a local directory, links followed."""
-    status = Path(root or "/").stat()
-    left: list[tuple[str, int, frozenset[tuple[int, int]]]] = [(root, 1, frozenset([(status.st_dev, status.st_ino)]))]
-    while left:
-        directory, level, above = left.pop()
+    """The same of a local directory: links are followed after all else, and no directory is entered twice."""
+    entered: set[tuple[int, int]] = set()
+    directories, links = [(root, 1)], deque[tuple[str, int]]()
+    while directories or links:
+        directory, level = directories.pop() if directories else links.popleft()
+        status = Path(directory or "/").stat()
+        if (status.st_dev, status.st_ino) in entered:
+            yield directory, False
+            continue
+        entered.add((status.st_dev, status.st_ino))
         with os.scandir(directory or "/") as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
                 name = f"{directory}/{entry.name}"
                 if not entry.is_dir():
                     yield name, entry.is_file()
-                    continue
-                status = entry.stat()
-                identity = (status.st_dev, status.st_ino)
-                if identity in above:
-                    yield name, False
                 elif depth is None or level < depth:
-                    left.append((name, level + 1, above | {identity}))
+                    (links if entry.is_symlink() else directories).append((name, level + 1))
 
 
 def _spelled(name: str, pattern: str, fs: fsspec.AbstractFileSystem, path: str) -> str:

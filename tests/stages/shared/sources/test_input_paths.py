@@ -97,17 +97,12 @@ def linked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("linked")
-def test_links_are_followed_but_not_in_circles() -> None:
+def test_links_are_followed_but_no_directory_is_entered_twice() -> None:
     found = find_files("in")
     assert found.files == ["in/a.jsonl", "in/d.jsonl", "in/more/c.jsonl", "in/more/deep/b.jsonl"]
-    # `up` leads to the directory with `in` and `real`, of which `in` lies above it and `real` is the linked one.
-    assert found.no_files == [
-        "in/more/deep/up/in",
-        "in/more/deep/up/real",
-        "in/nowhere.jsonl",
-        "in/pipe",
-        "in/self",
-    ]
+    # `up` leads to the directory with `in` and `real`, in which both were entered.
+    expected = ["in/more/deep/up/in", "in/more/deep/up/real", "in/nowhere.jsonl", "in/pipe", "in/self"]
+    assert found.no_files == expected
     assert find_files("in/**/*.jsonl").files == found.files
     assert find_files("in/**/*.jsonl").no_files == ["in/nowhere.jsonl"]
     assert find_files("in/*/*.jsonl").files == ["in/more/c.jsonl"]
@@ -137,10 +132,20 @@ def test_an_unknown_file_system_is_a_storage_error(pattern: str) -> None:
         find_files(pattern)
 
 
-def test_many_links_to_one_directory_and_deep_directories_are_no_circles(tmp_path: Path) -> None:
+def test_a_directory_is_read_by_its_own_name_rather_than_by_a_link(tmp_path: Path) -> None:
     deep = tmp_path / "/".join(["d"] * 300)
     deep.mkdir(parents=True)
     (deep / "a.jsonl").touch()
-    for number in range(3):
-        (tmp_path / f"again-{number}").symlink_to(deep)
-    assert len(find_files(str(tmp_path)).files) == 4
+    (tmp_path / "again").symlink_to(deep)
+    assert find_files(str(tmp_path)).files == [str(deep / "a.jsonl")]
+    assert find_files(str(tmp_path)).no_files == [str(tmp_path / "again")]
+
+
+def test_links_that_fork_again_and_again_end(tmp_path: Path) -> None:
+    for level in range(40):
+        (tmp_path / str(level)).mkdir()
+        for name in ("left", "right"):
+            (tmp_path / str(level) / name).symlink_to(f"../{level + 1}")
+    (tmp_path / "40").mkdir()
+    (tmp_path / "40" / "a.jsonl").touch()
+    assert len(find_files(str(tmp_path / "0")).files) == 1
