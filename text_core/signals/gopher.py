@@ -155,28 +155,36 @@ def _count_line(
         kind = kinds[code]
         position += width
         chars += 1
-        if kind & TOKEN_CLASS == SPACE and classes[code] == NEWLINE:
-            if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
-                position += 1
-                chars += 1
-            break
-        if kind & TOKEN_CLASS == SPACE and classes[code] == WHITE_SPACE:
-            full_stops = 0
-            in_chunk = False
-            continue
+        if kind & TOKEN_CLASS == SPACE:
+            own = classes[code]
+            if own == NEWLINE:
+                if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
+                    position += 1
+                    chars += 1
+                break
+            if own == WHITE_SPACE:
+                full_stops = 0
+                in_chunk = False
+                continue
         if not in_chunk:
             in_chunk = True
             counted = alphabetic = False
             bullet |= blank and code in (_HYPHEN, _BULLET)
             blank = False
+        if kind & ALPHABETIC:  # most code points: nothing else to look for
+            letters += 1
+            spaceless += kind & SPACELESS != 0
+            if not alphabetic:
+                alphabetic = True
+                alphabetic_chunks += 1
+                chunks += not counted
+                counted = True
+            full_stops = 0
+            ends_with_ellipsis = False
+            continue
         if not counted and not kind & SYMBOL:
             counted = True
             chunks += 1
-        if kind & ALPHABETIC:
-            letters += 1
-            spaceless += kind & SPACELESS != 0
-            alphabetic_chunks += not alphabetic
-            alphabetic = True
         hashes += code == _NUMBER_SIGN
         full_stops = full_stops + 1 if code == _FULL_STOP else 0
         ellipses += code == _ELLIPSIS or (full_stops > 0 and full_stops % 3 == 0)
@@ -212,12 +220,12 @@ def _count_tokens(
         words = word_chars = alphabetic = stop_tokens = 0
         language = languages[document]
         own = stop_hashes[stop_offsets[language] : stop_offsets[language + 1]]
-        seen = np.zeros(len(own), dtype=np.bool_)
+        seen, likely = np.zeros(len(own), dtype=np.bool_), maybe[language]
         for token in range(document_offsets[document], document_offsets[document + 1]):
             words += is_word[token]
             word_chars += chars[token] * is_word[token]
             alphabetic += is_alphabetic[token]
-            if maybe[language, hashes[token] & low_byte]:
+            if likely[hashes[token] & low_byte]:
                 for stop_word in range(len(own)):
                     if hashes[token] == own[stop_word]:
                         stop_tokens += 1
