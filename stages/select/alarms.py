@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby, islice
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,10 @@ def raise_alarms(
     kinds = {RULES: judged_alone, DUPLICATES: SELECT_DUPLICATES}
     found = alarms.raised(groups, verdicts.reason, reasons, most, kinds=kinds)
     of_duplicates = [alarm for alarm in found if alarm.step in (DUPLICATES, *SELECT_DUPLICATES)]
-    more = {alarm: _largest(alarm, groups, documents, verdicts, reasons) for alarm in of_duplicates}
+    told = [
+        alarm for _, alike in groupby(of_duplicates, lambda alarm: alarm[:2]) for alarm in islice(alike, alarms.NAMED)
+    ]
+    more = {alarm: _largest(alarm, groups, documents, verdicts, reasons) for alarm in told}
     alarms.tell(progress, found, more)
     return alarms.stored(found)
 

@@ -48,7 +48,13 @@ class Groups(NamedTuple):
 
     of: str
     names: list[str]
-    codes: np.ndarray  # int64 [documents], the place of each document's in `names`
+    codes: np.ndarray  # int64 [documents], the place of each document's in `names`; −1 for none
+
+    def of_many(self) -> Groups:
+        """Those of FEWEST documents or more; there may be as many sources as documents."""
+        many = np.bincount(self.codes, minlength=len(self.names)) >= FEWEST
+        places = np.where(many, np.cumsum(many) - 1, -1)
+        return Groups(self.of, [self.names[place] for place in np.flatnonzero(many)], places[self.codes])
 
 
 def read_groups(root: Directory) -> tuple[Groups, Groups]:
@@ -80,20 +86,23 @@ def raised(
     """
     found: list[Alarm] = []
     for group in groups:
-        size = (len(group.names), len(steps) + 1)
-        fallen = np.bincount(group.codes * size[1] + reason + 1, minlength=size[0] * size[1]).reshape(size)
+        large = group.of_many()
+        size = (len(large.names), len(steps) + 1)
+        counted_in = large.codes >= 0
+        cells = large.codes[counted_in] * size[1] + reason[counted_in] + 1
+        fallen = np.bincount(cells, minlength=size[0] * size[1]).reshape(size)
         documents, lost = fallen.sum(axis=1), fallen[:, 1:]
         reached = documents[:, np.newaxis] - np.cumsum(lost, axis=1) + lost
         counted = [number for number, step in enumerate(steps) if step not in (EARLIER, group.of)]
         here: list[Alarm] = []
         for number in counted:
             share = 1 - (1 - most) * (asked or {}).get(steps[number], 1.0)
-            here += _of_step(steps[number], group, documents, reached[:, number], lost[:, number], share)
+            here += _of_step(steps[number], large, documents, reached[:, number], lost[:, number], share)
         for kind, members in (kinds or {}).items():
             if numbers := [number for number in counted if steps[number] in members]:
                 named = {alarm.name for alarm in here if alarm.step in members}
                 together = lost[:, numbers].sum(axis=1)
-                of_kind = _of_step(kind, group, documents, reached[:, numbers[0]], together, most)
+                of_kind = _of_step(kind, large, documents, reached[:, numbers[0]], together, most)
                 here += (alarm for alarm in of_kind if alarm.name not in named)
         found += here
     order = {step: number for number, step in enumerate((*steps, *(kinds or ())))}
@@ -135,7 +144,7 @@ def _of_step(
     step: str, group: Groups, documents: np.ndarray, reached: np.ndarray, lost: np.ndarray, most: float
 ) -> Iterator[Alarm]:
     much = (lost > most * documents) | ((reached >= FEWEST) & (lost > most * reached))
-    for code in np.flatnonzero(much & (documents >= FEWEST)).tolist():
+    for code in np.flatnonzero(much).tolist():
         yield Alarm(step, group.of, group.names[code], int(documents[code]), int(reached[code]), int(lost[code]))
 
 
