@@ -80,7 +80,8 @@ class RunView:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """What `report/metrics.json` holds: `ledger`, `order`, `packing`, `distributions`, `stages`, `fingerprints`.
+        """What `report/metrics.json` holds: `ledger`, `alarms`, `order`, `packing`, `distributions`, `stages`,
+        `fingerprints`.
 
         Raises:
             MissingArtifact: the report is not finished, or tells of other artifacts than those that are there.

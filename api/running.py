@@ -34,7 +34,7 @@ def run(
     >>> run.ledger["balances"]
     True
     >>> sorted(run.metrics)
-    ['distributions', 'fingerprints', 'ledger', 'order', 'packing', 'stages']
+    ['alarms', 'distributions', 'fingerprints', 'ledger', 'order', 'packing', 'stages']
 
     Args:
         config: a YAML file, a mapping of what would stand in one, or a `Config`.

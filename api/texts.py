@@ -21,7 +21,7 @@ from sequitur.text_core.duplicates import components, lsh, minhash
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.duplicates.survivors import groups_of_equals, preferred
 from sequitur.text_core.units.shingles import jaccard, shingle_sets
-from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.words import WordTable, word_table
 
 Text: TypeAlias = "Sequence[str | None] | pa.Array | pa.ChunkedArray"
@@ -73,8 +73,8 @@ def verdicts(
 
     Args:
         signals: as `signals` gives them, or the artifact of a run; the columns that the rules look at will do.
-        rules: presets, `gopher_lenient`, `gopher_quality`, `gopher_repetition`, `c4`, `fineweb`, or `none`; as in
-            `select.rules` if not given.
+        rules: presets, `gopher_lenient`, `gopher_short`, `gopher_quality`, `gopher_repetition`, `c4`, `fineweb`, or
+            `none`; as in `select.rules` if not given.
         url: of each text, where URLs are blocked.
         settings: others of the section `select`: `thresholds`, `limits`, `language`, `urls`.
 
@@ -124,7 +124,7 @@ def similar_pairs(
         ValueError: the threshold is too low for so few permutations.
         TypeError: the column is not of strings.
     """
-    words = word_table(from_arrow(_column(text)))
+    words = word_table(from_arrow(composed(_column(text))))
     pairs, similarity = _similar(words, np.diff(words.document_offsets) > 0, threshold, shingle_words, permutations)
     return pa.table({"a": pairs[:, 0].copy(), "b": pairs[:, 1].copy(), "similarity": similarity})
 
@@ -161,7 +161,7 @@ def near_duplicates(
         TypeError: the column is not of strings.
     """
     column = _column(text)
-    strings = from_arrow(column)
+    strings = from_arrow(composed(column))
     words = word_table(strings)
     rows = np.arange(len(column), dtype=np.int64)
     if preference is None:

@@ -190,15 +190,18 @@ def signals() -> str:
 def quality_rules() -> str:
     """The rules of the presets, in the order in which they are tried."""
 
-    def bounds(rule: rules.Rule) -> str:
-        return f"≤ {rule.maximum:,}" if rule.minimum is None else f"≥ {rule.minimum:,}"
+    def bounds(bound: rules.Rule | rules.Bounds) -> str:
+        return f"≤ {bound.maximum:,}" if bound.minimum is None else f"≥ {bound.minimum:,}"
+
+    def where(rule: rules.Rule) -> str:
+        return ", ".join(f"`{bound.signal}` {bounds(bound)}" for bound in rule.where)
 
     rows = (
-        (f"`{name}`", f"`{rule.name}`", f"`{rule.signal}`", bounds(rule))
+        (f"`{name}`", f"`{rule.name}`", f"`{rule.signal}`", bounds(rule), where(rule))
         for name, preset in rules.PRESETS.items()
         for rule in preset
     )
-    return table(("preset", "rule", "signal", "kept where"), rows)
+    return table(("preset", "rule", "signal", "kept where", "tried only where"), rows)
 
 
 def bands() -> str:

@@ -32,7 +32,7 @@ from sequitur.stages.shared.columns.lookup import (
 )
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.text_core.units.shingles import jaccard, shingle_sets
-from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.words import word_table
 
 NEAREST = 5  # of a document, that `trace` describes
@@ -260,7 +260,7 @@ def _evidence(
     parts = artifacts.require_manifest(directory).parts
     texts = [row_of(directory, parts[place.part], place.row, ["text"])["text"] for place in places]
     column = pa.array(texts, pa.large_string())
-    sets = shingle_sets(word_table(from_arrow(column)), config.annotate.shingle_words)
+    sets = shingle_sets(word_table(from_arrow(composed(column))), config.annotate.shingle_words)
     ordinals = [side["ordinal"] for side in sides]
     families = []
     for place, side in zip(places, sides, strict=True):

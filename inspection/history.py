@@ -85,8 +85,8 @@ def _plain(value: Any) -> Any:
 def rules(root: Directory, standing: Standing, place: Place) -> list[dict[str, Any]]:
     """Each rule by which `select` judged the document alone, in the order in which they are tried; not the block lists.
 
-    Of each `rule`, `signal`, `value`, its bounds `minimum` and `maximum` (null for none), and whether it `passed`; of
-    the language the `allowed` ones.
+    Of each `rule`, `signal`, `value`, its bounds `minimum` and `maximum` (null for none), and whether it `passed`, as
+    documents do that it is not for; of the language the `allowed` ones.
     """
     parameters = standing[SELECTION].parameters
     listed = [Rule(EMPTY, "byte_count", minimum=1)]
@@ -94,14 +94,14 @@ def rules(root: Directory, standing: Standing, place: Place) -> list[dict[str, A
     allowed = language.get("keep") or []
     if allowed:
         listed.append(Rule(LANGUAGE_UNCLEAR, "language_score", minimum=language.get("min_score")))
-    listed += [Rule(*rule) for rule in parameters.get("rules", [])]
-    columns = sorted({rule.signal for rule in listed} | ({"language"} if allowed else set()))
+    listed += [Rule.of_stored(rule) for rule in parameters.get("rules", [])]
+    columns = sorted({name for rule in listed for name in rule.signals} | ({"language"} if allowed else set()))
     part = standing[SIGNALS].parts[place.part]
     batch = artifacts.map_part(root / SIGNALS, part, columns).slice(place.row, 1)
     found = []
     for rule in listed:
         column = batch.column(rule.signal)
-        passed = bool(first_failed([rule], {rule.signal: column.to_numpy()})[0] < 0)
+        passed = bool(first_failed([rule], {name: batch.column(name).to_numpy() for name in rule.signals})[0] < 0)
         known = {"rule": rule.name, "signal": rule.signal, "value": _plain(column[0].as_py())}
         found.append({**known, "minimum": rule.minimum, "maximum": rule.maximum, "passed": passed})
     if allowed:

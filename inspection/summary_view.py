@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -41,6 +41,8 @@ def render(report: Mapping[str, Any]) -> RenderableType:
         f"{tokens['in_shards']:,} tokens of {ledger['records']['placed']:,} documents; the ledger {balance}"
     )
     tables = [_waterfall(ledger), _sources(ledger), _order(report["order"])]
+    if report.get("alarms"):
+        tables.insert(1, _alarms(report["alarms"]))
     if "characters" in ledger:
         tables.insert(0, _characters(ledger["characters"]))
     return Group(*(part for table in tables for part in (table, Text())), lines)
@@ -70,6 +72,17 @@ def _waterfall(ledger: Mapping[str, Any]) -> Table:
         rows.append(("- removed from the shards", records["removed"]))
     for name, count in [*rows, ("placed", records["placed"])]:
         table.add_row(Text(name), f"{count:,}", f"{count / max(records['read'], 1):.1%}")
+    return table
+
+
+def _alarms(alarms: Sequence[Mapping[str, Any]]) -> Table:
+    """The steps that took much of a source or of a language."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("alarm", "of", "dropped", "of those left", "share"):
+        table.add_column(heading, justify="left" if heading in ("alarm", "of") else "right")
+    for one in alarms:
+        name = Text(f"{one['of']} {one['name']}")
+        table.add_row(Text(one["step"]), name, f"{one['lost']:,}", f"{one['reached']:,}", f"{one['share']:.1%}")
     return table
 
 

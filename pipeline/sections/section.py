@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 MIB = 2**20
 LONGEST_CONTEXT = 2**20  # tokens, as the manifest of shards has it (shards/format.py; a test holds them equal)
 Share = Annotated[float, Field(ge=0, le=1)]
-Preset = Literal["gopher_lenient", "gopher_quality", "gopher_repetition", "c4", "fineweb"]
+Preset = Literal["gopher_lenient", "gopher_short", "gopher_quality", "gopher_repetition", "c4", "fineweb"]
 
 
 def one_or_more(value: object) -> object:

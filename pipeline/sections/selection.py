@@ -70,7 +70,8 @@ class Select(Section):
 
     rules: Annotated[list[Preset], BeforeValidator(_no_rules)] = Field(
         default=["gopher_lenient"],
-        description="Presets of rules: gopher_lenient, gopher_quality, gopher_repetition, c4, fineweb. none: no rules.",
+        description="Presets of rules: gopher_lenient, gopher_short, gopher_quality, gopher_repetition, c4, fineweb. "
+        "none: no rules.",
     )
     thresholds: dict[str, float | None] = Field(
         default_factory=dict,
@@ -111,7 +112,9 @@ class Select(Section):
         default_factory=list, description="For survivor: source_priority: sources, the preferred one first."
     )
     alarm_share: Share = Field(
-        0.5, description="A warning is given where a source loses more than this share of its documents to duplicates."
+        0.5,
+        description="A warning is given where a step (a rule, a kind of duplicates, …) takes more than this share of a "
+        "source or of a language.",
     )
     in_memory_links: int = Field(
         50_000_000, ge=0, description="More links between duplicates than this are joined by Beam jobs, not in memory."

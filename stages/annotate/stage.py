@@ -34,12 +34,10 @@ from sequitur.text_core.signals.all_signals import all_signals, signal_names
 from sequitur.text_core.signals.language import languages
 from sequitur.text_core.signals.listed_words import ListedWords
 from sequitur.text_core.signals.stop_words import StopWords, language_places, stop_words
-from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.tokens import token_table
 from sequitur.text_core.units.words import word_table
 
-# A document in a language that is less certain than this is judged by the stop words of English, the default.
-MIN_LANGUAGE_SCORE = np.float32(0.5)
 OTHERS = ("listed_word_share", "language", "language_score", "content_hash", "minhash")
 LANGUAGE_BYTES = 200 * 2**20  # of the model that tells languages, measured
 BYTES_PER_SECOND = 10e6  # all signals on one core, measured
@@ -72,13 +70,15 @@ class ComputeSignals(beam.DoFn):
 def signals(
     text: pa.LargeStringArray, settings: Annotate, stops: StopWords, listed: ListedWords | None
 ) -> dict[str, pa.Array]:
-    """All signals of some texts but those of models and of the user's own, one row each."""
+    """All signals of some texts, in NFC, but those of models and of the user's own, one row each."""
+    text = composed(text)
     strings = from_arrow(text)
     tokens, words = token_table(strings), word_table(strings)
     language, score = languages(text)
     places = language_places(stops, language.dictionary.to_pylist())[language.indices.to_numpy()]
-    places[score < MIN_LANGUAGE_SCORE] = 0
     values = all_signals(strings, tokens, words, stops, places)
+    # English's words stand in for those of an unknown language only where it could be English.
+    values["stop_words_known"][(score == 0) & (values["latin_share"] < 0.5)] = 0
     if listed is not None:
         values |= listed_words.listed_word_signals(words, listed)
     columns = {name: pa.array(column) for name, column in values.items()}
@@ -170,4 +170,4 @@ def _column_names(parameters: Mapping[str, Any]) -> list[str]:
     return [*signal_names(), *others, *parameters["models"], *own]
 
 
-STAGE = Stage("annotate", SIGNALS, 3, (TEXT,), parameters, estimate, work, verify)
+STAGE = Stage("annotate", SIGNALS, 4, (TEXT,), parameters, estimate, work, verify)

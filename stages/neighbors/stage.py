@@ -23,13 +23,25 @@ import numpy as np
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, keep_first
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS, UNSELECTED, VECTORS
+from sequitur.pipeline.names import (
+    DOCUMENTS,
+    NEIGHBORS,
+    SELECTION,
+    SEMANTIC,
+    SEMANTIC_DUPLICATES,
+    SIGNALS,
+    SUBSET,
+    TOKENS,
+    UNSELECTED,
+    VECTORS,
+)
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors import by_cells, by_gpu, by_index, near_duplicates, subset
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
 from sequitur.stages.neighbors.lists import REBUILT_BELOW, ROUND, SEARCH, Method, Round, Search
+from sequitur.stages.shared import alarms
 from sequitur.stages.shared.columns.arrays import all_values, problems_beside
 
 
@@ -48,6 +60,10 @@ def work(run: Run) -> Mapping[str, Any]:
     if len(staying) < len(searches.last.members):
         searches.next(staying)
     near_duplicates.write(run.root, duplicates, settings)
+    fallen = {SEMANTIC: np.flatnonzero(duplicates.of >= 0), SUBSET: all_values(run.artifact(UNSELECTED), "ordinal")}
+    asked = {SUBSET: run.config.select.subset.share}
+    raised = alarms.after_selection(run.root, fallen, run.config.select.alarm_share, asked)
+    alarms.tell(progress, raised)
     _keep(searches.found, run.artifact(NEIGHBORS))
     for directory in (SEARCH, ASSIGNED, TRUTH, *(ROUND.format(number) for number in range(searches.count))):
         run.root.remove(directory)
@@ -57,6 +73,7 @@ def work(run: Run) -> Mapping[str, Any]:
         "duplicates": int((duplicates.of >= 0).sum()),
         "duplicates_at_cosine": tried,
         "unselected": run.manifest(UNSELECTED).rows,
+        "alarms": alarms.stored(raised),
     }
 
 
@@ -181,8 +198,8 @@ def _tokens(config: Config) -> tuple[str, ...]:
 STAGE = Stage(
     "neighbors",
     NEIGHBORS,
-    2,
-    (VECTORS,),
+    3,
+    (DOCUMENTS, SIGNALS, SELECTION, VECTORS),  # the first three for alarms
     parameters,
     estimate,
     work,

@@ -201,6 +201,7 @@ def work(run: Run) -> Mapping[str, Any]:
     by = order_metrics.yardstick(root, config)
     report = {
         "ledger": ledger.to_json(),
+        "alarms": [alarm for name in (SELECTION, NEIGHBORS) for alarm in run.manifest(name).statistics["alarms"]],
         "order": measure_order(root, config, splits["train"].cut, by, run.progress),
         "packing": {
             **run.manifest(SHARDS).statistics,
@@ -284,7 +285,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "report",
     REPORT,
-    3,
+    4,
     (DOCUMENTS, TEXT, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS),
     parameters,
     estimate,

@@ -1,61 +1,60 @@
-"""Sources of which more is lost to duplicates than was to be expected: a mirror, a template, a source read twice."""
+"""Sources and languages of which rules, contamination or duplicates take more than was to be expected."""
 
 from __future__ import annotations
 
-import numpy as np
-import pyarrow as pa
+from collections.abc import Sequence
+from itertools import groupby, islice
+from typing import Any
 
-from sequitur.pipeline import artifacts
+import numpy as np
+
+from sequitur.pipeline.names import REPEATED_ID, SELECT_DUPLICATES
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.verdicts import Documents, Verdicts
+from sequitur.stages.shared import alarms
+from sequitur.stages.shared.alarms import Alarm, Groups
 
-FEWEST = 20  # documents; a smaller source gives no alarm, for a few copies are a large share of it
+RULES, DUPLICATES = "rules", "duplicates"  # kinds of reasons
 
 
 def raise_alarms(
-    progress: Progress,
-    directory: Directory,
-    most: float,
-    documents: Documents,
-    verdicts: Verdicts,
-    duplicates: np.ndarray,
-) -> dict[str, float]:
-    """Warns of each source of at least 20 documents that loses more than a share of them to duplicates.
+    progress: Progress, root: Directory, most: float, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Warns of each source and each language of at least 20 documents that loses more than a share of them to a step.
 
     Args:
         progress: where the warnings are told.
-        directory: `documents`, finished, which has the sources.
+        root: of the run, with finished `documents` and `signals`.
         most: `select.alarm_share`.
-        documents: whose ids name the largest group.
+        documents: whose ids name what most duplicates were lost to.
         verdicts: final.
-        duplicates: bool by row, what is lost to duplicates.
+        reasons: names of all reasons, in the order in which they are tried.
 
     Returns:
-        The share lost, by source, of the sources warned of.
+        What the manifest of `selection` says of them.
     """
-    names, codes = _sources(directory)
-    total = np.bincount(codes, minlength=len(names))
-    share = np.bincount(codes[duplicates], minlength=len(names)) / np.maximum(total, 1)
-    alarms = {}
-    for code in np.flatnonzero((total >= FEWEST) & (share > most)).tolist():
-        survivor, size = np.unique(verdicts.duplicate_of[duplicates & (codes == code)], return_counts=True)
-        largest = int(size.argmax())
-        progress.say(
-            f"warning: source {names[code]} loses {share[code]:.1%} of its {total[code]:,} documents to duplicates, "
-            f"{size[largest]:,} of them to document {documents.doc_id[survivor[largest]].tobytes().hex()}"
-        )
-        alarms[names[code]] = round(float(share[code]), 6)
-    return alarms
+    groups = alarms.read_groups(root)
+    judged_alone = reasons[: list(reasons).index(REPEATED_ID)]
+    kinds = {RULES: judged_alone, DUPLICATES: SELECT_DUPLICATES}
+    found = alarms.raised(groups, verdicts.reason, reasons, most, kinds=kinds)
+    of_duplicates = [alarm for alarm in found if alarm.step in (DUPLICATES, *SELECT_DUPLICATES)]
+    told = [
+        alarm for _, alike in groupby(of_duplicates, lambda alarm: alarm[:2]) for alarm in islice(alike, alarms.NAMED)
+    ]
+    more = {alarm: _largest(alarm, groups, documents, verdicts, reasons) for alarm in told}
+    alarms.tell(progress, found, more)
+    return alarms.stored(found)
 
 
-def _sources(directory: Directory) -> tuple[list[str], np.ndarray]:
-    """Names of the sources, ascending, and of each document its source's place among them, int64."""
-    parts = artifacts.require_manifest(directory).parts
-    columns = [artifacts.read_part(directory, part, ["source"]).column(0).cast(pa.string()) for part in parts]
-    encoded = pa.chunked_array(columns, pa.string()).combine_chunks().dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    order = np.argsort(names)
-    place = np.empty(len(names), dtype=np.int64)
-    place[order] = np.arange(len(names))
-    return [names[index] for index in order], place[encoded.indices.to_numpy()]
+def _largest(
+    alarm: Alarm, groups: Sequence[Groups], documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
+) -> str:
+    """The document to which most of the duplicates were lost."""
+    group = next(group for group in groups if group.of == alarm.of)
+    steps = SELECT_DUPLICATES if alarm.step == DUPLICATES else (alarm.step,)
+    lost = np.isin(verdicts.reason, [reasons.index(step) for step in steps])
+    lost &= group.codes == group.names.index(alarm.name)
+    survivor, size = np.unique(verdicts.duplicate_of[lost], return_counts=True)
+    largest = int(size.argmax())
+    return f" ({size[largest]:,} to document {documents.doc_id[survivor[largest]].tobytes().hex()})"

@@ -27,7 +27,7 @@ from sequitur.stages.shared.sources.compression import Limits, compression_of
 from sequitur.stages.shared.sources.evaluation_files import EvaluationText
 from sequitur.text_core.duplicates.overlap import NgramIndex, first_overlaps, ngram_index, presence
 from sequitur.text_core.units.offsets import offsets_of
-from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.words import word_table
 
 # The working parts; gone when `selection` is done.
@@ -137,7 +137,7 @@ def _index(config: Config, directory: Directory, progress: Progress) -> None:
     limits = Limits.of(config.ingest)
     paths = evaluation_files.find(settings.decontaminate)
     texts = [text for path in paths for text in evaluation_files.read(path, limits)]
-    column = pa.array([text.text for text in texts], pa.large_string())
+    column = composed(pa.array([text.text for text in texts], pa.large_string()))
     index = ngram_index(from_arrow(column), size)
     long_enough = np.diff(index.text_offsets) >= size
     _check(paths, texts, long_enough, size)
@@ -204,7 +204,7 @@ class FindOverlaps(beam.DoFn):
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
-        documents = from_arrow(batch.column("text"))
+        documents = from_arrow(composed(batch.column("text")))
         words = word_table(documents)
         found = first_overlaps(documents, words, self._index, self._presence)
         here = np.flatnonzero(found.word >= 0)

@@ -11,9 +11,9 @@ import numpy as np
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.names import DOCUMENTS, EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE, SELECT_DUPLICATES
+from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.select import alarms, fuzzy_duplicates, other_run, star_rounds, survivors
+from sequitur.stages.select import fuzzy_duplicates, other_run, star_rounds, survivors
 from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts
 from sequitur.text_core.duplicates import components
@@ -63,9 +63,7 @@ def drop_duplicates(
         alive = (verdicts.reason == KEPT) & documents.has_words
         statistics |= fuzzy_duplicates.find_links(jobs, root, text, Likeness.of(config), alive)
         _drop_linked(jobs, root, settings.in_memory_links, verdicts, reasons.index(FUZZY), rank)
-    lost = np.isin(verdicts.reason, [reasons.index(reason) for reason in SELECT_DUPLICATES])
-    warned = alarms.raise_alarms(jobs.progress, root / DOCUMENTS, settings.alarm_share, documents, verdicts, lost)
-    return documents, statistics | {"alarms": warned}
+    return documents, statistics
 
 
 def _drop_against(

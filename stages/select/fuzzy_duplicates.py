@@ -25,7 +25,7 @@ from sequitur.stages.select.candidates import Likeness, Signatures
 from sequitur.text_core.units.arrays import distinct_pairs
 from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.shingles import ShingleSets, jaccard, shingle_sets
-from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.words import word_table
 
 VERIFIED_PER_SECOND = 300_000  # pairs on one core, measured
@@ -143,7 +143,7 @@ class ComputeShingles(beam.DoFn):
     def process(self, part: Rows) -> Iterator[Rows]:
         name, batch = part
         chosen = batch.filter(pc.greater_equal(batch.column("row"), 0))
-        sets = shingle_sets(word_table(from_arrow(chosen.column("text"))), self._size)
+        sets = shingle_sets(word_table(from_arrow(composed(chosen.column("text")))), self._size)
         hashes = pa.LargeListArray.from_arrays(pa.array(sets.offsets), pa.array(sets.hashes))
         yield name, pa.record_batch({"row": chosen.column("row"), "shingles": hashes})
 

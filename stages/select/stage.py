@@ -35,6 +35,7 @@ from sequitur.pipeline.names import (
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates, decontamination, duplicates, fuzzy_duplicates, other_run, survivors
+from sequitur.stages.select.alarms import raise_alarms
 from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16
 from sequitur.stages.shared import quality_rules
@@ -87,6 +88,7 @@ def work(run: Run) -> Mapping[str, Any]:
     contaminated &= settings.decontaminate_action == "drop"
     verdicts.reason[contamination.row[contaminated]] = reasons.index(CONTAMINATED)
     documents, statistics = duplicates.drop_duplicates(run.jobs, root, text, run.config, documents, verdicts, reasons)
+    alarms = raise_alarms(run.progress, root, settings.alarm_share, documents, verdicts, reasons)
     kept = verdicts.reason == KEPT
     if not kept.any():
         fell = np.bincount(verdicts.reason, minlength=len(reasons))
@@ -98,7 +100,7 @@ def work(run: Run) -> Mapping[str, Any]:
     _write(root, documents, verdicts, reasons)
     fuzzy_duplicates.remove_working_parts(root / SELECTION)
     decontamination.remove_working_parts(root)
-    return {"kept": int(kept.sum()), "documents": len(kept), **counts, **statistics}
+    return {"kept": int(kept.sum()), "documents": len(kept), **counts, **statistics, "alarms": alarms}
 
 
 def _write(root: Directory, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
@@ -175,7 +177,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "select",
     SELECTION,
-    2,
+    3,
     (DOCUMENTS, TEXT, SIGNALS),
     parameters,
     estimate,

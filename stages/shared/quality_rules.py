@@ -50,7 +50,7 @@ class Judge(NamedTuple):
     def columns(self) -> list[str]:
         """The columns of `signals` that are looked at, sorted."""
         language = {"language", "language_score"} if self.languages else set()
-        return sorted({"byte_count", *language, *(rule.signal for rule in self.rules)})
+        return sorted({"byte_count", *language, *(name for rule in self.rules for name in rule.signals)})
 
     def verdicts(self, signals: pa.RecordBatch, urls: pa.StringArray) -> np.ndarray:
         """What becomes of the documents of a part: int16 index into `reasons`, −1 for those that pass all."""
@@ -70,7 +70,8 @@ class Judge(NamedTuple):
             score = signals.column("language_score").to_numpy()
             drop(score < np.float32(self.min_language_score), OWN.index(LANGUAGE_UNCLEAR))
         failed = first_failed(
-            self.rules, {name: signals.column(name).to_numpy() for name in {rule.signal for rule in self.rules}}
+            self.rules,
+            {name: signals.column(name).to_numpy() for rule in self.rules for name in rule.signals},
         )
         if self.rules:
             found = np.where((found == -1) & (failed >= 0), failed + np.int16(len(OWN)), found)

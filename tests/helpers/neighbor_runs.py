@@ -26,7 +26,7 @@ def lists(run: Run) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def place(
     job: Run, vectors: np.ndarray, parts: int = 3, tokens: Sequence[Sequence[int]] = (), **statistics: Any
 ) -> Run:
-    """Puts vectors, and tokens if any, where the stage looks for them."""
+    """Puts vectors, tokens if any, and all documents as kept, of one source, where the stage looks for them."""
     dimensions = vectors.shape[1]
     artifacts.begin(job.artifact("vectors"), "vectors")
     artifacts.begin(job.artifact("tokens"), "tokens")
@@ -38,6 +38,16 @@ def place(
         ids = pa.array([tokens[ordinal] for ordinal in ordinals] if tokens else [], schemas.TOKENS.field(1).type)
         batch = pa.record_batch([pa.array(ordinals if tokens else [], pa.int64()), ids], schema=schemas.TOKENS)
         artifacts.write_part(job.artifact("tokens"), name, batch, compress=False)
+    one = pa.array(["one"] * len(vectors), pa.string())
+    columns = {
+        "documents": {"source": one},
+        "signals": {"language": one},
+        "selection": {"kept": pa.array([True] * len(vectors))},
+    }
+    for artifact, column in columns.items():
+        artifacts.begin(job.artifact(artifact), artifact)
+        artifacts.write_part(job.artifact(artifact), "part-00000-0000.arrow", pa.record_batch(column), compress=False)
+        artifacts.finish(job.artifact(artifact), artifact, {}, {}, {})
     artifacts.finish(job.artifact("tokens"), "tokens", {}, {}, {})
     artifacts.finish(job.artifact("vectors"), "vectors", {}, {}, {"dimensions": dimensions} | statistics)
     return job

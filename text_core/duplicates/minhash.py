@@ -19,7 +19,7 @@ from sequitur.text_core.units.hashing import mix64
 from sequitur.text_core.units.shingles import hash_shingle
 from sequitur.text_core.units.words import WordTable
 
-SIGNATURE_VERSION = 1  # raised when the same text gives another signature, by other words, shingles or permutations
+SIGNATURE_VERSION = 2  # raised when the same text gives another signature, by other words, shingles or permutations
 SEED = 1  # of every run's, and not the run's own: signatures of different runs are compared with each other
 _SPLITMIX_STEP = np.uint64(0x9E3779B97F4A7C15)
 

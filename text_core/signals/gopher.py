@@ -6,6 +6,10 @@ included. Ratios "per word" are per token, symbols among them, as datatrove take
 divides: rounded to float32, a ratio a hair above a threshold would pass it. A ratio of nothing to nothing is 0, so an
 empty document has zeros everywhere. A stop word counts in its exact case: "The" is not "the".
 
+Three of the signals are not datatrove's, for the rules of `gopher_lenient`: in them a *chunk* is what white space
+divides, those of punctuation alone left out (of which French, Russian and Bengali space more than English), and letters
+are told by whether their script puts spaces between words (`unicode.py`, SPACELESS).
+
 | signal | dtype | formula | source |
 |---|---|---|---|
 | byte_count | int64 | bytes of UTF-8 | – |
@@ -19,7 +23,10 @@ empty document has zeros everywhere. A stop word counts in its exact case: "The"
 | bullet_line_ratio | float64 | lines whose first code point after white space is • or - / lines | A1.1, datatrove |
 | ellipsis_line_ratio | float64 | lines that end, white space aside, with ... or … / lines | A1.1, datatrove |
 | alphabetic_word_ratio | float64 | tokens with a letter (L*) / tokens | A1.1, datatrove |
-| alphabetic_chunk_ratio | float64 | chunks, which white space divides, with a letter (L*) / chunks | A1.1 |
+| alphabetic_chunk_ratio | float64 | chunks with a letter (L*) / chunks | A1.1 |
+| letters_per_word | float64 | letters (L*) / words | A1.1 |
+| spaced_share | float32 | letters of scripts that put spaces between words / letters; 1 where there are none | – |
+| stop_words_known | int64 | stop words of the document's language; 0: it has no list, English's are counted | – |
 | stop_word_share | float32 | tokens among the stop words of the document's language / tokens | RPv2, longer list |
 | stop_word_count | int64 | distinct stop words of the document's language among the tokens | A1.1, datatrove |
 """
@@ -34,11 +41,21 @@ from sequitur.text_core.signals.stop_words import StopWords, stop_words
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
-from sequitur.text_core.units.unicode import LETTER, NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.units.unicode import (
+    ALPHABETIC,
+    NEWLINE,
+    SPACE,
+    SPACELESS,
+    SYMBOL,
+    TOKEN_CLASS,
+    WHITE_SPACE,
+    decode,
+    unicode_tables,
+)
 
 _FULL_STOP, _ELLIPSIS, _NUMBER_SIGN, _HYPHEN, _BULLET = 0x2E, 0x2026, 0x23, 0x2D, 0x2022
 _LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
-_ONE, _LOW_SIX = np.uint64(1), np.uint64(63)
+_LOW_BYTE = np.uint64(0xFF)
 
 
 class _Counts(NamedTuple):
@@ -52,6 +69,8 @@ class _Counts(NamedTuple):
     ellipses: npt.NDArray[np.int64]
     chunks: npt.NDArray[np.int64]
     alphabetic_chunks: npt.NDArray[np.int64]
+    letters: npt.NDArray[np.int64]
+    spaceless_letters: npt.NDArray[np.int64]
     words: npt.NDArray[np.int64]
     word_chars: npt.NDArray[np.int64]
     alphabetic_tokens: npt.NDArray[np.int64]
@@ -68,17 +87,17 @@ def gopher_quality_signals(
     """The signals of the table above for n documents, each an array [n]; `tokens` is `token_table(strings)`.
 
     `words` are the stop words by language, those of `stop_words()` by default, and `languages` int64[n] the place of
-    each document's language in `words.languages`: the first, English, by default. Raises ValueError for a place that
-    is not there. Reads the text once, and the tokens once.
+    each document's language in `words.languages`: the first, English, by default; -1 for one that is not there. Raises
+    ValueError for any other. Reads the text once, and the tokens once.
     """
     words = stop_words() if words is None else words
     documents = len(strings.offsets) - 1
     languages = read_only(np.zeros(documents) if languages is None else languages, np.int64)
-    if documents and not 0 <= languages.min() <= languages.max() < len(words.languages):
-        raise ValueError(f"languages must lie in [0, {len(words.languages)}), places in `StopWords.languages`")
+    if documents and not -1 <= languages.min() <= languages.max() < len(words.languages):
+        raise ValueError(f"languages must lie in [-1, {len(words.languages)}), places in `StopWords.languages`")
     counts = _Counts(*np.zeros((len(_Counts._fields), documents), dtype=np.int64))
-    _count_characters(strings, unicode_tables().classes, counts)
-    _count_tokens(tokens, words.hash, words.offsets, languages, counts)
+    _count_characters(strings, unicode_tables().classes, unicode_tables().token_kinds, counts)
+    _count_tokens(tokens, words.hash, words.offsets, np.maximum(languages, 0), counts)
     token_count = np.diff(tokens.document_offsets)
     return {
         "byte_count": np.diff(strings.offsets),
@@ -93,6 +112,9 @@ def gopher_quality_signals(
         "ellipsis_line_ratio": _ratio(counts.ellipsis_lines, counts.lines),
         "alphabetic_word_ratio": _ratio(counts.alphabetic_tokens, token_count),
         "alphabetic_chunk_ratio": _ratio(counts.alphabetic_chunks, counts.chunks),
+        "letters_per_word": _ratio(counts.letters, counts.words),
+        "spaced_share": (1 - _ratio(counts.spaceless_letters, counts.letters)).astype(np.float32),
+        "stop_words_known": np.where(languages >= 0, np.diff(words.offsets)[languages], 0),
         "stop_word_share": _ratio(counts.stop_tokens, token_count).astype(np.float32),
         "stop_word_count": counts.stop_words,
     }
@@ -104,12 +126,14 @@ def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64])
 
 
 @njit(cache=True, nogil=True)
-def _count_characters(strings: Strings, classes: npt.NDArray[np.uint8], counts: _Counts) -> None:
+def _count_characters(
+    strings: Strings, classes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], counts: _Counts
+) -> None:
     offsets, data = strings
     for document in range(len(offsets) - 1):
         position = offsets[document]
         while position < offsets[document + 1]:
-            position = _count_line(data, position, offsets[document + 1], classes, counts, document)
+            position = _count_line(data, position, offsets[document + 1], classes, kinds, counts, document)
 
 
 @njit(cache=True, nogil=True)
@@ -118,35 +142,50 @@ def _count_line(
     position: int,
     end: int,
     classes: npt.NDArray[np.uint8],
+    kinds: npt.NDArray[np.uint8],
     counts: _Counts,
     document: int,
 ) -> int:
     """Add the line that begins at `position` to the counts of its document; return where the next one begins."""
-    chars = hashes = ellipses = chunks = alphabetic_chunks = 0
+    chars = hashes = ellipses = chunks = alphabetic_chunks = letters = spaceless = 0
     full_stops = 0  # in the run that ends here
-    in_chunk = alphabetic = bullet = ends_with_ellipsis = False
+    in_chunk = counted = alphabetic = bullet = ends_with_ellipsis = False
+    blank = True  # so far
     while position < end:
         code, width = decode(data, position, end)
-        kind = classes[code]
+        kind = kinds[code]
         position += width
         chars += 1
-        if kind == NEWLINE:
-            if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
-                position += 1
-                chars += 1
-            break
-        if kind == WHITE_SPACE:
-            full_stops = 0
-            in_chunk = False
-            continue
+        if kind & TOKEN_CLASS == SPACE:
+            own = classes[code]
+            if own == NEWLINE:
+                if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
+                    position += 1
+                    chars += 1
+                break
+            if own == WHITE_SPACE:
+                full_stops = 0
+                in_chunk = False
+                continue
         if not in_chunk:
             in_chunk = True
-            alphabetic = False
+            counted = alphabetic = False
+            bullet |= blank and code in (_HYPHEN, _BULLET)
+            blank = False
+        if kind & ALPHABETIC:  # most code points: nothing else to look for
+            letters += 1
+            spaceless += kind & SPACELESS != 0
+            if not alphabetic:
+                alphabetic = True
+                alphabetic_chunks += 1
+                chunks += not counted
+                counted = True
+            full_stops = 0
+            ends_with_ellipsis = False
+            continue
+        if not counted and not kind & SYMBOL:
+            counted = True
             chunks += 1
-            bullet |= chunks == 1 and code in (_HYPHEN, _BULLET)
-        if kind >= LETTER and not alphabetic:
-            alphabetic = True
-            alphabetic_chunks += 1
         hashes += code == _NUMBER_SIGN
         full_stops = full_stops + 1 if code == _FULL_STOP else 0
         ellipses += code == _ELLIPSIS or (full_stops > 0 and full_stops % 3 == 0)
@@ -159,6 +198,8 @@ def _count_line(
     counts.ellipses[document] += ellipses
     counts.chunks[document] += chunks
     counts.alphabetic_chunks[document] += alphabetic_chunks
+    counts.letters[document] += letters
+    counts.spaceless_letters[document] += spaceless
     return position
 
 
@@ -171,20 +212,22 @@ def _count_tokens(
     counts: _Counts,
 ) -> None:
     hashes, _, _, chars, is_word, is_alphabetic, document_offsets = tokens
+    maybe = np.zeros((len(stop_offsets) - 1, 256), dtype=np.bool_)  # by language and low byte of a hash: most have none
+    for language in range(len(maybe)):
+        for value in stop_hashes[stop_offsets[language] : stop_offsets[language + 1]]:
+            maybe[language, value & _LOW_BYTE] = True
     seen_in = np.full(len(stop_hashes), -1, dtype=np.int64)  # of each stop word the last document that holds it
     for document in range(len(document_offsets) - 1):
         words = word_chars = alphabetic = stop_tokens = distinct = 0
-        first = stop_offsets[languages[document]]
-        own = stop_hashes[first : stop_offsets[languages[document] + 1]]
-        low_bits = np.uint64(0)  # the low six bits that their hashes have, a bit each: most tokens have others
-        for value in own:
-            low_bits |= _ONE << (value & _LOW_SIX)
+        language = languages[document]
+        first, likely = stop_offsets[language], maybe[language]
+        own = stop_hashes[first : stop_offsets[language + 1]]
         for token in range(document_offsets[document], document_offsets[document + 1]):
             words += is_word[token]
             word_chars += chars[token] * is_word[token]
             alphabetic += is_alphabetic[token]
             value = hashes[token]
-            if not low_bits >> (value & _LOW_SIX) & _ONE:
+            if not likely[value & _LOW_BYTE]:
                 continue
             place = np.searchsorted(own, value)
             if place < len(own) and own[place] == value:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
+from sequitur.text_core.signals.malay import malay_votes
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.strings import Strings, from_arrow
 
@@ -29,6 +30,9 @@ MAX_CHARACTERS = 2048
 _NOT_A_LANGUAGE = "zxx"  # ISO 639-2: numbers, markup, identifiers
 # Members of the macrolanguages (ISO 639-3) ar, no and zh: in writing, short texts hardly differ.
 _MEMBER_OF = {"ary": "ar", "arz": "ar", "nn": "no", "wuu": "zh", "yue": "zh"}
+# Below it a guess is none. Of 5,700 short pages in 38 languages one true answer in 5,000 is lost, of 9,886 English
+# documents one in 650; of pieces of Python of 5 lines, whose language is English if any, 17 % had others, now 2 %.
+LEAST_SCORE = np.float32(0.3)
 _SCORE_DECIMALS = 4  # more would show how a machine's exp rounds
 
 
@@ -67,14 +71,23 @@ def languages(text: pa.LargeStringArray | pa.StringArray) -> tuple[pa.Dictionary
     """The language of n texts (dictionary<int16, string> [n]), and its probability (float32 [n], 0 to 1).
 
     Languages are ISO 639-1 codes, or 639-3 codes where there are none; of ar, no and zh all kinds are one. "und" with
-    score 0: there is nothing to tell a language by (an empty text, digits), or it is none (markup, identifiers).
+    score 0: there is nothing to tell a language by (an empty text, digits), it is none (markup, identifiers), or the
+    likeliest is less certain than LEAST_SCORE (code).
+    Between Malay and Indonesian words decide (`malay.py`); the score is then that of the likelier by n-grams.
+
     The first MAX_CHARACTERS decide, in NFC; a text in capitals is read in lower case. Scores have four decimals. The
     dictionary holds all languages, in the same order in every batch.
 
     Cost: some 30 µs a document on one core.
     """
     model = language_model()
-    found, scores = _classify(from_arrow(_as_trained(text)), *model[1:])
+    trained = _as_trained(text)
+    found, scores = _classify(from_arrow(trained), *model[1:])
+    malay, indonesian = model.codes.index("ms"), model.codes.index("id")
+    if len(rows := np.flatnonzero((found == malay) | (found == indonesian))):
+        votes = malay_votes(from_arrow(trained.take(pa.array(rows))))
+        found[rows[votes > 0]], found[rows[votes < 0]] = malay, indonesian
+    found[scores < LEAST_SCORE], scores[scores < LEAST_SCORE] = len(model.codes) - 1, 0
     codes = pa.DictionaryArray.from_arrays(pa.array(found), pa.array(model.codes))
     return codes, np.round(scores, _SCORE_DECIMALS)
 

@@ -19,7 +19,7 @@ from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
-from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.words import WordTable, word_table
 
 _ONE = np.uint64(1)
@@ -47,7 +47,7 @@ def read_list(lines: Iterable[str]) -> ListedWords:
     Lines without a word, and entries that stand there already, are ignored and counted. Costs about a microsecond, and
     50 to 100 bytes, for each word of the list.
     """
-    table = word_table(from_arrow(pa.array(lines, pa.large_string())))
+    table = word_table(from_arrow(composed(pa.array(lines, pa.large_string()))))
     hashes, offsets = table.hash.tolist(), table.document_offsets.tolist()
     edges: dict[tuple[int, int], int] = {}
     last_nodes: set[int] = set()

@@ -1,11 +1,13 @@
 """The function words by which the Gopher stop-word rule knows running text, for each language.
 
 `stop_words.json` maps a language (ISO 639) to its words. English has the eight of Rae et al. 2021 (arXiv 2112.11446,
-A1.1). The other languages have the eight most frequent words of `wordfreq` 3.1.1 (`top_n_list`; Speer 2022, doi
-10.5281/zenodo.7199437; data under CC BY-SA 4.0), with these changes: letters that stand alone by elision (l', d') are
-left out; Chinese, Japanese and Korean have words of one character, as the tokens of unspaced scripts are; Greek has
-its final sigma; Bosnian, Croatian and Serbian share the words of Serbo-Croatian, Serbian in both alphabets; Norwegian
-stands under nb and no. Thai, Lao, Khmer and Burmese, whose tokens are single letters, have none.
+A1.1). The other languages have the most frequent words of `wordfreq` 3.1.1 (`top_n_list`; Speer 2022, doi
+10.5281/zenodo.7199437; data under CC BY-SA 4.0), as many as make up a fifth of running text, for what is a word of its
+own in English is an ending elsewhere: at least eight, 13 in German, 33 in Finnish, at most 64. With these changes:
+letters that stand alone by elision (l', d') are left out; Chinese, Japanese and Korean have words of one character, as
+their tokens are; Greek has its final sigma; Bosnian, Croatian and Serbian share the words of Serbo-Croatian, Serbian in
+both alphabets; Norwegian stands under nb and no. Thai, Lao, Khmer and Burmese, whose tokens are single letters, have
+none.
 """
 
 import functools
@@ -19,9 +21,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sequitur.text_core.signals.language import UNDETERMINED
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.offsets import offsets_of
-from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.tokens import token_table
 
 WORDS_PATH = Path(__file__).with_name("stop_words.json")
@@ -44,7 +47,7 @@ def stop_words(own: Mapping[str, Sequence[str]] | None = None) -> StopWords:
     lists = {**built_in_stop_words(), **(own or {})}
     offsets = offsets_of([len(words) for words in lists.values()])
     words = [word for language_words in lists.values() for word in language_words]
-    tokens = token_table(from_arrow(pa.array(words, pa.large_string())))
+    tokens = token_table(from_arrow(composed(pa.array(words, pa.large_string()))))
     for language, language_words in lists.items():
         if len(set(language_words)) < len(language_words):
             raise ValueError(f"stop words of {language}: one is given twice")
@@ -63,12 +66,13 @@ def built_in_stop_words() -> Mapping[str, tuple[str, ...]]:
 
 
 def language_places(stop_words: StopWords, languages: Iterable[str | None]) -> npt.NDArray[np.int64]:
-    """The place of each of n languages in `stop_words.languages`: int64[n].
+    """The place of each of n languages in `stop_words.languages`, -1 for one without a list: int64[n].
 
-    Of a tag such as pt-BR or zh_TW the first part counts. A language without a list, and None, have English's, place 0.
+    Of a tag such as pt-BR or zh_TW the first part counts. What is in no language that can be told (None, "", "und") has
+    English's list, place 0.
     """
-    places = {language: place for place, language in enumerate(stop_words.languages)}
+    places = {"": 0, UNDETERMINED: 0} | {language: place for place, language in enumerate(stop_words.languages)}
     return np.array(
-        [places.get((language or "").replace("_", "-").partition("-")[0].lower(), 0) for language in languages],
+        [places.get((language or "").replace("_", "-").partition("-")[0].lower(), -1) for language in languages],
         dtype=np.int64,
     )

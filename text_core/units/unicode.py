@@ -14,7 +14,7 @@ Python that has it, and set `UNICODE_VERSION`.
 | MARK | combining marks (M*), the joiners U+200C and U+200D, the soft hyphen: they continue a word, and begin none |
 | NUMBER | N*: decimal digits, letter numbers, fractions, superscripts |
 | LETTER | L* of scripts that put spaces between words |
-| UNSPACED | L* of Han, Kana, Hangul syllables, Thai, Lao, Khmer and Myanmar, which put none or few |
+| UNSPACED | L* of Hangul syllables, and of scripts that put no spaces between words: Han, Kana, Thai, Lao, Khmer, … |
 
 The classes are ordered: from NUMBER on a code point begins a word, from LETTER on it is alphabetic (L*).
 
@@ -23,7 +23,7 @@ A second table holds what `tokens.py` asks of a code point: the low four bits of
 | token class | code points |
 |---|---|
 | PLAIN | all others: hyphens, slashes, mathematical signs, digits beyond ASCII |
-| SPACE | WHITE_SPACE and NEWLINE |
+| SPACE | WHITE_SPACE and NEWLINE; the tsheg, which stands between the syllables of Tibetan |
 | ALONE | UNSPACED, So (emoji, arrows, box drawing), the ellipsis |
 | EDGE | punctuation and quotation marks that are split off either end of a token |
 | OPENER | + % § = and Sc (currencies): split off the beginning of a token; off its end after a digit |
@@ -33,7 +33,8 @@ A second table holds what `tokens.py` asks of a code point: the low four bits of
 | UPPER | Lu, Lt |
 | ATTACHED | MARK |
 
-and a bit each says SYMBOL (in datatrove's `PUNCTUATION_SET`) and ALPHABETIC (L*, `str.isalpha`).
+and a bit each says SYMBOL (in datatrove's `PUNCTUATION_SET`), ALPHABETIC (L*, `str.isalpha`) and SPACELESS (L* of a
+script that puts no spaces between words: UNSPACED but Hangul, which puts them, and Tibetan, whose tshegs are no such).
 
 Case folding is the simple folding of Unicode's CaseFolding.txt (status C and S): one code point to one. Full
 foldings (ß to ss, ﬁ to fi) and Turkish i are left out, so that a text keeps its number of code points.
@@ -57,24 +58,40 @@ CODE_POINTS = 0x110000
 OTHER, WHITE_SPACE, NEWLINE, APOSTROPHE, MARK, NUMBER, LETTER, UNSPACED = range(8)
 
 PLAIN, SPACE, ALONE, EDGE, OPENER, FULL_STOP, DIGIT, LOWER, UPPER, ATTACHED = range(10)
-TOKEN_CLASS, SYMBOL, ALPHABETIC = 0x0F, 0x10, 0x20  # the mask of a token class; two bits
+TOKEN_CLASS, SYMBOL, ALPHABETIC, SPACELESS = 0x0F, 0x10, 0x20, 0x40  # the mask of a token class; three bits
 
 REPLACEMENT_CHARACTER = 0xFFFD
 _JOINERS = "\u200c\u200d\u00ad"  # category Cf, yet inside words: Persian and Indic spelling, hyphenation
-# `unicodedata` has no script property; names begin with the script.
-_UNSPACED_NAMES = (
+_TSHEGS = "\u0f0b\u0f0c"
+# `unicodedata` has no script property; names begin with the script. Those of Line_Break SA and ID, but emoji; and
+# others whose words nothing divides.
+_SPACELESS_NAMES = (
     "CJK ",
     "IDEOGRAPHIC ",
     "HIRAGANA ",
     "HENTAIGANA ",
     "KATAKANA",
     "HALFWIDTH KATAKANA",
-    "HANGUL SYLLABLE ",
     "THAI ",
     "LAO ",
     "KHMER ",
     "MYANMAR ",
+    "TAI LE ",
+    "NEW TAI LUE ",
+    "TAI THAM ",
+    "TAI VIET ",
+    "AHOM ",
+    "JAVANESE ",
+    "BALINESE ",
+    "BUGINESE ",
+    "BATAK ",
+    "VAI ",
+    "YI ",
+    "TANGUT ",
+    "NUSHU ",
+    "KHITAN ",
 )
+_UNSPACED_NAMES = ("HANGUL SYLLABLE ", *_SPACELESS_NAMES)
 # Sentence_Terminal of Unicode, as datatrove 0.10 lists it (`utils/text.py`, `TERMINAL_PUNCTUATION`)
 TERMINAL_PUNCTUATION = (
     "!.?\u0589\u061d\u061e\u061f\u06d4\u0700\u0701\u0702\u07f9\u0837\u0839\u083d\u083e\u0964\u0965\u104a\u104b"
@@ -161,12 +178,15 @@ def _token_kind_of(character: str) -> int:
     category = unicodedata.category(character)
     kind = _token_class_of(character, category)
     kind |= SYMBOL if character in _SYMBOLS else 0
-    return kind | (ALPHABETIC if category[0] == "L" else 0)
+    if category[0] != "L":
+        return kind
+    spaceless = unicodedata.name(character, "").startswith((*_SPACELESS_NAMES, "TIBETAN "))
+    return kind | ALPHABETIC | (SPACELESS if spaceless else 0)
 
 
 def _token_class_of(character: str, category: str) -> int:
     own = _class_of(character)
-    if own in (WHITE_SPACE, NEWLINE):
+    if own in (WHITE_SPACE, NEWLINE) or character in _TSHEGS:
         return SPACE
     if own == UNSPACED or category == "So" or character == "…":
         return ALONE

@@ -2,9 +2,10 @@
 
 A word is a maximal run of letters, marks and numbers that does not begin with a mark; an apostrophe (' or ’)
 stays inside between two letters. This is UAX #29 ("Unicode Text Segmentation", word boundaries) for scripts that
-space their words, except that `_`, and `.` or `,` between digits, separate. In Han, Kana, Hangul syllables, Thai, Lao,
-Khmer and Myanmar, where finding words takes a dictionary, each letter with its marks is a word; a run of single Hangul
-jamo is one. Shingles, vectors and word lists go by these; ratios and n-grams by the tokens of `tokens.py`.
+space their words, except that `_`, and `.` or `,` between digits, separate. In Hangul syllables, and in Han, Kana,
+Thai, Lao, Khmer, Myanmar and others (`unicode.py`), where finding words takes a dictionary, each letter with its marks
+is a word; a run of single Hangul jamo is one. Shingles, vectors and word lists go by these; ratios and n-grams by the
+tokens of `tokens.py`. Texts are compared in NFC (`strings.composed`).
 """
 
 from typing import NamedTuple

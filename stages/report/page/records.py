@@ -53,10 +53,28 @@ def records(page: Mapping[str, Any]) -> str:
         "Each bar shows what is left after a step, and at its end what the step took.",
         picker,
         waterfall,
+        _alarms(page["report"]["alarms"]),
         table("What became of the records of each source", [*head, "shares"], rows, kind="sources"),
         legend,
         _all_reasons(sources, reasons),
     )
+
+
+def _alarms(alarms: Sequence[Mapping[str, Any]]) -> str:
+    """The steps that took much of a source or of a language; nothing where none did."""
+    if not alarms:
+        return ""
+    rows = [
+        [
+            name(one["step"]),
+            name(f"{one['of']} {one['name']}"),
+            *map(count, (one["lost"], one["reached"])),
+            share(one["share"]),
+        ]
+        for one in alarms
+    ]
+    title = "Alarms: steps that took more of a source or of a language than select.alarm_share"
+    return table(title, ["step", "of", "dropped", "of those left", "share"], rows, kind="alarms")
 
 
 def gathered(sources: Mapping[str, Any]) -> dict[str, Any]:

@@ -94,3 +94,21 @@ def test_it_says_what_it_does_and_that_k_is_too_large(job_of: Any) -> None:
     assert few == "neighbors  k is 8 and there are 3 documents; the lists end with none (-1)"
     assert why.startswith("neighbors  exact: ")
     assert why.endswith("; recall 1.000 over 3 documents")
+
+
+def test_near_duplicates_that_take_most_of_a_source_or_a_language_give_an_alarm(job_of: Any) -> None:
+    said = io.StringIO()
+    job = Run(job_of(k=8).config, progress=Progress(Console(file=said, soft_wrap=True)))
+    work(place(job, np.concatenate([angles(*[0.0] * 30), unit(1, 10, 2)])))
+    lost = job.manifest("neighbors").statistics["duplicates"]
+    alarms = job.manifest("neighbors").statistics["alarms"]
+    common = {
+        "step": "semantic_duplicate",
+        "name": "one",
+        "documents": 40,
+        "reached": 40,
+        "lost": lost,
+        "share": lost / 40,
+    }
+    assert alarms == [{**common, "of": of} for of in ("source", "language")]
+    assert f"warning: semantic_duplicate takes much of language one {lost / 40:.1%} of 40\n" in said.getvalue()

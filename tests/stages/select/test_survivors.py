@@ -116,16 +116,33 @@ def test_a_source_that_is_mostly_duplicates_gives_an_alarm(select: Select) -> No
         return {"id": f"{source}{number}", "source": source, "text": text(seed)}
 
     records = [record("mirror", number, number if number < 5 else 0) for number in range(20)]
-    records += [record("fine", number, 100 + number % 12) for number in range(20)]
+    records += [record("fine", number, 100 + number) for number in range(40)]
     records += [record("small", number, 0) for number in range(19)]
     said = io.StringIO()
     run, verdicts = select(records, said)
     lost = sum(not verdict["kept"] for name, verdict in verdicts.items() if name.startswith("mirror"))
     assert lost >= 15
-    assert run.manifest("selection").statistics["alarms"] == {"mirror": lost / 20}
+    (alarm,) = run.manifest("selection").statistics["alarms"]
+    assert alarm == {
+        "step": "exact_duplicate", "of": "source", "name": "mirror",
+        "documents": 20, "reached": 20, "lost": lost, "share": lost / 20,
+    }  # fmt: skip
     (warning,) = [line for line in said.getvalue().splitlines() if line.startswith("warning")]
-    assert warning.startswith(f"warning: source mirror loses {lost / 20:.1%} of its 20 documents to duplicates, ")
+    assert warning.startswith(f"warning: exact_duplicate takes much of source mirror {lost / 20:.1%} of 20 ({lost} to ")
     said = io.StringIO()
     run, _ = select(records, said, alarm_share=0.99)
-    assert run.manifest("selection").statistics["alarms"] == {}
+    assert run.manifest("selection").statistics["alarms"] == []
     assert "warning" not in said.getvalue()
+
+
+def test_a_rule_that_takes_much_of_a_source_or_of_a_language_gives_an_alarm(select: Select) -> None:
+    """Of the rest each has its own text; the language is that of most, whatever it is called."""
+    short = [{"id": f"s{number}", "source": "short", "text": f"word {number}"} for number in range(30)]
+    long = [{"id": f"l{number}", "source": "long", "text": text(number)} for number in range(100)]
+    said = io.StringIO()
+    run, _ = select(short + long, said, rules="gopher_short", thresholds={"gopher_too_few_words": 50})
+    alarms = run.manifest("selection").statistics["alarms"]
+    assert [(alarm["step"], alarm["of"], alarm["name"], alarm["lost"]) for alarm in alarms][:1] == [
+        ("gopher_too_few_words", "source", "short", 30)
+    ]
+    assert "warning: gopher_too_few_words takes much of source short 100.0% of 30" in said.getvalue()

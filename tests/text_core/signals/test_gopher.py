@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 from datatrove.data import Document
 from datatrove.pipeline.filters import gopher_quality_filter as datatrove
+from datatrove.utils.text import PUNCTUATION_SET
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,7 +91,10 @@ def test_a_small_document():
         "bullet_line_ratio": 1 / 4,
         "ellipsis_line_ratio": 1 / 4,
         "alphabetic_word_ratio": 8 / tokens,
-        "alphabetic_chunk_ratio": 7 / 13,
+        "alphabetic_chunk_ratio": 7 / 10,  # #, - and … are of punctuation alone
+        "letters_per_word": len("Thecatscaféanddogswaitfor") / len(words),
+        "spaced_share": 1,
+        "stop_words_known": 8,
         "stop_word_share": np.float32(1 / tokens),
         "stop_word_count": 1,  # "and"; "The" is not "the"
     }
@@ -98,10 +102,41 @@ def test_a_small_document():
 
 @settings(max_examples=50, deadline=None)
 @given(texts)
-def test_chunks_are_what_white_space_divides(text):
-    chunks = text.split()
+def test_chunks_are_what_white_space_divides_but_punctuation(text):
+    chunks = [chunk for chunk in text.split() if not set(chunk) <= PUNCTUATION_SET]
     alphabetic = sum(any(character.isalpha() for character in chunk) for chunk in chunks)
     assert signals_of(text)["alphabetic_chunk_ratio"][0] == (alphabetic / len(chunks) if chunks else 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"),
+    [
+        ("", 1),
+        ("42!", 1),
+        ("English, по-русски, עברית, हिन्दी, 한국어", 1),
+        ("漢字かなカナ", 0),
+        ("ภาษาไทย ພາສາລາວ ភាសាខ្មែរ မြန်မာဘာသာ བོད་ཡིག", 0),
+        ("ᬩᬮᬶ ꦗꦮ ᥖᥭᥰ ꆈꌠ", 0),
+        ("abc字", 0.75),
+    ],
+)
+def test_the_share_of_letters_whose_scripts_space_words(text, share):
+    assert signals_of(text)["spaced_share"][0] == share
+
+
+def test_sixty_four_stop_words_are_counted_to_the_last():
+    words = [f"w{number}" for number in range(64)]
+    strings = strings_of(" ".join(words), "w63 w63", "none")
+    counts = gopher_quality_signals(strings, token_table(strings), stop_words({"en": words}))
+    assert counts["stop_word_count"].tolist() == [64, 1, 0]
+    assert counts["stop_word_share"].tolist() == [1, 1, 0]
+
+
+def test_a_language_without_a_list_has_the_words_of_english_and_is_told():
+    strings = strings_of("the of", "the of")
+    counts = gopher_quality_signals(strings, token_table(strings), languages=np.array([0, -1]))
+    assert counts["stop_word_count"].tolist() == [2, 2]
+    assert counts["stop_words_known"].tolist() == [8, 0]
 
 
 @pytest.mark.filterwarnings("error")
@@ -109,7 +144,8 @@ def test_documents_without_words_have_zeros():
     signals = signals_of("", " \n ", "---")
     for name in ("word_count", "mean_word_length", "hash_to_word_ratio", "ellipsis_to_word_ratio", "stop_word_count"):
         assert signals[name].tolist() == [0, 0, 0]
-    assert {name: values[0] for name, values in signals.items()} == dict.fromkeys(signals, 0)
+    expected = dict.fromkeys(signals, 0) | {"spaced_share": 1, "stop_words_known": 8}
+    assert {name: values[0] for name, values in signals.items()} == expected
     assert signals_of()["word_count"].shape == (0,)
 
 
@@ -181,8 +217,8 @@ def test_the_share_of_stop_words_is_that_of_plain_python(text):
 
 def test_a_language_that_is_not_there_is_refused():
     strings = strings_of("a")
-    with pytest.raises(ValueError, match=r"languages must lie in \[0, \d+\)"):
-        gopher_quality_signals(strings, token_table(strings), languages=np.array([-1]))
+    with pytest.raises(ValueError, match=r"languages must lie in \[-1, \d+\)"):
+        gopher_quality_signals(strings, token_table(strings), languages=np.array([-2]))
     with pytest.raises(ValueError, match="languages must lie in"):
         gopher_quality_signals(strings, token_table(strings), languages=np.array([10_000]))
 

@@ -1,6 +1,7 @@
 """text_core.signals.language: against py3langid's own code, and on what holds no language."""
 
 # ruff: noqa: RUF001 - letters of other scripts
+import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-from sequitur.text_core.signals.language import MAX_CHARACTERS, UNDETERMINED, languages
+from sequitur.text_core.signals.language import LEAST_SCORE, MAX_CHARACTERS, UNDETERMINED, languages
 
 # Article 1 of the Universal Declaration of Human Rights, or its beginning.
 ARTICLE = {
@@ -70,15 +71,51 @@ def test_agrees_with_the_library(identifier):
     for text, (code, score) in zip(texts, told(*texts), strict=True):
         expected = by_the_library(identifier, text)
         best = max(expected, key=expected.__getitem__)
-        assert code == (UNDETERMINED if best == "zxx" else best)
-        assert score == (0 if best == "zxx" else pytest.approx(expected[best], abs=2e-4))
+        none = best == "zxx" or expected[best] < LEAST_SCORE
+        assert code == (UNDETERMINED if none else best)
+        assert score == (0 if none else pytest.approx(expected[best], abs=2e-4))
 
 
 def test_decomposed_and_capital_letters_change_nothing():
-    (composed, decomposed, capitals) = told("Würde und Größe", "Wu\u0308rde und Gro\u0308ße", "WÜRDE UND GRÖßE")
+    small = "Alle Menschen sind gleich an Würde und Größe"
+    (composed, decomposed, capitals) = told(small, unicodedata.normalize("NFD", small), small.upper())
     assert composed == decomposed
     assert told("GLEICH AN WÜRDE UND RECHTEN") == told("gleich an würde und rechten")
-    assert capitals[0] == "de"
+    assert (composed[0], capitals[0]) == ("de", "de")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def add(a, b):\n    return a + b\n\nfor i in range(10):\n    print(add(i, i * 2))\n",
+        "for i in range(n):\n    for j in range(m):\n        grid[i][j] = i * j\n        if grid[i][j] > 10:\n"
+        "            break\n",
+        "x = [i for i in range(100) if i % 2 == 0]\ny = {k: v for k, v in zip(x, x[1:])}\nprint(sum(y.values()))\n",
+        "int main(void) {\n  for (int i = 0; i < n; ++i) { sum += a[i] * b[i]; }\n  return sum;\n}\n",
+    ],
+)
+def test_code_is_in_no_other_language_than_english(code):
+    assert told(code)[0][0] in (UNDETERMINED, "en")
+
+
+@pytest.mark.parametrize(
+    ("truth", "text"),
+    [
+        ("ms", "Fail itu tiada dalam senarai, kerana nombor yang diberi tidak sah. Sila cuba semula."),
+        ("ms", "Kerajaan berkata bahawa syarikat itu hendaklah membayar wang sebelum bulan Ogos."),
+        ("ms", "Semua manusia dilahirkan bebas dan samarata dari segi kemuliaan dan hak-hak."),
+        ("id", "Berkas itu tidak ada dalam daftar karena nomor yang diberikan tidak sah. Silakan coba lagi."),
+        ("id", "Pemerintah mengatakan bahwa perusahaan itu harus membayar uang sebelum bulan Agustus."),
+        (
+            "id",
+            "Semua orang dilahirkan merdeka. Mereka dikaruniai akal dan hendaknya bergaul satu sama lain.",
+        ),
+    ],
+)
+def test_malay_is_told_from_indonesian(truth, text):
+    ((code, score),) = told(text)
+    assert code == truth
+    assert LEAST_SCORE <= score <= 1
 
 
 @pytest.mark.parametrize("text", ["", None, " \n", "12345 67 8.90", "!!! --- ???", "😀", "\0"])

@@ -1,8 +1,10 @@
+import unicodedata
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from sequitur.text_core.units.strings import Strings, from_arrow
+from sequitur.text_core.units.strings import Strings, composed, from_arrow
 
 TEXTS = ["", "plain", "naïve 字", "", "😀"]
 
@@ -45,3 +47,15 @@ def test_arrays_are_read_only_and_typed():
 def test_other_types_are_refused():
     with pytest.raises(TypeError, match="not binary"):
         from_arrow(pa.array([b"a"]))
+
+
+@pytest.mark.parametrize("arrow_type", [pa.string(), pa.large_string()])
+def test_composed_is_nfc_and_composed_text_is_not_copied(arrow_type):
+    decomposed = [None if text is None else unicodedata.normalize("NFD", text) for text in ["é", None, "한국어", "x"]]
+    array = pa.array([*decomposed, "naïve 字", "q\u0301"], arrow_type)
+    assert composed(array).to_pylist() == ["é", None, "한국어", "x", "naïve 字", "q\u0301"]
+    assert composed(array).type == arrow_type
+    assert composed(array.slice(4)) is not array
+    for texts in (TEXTS, ["ASCII", "naïve"], []):
+        same = pa.array(texts, arrow_type)
+        assert composed(same) is same

@@ -26,8 +26,8 @@ def test_regeneration_gives_the_shipped_tables(tmp_path):
 @pytest.mark.parametrize(
     ("characters", "expected"),
     [
-        ("aZéßжאकㅋªʼ", unicode.LETTER),
-        ("字々あーアｱ한ไကខລ", unicode.UNSPACED),
+        ("aZéßжאकㅋªʼཀ", unicode.LETTER),
+        ("字々あーアｱ한ไကខລᥐᦀᨠꪀꦄᬅ", unicode.UNSPACED),
         ("0٣५²½Ⅳ", unicode.NUMBER),
         ("\u0301\u20e3\u0e31\u200d\u00ad", unicode.MARK),
         ("'’", unicode.APOSTROPHE),
@@ -46,7 +46,7 @@ def test_classes(characters, expected):
     ("characters", "expected"),
     [
         ("/\\|@^~-\u0663\u00b1\u2192", unicode.PLAIN),
-        (" \n\u3000", unicode.SPACE),
+        (" \n\u3000\u0f0b", unicode.SPACE),
         ("字한…😀─\ufffd", unicode.ALONE),
         ("!()_#*&'’“»。—", unicode.EDGE),
         ("+%§=$€", unicode.OPENER),
@@ -69,6 +69,12 @@ def test_symbols_are_those_of_datatrove():
     assert {chr(code) for code in np.flatnonzero(kinds & unicode.SYMBOL)} == PUNCTUATION_SET
     assert set(unicode.TERMINAL_PUNCTUATION) == TERMINAL_PUNCTUATION
     assert (kinds & unicode.ALPHABETIC != 0).tolist() == (unicode_tables().classes >= unicode.LETTER).tolist()
+
+
+def test_scripts_that_put_no_spaces_between_words():
+    kinds = unicode_tables().token_kinds
+    spaceless = {character for character in "字あーアไကខລཀᥐꦄa한жक0་。" if kinds[ord(character)] & unicode.SPACELESS}
+    assert spaceless == set("字あーアไကខລཀᥐꦄ")
 
 
 def test_folding_is_simple_and_idempotent():

@@ -81,6 +81,9 @@ def make_page(text: str = "plain", sources: int = 2) -> dict[str, Any]:
         "name": text,
         "report": {
             "ledger": ledger.to_json(),
+            "alarms": [
+                {"step": "short", "of": "source", "name": text, "documents": 9, "reached": 8, "lost": 7, "share": 0.8}
+            ],
             "order": {"strategy": "contexts", "contexts": measured, "random_baseline": {"adjacency": 0.1}},
             "packing": {
                 "contexts": {"train": 1}, "context_length": 100, "tokens": 90, "padded_tokens": 10, "documents": 14,
@@ -178,6 +181,13 @@ def test_the_waterfall_leads_from_read_to_placed() -> None:
     assert page.count("<tbody data-source=") == 25  # all, the 23 largest, and the others as one
     assert "(17 others)" in page
     assert "removed later" not in page
+
+
+def test_alarms_are_shown_where_there_are_some() -> None:
+    content = make_page()
+    assert '<th scope="row"><bdi>short</bdi></th>' in render(content)
+    content["report"]["alarms"] = []
+    assert "Alarms" not in render(content)
 
 
 def test_documents_removed_from_the_shards_are_counted() -> None:
