@@ -138,9 +138,8 @@ def _check_is_one(line: bytes, place: str, *, is_first: bool) -> None:
     parts = [part for part in line.split(b"\r") if part.strip()]
     if len(parts) > 1 and not all(isinstance(parse_json(part), Bad) for part in parts):
         raise InputError(f"{place}: {len(parts):,} records end in a carriage return alone; end them in \\n")
-    start = line.removeprefix(codecs.BOM_UTF8).strip()
-    if is_first and (start == b"{" or JSON_BEGINNING.match(start)):
-        raise InputError(f"{place}: begins a JSON array or an object over several lines; set ingest.format: json")
+    if is_first and JSON_BEGINNING.match(line.removeprefix(codecs.BOM_UTF8).lstrip()):
+        raise InputError(f"{place}: begins a JSON array; set ingest.format: json")
 
 
 def text_record(path: str, limits: Limits, text_field: str) -> Mapping[str, Any] | Bad:

@@ -38,8 +38,11 @@ def table_records(batches: Iterator[pa.RecordBatch], first_row: int, limits: Lim
         InputError: all rows together unpack to more than the limit.
     """
     row, total = first_row, 0
+    shared = _Dictionaries()
     for batch in batches:
-        sizes = sum((unpacked_bytes(column) for column in batch.columns), np.zeros(batch.num_rows, dtype=np.int64))
+        sizes = np.zeros(batch.num_rows, dtype=np.int64)
+        for number, column in enumerate(batch.columns):
+            sizes += shared.unpacked_bytes(number, column)
         total += int(sizes.sum())
         check_size(path, total, limits)
         too_large = sizes > limits.record
@@ -54,6 +57,52 @@ def table_records(batches: Iterator[pa.RecordBatch], first_row: int, limits: Lim
                 yield row + start + offset, record
             start += rows
         row += batch.num_rows
+
+
+class _Dictionaries:
+    """What is known of columns' dictionaries, by the column's number: thousands of batches may share a large one."""
+
+    def __init__(self) -> None:
+        self._valid: dict[int, pa.Array] = {}
+        self._sizes: dict[int, tuple[pa.Array, np.ndarray]] = {}
+
+    def validate(self, number: int, column: pa.Array) -> None:
+        """Follows all that a column refers to: damaged offsets would be followed out of its buffers.
+
+        Raises:
+            pa.ArrowInvalid: it refers to what is not there.
+        """
+        if not _is_dictionary(column) or not _is_same(self._valid.get(number), column.dictionary):
+            column.validate(full=True)
+            if _is_dictionary(column):
+                self._valid[number] = column.dictionary
+            return
+        column.indices.validate(full=True)
+        first, last = pc.min_max(column.indices).as_py().values()
+        if last is not None and not 0 <= first <= last < len(column.dictionary):
+            raise pa.ArrowInvalid(f"indices {first} to {last} of {len(column.dictionary)} values")
+
+    def unpacked_bytes(self, number: int, column: pa.Array) -> np.ndarray:
+        """`unpacked_bytes` of a column."""
+        if not _is_dictionary(column):
+            return unpacked_bytes(column)
+        known, sizes = self._sizes.get(number, (None, None))
+        if sizes is None or not _is_same(known, column.dictionary):
+            sizes = unpacked_bytes(column.dictionary)
+            self._sizes[number] = column.dictionary, sizes
+        return _taken(sizes, column.indices)
+
+
+def _is_dictionary(column: pa.Array) -> bool:
+    return isinstance(column, pa.DictionaryArray)
+
+
+def _is_same(one: pa.Array | None, other: pa.Array) -> bool:
+    """Whether two arrays are one, by where their bytes lie."""
+    if one is None or len(one) != len(other):
+        return False
+    places = [[buffer and buffer.address for buffer in array.buffers()] for array in (one, other)]
+    return places[0] == places[1]
 
 
 def check_size(path: str, size: int, limits: Limits) -> None:
@@ -195,8 +244,11 @@ def _arrow_batches(path: str, source: BinaryIO) -> Iterator[pa.RecordBatch]:
     source.seek(0)
     opened = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
     _check_names(path, opened.schema)
+    shared = _Dictionaries()
     for batch in map(opened.get_batch, range(opened.num_record_batches)) if is_file else opened:
-        batch.validate(full=True)  # damaged offsets would be followed out of the buffers
+        batch.validate()
+        for number, column in enumerate(batch.columns):
+            shared.validate(number, column)
         yield batch
 
 

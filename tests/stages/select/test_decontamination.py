@@ -163,7 +163,7 @@ def test_deeply_nested_records_are_read(tmp_path: Path) -> None:
     ("name", "content", "kind", "message"),
     [
         ("none.jsonl", None, ConfigError, r"none\.jsonl: no such file; correct the path"),
-        ("a.csv", b"text\n", ConfigError, r"a\.csv: neither JSON Lines \(\.jsonl\) nor text"),
+        ("a.csv", b"text\n", ConfigError, r"a\.csv: neither JSON \(\.jsonl, \.json\) nor text"),
         ("a.jsonl", b"", ConfigError, r"a\.jsonl: holds no text; leave it out"),
         ("a.txt", b" \n\n\t\n", ConfigError, r"a\.txt: holds no text; leave it out"),
         ("a.jsonl", b'{"id": 3}\n', ConfigError, r"a\.jsonl: holds no text"),

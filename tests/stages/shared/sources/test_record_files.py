@@ -56,7 +56,7 @@ def test_a_byte_order_mark_between_joined_files_is_passed_over() -> None:
         (b'{"a": 1, "a": 2}', {"a": 2}),
         (b"[1]", "bad_json"),
         (b"7", "bad_json"),
-        (b'{"a"', "bad_json"),
+        (b"{", "bad_json"),
         (b"[" * 190, "bad_json"),
         (b'{"a": "\xff"}', "bad_utf8"),
         (b'{"a": ' + b"9" * 190 + b"}", {"a": int("9" * 190)}),
@@ -92,11 +92,9 @@ def test_a_carriage_return_within_a_record_is_white_space() -> None:
     assert jsonl(b'{"a":\r 1}\n{"a"\r') == [(0, {"a": 1}), (1, "bad_json")]
 
 
-@pytest.mark.parametrize(
-    "content", [b'[{"a": 1},\n{"a": 2}]', b'[{"a": 1}]', b'\xef\xbb\xbf[\n{"a": 1}]', b'{\n "a": 1\n}']
-)
+@pytest.mark.parametrize("content", [b'[{"a": 1},\n{"a": 2}]', b'[{"a": 1}]', b'\xef\xbb\xbf[\n{"a": 1}]'])
 def test_json_that_is_no_lines_is_named(content: bytes) -> None:
-    with pytest.raises(InputError, match=r"a\.jsonl line 1: begins a JSON array.*set ingest\.format: json"):
+    with pytest.raises(InputError, match=r"a\.jsonl line 1: begins a JSON array; set ingest\.format: json"):
         jsonl(content)
 
 

@@ -152,6 +152,36 @@ def test_a_compressed_arrow_file_is_read_whatever_its_name(tmp_path: Path) -> No
     assert len(list(table_files.arrow_records(str(path), LIMITS))) == TABLE.num_rows
 
 
+@pytest.mark.parametrize("new", [pa.ipc.new_file, pa.ipc.new_stream])
+def test_a_dictionary_that_batches_share_is_looked_at_once(
+    tmp_path: Path, new: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.arrow"
+    texts = pa.array([str(number) for number in range(100)] * 2).dictionary_encode()
+    with new(path, pa.schema([("text", texts.type), ("n", pa.int64())])) as writer:
+        writer.write_table(pa.table({"text": texts, "n": range(200)}), max_chunksize=1)
+    measured: list[int] = []
+    whole = table_files.unpacked_bytes
+
+    def counted(column: pa.Array) -> np.ndarray:
+        measured.append(len(column))
+        return whole(column)
+
+    monkeypatch.setattr(table_files, "unpacked_bytes", counted)
+    found = [record for _, record in table_files.arrow_records(str(path), LIMITS)]
+    assert found == [{"text": str(number % 100), "n": number} for number in range(200)]
+    assert sorted(measured) == [1] * 200 + [100]
+
+
+def test_an_index_beyond_a_shared_dictionary_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.arrow"
+    texts = pa.DictionaryArray.from_arrays(pa.array([0, 1, 77], pa.int32()), ["one", "two"], safe=False)
+    with pa.ipc.new_stream(path, pa.schema([("text", texts.type)])) as writer:
+        writer.write_table(pa.table({"text": texts}), max_chunksize=1)
+    with pytest.raises(InputError, match=r"a\.arrow: not a readable Arrow file \(indices 77 to 77 of 2 values\)"):
+        list(table_files.arrow_records(str(path), LIMITS))
+
+
 COLUMNS: dict[str, pa.Array] = {
     "text": pa.array(["ab", None, "", "abcd"]),
     "large text": pa.array(["ab", None, "", "abcd"], pa.large_string()),
