@@ -275,7 +275,7 @@ def _evidence(
         "token_jaccard": float(ngram_jaccard(root / TOKENS, np.array([ordinals], dtype=np.int64))[0])
         if TOKENS in stand and None not in ordinals
         else None,
-        "least_cosine": config.neighbors.duplicate_cosine,
+        "least_cosine": config.neighbors.least_cosine,
         "same_group": bool(families[0] & families[1]),
     }
 
