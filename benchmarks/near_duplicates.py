@@ -2,10 +2,10 @@
 
     python -m benchmarks.near_duplicates [--models fitted,DIR] [--seed N] [--workers N]
 
-The corpus is made (`near_duplicates_corpus.py`): five languages of unequal share, of which the rarest have some dozens of
-documents; planted versions (edited, reordered, rewritten in part, shortened, extended, paraphrased); template siblings,
-documents about the same subject, passages that many share. Nothing is dropped before `neighbors`, so that all versions
-are its affair. By default with the fitted model and with all-MiniLM-L6-v2, which takes most of the time.
+The corpus is made (`near_duplicates_corpus.py`): five languages of unequal share, of which the rarest have some dozens
+of documents; planted versions (edited, reordered, rewritten in part, shortened, extended, paraphrased); template
+siblings, documents about the same subject, passages that many share. Nothing is dropped before `neighbors`, so that all
+versions are its affair. By default with the fitted model and with all-MiniLM-L6-v2, which takes most of the time.
 
 A table goes to standard error; the last line of standard output is one JSON object, for each model, under `new` (the
 defaults: words confirm) and `old` (a cosine of 0.95 alone):

@@ -1,7 +1,8 @@
 """A corpus whose near-duplicates are known: five languages of unequal share, versions, and what only looks like them.
 
-The words are real: names of countries, languages, scripts, currencies and cities, as Babel's CLDR has them, and the most
-frequent words of each language between them. Words are drawn by Zipf's law; each document has a subject of its own.
+The words are real: names of countries, languages, scripts, currencies and cities, as Babel's CLDR has them, and the
+most frequent words of each language between them. Words are drawn by Zipf's law; each document has a subject of its
+own.
 """
 
 from __future__ import annotations

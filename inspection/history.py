@@ -152,7 +152,9 @@ def loss(root: Directory, config: Config, standing: Standing, place: Place) -> L
         return _loss_by_select(root / DOCUMENTS, row, standing[SELECTION].parameters.get("jaccard"))
     if NEIGHBORS not in standing:
         return None
-    duplicate = row_by_ordinal(root / SEMANTIC_DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "overlap", "jaccard"])
+    duplicate = row_by_ordinal(
+        root / SEMANTIC_DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "overlap", "jaccard"]
+    )
     if duplicate is not None:
         settings, ordinal = config.neighbors, duplicate["duplicate_of"]
         about = {"cosine": duplicate["cosine"], "least_cosine": settings.least_cosine}

@@ -1,8 +1,8 @@
 """Near-duplicates among neighbours: close by the model's own cosine, versions by their words, alike in their tokens.
 
 The lists of neighbours propose pairs by a cosine, which means one thing in one corpus, language and model, and another
-in others; so words confirm them (`words.py`), unless that is switched off, and tokens where that is asked for. Where the
-words have a share in the vectors, the cosine in a list is not the model's own, which alone counts.
+in others; so words confirm them (`words.py`), unless that is switched off, and tokens where that is asked for. Where
+the words have a share in the vectors, the cosine in a list is not the model's own, which alone counts.
 """
 
 from __future__ import annotations

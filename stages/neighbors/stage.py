@@ -52,7 +52,13 @@ def work(run: Run) -> Mapping[str, Any]:
         searches.next(staying)
     judge.write(run.root, duplicates)
     _keep(searches.found, run.artifact(NEIGHBORS))
-    for directory in (SEARCH, ASSIGNED, TRUTH, words.WORDS, *(ROUND.format(number) for number in range(searches.count))):
+    for directory in (
+        SEARCH,
+        ASSIGNED,
+        TRUTH,
+        words.WORDS,
+        *(ROUND.format(number) for number in range(searches.count)),
+    ):
         run.root.remove(directory)
     return {
         **searches.statistics,

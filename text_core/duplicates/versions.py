@@ -1,14 +1,16 @@
 """Whether two documents are versions of one: by their rarer pairs of words, and by the names that only one of them has.
 
-Both figures are of words in succession, each a number (`version_words`). Where a script has no spaces between words, each
-character taken with the next one is a word.
+Both figures are of words in succession, each a number (`version_words`). Where a script has no spaces between words,
+each character taken with the next one is a word.
 
-    population(i) = in how many documents the words of document i are, in the median: some share of those of its language
-    rarity(t)     = log((min(population(a), population(b)) + 2) / (documents with t + 1)), at least LEAST_RARITY
-    overlap(a, b) = Σ rarity³(t) of the pairs of words t in both / the lesser of the sums of either
+    population(i) = in how many documents the words of document i are, in the median: a share of those of its language
+    rarity(t)     = log((min(population(a), population(b)) + 2) / (other documents with t + 1)), at least LEAST_RARITY
+    overlap(a, b) = Σ rarity³(t) of the pairs of words t in both / (lesser + OTHER_PAIRS · rarest)
+
+with the lesser of the sums over either, and the greatest rarity³ in both.
 
 So what all documents of a language have, however rare the language is in the corpus, and what a template or a passage
-gives many of them, has little weight, and a document that is part of another overlaps with it entirely.
+gives many of them, has little weight, and a document that is part of another overlaps with it; a few words do less.
 
 Documents made of one template for different things overlap, too. Where they differ, a name is gone everywhere at once,
 which chance edits seldom do: if they change a word with a chance of p, one that stands at n places goes from m of them
@@ -17,8 +19,9 @@ with a chance below C(n, m) · p^m. With w different words in a, and k of them g
     renaming(a → b) = max over k of Σ −log(C(n, m) · p^m) over the k least probable − log C(w, k)
     renaming(a, b)  = renaming(a → b) + renaming(b → a), each at least UNTOLD
 
-counted where a stretch of a that b has not is no longer than those around it that b has; p is the share of these words in
-both. It is minus the logarithm of the chance that edits of any words would do it. Figures: docs/decisions/0015-versions.md.
+counted where a stretch of a that b has not is no longer than those around it that b has; p is the share of these words
+in both. It is minus the logarithm of the chance that edits of any words would do it. Figures:
+docs/decisions/0015-versions.md.
 """
 
 import math
@@ -36,6 +39,7 @@ from sequitur.text_core.units.words import word_table
 
 BUCKET_BITS = 22
 BUCKETS = 2**BUCKET_BITS  # of hashed words and pairs, by which documents are counted
+OTHER_PAIRS = 2  # of words, as rare as the rarest of either, that both are taken to have besides
 LEAST_RARITY = 0.5  # of what many documents have; it decides only where nothing is rarer, as among many copies
 LONGEST_GAP = 8  # words between two places where documents agree again; longer ones are other text, not other names
 UNTOLD = -4.0  # of a side on which no name is gone
@@ -52,7 +56,7 @@ class Likeness(NamedTuple):
 
 
 def version_words(strings: Strings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-    """The words of n documents as numbers: int64 offsets [n + 1], uint32 ids. Two words share a number in 1 of 2³² cases.
+    """The words of n documents as numbers: int64 offsets [n + 1], uint32 ids. Two words share one in 1 of 2³² cases.
 
     A word that the next one follows at once, as in scripts without spaces, is taken with it. Costs `word_table`.
     """
@@ -92,12 +96,13 @@ def likeness(
     if pairs.size and (pairs.min() < 0 or pairs.max() >= len(offsets) - 1):
         raise ValueError(f"pairs must lie in [0, {len(offsets) - 1}), the documents")
     sets = token_shingle_sets(offsets, ids, 2)
-    commonness = np.log(counts[(sets.hashes >> _SHIFT).astype(np.int64)] + 1.0)
+    known = counts[(sets.hashes >> _SHIFT).astype(np.int64)]
+    others = np.log(np.maximum(np.stack([known - 1, known - 2]), 0) + 1.0)
     words, following = np.empty(len(ids), np.uint64), np.empty(len(ids), np.uint64)
     population = np.zeros(len(offsets) - 1, dtype=np.int32)
     _read(offsets, ids, counts, words, following, population)
     found = Likeness(np.zeros(len(pairs), np.float32), np.full(len(pairs), -np.inf, np.float32))
-    _fill_overlap(sets, commonness, population, pairs, found.overlap)
+    _fill_overlap(sets, others, population, pairs, found.overlap)
     alike = np.flatnonzero((found.overlap >= least) & (found.overlap > 0))
     ordered = words.copy()
     _sort_each(offsets, ordered)
@@ -140,7 +145,7 @@ def _sort_each(offsets: npt.NDArray[np.int64], values: npt.NDArray[np.uint64]) -
 @njit(cache=True, nogil=True)
 def _fill_overlap(
     sets: ShingleSets,
-    commonness: npt.NDArray[np.float64],
+    others: npt.NDArray[np.float64],
     population: npt.NDArray[np.int32],
     pairs: npt.NDArray[np.int64],
     overlap: npt.NDArray[np.float32],
@@ -150,18 +155,20 @@ def _fill_overlap(
         a, b = pairs[pair, 0], pairs[pair, 1]
         most = np.log(min(population[a], population[b]) + 2.0)
         i, j = offsets[a], offsets[b]
-        of_a = of_b = of_both = 0.0
+        of_a = of_b = of_both = rarest = 0.0
         while i < offsets[a + 1] or j < offsets[b + 1]:
             in_a = i < offsets[a + 1] and (j == offsets[b + 1] or hashes[i] <= hashes[j])
             in_b = j < offsets[b + 1] and (i == offsets[a + 1] or hashes[j] <= hashes[i])
-            weight = max(LEAST_RARITY, most - commonness[i if in_a else j]) ** 3
+            besides = others[1 if in_a and in_b else 0, i if in_a else j]
+            weight = max(LEAST_RARITY, most - besides) ** 3
+            rarest = max(rarest, weight)
             of_a += weight if in_a else 0.0
             of_b += weight if in_b else 0.0
             of_both += weight if in_a and in_b else 0.0
             i += in_a
             j += in_b
         lesser = min(of_a, of_b)
-        overlap[pair] = of_both / lesser if lesser > 0 else 0.0
+        overlap[pair] = of_both / (lesser + OTHER_PAIRS * rarest) if lesser > 0 else 0.0
 
 
 @njit(cache=True, nogil=True)
