@@ -69,6 +69,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "ordinal": "of a near-duplicate, ascending",
         "duplicate_of": "ordinal of the document that stays in its place",
         "cosine": "of the two, by the model's own vectors",
+        "overlap": "of their rarer word pairs, 0 to 1; null where `neighbors.duplicate_overlap` is",
         "jaccard": "of their sets of 13-token n-grams; null where `neighbors.duplicate_jaccard` is not set",
     },
     "neighbors/unselected": {

@@ -26,7 +26,7 @@ def loss_lines(loss: Told) -> Iterator[str]:
     said = [
         f"{name} {loss[name]:.3f}"
         + (f" ({loss[f'least_{name}']:g} or more is dropped)" if loss.get(f"least_{name}") else "")
-        for name in ("jaccard", "cosine", "score")
+        for name in ("cosine", "overlap", "jaccard", "score")
         if loss.get(name) is not None
     ]
     yield ", ".join([f"{loss['stage']}: {loss['reason']}", *said])

@@ -135,7 +135,8 @@ def why(run: Run, name_a: str, name_b: str) -> Mapping[str, Any]:
         `contexts`: those `shared`, with the pieces and tokens between; and `apart`, the least difference of context_id;
         `duplicates`: whether the texts are `equal`; `jaccard`, the similarity of their shingles of `shingle_words`, of
         which `least_jaccard` makes fuzzy duplicates; `signature_jaccard`, as MinHash estimates it; `token_jaccard`, of
-        their n-grams of tokens; `least_cosine`, which makes near-duplicates; and whether they are of the `same_group`:
+        their n-grams of tokens; `least_cosine`, which makes near-duplicates, together with the `least_overlap` of rarer
+        word pairs (null: the cosine alone); and whether they are of the `same_group`:
         one was lost to the other, or both to a third.
 
     Raises:
@@ -275,7 +276,8 @@ def _evidence(
         "token_jaccard": float(ngram_jaccard(root / TOKENS, np.array([ordinals], dtype=np.int64))[0])
         if TOKENS in stand and None not in ordinals
         else None,
-        "least_cosine": config.neighbors.duplicate_cosine,
+        "least_cosine": config.neighbors.least_cosine,
+        "least_overlap": config.neighbors.duplicate_overlap,
         "same_group": bool(families[0] & families[1]),
     }
 

@@ -152,12 +152,15 @@ def loss(root: Directory, config: Config, standing: Standing, place: Place) -> L
         return _loss_by_select(root / DOCUMENTS, row, standing[SELECTION].parameters.get("jaccard"))
     if NEIGHBORS not in standing:
         return None
-    duplicate = row_by_ordinal(root / SEMANTIC_DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "jaccard"])
+    duplicate = row_by_ordinal(
+        root / SEMANTIC_DUPLICATES, row["ordinal"], ["duplicate_of", "cosine", "overlap", "jaccard"]
+    )
     if duplicate is not None:
         settings, ordinal = config.neighbors, duplicate["duplicate_of"]
-        about = {"cosine": duplicate["cosine"], "least_cosine": settings.duplicate_cosine}
-        if duplicate["jaccard"] is not None:
-            about |= {"jaccard": duplicate["jaccard"], "least_jaccard": settings.duplicate_jaccard}
+        about = {"cosine": duplicate["cosine"], "least_cosine": settings.least_cosine}
+        for name, least in (("overlap", settings.duplicate_overlap), ("jaccard", settings.duplicate_jaccard)):
+            if duplicate[name] is not None:
+                about |= {name: duplicate[name], f"least_{name}": least}
         return Loss("neighbors", SEMANTIC, about, places_of_ordinals(root / SELECTION, [ordinal]).get(ordinal))
     unselected = row_by_ordinal(root / UNSELECTED, row["ordinal"], ["score"])
     if unselected is not None:

@@ -138,10 +138,12 @@ def _likeness(found: Told) -> Iterator[str]:
         "more makes a fuzzy duplicate"
     )
     if found["token_jaccard"] is not None:
-        yield (
-            f"Jaccard {found['token_jaccard']:.3f} of n-grams of tokens; {found['least_cosine']:g} or more of the "
-            "model's cosine makes a near-duplicate"
-        )
+        yield f"Jaccard {found['token_jaccard']:.3f} of n-grams of tokens"
+    overlap = found["least_overlap"]
+    alike = (
+        "" if overlap is None else f", if {overlap:g} or more of the rarer word pairs overlap and names are the same,"
+    )
+    yield f"{found['least_cosine']:g} or more of the model's cosine{alike} makes a near-duplicate"
 
 
 def _nth(number: int) -> str:

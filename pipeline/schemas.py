@@ -95,6 +95,7 @@ DUPLICATES = pa.schema(
         _required("ordinal", pa.int64()),
         _required("duplicate_of", pa.int64()),
         _required("cosine", pa.float32()),  # by the model's own vectors
+        pa.field("overlap", pa.float32()),  # of their rarer word pairs; null where words need not confirm
         pa.field("jaccard", pa.float32()),  # of their sets of token n-grams; null where it is not asked for
     ]
 )

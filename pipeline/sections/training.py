@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, ByteSize, Field
 
 from sequitur.pipeline.sections.section import LONGEST_CONTEXT, MIB, Section, one_or_more
 
+ALIKE, PROPOSED = 0.95, 0.5  # cosines at which two documents are duplicates, or worth comparing by their words
+
 
 class Tokenize(Section):
     """Turning kept text into token ids, with an end-of-document token after each document."""
@@ -95,12 +97,19 @@ class Neighbors(Section):
         description="index: one index that each worker reads; cells: a Beam job over cells of near vectors, for what "
         "no index holds; auto: cells on other runners, and here an index, or exact search where there is a GPU.",
     )
-    duplicate_cosine: float = Field(
-        0.95,
+    duplicate_cosine: float | None = Field(
+        None,
         gt=0,
         le=1.01,
-        description="Of two documents this close by the model's own cosine the later one is dropped; above 1 switches "
-        "it off.",
+        description="Two documents this close by the model's own cosine may be duplicates, of which the later one is "
+        "dropped; null: 0.5 where words must confirm it, else 0.95; above 1 switches it off.",
+    )
+    duplicate_overlap: float | None = Field(
+        0.4,
+        gt=0,
+        le=1,
+        description="Share of the rarer word pairs of one of two close documents that the other must have, for them to "
+        "be duplicates; null: words need not confirm it.",
     )
     duplicate_jaccard: float | None = Field(
         None,
@@ -108,6 +117,18 @@ class Neighbors(Section):
         le=1,
         description="If given, close documents are duplicates only if their sets of 13-token n-grams are this similar.",
     )
+
+    @property
+    def least_cosine(self) -> float:
+        """The cosine from which on two documents may be duplicates."""
+        if self.duplicate_cosine is not None:
+            return self.duplicate_cosine
+        return ALIKE if self.duplicate_overlap is None else PROPOSED
+
+    @property
+    def words_confirm(self) -> bool:
+        """Whether pairs are judged by their words."""
+        return self.duplicate_overlap is not None and self.least_cosine <= 1
 
 
 class Ordering(Section):

@@ -1,10 +1,13 @@
-"""Near-duplicates among neighbours: close by the model's own cosine and, if asked for, alike in their tokens.
+"""Near-duplicates among neighbours: close by the model's own cosine, versions by their words, alike in their tokens.
 
-The lists of neighbours propose pairs. Where the words have a share in the vectors, the cosine in a list is not the
-model's own, which alone decides; so a lexical share finds other neighbours, but makes no other duplicates.
+The lists of neighbours propose pairs by a cosine, which means one thing in one corpus, language and model, and another
+in others; so words confirm them (`words.py`), unless that is switched off, and tokens where that is asked for. Where
+the words have a share in the vectors, the cosine in a list is not the model's own, which alone counts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +19,7 @@ from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import lists_of
+from sequitur.stages.neighbors.words import Words
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.shingles import jaccard, token_shingle_sets
@@ -27,10 +31,10 @@ SLACK = 0.25  # two close documents whose words are less alike than −SLACK are
 TRIED = [round(0.9 + 0.01 * step, 2) for step in range(10)]
 
 
-def close_pairs(lists: Directory, vectors: Directory, weight: float, least: float) -> Pairs:
-    """All pairs of documents, by ordinal, in each other's lists whose own cosine is `least` or more; each pair once.
+def close_pairs(lists: Directory, vectors: Directory, weight: float, least: float) -> Iterator[Pairs]:
+    """Of each part of the lists the pairs of documents, by ordinal, whose own cosine is `least` or more.
 
-    Memory: about 50 bytes per pair proposed.
+    Each pair stands in a part once. Memory: about 50 bytes per pair proposed in a part.
 
     Args:
         lists: the artifact with the neighbours.
@@ -39,23 +43,51 @@ def close_pairs(lists: Directory, vectors: Directory, weight: float, least: floa
         least: the cosine.
     """
     proposed = least if not weight else (1 - weight) * least - weight * SLACK
-    found = [Pairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))]
     for part in artifacts.require_manifest(lists).parts:
         batch = artifacts.read_part(lists, part)
         pairs = near_duplicates.pairs_above(lists_of(batch), proposed)
         pairs.edges[:, 0] = batch.column("ordinal").to_numpy()[pairs.edges[:, 0]]
-        found.append(pairs)
-    pairs = near_duplicates.distinct(Pairs(*(np.concatenate(column) for column in zip(*found, strict=True))))
-    return _at_least(_with_own_cosine(vectors, pairs), least) if weight and len(pairs.edges) else pairs
+        pairs = near_duplicates.distinct(pairs)
+        yield at_least(_with_own_cosine(vectors, pairs), least) if weight and len(pairs.edges) else pairs
 
 
-def duplicates_among(tokens: Directory, pairs: Pairs, settings: NeighborSettings) -> Pairs:
-    """Those of the pairs that make a duplicate by the settings; the tokens are read where they must be alike, too."""
-    pairs = _at_least(pairs, settings.duplicate_cosine)
-    if settings.duplicate_jaccard is None:
+def joined(found: Iterable[Pairs]) -> Pairs:
+    """All of some pairs, each once."""
+    nothing = Pairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))
+    return near_duplicates.distinct(Pairs(*(np.concatenate(column) for column in zip(nothing, *found, strict=True))))
+
+
+class Judge:
+    """Tells which close pairs are duplicates, by the settings; texts' words and tokens are read where they decide."""
+
+    def __init__(self, root: Directory, settings: NeighborSettings, words: Words | None) -> None:
+        self._tokens, self._settings, self._words = root / TOKENS, settings, words
+
+    def duplicates(self, pairs: Pairs) -> Pairs:
+        """Those of the pairs that are."""
+        settings = self._settings
+        pairs = at_least(pairs, settings.least_cosine)
+        if self._words is not None:
+            pairs = _some(pairs, self._words.confirm(pairs.edges))
+        if settings.duplicate_jaccard is not None:
+            pairs = _some(pairs, ngram_jaccard(self._tokens, pairs.edges) >= settings.duplicate_jaccard)
         return pairs
-    alike = ngram_jaccard(tokens, pairs.edges) >= settings.duplicate_jaccard
-    return Pairs(pairs.edges[alike], pairs.cosine[alike])
+
+    def write(self, root: Directory, duplicates: Duplicates) -> None:
+        """Makes `neighbors/duplicates` of a run."""
+        directory, fingerprint = root / SEMANTIC_DUPLICATES, artifacts.read_building(root / NEIGHBORS)
+        artifacts.begin(directory, fingerprint)
+        lost = np.flatnonzero(duplicates.of >= 0)
+        edges = np.stack([lost, duplicates.of[lost]], axis=1)
+        overlap = similarity = pa.nulls(len(lost), pa.float32())
+        if self._words is not None:
+            overlap = pa.array(self._words.likeness(edges).overlap)
+        if self._settings.duplicate_jaccard is not None:
+            similarity = pa.array(ngram_jaccard(self._tokens, edges))
+        columns = [lost, edges[:, 1], duplicates.cosine[lost], overlap, similarity]
+        batch = pa.record_batch(columns, schema=schemas.DUPLICATES)
+        artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
+        artifacts.finish(directory, fingerprint, {}, {}, {})
 
 
 def would_drop(pairs: Pairs) -> dict[str, int]:
@@ -79,20 +111,6 @@ def ngram_jaccard(tokens: Directory, edges: np.ndarray) -> np.ndarray:
     return similarity
 
 
-def write(root: Directory, duplicates: Duplicates, settings: NeighborSettings) -> None:
-    """Makes `neighbors/duplicates` of a run."""
-    directory, fingerprint = root / SEMANTIC_DUPLICATES, artifacts.read_building(root / NEIGHBORS)
-    artifacts.begin(directory, fingerprint)
-    lost = np.flatnonzero(duplicates.of >= 0)
-    edges = np.stack([lost, duplicates.of[lost]], axis=1)
-    similarity: pa.Array = pa.nulls(len(lost), pa.float32())
-    if settings.duplicate_jaccard is not None:
-        similarity = pa.array(ngram_jaccard(root / TOKENS, edges))
-    batch = pa.record_batch([lost, edges[:, 1], duplicates.cosine[lost], similarity], schema=schemas.DUPLICATES)
-    artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
-    artifacts.finish(directory, fingerprint, {}, {}, {})
-
-
 def _with_own_cosine(directory: Directory, pairs: Pairs) -> Pairs:
     """The pairs with the cosines of the model's own part of the vectors."""
     vectors, cosine = StoredVectors(directory, own=True), np.empty(len(pairs.edges), dtype=np.float32)
@@ -102,6 +120,10 @@ def _with_own_cosine(directory: Directory, pairs: Pairs) -> Pairs:
     return Pairs(pairs.edges, cosine)
 
 
-def _at_least(pairs: Pairs, least: float) -> Pairs:
-    close = pairs.cosine >= least
-    return Pairs(pairs.edges[close], pairs.cosine[close])
+def at_least(pairs: Pairs, least: float) -> Pairs:
+    """Those of the pairs whose cosine is."""
+    return _some(pairs, pairs.cosine >= least)
+
+
+def _some(pairs: Pairs, chosen: np.ndarray) -> Pairs:
+    return Pairs(pairs.edges[chosen], pairs.cosine[chosen])

@@ -1,16 +1,16 @@
 """neighbors: `vectors` → `neighbors`: of each document the k nearest others, near-duplicates put aside.
 
-    input    `vectors`; `tokens`, where near-duplicates must have n-grams in common, too
+    input    `vectors`; text and `selection`, where words must confirm near-duplicates; `tokens`, where n-grams must
     output   one row per document that stays: its neighbours, best first; `neighbors/duplicates` and
              `neighbors/unselected` list the others
-    dropped  documents whose cosine to one that stays is `neighbors.duplicate_cosine` or more; the pair is recorded;
-             then those that `select.subset` leaves out
+    dropped  documents that are close to one that stays by the model's own cosine, and a version of it by their words
+             (`neighbors.duplicate_overlap`); the pair is recorded; then those that `select.subset` leaves out
     cost     exact search up to a size, n²·d multiplications over the workers; an inverted file beyond, within
              `neighbors.memory`; or cells, on many machines
 
 Near-duplicates go before the graph is made, because a path through copies teaches nothing (In-Context Pretraining,
 ablation: without their removal the whole gain vanishes). Dropping some brings others closer, so search and removal
-take turns until no two documents that stay are that close in each other's lists.
+take turns until no two documents that stay are duplicates in each other's lists.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, keep_first
+from sequitur.graph_sort.near_duplicates import Duplicates, keep_first
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import (
@@ -36,11 +36,13 @@ from sequitur.pipeline.names import (
     VECTORS,
 )
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
-from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.neighbors import by_cells, by_gpu, by_index, near_duplicates, subset
+from sequitur.stages.neighbors import by_cells, by_gpu, by_index, near_duplicates, subset, words
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
 from sequitur.stages.neighbors.lists import REBUILT_BELOW, ROUND, SEARCH, Method, Round, Search
+from sequitur.stages.neighbors.near_duplicates import TRIED, Judge
+from sequitur.stages.neighbors.words import Words
 from sequitur.stages.shared import alarms
 from sequitur.stages.shared.columns.arrays import all_values, problems_beside
 
@@ -55,17 +57,24 @@ def work(run: Run) -> Mapping[str, Any]:
     searches = Searches(search, method_of(settings, run.runner.is_local, gpu), count)
     searches.next(np.arange(count, dtype=np.int64))
     progress.say(_told(searches.statistics, settings.recall_target))
-    duplicates, tried = _without_duplicates(searches, run.config.embed.lexical_weight)
+    judge = near_duplicates.Judge(run.root, settings, _words(run))
+    duplicates, tried = _without_duplicates(searches, judge, run.config.embed.lexical_weight)
     staying = subset.chosen(run.root, searches.found, run.config, progress)
     if len(staying) < len(searches.last.members):
         searches.next(staying)
-    near_duplicates.write(run.root, duplicates, settings)
+    judge.write(run.root, duplicates)
     fallen = {SEMANTIC: np.flatnonzero(duplicates.of >= 0), SUBSET: all_values(run.artifact(UNSELECTED), "ordinal")}
     asked = {SUBSET: run.config.select.subset.share}
     raised = alarms.after_selection(run.root, fallen, run.config.select.alarm_share, asked)
     alarms.tell(progress, raised)
     _keep(searches.found, run.artifact(NEIGHBORS))
-    for directory in (SEARCH, ASSIGNED, TRUTH, *(ROUND.format(number) for number in range(searches.count))):
+    for directory in (
+        SEARCH,
+        ASSIGNED,
+        TRUTH,
+        words.WORDS,
+        *(ROUND.format(number) for number in range(searches.count)),
+    ):
         run.root.remove(directory)
     return {
         **searches.statistics,
@@ -120,24 +129,34 @@ def method_of(settings: NeighborSettings, is_local: bool, gpu: str | None) -> Me
     return by_gpu if settings.method == "auto" and gpu else by_index
 
 
-def _without_duplicates(searches: Searches, lexical_weight: float) -> tuple[Duplicates, Mapping[str, int]]:
-    """Drops near-duplicates and searches again until there are none, and says how many other thresholds would drop."""
-    search = searches.search
-    settings, tokens = search.settings, search.root / TOKENS
+def _words(run: Run) -> Words | None:
+    """The words of the documents, where they confirm near-duplicates."""
+    settings = run.config.neighbors
+    if not settings.words_confirm or settings.duplicate_overlap is None:
+        return None
+    words.read(run)
+    return Words(run.root, settings.duplicate_overlap, run.config.seed)
 
-    def close_pairs(least: float) -> Pairs:
-        return near_duplicates.close_pairs(searches.found, search.vectors, lexical_weight, least)
 
-    close = close_pairs(min(near_duplicates.TRIED[0], settings.duplicate_cosine))
-    tried = near_duplicates.would_drop(close)
-    pairs = more = near_duplicates.duplicates_among(tokens, close, settings)
-    duplicates = keep_first(pairs, searches.documents)
+def _without_duplicates(
+    searches: Searches, judge: Judge, lexical_weight: float
+) -> tuple[Duplicates, Mapping[str, int]]:
+    """Drops near-duplicates and searches again until there are none, and says how many the cosine alone would drop."""
+    vectors, least = searches.search.vectors, searches.search.settings.least_cosine
+    near, pairs = [], []
+    for close in near_duplicates.close_pairs(searches.found, vectors, lexical_weight, min(TRIED[0], least)):
+        near.append(near_duplicates.at_least(close, TRIED[0]))
+        pairs.append(judge.duplicates(close))
+    tried = near_duplicates.would_drop(near_duplicates.joined(near))
+    more = near_duplicates.joined(pairs)
+    known = [more]
     while len(more.edges):
+        duplicates = keep_first(near_duplicates.joined(known), searches.documents)
         searches.next(np.flatnonzero(duplicates.of < 0))
-        more = near_duplicates.duplicates_among(tokens, close_pairs(settings.duplicate_cosine), settings)
-        pairs = Pairs(np.concatenate([pairs.edges, more.edges]), np.concatenate([pairs.cosine, more.cosine]))
-        duplicates = keep_first(pairs, searches.documents)
-    return duplicates, tried
+        found = near_duplicates.close_pairs(searches.found, vectors, lexical_weight, least)
+        more = near_duplicates.joined(map(judge.duplicates, found))
+        known.append(more)
+    return keep_first(near_duplicates.joined(known), searches.documents), tried
 
 
 def _keep(lists: Directory, neighbors: Directory) -> None:
@@ -171,9 +190,15 @@ def estimate(run: Run) -> Estimate:
     part = max((part.rows for part in vectors.parts), default=0)
     searching = method_of(settings, is_local, gpu).estimate(settings, vectors, part, is_local)
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
-    # By ordinal: members, what each duplicates, and the pairs, of which there seldom are more than documents.
-    memory = searching.memory + 100 * vectors.rows + subset.memory_bytes(run.config, vectors)
-    return Estimate(memory=memory, disk=searching.disk + lists, each_worker=searching.each_worker)
+    # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
+    # documents; and all pairs that the lists of a part propose.
+    memory = searching.memory + 100 * vectors.rows + 50 * settings.k * part + subset.memory_bytes(run.config, vectors)
+    disk, each_worker = searching.disk + lists, searching.each_worker
+    if settings.words_confirm:
+        memory += words.memory_bytes(vectors.rows)
+        disk += words.disk_bytes(run.manifest(run.text).statistics["text_bytes"])
+        each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
+    return Estimate(memory=memory, disk=disk, each_worker=each_worker)
 
 
 def verify(run: Run) -> Iterable[str]:
@@ -191,19 +216,21 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path()}: not every document is there, a duplicate or unselected; delete it and run again"
 
 
-def _tokens(config: Config) -> tuple[str, ...]:
-    return () if config.neighbors.duplicate_jaccard is None else ("tokens",)
+def _confirming(config: Config) -> tuple[str, ...]:
+    """What is read to confirm near-duplicates."""
+    settings = config.neighbors
+    return (*((TEXT,) if settings.words_confirm else ()), *((TOKENS,) if settings.duplicate_jaccard else ()))
 
 
 STAGE = Stage(
     "neighbors",
     NEIGHBORS,
-    3,
+    4,
     (DOCUMENTS, SIGNALS, SELECTION, VECTORS),  # the first three for alarms
     parameters,
     estimate,
     work,
     verify,
     (SEMANTIC_DUPLICATES, UNSELECTED),
-    also=_tokens,
+    also=_confirming,
 )

@@ -36,6 +36,7 @@ class Pair(NamedTuple):
     dropped: Place | int  # where it stands, or the ordinal of a semantic duplicate
     kept: bytes | int  # id, or ordinal
     direct: bool  # whether the similarity is that of this pair, and not to another of its cluster
+    overlap: float | None = None  # of a semantic duplicate's rarer word pairs with those of the one that stayed
 
 
 def duplicates(root: Directory, documents: NamedDocuments, seed: int) -> dict[str, Any]:
@@ -43,8 +44,9 @@ def duplicates(root: Directory, documents: NamedDocuments, seed: int) -> dict[st
 
     Returns:
         `clusters`: by kind `documents` (dropped), `clusters`, `largest` (documents, the one that stays among them) and
-        `sizes`: `from`, `to`, `count`; `examples`: `kind`, `similarity`, `direct`, and `kept` and `dropped`, each with
-        `title`, `source`, `name` and `text`, a list of [whether the other has it too, some text].
+        `sizes`: `from`, `to`, `count`; `examples`: `kind`, `similarity` (a semantic duplicate's cosine), `overlap`,
+        `direct`, and `kept` and `dropped`, each with `title`, `source`, `name` and `text`, a list of [whether the other
+        has it too, some text].
 
     Of each kind the examples are the LEAST_ALIKE, where the threshold shows, and some at random, by the seed; none is a
     copy of what was removed from the shards since.
@@ -95,14 +97,16 @@ def _pairs(root: Directory, seed: int, gone: Unquotable) -> Iterator[tuple[str, 
             ]  # fmt: skip
             yield kind, kept, pairs
     for entry in artifacts.require_manifest(semantic).parts:
-        batch = artifacts.map_part(semantic, entry, ["ordinal", "duplicate_of", "cosine"])
-        dropped, kept, cosine = (column.to_numpy() for column in batch.columns)
+        batch = artifacts.map_part(semantic, entry, ["ordinal", "duplicate_of", "cosine", "overlap"])
+        dropped, kept, cosine = (batch.column(name).to_numpy() for name in ("ordinal", "duplicate_of", "cosine"))
         keys = _keys(seed, f"semantic {entry.name}", len(dropped))
         if len(dropped):
             shown = np.flatnonzero(~np.isin(kept, gone.ordinals))
             some = _candidates(cosine.astype(np.float64), keys, shown)
             yield SEMANTIC, batch.column("duplicate_of"), [
-                Pair(SEMANTIC, float(cosine[at]), float(keys[at]), int(dropped[at]), int(kept[at]), True) for at in some
+                Pair(SEMANTIC, float(cosine[at]), float(keys[at]), int(dropped[at]), int(kept[at]), True,
+                     batch.column("overlap")[at].as_py())
+                for at in some
             ]  # fmt: skip
 
 
@@ -156,7 +160,8 @@ def _examples(root: Directory, documents: NamedDocuments, pairs: list[Pair]) -> 
             side: {**about[place], "title": about[place]["title"] or in_a_line(title_in(texts[place])), "text": text}
             for side, place, text in zip(("kept", "dropped"), both, shown, strict=True)
         }
-        examples.append({"kind": pair.kind, "similarity": pair.similarity, "direct": pair.direct, **sides})
+        figures = {"similarity": pair.similarity, "overlap": pair.overlap, "direct": pair.direct}
+        examples.append({"kind": pair.kind, **figures, **sides})
     return examples
 
 

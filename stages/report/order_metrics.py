@@ -85,7 +85,12 @@ def yardstick(root: Directory, config: Config, gain_contexts: int | None = None)
     seed = derived_seed(config.seed, "report", "in_context_gain")
     sample = TextSample(root / text_artifact(config), root / SELECTION, gain_contexts, seed)
     return Yardstick(
-        own, graph if differ else None, lengths, groups_of(root), config.neighbors.duplicate_cosine, sample
+        own,
+        graph if differ else None,
+        lengths,
+        groups_of(root),
+        config.neighbors.duplicate_cosine or metrics.NEAR_DUPLICATE,
+        sample,
     )
 
 

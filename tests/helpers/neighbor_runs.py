@@ -53,6 +53,31 @@ def place(
     return job
 
 
+def place_texts(job: Run, texts: Sequence[str], parts: int = 2) -> Run:
+    """Puts the texts of documents where the stage looks for them, a dropped one among those of each part."""
+    for name in ("documents", "signals", "selection"):
+        job.root.remove(name)
+        artifacts.begin(job.artifact(name), name)
+    for number, ordinals in enumerate(np.array_split(np.arange(len(texts)), parts)):
+        name = f"part-{number:05}-0000.arrow"
+        kept = [texts[ordinal] for ordinal in ordinals]
+        text = pa.array([kept[0], "dropped", *kept[1:]], pa.large_string())
+        one = pa.array(["one"] * len(text), pa.string())
+        rows = [(True, int(ordinals[0])), (False, None), *((True, int(ordinal)) for ordinal in ordinals[1:])]
+        columns = [pa.array([row[0] for row in rows]), pa.array([row[1] for row in rows], pa.int64())]
+        batches = {
+            "documents": pa.record_batch({"text": text, "source": one}),
+            "signals": pa.record_batch({"language": one}),
+            "selection": pa.record_batch(columns, ["kept", "ordinal"]),
+        }
+        for artifact, batch in batches.items():
+            artifacts.write_part(job.artifact(artifact), name, batch, compress=False)
+    artifacts.finish(job.artifact("signals"), "signals", {}, {}, {})
+    artifacts.finish(job.artifact("documents"), "documents", {}, {}, {"text_bytes": sum(map(len, texts))})
+    artifacts.finish(job.artifact("selection"), "selection", {}, {}, {"kept": len(texts)})
+    return job
+
+
 def work(job: Run) -> Run:
     artifacts.begin(job.artifact("neighbors"), "neighbors")
     artifacts.finish(job.artifact("neighbors"), "neighbors", {}, {}, neighbors.work(job))

@@ -94,14 +94,23 @@ def test_what_each_stage_made_of_it_is_shown() -> None:
     leak = {"ngram": "the  quick", "evaluation_file": "exam.txt", "evaluation_row": 3, "evaluation_id": "q3"}
     losses = [
         lost("fuzzy_duplicate", jaccard=0.9, least_jaccard=0.8, compared_with="ab" * 16, to=OTHER),
-        {"stage": "neighbors", "reason": "semantic_duplicate", "cosine": 0.97, "least_cosine": 0.95, "to": DOCUMENT},
+        {
+            "stage": "neighbors",
+            "reason": "semantic_duplicate",
+            "cosine": 0.97,
+            "least_cosine": 0.5,
+            "overlap": 0.8,
+            "least_overlap": 0.4,
+            "to": DOCUMENT,
+        },
     ]
     found = traced(changes=[change], contamination=leak, losses=losses, tokens=None, neighbors=[])
     text = shown(render_trace(found))
     for said in (
         "A [bold]title[/bold]", "redact_email: 2 times, 30 characters away, 14 in", "with exam.txt, row 3 (q3):",
         "“the quick”", "jaccard 0.900 (0.8 or more is dropped)", "by comparison with abababababababab",
-        "then that", "cosine 0.970 (0.95 or more is dropped)", "→ Another", "✗  short", "✓  empty", "nearest    none",
+        "then that", "cosine 0.970 (0.5 or more is dropped)", "overlap 0.800 (0.4", "→ Another",
+        "✗  short", "✓  empty", "nearest    none",
     ):  # fmt: skip
         assert said in text
 
@@ -117,7 +126,7 @@ def compared(**changed: Any) -> dict[str, Any]:
         "path": {"same": False, "apart": None, "same_family": True}, "contexts": {"shared": [], "apart": 7},
         "duplicates": {
             "equal": False, "jaccard": 0.1, "least_jaccard": 0.8, "shingle_words": 5, "signature_jaccard": 0.1,
-            "token_jaccard": 0.0, "least_cosine": 0.95, "same_group": False,
+            "token_jaccard": 0.0, "least_cosine": 0.5, "least_overlap": 0.4, "same_group": False,
         },
     }  # fmt: skip
     return found | changed

@@ -253,9 +253,12 @@ def _example(one: Mapping[str, Any], *, opened: bool) -> str:
     note = "" if one["direct"] else '<p class="note">The similarity is to another document of the cluster.</p>'
     titles = [one[side]["title"] or one[side]["name"] for side in ("kept", "dropped")]
     title = name(titles[0]) if titles[0] == titles[1] else f"{name(titles[0])} <span>and</span> {name(titles[1])}"
+    alike = f"<b>{decimal(one['similarity'])}</b>"
+    if one.get("overlap") is not None:
+        alike += f" <span>overlap {decimal(one['overlap'])}</span>"
     return (
         f'<details class="pair"{" open" if opened else ""}><summary><span class="tag copy">{words(one["kind"])}</span> '
-        f'<b>{decimal(one["similarity"])}</b> {title}</summary>{note}<div class="sides">{sides}</div></details>'
+        f'{alike} {title}</summary>{note}<div class="sides">{sides}</div></details>'
     )
 
 

@@ -18,7 +18,7 @@ def job_of(settings: Any, tmp_path: Path) -> Callable[..., Run]:
     """A run of some settings for the stage, in a directory of its own."""
 
     def make(name: str = "run", workers: int = 1, sections: Mapping[str, Any] | None = None, **options: Any) -> Run:
-        content = settings(tmp_path / name, neighbors=options, **(sections or {}))
+        content = settings(tmp_path / name, neighbors={"duplicate_overlap": None, **options}, **(sections or {}))
         return Run(validate(content, "settings"), Runner(workers))
 
     return make

@@ -96,9 +96,11 @@ def make_page(text: str = "plain", sources: int = 2) -> dict[str, Any]:
         "reasons": ["short", "fuzzy_duplicate"],
         "signals": [SIGNAL, {**SIGNAL, "signal": text, "rules": []}],
         "duplicates": {
-            "clusters": {"fuzzy_duplicate": sizes},
+            "clusters": {"fuzzy_duplicate": sizes, "semantic_duplicate": sizes},
             "examples": [
-                {"kind": "fuzzy_duplicate", "similarity": 0.8, "direct": False, "kept": side, "dropped": side}
+                {"kind": "fuzzy_duplicate", "similarity": 0.8, "direct": False, "kept": side, "dropped": side},
+                {"kind": "semantic_duplicate", "similarity": 0.8, "overlap": 0.6, "direct": True, "kept": side,
+                 "dropped": side},
             ],
         },
         "path": {

@@ -1,0 +1,115 @@
+"""The words of all kept documents, which confirm close pairs: read once, by a job; compared in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.names import NEIGHBORS, SELECTION
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.text_core.duplicates.versions import (
+    BUCKETS,
+    LEAST_RENAMING,
+    Likeness,
+    document_counts,
+    likeness,
+    version_words,
+)
+from sequitur.text_core.units.strings import from_arrow
+
+WORDS = "neighbors/_words"  # as `tokens`, of numbers of words: `version_words`
+COUNTED, COUNTED_WORDS = 2**15, 2**24  # documents, drawn by seed, and words of them by which it is known what is rare
+WORDS_AT_ONCE = 2**21  # that are compared
+PAIRS_AT_ONCE = 2**15  # that are
+BYTES_A_SECOND = 5e7  # of text on one core, about: words alone are read at twice that
+
+
+def read(run: Run) -> None:
+    """Makes the working artifact WORDS. An interrupted run goes on with the parts that are there."""
+    text, selection, target = run.artifact(run.text), run.artifact(SELECTION), run.artifact(WORDS)
+    fingerprint = artifacts.fingerprint_of(WORDS, 1, {}, {"neighbors": artifacts.read_building(run.root / NEIGHBORS)})
+    if artifacts.is_finished(target, fingerprint):
+        return
+    artifacts.begin(target, fingerprint)
+    columns = {text: ["text"], selection: ["kept", "ordinal"]}
+    seconds = artifacts.require_manifest(text).statistics["text_bytes"] / BYTES_A_SECOND
+    run.jobs.map_parts(columns, ReadWords(), target, step="neighbors: reading words", seconds=seconds)
+    artifacts.finish(target, fingerprint, {}, {}, {})
+
+
+@beam.typehints.with_input_types(Rows)
+@beam.typehints.with_output_types(Rows)
+class ReadWords(beam.DoFn):
+    """Text, `kept` and `ordinal` of a part → the words of its kept documents, in succession."""
+
+    def process(self, rows: Rows) -> Iterator[Rows]:
+        name, batch = rows
+        batch = batch.filter(batch.column("kept"))
+        column = pa.LargeListArray.from_arrays(*map(pa.array, version_words(from_arrow(batch.column("text")))))
+        yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.TOKENS)
+
+
+class Words:
+    """Compares documents by their words.
+
+    Memory: 16 bytes a document, and 60 for each of WORDS_AT_ONCE words, or of the longest pair of documents.
+
+    Args:
+        root: of the run, for which `read` has been called.
+        least: the overlap of duplicates.
+        seed: the configured one.
+    """
+
+    def __init__(self, root: Directory, least: float, seed: int) -> None:
+        self._store, self._least = TokenStore(root / WORDS, check=False), least
+        self._counts = self._count(np.random.Generator(np.random.PCG64(derived_seed(seed, "neighbors", "words"))))
+
+    def _count(self, generator: np.random.Generator) -> np.ndarray:
+        lengths = self._store.lengths()
+        drawn = generator.permutation(len(lengths))[:COUNTED]
+        drawn = np.sort(drawn[np.cumsum(lengths[drawn]) <= COUNTED_WORDS])
+        counts = np.zeros(BUCKETS, dtype=np.int32)
+        for some in _blocks(lengths[drawn]):
+            counts += document_counts(*self._store.of(drawn[some]))
+        return counts
+
+    def likeness(self, edges: np.ndarray) -> Likeness:
+        """Of each pair of ordinals, int64 [e, 2]: its overlap, and where that is enough its renaming."""
+        found = Likeness(np.empty(len(edges), np.float32), np.empty(len(edges), np.float32))
+        for some in _blocks(self._store.lengths()[edges].sum(axis=1)):
+            ordinals, pairs = np.unique(edges[some], return_inverse=True)
+            compact = pairs.reshape(-1, 2).astype(np.int64)
+            found.overlap[some], found.renaming[some] = likeness(
+                *self._store.of(ordinals), self._counts, compact, self._least
+            )
+        return found
+
+    def confirm(self, edges: np.ndarray) -> np.ndarray:
+        """bool [e]: whether the documents of each pair are versions of one, and not of one template for two things."""
+        found = self.likeness(edges)
+        confirmed: np.ndarray = (found.overlap >= self._least) & (found.renaming < LEAST_RENAMING)
+        return confirmed
+
+
+def memory_bytes(documents: int) -> int:
+    """What comparing takes, of so many documents of usual length."""
+    return 16 * documents + 60 * WORDS_AT_ONCE + 8 * BUCKETS
+
+
+def disk_bytes(text_bytes: int) -> int:
+    """What the words of so much text take: 4 bytes each, and no word is shorter than a byte and a space."""
+    return 2 * text_bytes
+
+
+def _blocks(words: np.ndarray) -> list[np.ndarray]:
+    """int64 indices of items of so many words each, as many together as are compared at once."""
+    by_words, by_count = np.cumsum(words) // WORDS_AT_ONCE, np.arange(len(words)) // PAIRS_AT_ONCE
+    return np.split(np.arange(len(words)), np.flatnonzero((np.diff(by_words) > 0) | (np.diff(by_count) > 0)) + 1)
