@@ -101,7 +101,7 @@ class Words:
 
 def memory_bytes(documents: int) -> int:
     """What comparing takes, of so many documents of usual length."""
-    return 16 * documents + 60 * WORDS_AT_ONCE + 8 * BUCKETS
+    return 16 * documents + 60 * WORDS_AT_ONCE + 20 * BUCKETS
 
 
 def disk_bytes(text_bytes: int) -> int:

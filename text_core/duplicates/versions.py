@@ -87,7 +87,7 @@ def likeness(
     """The overlap of each pair of documents, and the renaming of those that overlap by `least` or more.
 
     Document i has the words `ids[offsets[i]:offsets[i + 1]]`; `pairs` is int64 [p, 2] of documents; `counts` are
-    `document_counts` of a corpus, or of a sample of it. Documents without words overlap with none. Memory: 40 bytes a
+    `document_counts` of a corpus, or of a sample of it. Documents without words overlap with none. Memory: 60 bytes a
     word. Cost: some microseconds a pair of 200 words. Raises ValueError for a document that is not there.
     """
     if counts.shape != (BUCKETS,):
