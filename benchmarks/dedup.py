@@ -56,6 +56,7 @@ from sequitur.text_core.duplicates.components import connected_components
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.duplicates.lsh import choose_bands
 from sequitur.text_core.duplicates.minhash import SEED, signatures
+from sequitur.text_core.signals.language import UNDETERMINED
 from sequitur.text_core.units.shingles import shingle_sets
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.words import word_table
@@ -111,6 +112,7 @@ class Signatures(beam.DoFn):
             "unique_word_share": (np.diff(words.document_offsets) > 0).astype(np.float32),
             "content_hash": pa.FixedSizeBinaryArray.from_buffers(pa.binary(16), batch.num_rows, [None, hashes]),
             "minhash": pa.FixedSizeListArray.from_arrays(pa.array(minhash.reshape(-1)), PERMUTATIONS),
+            "language": pa.DictionaryArray.from_arrays(np.zeros(batch.num_rows, np.int16), [UNDETERMINED]),
         }
         yield name, pa.record_batch(columns)
 
