@@ -61,12 +61,13 @@ class _Scratch(NamedTuple):
     token_hashes: npt.NDArray[np.uint64]
     token_powers: npt.NDArray[np.uint64]  # _BASE to the power of the token's bytes
     chars_before: npt.NDArray[np.int64]  # code points in the tokens before this one
+    repeated: npt.NDArray[np.bool_]  # whether the top n-gram may begin here: it repeats, and so does its beginning
 
 
 def repetition_signals(strings: Strings, tokens: TokenTable) -> dict[str, npt.NDArray[np.float64]]:
     """The signals of the table above for n documents, each an array [n]; `tokens` is `token_table(strings)`.
 
-    Linear in the text: nine hash-table passes over the tokens of a document, two over its bytes. 44 bytes are reserved
+    Linear in the text: nine hash-table passes over the tokens of a document, two over its bytes. 45 bytes are reserved
     for each token of the longest document, which may have 2³² - 2 of them.
     """
     names = [
@@ -86,6 +87,7 @@ def repetition_signals(strings: Strings, tokens: TokenTable) -> dict[str, npt.ND
         np.empty(most, dtype=np.uint64),
         np.empty(most, dtype=np.uint64),
         np.empty(most + 1, dtype=np.int64),
+        np.empty(most, dtype=np.bool_),
     )
     _fill_signals(strings, tokens, unicode_tables().classes, scratch, signals)
     return dict(zip(names, signals, strict=True))
@@ -135,6 +137,7 @@ def _fill_signals(
         signals[3, document] = duplicate_chars / chars
         count = _read_tokens(data, tokens, document, scratch)
         row = 4
+        scratch.repeated[:count] = True
         for size in range(1, TOP_SIZES[-1] + 1):
             _extend(scratch, count, size, True)
             if size >= TOP_SIZES[0]:
@@ -160,7 +163,7 @@ def _duplicate_segments(
     data: npt.NDArray[np.uint8], start: int, end: int, breaks: int, scratch: _Scratch
 ) -> tuple[int, int, int]:
     """Of the text between runs of at least `breaks` line feeds: segments, those seen before, and their code points."""
-    slots, hashes, _, _, _, chars = scratch
+    slots, hashes, _, _, _, chars, _ = scratch
     segments = 0
     value = np.uint64(0)
     length = 0
@@ -223,7 +226,7 @@ def _find(slots: npt.NDArray[np.uint32], shift: np.uint64, hashes: npt.NDArray[n
 def _read_tokens(data: npt.NDArray[np.uint8], tokens: TokenTable, document: int, scratch: _Scratch) -> int:
     """Hash the tokens of a document, all n-grams of size 0 with them; return how many there are."""
     _, starts, ends, token_chars, _, _, document_offsets = tokens
-    _, _, _, token_hashes, token_powers, chars_before = scratch
+    _, _, _, token_hashes, token_powers, chars_before, _ = scratch
     first = document_offsets[document]
     count: int = document_offsets[document + 1] - first
     chars_before[0] = 0
@@ -241,7 +244,7 @@ def _read_tokens(data: npt.NDArray[np.uint8], tokens: TokenTable, document: int,
 @njit(cache=True, nogil=True)
 def _extend(scratch: _Scratch, count: int, size: int, spaced: bool) -> None:
     """Turn the hashes of the (size - 1)-grams into those of the `size`-grams, with spaces between tokens or without."""
-    _, hashes, _, token_hashes, token_powers, _ = scratch
+    _, hashes, _, token_hashes, token_powers, _, _ = scratch
     if size == 1:
         hashes[:count] = token_hashes[:count]
         return
@@ -252,20 +255,28 @@ def _extend(scratch: _Scratch, count: int, size: int, spaced: bool) -> None:
 
 @njit(cache=True, nogil=True)
 def _top_chars(scratch: _Scratch, count: int, size: int) -> int:
-    """Occurrences of the most frequent n-gram, the first seen among equals, times its code points."""
-    slots, hashes, counts, _, _, chars_before = scratch
+    """Occurrences of the most frequent n-gram, the first seen among equals, times its code points.
+
+    `repeated` is of the n-grams that are one token shorter, and becomes that of these.
+    """
+    slots, hashes, counts, _, _, chars_before, repeated = scratch
     n_grams = count - size + 1
     if n_grams < 1:
         return 0
     shift = _clear(slots, n_grams)
     best = np.int64(0)
-    counts[0] = 0
+    counts[0] = 1
     for i in range(n_grams):
+        if not repeated[i]:
+            continue
         slot = _find(slots, shift, hashes, i)
         if not slots[slot]:
             slots[slot] = i + 1
-            counts[i] = 0
+            counts[i] = 1
+            repeated[i] = False  # so far
+            continue
         first = np.int64(slots[slot]) - 1
+        repeated[first] = True
         counts[first] += np.uint32(1)
         if counts[first] > counts[best] or (counts[first] == counts[best] and first < best):
             best = first
@@ -277,7 +288,7 @@ def _top_chars(scratch: _Scratch, count: int, size: int) -> int:
 @njit(cache=True, nogil=True)
 def _duplicate_chars(scratch: _Scratch, count: int, size: int) -> int:
     """Code points in n-grams that occurred before; a found one is passed over whole."""
-    slots, hashes, _, _, _, chars_before = scratch
+    slots, hashes, _, _, _, chars_before, _ = scratch
     n_grams = count - size + 1
     if n_grams < 1:
         return 0
