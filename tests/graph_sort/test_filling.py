@@ -29,14 +29,17 @@ def graph_of(n, k, rng):
 
 @st.composite
 def corpora(draw, longest=40):
-    """Lengths, an order that may name documents more than once, L, where contexts begin, and who is alike."""
+    """Lengths, an order that may name documents more than once, L, where contexts begin, and who is alike.
+
+    Several may be one node: places of a document that an order repeats.
+    """
     lengths = np.array(draw(st.lists(st.integers(0, longest), min_size=1, max_size=40)), np.int64)
     names = st.lists(st.integers(0, lengths.size - 1), max_size=50)
     permutation = draw(st.one_of(st.permutations(range(lengths.size)), names))
     opens = draw(st.lists(st.booleans(), min_size=len(permutation), max_size=len(permutation)))
     rng = np.random.default_rng(draw(st.integers(0, 1000)))
     nodes = lengths.size + draw(st.integers(0, 5))
-    node = rng.permutation(nodes)[: lengths.size].astype(np.int64)
+    node = draw(st.sampled_from([rng.permutation(nodes)[: lengths.size], rng.integers(0, nodes, lengths.size)]))
     likeness = draw(st.sampled_from([None, Likeness(graph_of(nodes, 4, rng), node)]))
     context_length = draw(st.integers(1, 30))
     return lengths, np.array(permutation, np.int64), context_length, np.array(opens, np.bool_), likeness

@@ -58,7 +58,7 @@ def repeating(packed: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def sorted_run(packed: Any) -> Run:
-    return packed("sorted", order={"strategy": "curriculum"}, pack={"context_length": 512})
+    return packed("sorted", order={"strategy": "curriculum"}, pack={"context_length": 512, "policy": "filled"})
 
 
 @pytest.fixture(params=["families", "filled", "both"])
@@ -156,6 +156,11 @@ def test_filled_rows_are_full_but_the_last_of_each_split(filled: Run, rows: Any)
         assert 0 < len(cut) < one.documents / 2
 
 
+def test_what_fills_rows_depends_on_who_is_alike(filled: Run, families: Run) -> None:
+    assert "neighbors" in pack.STAGE.parents_of(filled.config)
+    assert "neighbors" not in pack.STAGE.parents_of(families.config)
+
+
 def test_hugging_face_reads_each(parted: Run) -> None:
     for one in read_families(root_of(parted)):
         rows = sum(
@@ -215,6 +220,7 @@ def test_rows_of_a_sorted_order_lie_as_ordered(sorted_run: Run) -> None:
     assert manifest.order.kind == "as_ordered"
     rows = ContextDataset(root_of(sorted_run), "train", return_provenance=True)
     assert [int(rows[index]["context_id"]) for index in range(len(rows))] == list(range(len(rows)))
+    assert [int(rows[index]["doc_lens"].sum()) for index in range(len(rows) - 1)] == [512] * (len(rows) - 1)
     assert len(rows) > 10
 
 
