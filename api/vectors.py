@@ -99,7 +99,8 @@ def pack(
         order: as `order` gives it, or a permutation alone, which does not say where contexts are meant to begin.
         lengths: [n], tokens of each document.
         context_length: tokens of a context.
-        policy: `whole`, `stream`, `best_fit` or `buckets`, as in `pack.policy`.
+        policy: `whole`, `filled`, `stream`, `best_fit` or `buckets`, as in `pack.policy`; to `filled` alike is what is
+            near in the order.
 
     Returns:
         Context i has the pieces from `offsets[i]` up to `offsets[i + 1]`: of each its `document`, the token it begins
@@ -117,7 +118,7 @@ def pack(
     else:
         permutation = np.ascontiguousarray(order, dtype=np.int64)
         opens = np.zeros(permutation.size, np.bool_)
-    return packing.POLICIES[policy](tokens, permutation, context_length, opens)
+    return packing.POLICIES[policy](tokens, permutation, context_length, opens, None)
 
 
 def _unit_rows(vectors: ArrayLike | pa.Array | pa.ChunkedArray) -> np.ndarray:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sequitur.shards.exports.source import Source
 
 _REASONS = {
-    "short": "of fewer than {S:,} tokens, whose pads the format cannot mask: pack.policy: stream makes full rows",
+    "short": "of fewer than {S:,} tokens, whose pads the format cannot mask: pack.policy: filled makes full rows",
     "no_next_token": "without a next token, which the format needs",
 }
 

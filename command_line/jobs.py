@@ -131,7 +131,7 @@ def compare(
     ] = "contexts,path,iclm,random",
     policy: Annotated[
         str | None,
-        typer.Option(help="How contexts are cut: whole, stream, best_fit, buckets; as in the run if not given."),
+        typer.Option(help="How contexts are cut: whole, filled, stream, best_fit, buckets; by default as in the run."),
     ] = None,
     context_length: Annotated[int | None, typer.Option(help="Tokens in a context; as in the run if not given.")] = None,
     gain_contexts: Annotated[

@@ -19,7 +19,7 @@ Orders
     balanced_clusters, spherical_kmeans                  groups of near documents
 
 Contexts
-    packing           an order and token lengths → contexts; `best_fit`
+    packing           an order and token lengths → contexts; `best_fit`, `filling`, `decomposition`
     metrics           what an order and its contexts are worth
 
 Arithmetic

@@ -8,10 +8,19 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.best_fit import fill_best, stable_order
+from sequitur.graph_sort.decomposition import bucket_lengths, decompose
+from sequitur.graph_sort.filling import fill_rows
+from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
 
 WINDOW = 32  # documents ahead among which `whole` looks for a filling; contexts that a piece of `best_fit` may be late
-SMALLEST_BUCKET = 32  # tokens; what is left of a document is padded to this
+
+
+class Likeness(NamedTuple):
+    """Which documents are alike: the neighbour graph of some, to which those that are packed belong."""
+
+    graph: Graph
+    node: NDArray[np.int64]  # [n], of each document
 
 
 class PackedContexts(NamedTuple):
@@ -31,6 +40,7 @@ def stream(
     permutation: NDArray[np.int64],
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
+    likeness: Likeness | None = None,
 ) -> PackedContexts:
     """Concatenate the documents in order, cut every `context_length` tokens; the last context may be short.
 
@@ -46,6 +56,7 @@ def whole(
     permutation: NDArray[np.int64],
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
+    likeness: Likeness | None = None,
     window: int = WINDOW,
 ) -> PackedContexts:
     """Whole documents in order while they fit; only those longer than `context_length` are split.
@@ -68,11 +79,39 @@ def whole(
     return PackedContexts(offsets, document[placed], start[placed], length[placed])
 
 
+def filled(
+    lengths: NDArray[np.int64],
+    permutation: NDArray[np.int64],
+    context_length: int,
+    opens: NDArray[np.bool_] | None = None,
+    likeness: Likeness | None = None,
+) -> PackedContexts:
+    """`whole`, and then every context but the last filled to exactly `context_length` tokens.
+
+    As many of the contexts of `whole`, those of the fewest documents, are dissolved as the others have room for: their
+    documents go, cut where need be, to the contexts that they are most like (`filling.fill_rows`). No others are cut
+    but those longer than a context. `likeness` says who is alike; without it, what is near in the order. O(m · window)
+    at worst, as `whole`, which takes a third of the time, and the edges.
+
+    Measured on 6,697 technical documents of 1,313 tokens on average, order `contexts`, contexts of 8,192 and of 2,048
+    (rows full, documents cut): 0.999, 3.2 % and 1.000, 18.1 %; `whole`: 0.223, 2.9 % and 0.635, 18.1 %; `stream`:
+    0.999, 14.4 % and 1.000, 32.9 %.
+    """
+    contexts = whole(lengths, permutation, context_length, opens)
+    if likeness is None:
+        nothing = np.empty(0, np.int64)
+        graph = Graph(np.zeros(lengths.size + 1, np.int64), nothing, nothing.astype(np.float32))
+        likeness = Likeness(graph, np.arange(lengths.size, dtype=np.int64))
+    uncut = contexts.length == lengths[contexts.document]
+    return PackedContexts(*fill_rows(*contexts, context_length, uncut, *likeness))
+
+
 def best_fit(
     lengths: NDArray[np.int64],
     permutation: NDArray[np.int64],
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
+    likeness: Likeness | None = None,
     window: int = WINDOW,
     longest_first: int = 0,
 ) -> PackedContexts:
@@ -110,6 +149,7 @@ def buckets(
     permutation: NDArray[np.int64],
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
+    likeness: Likeness | None = None,
 ) -> PackedContexts:
     """Dataset Decomposition (Pouransari et al., arXiv 2405.13226, 2): one piece of one document to a context.
 
@@ -119,34 +159,34 @@ def buckets(
     """
     _check(lengths, permutation, context_length)
     largest, smallest = bucket_lengths(context_length)[[-1, 0]]
-    document, start, length = _decompose(lengths, permutation, largest, smallest)
+    document, start, length = decompose(lengths, permutation, largest, smallest)
     return PackedContexts(np.arange(document.size + 1, dtype=np.int64), document, start, length)
 
 
-Policy = Callable[[NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_]], PackedContexts]
+Policy = Callable[
+    [NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_], Likeness | None],
+    PackedContexts,
+]
 
 POLICIES: dict[str, Policy] = {
     "whole": whole,
+    "filled": filled,
     "stream": stream,
     "best_fit": best_fit,
     "buckets": buckets,
 }
-"""(lengths [n], permutation [m], context_length, opens [m]) → PackedContexts, by name.
+"""(lengths [n], permutation [m], context_length, opens [m], likeness) → PackedContexts, by name.
 
-A permutation may name a document more than once: it is then placed as often.
+A permutation may name a document more than once: it is then placed as often. What a policy does not go by, `opens` or
+`likeness`, it leaves aside.
 """
+
+BY_LIKENESS = ("filled",)  # policies that go by which documents are alike
 
 
 def row_lengths(policy: str, context_length: int) -> NDArray[np.int64]:
     """How many tokens the rows have room for in which contexts of this policy are stored: int64, ascending."""
     return bucket_lengths(context_length) if policy == "buckets" else np.array([context_length], np.int64)
-
-
-def bucket_lengths(context_length: int) -> NDArray[np.int64]:
-    """The powers of two from SMALLEST_BUCKET to the context length, or the largest below both alone: int64."""
-    largest = context_length.bit_length() - 1
-    smallest = min(SMALLEST_BUCKET.bit_length() - 1, largest)
-    return np.int64(1) << np.arange(smallest, largest + 1, dtype=np.int64)
 
 
 def by_length(contexts: PackedContexts, lengths: NDArray[np.int64]) -> dict[int, PackedContexts]:
@@ -273,32 +313,3 @@ def _fill(
         contexts += 1
         offsets[contexts] = count
     return offsets[: contexts + 1], placed
-
-
-@njit(cache=True, nogil=True)
-def _decompose(
-    lengths: NDArray[np.int64], permutation: NDArray[np.int64], largest: int, smallest: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Document, start and length of the pieces of `buckets`; `largest` and `smallest` are powers of two."""
-    count = 0
-    for document in permutation:
-        left, size = lengths[document], largest
-        while left > 0:
-            while size > left and size > smallest:
-                size //= 2
-            count += 1
-            left -= min(size, left)
-    pieces = np.empty((3, count), np.int64)
-    count = 0
-    for document in permutation:
-        start, size = 0, largest
-        while start < lengths[document]:
-            left = lengths[document] - start
-            while size > left and size > smallest:
-                size //= 2
-            pieces[0, count] = document
-            pieces[1, count] = start
-            pieces[2, count] = min(size, left)
-            count += 1
-            start += min(size, left)
-    return pieces[0], pieces[1], pieces[2]

@@ -9,6 +9,7 @@ import numpy as np
 
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.documents import Documents, MissingField
+from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import NEIGHBORS, SELECTION, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
@@ -78,7 +79,8 @@ def measure_named(
     except MissingField as error:
         return {"error": " ".join(str(error).split())}
     progress.step(f"{name}: measuring")
-    cut = order_metrics.cut(order, ordinals, by.lengths, config.pack, config.seed)
+    alike = Likeness(documents.graph, np.arange(len(ordinals), dtype=np.int64))
+    cut = order_metrics.cut(order, ordinals, by.lengths, config.pack, config.seed, alike)
     found: dict[str, Any] = order_metrics.measure(cut, by, progress)
     weight = order_metrics.path_weight(documents.graph, ordinals, order.permutation, by)
     return found | {

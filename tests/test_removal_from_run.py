@@ -38,8 +38,8 @@ def some_ids(run: Run, rows: Any, count: int) -> list[str]:
 
 @pytest.mark.parametrize(
     "pack",
-    [{}, {"policy": "buckets", "validation_share": 0.0}, {"policy": "stream"}],
-    ids=["whole", "buckets", "stream"],
+    [{}, {"policy": "filled"}, {"policy": "buckets", "validation_share": 0.0}, {"policy": "stream"}],
+    ids=["whole", "filled", "buckets", "stream"],
 )
 def test_a_run_stays_sound_and_accounts_for_what_was_removed(
     branch: Any, sequitur: Sequitur, rows: Any, tmp_path: Path, pack: dict[str, Any]

@@ -165,9 +165,10 @@ class Pack(Section):
     context_length: int = Field(
         8192, ge=2, le=LONGEST_CONTEXT, description="Tokens in a context; for policy: buckets, of the longest."
     )
-    policy: Literal["whole", "stream", "best_fit", "buckets"] = Field(
+    policy: Literal["whole", "filled", "stream", "best_fit", "buckets"] = Field(
         "whole",
-        description="whole keeps documents unsplit where it can; stream concatenates and cuts; best_fit fills contexts "
+        description="whole keeps documents unsplit where it can; filled is whole with every row but the last filled by "
+        "documents of those that are dissolved for it; stream concatenates and cuts; best_fit fills contexts "
         "best, among documents near each other in the order; buckets writes single documents in shards by length.",
     )
     validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(

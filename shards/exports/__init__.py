@@ -111,7 +111,7 @@ def export(
         if not source.rows:
             raise ExportRefused(
                 f"no row of split {split!r} can be written for {name}, which needs full ones: its rows are short or "
-                "without a next token; pack them with pack.policy: stream"
+                "without a next token; pack them with pack.policy: filled"
             )
         report = ExportReport(
             target=name,

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import packing
-from sequitur.graph_sort.packing import PackedContexts
+from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
@@ -49,23 +49,26 @@ class Cutting(NamedTuple):
         return derived_seed(self.seed, "pack", *filter(None, [directory]), split)
 
 
-def plan_sets(cutting: Cutting, order: pa.Table, families: Sequence[str]) -> list[ShardSet]:
+def plan_sets(
+    cutting: Cutting, order: pa.Table, families: Sequence[str], likeness: Likeness | None = None
+) -> list[ShardSet]:
     """Cuts each family's part of the order into contexts, apart for each split and row length.
 
     Args:
         cutting: how.
         order: `ordinal`, `path`, `opens` and `family` of each place; families ascend.
         families: their names, by number.
+        likeness: of the documents, by ordinal, for policies that go by it.
     """
     found = []
     family = order["family"].to_numpy()
     for number, name in enumerate(families):
         first, last = np.searchsorted(family, [number, number + 1]).tolist()
-        found += _sets_of_family(cutting, name, order.slice(first, last - first))
+        found += _sets_of_family(cutting, name, order.slice(first, last - first), likeness)
     return found
 
 
-def _sets_of_family(cutting: Cutting, family: str, order: pa.Table) -> list[ShardSet]:
+def _sets_of_family(cutting: Cutting, family: str, order: pa.Table, likeness: Likeness | None) -> list[ShardSet]:
     settings, lengths = cutting.settings, cutting.lengths
     row_lengths = packing.row_lengths(settings.policy, settings.context_length)
     by_length: dict[int, dict[str, SplitPlan]] = {}
@@ -74,7 +77,8 @@ def _sets_of_family(cutting: Cutting, family: str, order: pa.Table) -> list[Shar
         ordinals, paths, opens = (here[name].to_numpy() for name in ("ordinal", "path", "opens"))
         # Places stand for documents, which may stand at several.
         everyone = np.arange(len(places), dtype=np.int64)
-        contexts = packing.POLICIES[settings.policy](lengths[ordinals], everyone, settings.context_length, opens)
+        policy, alike = packing.POLICIES[settings.policy], likeness and likeness._replace(node=likeness.node[ordinals])
+        contexts = policy(lengths[ordinals], everyone, settings.context_length, opens, alike)
         for length, some in packing.by_length(contexts, row_lengths).items():
             directory = directory_name(family, length if settings.policy == "buckets" else None)
             plan = _plan(cutting, directory, split, some, ordinals, paths)

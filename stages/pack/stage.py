@@ -1,10 +1,12 @@
 """pack: `order` and `tokens` → `shards`: the order cut into contexts, permuted, and written for trainers.
 
-    input    `order` and `tokens`; `vectors` for the cosines of documents that meet; `documents` for provenance
+    input    `order` and `tokens`; `vectors` for the cosines of documents that meet; `documents` for provenance;
+             `neighbors` where rows are filled by what is alike
     output   shards as docs/shard-format.md describes them, in `train/` and, if asked for, `val/`; the `docs/` table.
              With families, or row lengths, one such dataset for each, and `families.json`, written last
     dropped  nothing: contexts that are not full are padded
-    cost     the plan takes about 150 bytes per document here; a worker gathers 1,024 contexts at a time
+    cost     the plan takes about 150 bytes per document here, the graph of `filled` 50·k more; a worker
+             gathers 1,024 contexts at a time
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
 are ordered, where the order sorts them.
@@ -23,6 +25,8 @@ from typing import Any
 import numpy as np
 
 from sequitur import __version__
+from sequitur.graph_sort import packing
+from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
@@ -60,6 +64,7 @@ from sequitur.stages.pack.shard_sets import (
 )
 from sequitur.stages.pack.shard_writing import ENTRIES, PLAN, write_shards
 from sequitur.stages.shared.columns import router
+from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.token_store import TokenStore
 
 HISTORY = (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER)
@@ -88,7 +93,7 @@ def work(run: Run) -> Mapping[str, Any]:
     lengths = TokenStore(root / TOKENS, check=True).lengths()
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
-    sets = plan_sets(cutting, order, ordering["families"])
+    sets = plan_sets(cutting, order, ordering["families"], _likeness(run, cutting))
     header = make_header(root, run.config)
     entries = write_shards(run.jobs, root, sets, header, int(settings.shard_bytes))
     docs = write_docs_tables(root, sets, order, lengths, run.progress)
@@ -109,6 +114,14 @@ def work(run: Run) -> Mapping[str, Any]:
     root.remove(PLAN)
     root.remove(ENTRIES)
     return _statistics(sets, datasets, manifests, lengths)
+
+
+def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
+    """Of all documents, by ordinal; None where the policy does not go by it, or what is sorted is to stay so."""
+    if cutting.settings.policy not in packing.BY_LIKENESS or cutting.as_ordered:
+        return None
+    members, graph = read_graph(run.artifact(NEIGHBORS))
+    return Likeness(graph, np.searchsorted(members, np.arange(len(cutting.lengths))))
 
 
 def finish_dataset(
@@ -179,8 +192,11 @@ def estimate(run: Run) -> Estimate:
     tokens = run.manifest(TOKENS)
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
+    memory = 150 * count + 2 * run.manifest(VECTORS).bytes
+    if run.config.pack.policy in packing.BY_LIKENESS:
+        memory += 50 * count * run.config.neighbors.k
     return Estimate(
-        memory=150 * count + 2 * run.manifest(VECTORS).bytes,
+        memory=memory,
         disk=int(1.1 * tokens.bytes) + 2 * batch // BATCH_ROWS + 200 * count,
         each_worker=4 * batch + 80 * count,
         mapped=tokens.bytes,
@@ -242,6 +258,7 @@ STAGE = Stage(
     estimate,
     work,
     verify,
+    also=lambda config: (NEIGHBORS,) if config.pack.policy in packing.BY_LIKENESS else (),
     guard=guard,
     unfinished=unfinished,
 )

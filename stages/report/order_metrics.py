@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from sequitur.graph_sort import metrics, packing
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import Order
-from sequitur.graph_sort.packing import PackedContexts
+from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import SELECTION, TOKENS, VECTORS
@@ -104,13 +104,16 @@ def groups_of(root: Directory) -> dict[str, np.ndarray]:
     )
 
 
-def cut(order: Order, ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int) -> Cut:
+def cut(order: Order, ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int, alike: Likeness) -> Cut:
     """An order of the documents `ordinals` (int64 [m]) cut into contexts and permuted as `pack` does.
 
-    All are one split and one family. `lengths` are int64 tokens by ordinal; `seed` is the configured one.
+    All are one split and one family. `lengths` are int64 tokens by ordinal; `seed` is the configured one; `alike`
+    has the node of each of the m documents.
     """
     policy, context_length = settings.policy, settings.context_length
-    contexts = packing.POLICIES[policy](lengths[ordinals], order.permutation, context_length, order.opens)
+    contexts = packing.POLICIES[policy](
+        lengths[ordinals], order.permutation, context_length, order.opens, None if order.sorted else alike
+    )
     rows = packing.row_lengths(policy, context_length)
     tokens = np.diff(offsets_of(contexts.length)[contexts.offsets])
     row = np.searchsorted(rows, tokens)

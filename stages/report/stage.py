@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.graph_sort import orders
-from sequitur.graph_sort.packing import PackedContexts
+from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.config import Config
@@ -229,22 +229,24 @@ def measure_order(root: Directory, config: Config, train: Cut, by: Yardstick, pr
     """The metrics of the order, from the contexts of the training split, and those of a random one."""
     progress.step("report: metrics")
     strategy = config.order.strategy
-    random = random_cut(np.unique(train.contexts.document), by.lengths, config.pack, config.seed)
+    members, graph = read_graph(root / NEIGHBORS)
+    ordinals = np.unique(train.contexts.document)
+    alike = Likeness(graph, np.searchsorted(members, ordinals))
+    random = random_cut(ordinals, by.lengths, config.pack, config.seed, alike)
     baseline = order_metrics.measure(random, by, progress)
     measured = order_metrics.measure(train, by, progress)
-    members, graph = read_graph(root / NEIGHBORS)
     permutation = np.searchsorted(members, all_values(root / ORDER, "ordinal"))
     measured |= order_metrics.excess_gain(measured, baseline)
     measured |= order_metrics.path_weight(graph, members, permutation, by)
     return {"strategy": strategy, strategy: measured, "random_baseline": baseline}
 
 
-def random_cut(ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int) -> Cut:
+def random_cut(ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int, alike: Likeness) -> Cut:
     """The same documents in a random order, packed by the same policy: the baseline."""
     generator = np.random.Generator(np.random.PCG64(derived_seed(seed, "report", "random")))
     permutation = generator.permutation(len(ordinals)).astype(np.int64)
     order = orders.uncut(permutation, np.arange(len(ordinals), dtype=np.int64))
-    return order_metrics.cut(order, ordinals, lengths, settings, seed)
+    return order_metrics.cut(order, ordinals, lengths, settings, seed, alike)
 
 
 def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str, Any]:

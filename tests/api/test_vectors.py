@@ -72,7 +72,7 @@ def test_mistakes_are_named() -> None:
         arguments: dict[str, Any] = wrong
         with pytest.raises(ConfigError, match=said):
             sequitur.order(vectors, **arguments)
-    with pytest.raises(ConfigError, match="no policy is called wole; there are whole, stream"):
+    with pytest.raises(ConfigError, match="no policy is called wole; there are whole, filled, stream"):
         sequitur.pack([0], [1], policy="wole")
     with pytest.raises(ValueError, match=r"lengths must be \[3\], a number for each vector, not \[2\]"):
         sequitur.order(vectors, [1, 2])

@@ -211,7 +211,7 @@ def test_compare_that_cannot_be(sequitur: Sequitur, monkeypatch: pytest.MonkeyPa
     refused(sequitur("compare", "run", "--orders", "iclmm"), "order.strategy: no order is called iclmm; did you mean")
     refused(sequitur("compare", "run", "--orders", ","), "--orders: name at least one order", code=2)
     refused(sequitur("compare", "run", "--policy", "[a"), "--set pack.policy=[a: the value is not valid YAML")
-    refused(sequitur("compare", "run", "--policy", "half"), "--set: pack.policy: input should be 'whole', 'stream'")
+    refused(sequitur("compare", "run", "--policy", "half"), "--set: pack.policy: input should be 'whole', 'filled'")
     refused(sequitur("compare", "run", "--context-length", "1"), "--set: pack.context_length: input should be")
     unfinished = sequitur("compare", "run", "--orders", "iclm")
     refused(unfinished, "")

@@ -106,7 +106,7 @@ def test_unknown_key_names_the_nearest(given: dict[str, Any], near: str) -> None
         ({"pack": [1]}, "pack: input should be a valid dictionary"),
         (
             {"pack": {"policy": "hole"}},
-            "pack.policy: input should be 'whole', 'stream', 'best_fit' or 'buckets', not 'hole'",
+            "pack.policy: input should be 'whole', 'filled', 'stream', 'best_fit' or 'buckets', not 'hole'",
         ),
         ({"select": {"exact_duplicates": "yes"}}, "select.exact_duplicates: input should be a valid boolean"),
         ({"select": {"thresholds": {"x": "much"}}}, "select.thresholds.x: input should be a valid number, not 'much'"),

@@ -107,7 +107,7 @@ def test_every_row_is_read_back_or_counted(
     full = contexts.num_tokens == SEQ_LEN
     kept = {"megatron": full, "datatrove": full & contexts.next_valid, "olmo": full | True}[target]
     if not kept.any():
-        with pytest.raises(ExportRefused, match=r"pack\.policy: stream"):
+        with pytest.raises(ExportRefused, match=r"pack\.policy: filled"):
             export(root / "shards", target, root / "out")
         assert not (root / "out").exists()
         return

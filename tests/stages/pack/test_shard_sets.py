@@ -22,6 +22,7 @@ from sequitur.stages.pack import shard_sets
 from sequitur.stages.pack import stage as pack
 
 BUCKETS = {"context_length": 128, "policy": "buckets", "validation_share": 0.2}
+FILLED = {"context_length": 512, "policy": "filled", "validation_share": 0.2}
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,11 @@ def families(packed: Any) -> Run:
 
 
 @pytest.fixture(scope="module")
+def filled(packed: Any) -> Run:
+    return packed("filled", families={"by": "source"}, pack=FILLED)
+
+
+@pytest.fixture(scope="module")
 def both(packed: Any) -> Run:
     return packed("both", families={"by": "source"}, pack=BUCKETS)
 
@@ -52,10 +58,10 @@ def repeating(packed: Any) -> Run:
 
 @pytest.fixture(scope="module")
 def sorted_run(packed: Any) -> Run:
-    return packed("sorted", order={"strategy": "curriculum"}, pack={"context_length": 512})
+    return packed("sorted", order={"strategy": "curriculum"}, pack={"context_length": 512, "policy": "filled"})
 
 
-@pytest.fixture(params=["families", "both"])
+@pytest.fixture(params=["families", "filled", "both"])
 def parted(request: pytest.FixtureRequest) -> Run:
     run: Run = request.getfixturevalue(request.param)
     return run
@@ -132,6 +138,29 @@ def test_what_follows_a_bucket_is_its_document(both: Run, rows: Any) -> None:
     assert followed > 100
 
 
+def test_filled_rows_are_full_but_the_last_of_each_split(filled: Run, rows: Any) -> None:
+    lengths = {document: len(tokens) for document, tokens in tokens_of(filled, rows).items()}
+    for one in read_families(root_of(filled)):
+        root, packing = root_of(filled) / one.directory, read_manifest(root_of(filled) / one.directory).packing
+        cut = set()
+        for split in ("train", "val"):
+            dataset = ContextDataset(root, split, labels="none", return_provenance=True)
+            read = [dataset[index] for index in range(len(dataset))]
+            short = [int(row["context_id"]) for row in read if row["doc_lens"].sum() < one.context_length]
+            assert short in ([], [len(read) - 1])
+            assert len(read) > 5
+            for row in read:
+                pieces = zip(row["doc_ids"].tolist(), row["doc_lens"].tolist(), strict=True)
+                cut |= {document for document, length in pieces if length < lengths[document]}
+        assert (packing.policy, packing.split_docs, packing.dropped_tokens) == ("filled", len(cut), 0)
+        assert 0 < len(cut) < one.documents / 2
+
+
+def test_what_fills_rows_depends_on_who_is_alike(filled: Run, families: Run) -> None:
+    assert "neighbors" in pack.STAGE.parents_of(filled.config)
+    assert "neighbors" not in pack.STAGE.parents_of(families.config)
+
+
 def test_hugging_face_reads_each(parted: Run) -> None:
     for one in read_families(root_of(parted)):
         rows = sum(
@@ -191,6 +220,7 @@ def test_rows_of_a_sorted_order_lie_as_ordered(sorted_run: Run) -> None:
     assert manifest.order.kind == "as_ordered"
     rows = ContextDataset(root_of(sorted_run), "train", return_provenance=True)
     assert [int(rows[index]["context_id"]) for index in range(len(rows))] == list(range(len(rows)))
+    assert [int(rows[index]["doc_lens"].sum()) for index in range(len(rows) - 1)] == [512] * (len(rows) - 1)
     assert len(rows) > 10
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from sequitur.graph_sort import metrics, orders
+from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.progress import Progress
@@ -17,7 +18,7 @@ from sequitur.pipeline.stage import Run
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report import stage as report
 from sequitur.stages.report.order_metrics import Cut, Yardstick, context_texts
-from sequitur.stages.shared.columns.arrays import all_values
+from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
 from sequitur.text_core.signals.in_context_gain import compressed_sizes, gain
 
@@ -42,7 +43,9 @@ def shuffled(by: Yardstick) -> orders.Order:
 
 def cut_of(run: Run, order: orders.Order, by: Yardstick) -> Cut:
     """An order of all kept documents, as the run would cut it."""
-    return order_metrics.cut(order, np.arange(len(by.lengths)), by.lengths, run.config.pack, run.config.seed)
+    everyone = np.arange(len(by.lengths))
+    _, graph = read_graph(run.artifact("neighbors"))
+    return order_metrics.cut(order, everyone, by.lengths, run.config.pack, run.config.seed, Likeness(graph, everyone))
 
 
 def measured(cut: Cut, by: Yardstick, gain_contexts: int) -> dict[str, Any]:
@@ -55,16 +58,17 @@ def texts_by_ordinal(run: Run, rows: Callable[..., list[dict[str, Any]]]) -> lis
     return [row["text"].encode() for row, stays in zip(rows(run, run.text), kept, strict=True) if stays]
 
 
-@pytest.mark.parametrize("policy", ["whole", "stream"])
+@pytest.mark.parametrize("policy", ["whole", "filled", "stream"])
 def test_an_order_is_cut_as_pack_cuts_it(branch: Any, policy: str) -> None:
     run = branch("run", pack={"policy": policy, "context_length": 256, "validation_share": 0})
-    ordinals = all_values(run.artifact("neighbors"), "ordinal")
+    ordinals, graph = read_graph(run.artifact("neighbors"))
     table = artifacts.read_columns(run.artifact("order"), ["ordinal", "path", "opens"])
     columns = [table[name].to_numpy() for name in ("ordinal", "path", "opens")]
     order = orders.Order(np.searchsorted(ordinals, columns[0]), *columns[1:])
 
     lengths = report.token_lengths(run.artifact("tokens"))
-    cut = order_metrics.cut(order, ordinals, lengths, run.config.pack, run.config.seed)
+    alike = Likeness(graph, np.arange(len(ordinals)))
+    cut = order_metrics.cut(order, ordinals, lengths, run.config.pack, run.config.seed, alike)
 
     packed = report.read_splits(run.artifact("shards"))["train"].cut
     for ours, theirs in zip(cut.contexts, packed.contexts, strict=True):
