@@ -23,7 +23,7 @@ line of standard output is one JSON object, about `contexts` where it does not s
   edges of which no document has more than two, a linear program, for runs of at most 20,000 documents;
 * `leakage_z` and `repeats` of `contexts`.
 
-Compressing all rows takes about a second for 10 MB of text, for each order. In-context gain is over all contexts unless
+Compressing all rows takes a second for 25 MB of text, for each order. In-context gain is over all contexts unless
 --gain-contexts says otherwise: about 10 ms for 8,192 tokens.
 """
 

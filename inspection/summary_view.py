@@ -128,7 +128,7 @@ def _order(order: Mapping[str, Any]) -> Table:
     table.add_column("")
     for name, meaning in METRICS.items():
         if name in order[strategy]:
-            cells = (_with_error(order[of], name) for _, of in columns)
+            cells = (_with_error(order.get(of, {}), name) for _, of in columns)
             table.add_row(name, *cells, Text(meaning, style="dim"))
     return table
 

@@ -6,9 +6,9 @@ output   `metrics.json`: the ledger, the waterfall per source, the metrics of th
          samples; `index.html`
 dropped  nothing; the run fails here if the ledger does not balance
 cost     the graph, about 50·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
-         that are not tokens; for each of four orders, compressing the text of all rows, or of some thousand, at about
-         10 MB/s, and that of some hundred contexts of three document by document; where words have a share in the
-         graph and documents are few enough, searching the model's own neighbours exactly
+         that are not tokens; for each of four orders, compressing the text of all rows, or of some thousand, 25 MB
+         a second of a core, and that of some hundred contexts of three document by document; where words have a share
+         in the graph and documents are few enough, searching the model's own neighbours exactly
 """
 
 from __future__ import annotations

@@ -54,8 +54,8 @@ def headline(comparison: Mapping[str, Any]) -> str:
     drawn = comparison.get("drawn_tokens")
     return (
         f"{comparison['documents']:,} documents; contexts of {comparison['context_length']:,} tokens, "
-        f"{comparison['policy']}; saved bytes over {f'{drawn:,} rows' if drawn else 'all rows'}, "
-        f"gain over {contexts:,} contexts"
+        f"{comparison['policy']}; gain over {contexts:,} contexts"
+        + (f", saved bytes over {drawn:,} rows" if drawn else "")
     )
 
 

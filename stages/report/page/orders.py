@@ -18,7 +18,8 @@ def order(page: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
     both = {strategy: measured[strategy], "random": measured["random_baseline"]}
     if strategy == "random":
         both = {"random": measured["random"], "random, again": measured["random_baseline"]}
-    both[PUBLISHED] = measured["published"]
+    if "published" in measured:  # not in the pages of earlier versions, which `compare` renews, too
+        both[PUBLISHED] = measured["published"]
     own, chance = measured[strategy].get("adjacency"), measured["random_baseline"].get("adjacency")
     lead = f"The order <b>{escape(strategy)}</b>"
     if own is not None and chance is not None:
