@@ -49,8 +49,8 @@ def compare(
         OwnModuleFailed: an order of the user's own failed.
         MissingArtifact: the run is not finished so far.
 
-    Cost: the graph and the vectors, and of each order its own, and compressing the text of all rows (25 MB a second of a core), of
-    some thousand of a large corpus, and that of some hundred contexts document by document.
+    Cost: the graph and the vectors, and of each order its own, and compressing the text of all rows, or of
+    some thousand of a large corpus (25 MB a second of a core), and that of some hundred contexts document by document.
     """
     names = list(dict.fromkeys(strategy(name).name for name in names))
     for artifact in (run.text, SELECTION, TOKENS, VECTORS, NEIGHBORS):

@@ -5,7 +5,7 @@ output   `metrics.json`: the ledger, the waterfall per source, the metrics of th
          and of the published one, the packing; `page.json`: these, and what else a person wants to see, from bounded
          samples; `index.html`
 dropped  nothing; the run fails here if the ledger does not balance
-cost     the graph, about 50·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
+cost     the graph, about 100·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
          that are not tokens; for each of four orders, compressing the text of all rows, or of some thousand, 25 MB
          a second of a core, and that of some hundred contexts of three document by document; where words have a share
          in the graph and documents are few enough, searching the model's own neighbours exactly
@@ -277,7 +277,12 @@ def parameters(config: Config) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     vectors = run.manifest(VECTORS)
     return Estimate(
-        memory=vectors.bytes + 50 * vectors.rows * run.config.neighbors.k + 200 * run.manifest(DOCUMENTS).rows + 2**28,
+        # the graph, at its weighing anew; the text of all rows of a small corpus, or of some of a large one
+        memory=vectors.bytes
+        + 100 * vectors.rows * run.config.neighbors.k
+        + 200 * run.manifest(DOCUMENTS).rows
+        + 6 * saved_bytes.ALL_TOKENS
+        + 2**28,
         disk=2**24,
     )
 

@@ -56,6 +56,7 @@ def headline(comparison: Mapping[str, Any]) -> str:
         f"{comparison['documents']:,} documents; contexts of {comparison['context_length']:,} tokens, "
         f"{comparison['policy']}; gain over {contexts:,} contexts"
         + (f", saved bytes over {drawn:,} rows" if drawn else "")
+        + ("" if comparison.get("own_neighbors", True) else f"; {PUBLISHED} by the run's edges")
     )
 
 

@@ -114,6 +114,14 @@ def test_some_documents_alone(run: Run, members: np.ndarray, by: Yardstick) -> N
     )
 
 
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_documents_have_no_share(run: Run, members: np.ndarray, by: Yardstick, count: int) -> None:
+    peers = saved_bytes.peers(run.root, run.config, members[:count], by, QUIET)
+    found = SavedBytes(peers, by, QUIET).of(peers.published)
+    assert found["saved_vs_published"] is found["saved_vs_published_error"] is None
+    assert (found["compressed_share"] is None) == (count == 0)
+
+
 def test_the_published_order_goes_by_the_models_own_vectors(
     run: Run, members: np.ndarray, by: Yardstick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
