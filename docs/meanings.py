@@ -81,7 +81,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "path": "fragment of the order, from 0 in reading order; within one, documents are related",
         "opens": "whether the document is meant to begin a context",
         "family": "number of its shard family, ascending; 0 where there are none",
-        "cosine_to_previous": "cosine to the document before; null for the first of a family",
+        "cosine_to_previous": "cosine to the document before, by the model's own vectors; null for a family's first",
     },
     "contexts": {
         "input_ids": "token ids; from `num_tokens` on, pads",
@@ -106,8 +106,8 @@ MEANINGS: dict[str, dict[str, str]] = {
         "source_row": "records before it in its file, from 0",
         "n_tokens": "all its tokens, the end-of-document token included",
         "path": "its path in the order",
-        "cosine_to_previous": "cosine to the document before it in its context; null at a context's start, or "
-        "where that one was removed",
+        "cosine_to_previous": "cosine to the document before it in its context, by the model's own vectors (without "
+        "the words' share), as the report's `adjacency`; null at a context's start, or where that one was removed",
         "split": "`train` or `val`",
     },
 }

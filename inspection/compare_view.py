@@ -13,6 +13,7 @@ from sequitur.stages.report.page.comparison import (
     ALIKE,
     MEASURES,
     OTHERS,
+    SAVED,
     Orders,
     baseline,
     best_of,
@@ -26,8 +27,9 @@ def render(comparison: Mapping[str, Any]) -> RenderableType:
     """The result of `inspection.compare.compare` as a table; the best value of a column is bold."""
     orders, base = comparison["orders"], baseline(comparison["orders"])
     measured = {name: found for name, found in orders.items() if "error" not in found}
-    lines: list[RenderableType] = [Text(headline(comparison)), Text(), _table(measured, base, "", ALIKE)]
-    lines += [Text(), _table(measured, base, "", OTHERS)]
+    lines: list[RenderableType] = [Text(headline(comparison))]
+    for names in (SAVED, ALIKE, OTHERS):
+        lines += [Text(), _table(measured, base, "", names)]
     if any("graph_adjacency" in found for found in measured.values()):
         lines += [Text(), Text("by the vectors that made the graph:"), _table(measured, base, "graph_", MEASURES)]
     lines += [

@@ -10,9 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from sequitur.pipeline.names import DUPLICATE_REASONS
+from sequitur.stages.report.page.comparison import PUBLISHED
 
 MAX_SOURCES = 12
 METRICS = {
+    "saved_vs_published": "bytes saved beyond a random order, of what Algorithm 1 saves as published",
+    "compressed_share": "what the text of whole rows compresses to",
     "adjacency": "cosine of consecutive documents",
     "best_previous": "highest cosine to an earlier document",
     "pairwise": "cosine of all pairs of a context",
@@ -117,14 +120,15 @@ def _in_short(counts: Mapping[str, Any]) -> dict[str, int]:
 
 def _order(order: Mapping[str, Any]) -> Table:
     strategy = order["strategy"]
+    columns = ((strategy, strategy), ("random", "random_baseline"), (PUBLISHED, "published"))
     table = Table(box=None, pad_edge=False)
     table.add_column("order")
-    table.add_column(strategy, justify="right")
-    table.add_column("random", justify="right")
+    for head, _ in columns:
+        table.add_column(head, justify="right")
     table.add_column("")
     for name, meaning in METRICS.items():
         if name in order[strategy]:
-            cells = (_with_error(order[of], name) for of in (strategy, "random_baseline"))
+            cells = (_with_error(order.get(of, {}), name) for _, of in columns)
             table.add_row(name, *cells, Text(meaning, style="dim"))
     return table
 

@@ -123,8 +123,8 @@ def docs_schema() -> pa.Schema:
 
     `doc_key` is what `doc_ids` holds; `doc_id` the 32 hex digits of the document's own id; `n_tokens`
     counts all its tokens, special ones included; `title` and `license` are what the record says; `path` is the
-    order's path; `cosine_to_previous` compares with the document before it in its context, null at a context's
-    start.
+    order's path; `cosine_to_previous` compares with the document before it in its context, by the vectors of the
+    embedding model without what the words add to them; null at a context's start.
     """
     return pa.schema(
         [

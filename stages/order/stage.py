@@ -1,8 +1,9 @@
 """order: `neighbors` → `order`: the documents that stay, arranged so that related ones follow each other.
 
 input    `neighbors` and `vectors`; `tokens` for the documents' lengths; `documents` and `signals` where an order asks
-output   a permutation of the ordinals, the path (fragment) that each belongs to, the cosine to the one before; where
-         there are shard families, each is ordered by itself; `order/router` says which family a document belongs to
+output   a permutation of the ordinals, the path (fragment) that each belongs to, the model's own cosine to the one
+         before; where there are shard families, each is ordered by itself; `order/router` says which family a
+         document belongs to
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
 cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families once more
 """
@@ -10,7 +11,7 @@ cost     in this process: the graph, about 50·n·k bytes at its making, and the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,7 @@ from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.shared.columns.arrays import all_values
+from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.strategies import strategy
 
 PART_ROWS = 2**22
@@ -44,12 +46,12 @@ def work(run: Run) -> Mapping[str, Any]:
         order, family = in_families(name, documents, family_of, names, config.seed, progress)
     except MissingField as error:
         raise ConfigError(f"order.strategy {name}: {error}; choose another") from error
-    cosines = np.concatenate(
-        [np.zeros(1, np.float32), metrics.consecutive_cosines(documents.vectors, order.permutation)]
-    )
+    ordinals = documents.ordinals[order.permutation]
+    own = cast(np.ndarray, StoredVectors(run.root / VECTORS, own=True))  # all that is asked of them
+    cosines = np.concatenate([np.zeros(1, np.float32), metrics.consecutive_cosines(own, ordinals)])
     first = orders.first_of_runs(family)
     columns = [
-        pa.array(documents.ordinals[order.permutation]),
+        pa.array(ordinals),
         pa.array(order.path),
         pa.array(order.opens),
         pa.array(family),
@@ -139,4 +141,4 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
 
 
-STAGE = Stage("order", ORDER, 2, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))
+STAGE = Stage("order", ORDER, 3, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))

@@ -32,7 +32,9 @@ class Placed(NamedTuple):
 
     ordinals: np.ndarray  # int64 [m], ascending
     split: np.ndarray  # int64 [m], index into the dataset's splits
-    cosine: np.ndarray  # float32 [m], to the document before it where it first stands; NaN at a context's start
+    cosine: (
+        np.ndarray
+    )  # float32 [m], the model's own, to the one before where it first stands; NaN at a context's start
 
 
 def write_docs_tables(
@@ -44,7 +46,7 @@ def write_docs_tables(
     """
     path = np.full(len(lengths), -1, dtype=np.int64)
     path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
-    vectors = cast(np.ndarray, StoredVectors(root / VECTORS, own=False))  # all that is asked of them
+    vectors = cast(np.ndarray, StoredVectors(root / VECTORS, own=True))  # all that is asked of them
     placed = [_placed(shard_set, vectors) for shard_set in sets]
     documents, signals, selection = (root / name for name in (DOCUMENTS, SIGNALS, SELECTION))
     rows_of = [_kept_rows(selection, part) for part in artifacts.require_manifest(selection).parts]

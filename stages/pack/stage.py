@@ -252,7 +252,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "pack",
     SHARDS,
-    3,
+    4,
     (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, ORDER),
     parameters,
     estimate,

@@ -24,14 +24,14 @@ from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.names import SELECTION, TOKENS, VECTORS
+from sequitur.pipeline.names import SELECTION, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.permutation import permute
-from sequitur.stages.shared.columns.groups import group_codes
+from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.signals import in_context_gain
@@ -65,13 +65,14 @@ class Yardstick(NamedTuple):
     own: np.ndarray  # float16 [n, d], by ordinal: the model's
     of_graph: np.ndarray | None  # float16 [n, e]: those that made the graph, where they are others
     lengths: np.ndarray  # int64 [n] tokens
+    alone: np.ndarray  # float32 [n] about what share of its bytes a document compresses to by itself
     groups: Mapping[str, np.ndarray]  # int64 [n] by name, as of `groups_of`
     duplicate_cosine: float  # from which on two documents are alike
     sample: TextSample
 
 
 def yardstick(root: Directory, config: Config, gain_contexts: int | None = None) -> Yardstick:
-    """Finds what orders are measured by. `vectors`, `tokens`, `documents` and `selection` must be finished.
+    """Finds what orders are measured by. `vectors`, `tokens`, `documents`, `signals` and `selection` must be finished.
 
     `gain_contexts` are sampled for in-context gain; None: 300, or fewer where they are long.
     """
@@ -88,6 +89,7 @@ def yardstick(root: Directory, config: Config, gain_contexts: int | None = None)
         own,
         graph if differ else None,
         lengths,
+        kept_column(root, SIGNALS, "compression_ratio").to_numpy(),
         groups_of(root),
         config.neighbors.duplicate_cosine or metrics.NEAR_DUPLICATE,
         sample,
@@ -104,11 +106,18 @@ def groups_of(root: Directory) -> dict[str, np.ndarray]:
     )
 
 
-def cut(order: Order, ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int, alike: Likeness) -> Cut:
+def cut(
+    order: Order,
+    ordinals: np.ndarray,
+    lengths: np.ndarray,
+    settings: Pack,
+    seed: int,
+    alike: Likeness | None = None,
+) -> Cut:
     """An order of the documents `ordinals` (int64 [m]) cut into contexts and permuted as `pack` does.
 
     All are one split and one family. `lengths` are int64 tokens by ordinal; `seed` is the configured one; `alike`
-    has the node of each of the m documents.
+    has the node of each of the m documents, for policies that go by it.
     """
     policy, context_length = settings.policy, settings.context_length
     contexts = packing.POLICIES[policy](

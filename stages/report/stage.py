@@ -1,11 +1,14 @@
 """report: everything before → `report/`: what became of every record, how good the order is, and a page to look at.
 
 input    all artifacts; the contexts are read back from the shards, not from the plan that made them
-output   `metrics.json`: the ledger, the waterfall per source, the metrics of the order beside those of a random one,
-         the packing; `page.json`: these, and what else a person wants to see, from bounded samples; `index.html`
+output   `metrics.json`: the ledger, the waterfall per source, the metrics of the order beside those of a random one
+         and of the published one, the packing; `page.json`: these, and what else a person wants to see, from bounded
+         samples; `index.html`
 dropped  nothing; the run fails here if the ledger does not balance
-cost     the graph, about 50·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
-         that are not tokens, and compressing the text of some hundred contexts of either order
+cost     the graph, about 100·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
+         that are not tokens; for each of four orders, compressing the text of all rows, or of some thousand, 25 MB
+         a second of a core, and that of some hundred contexts of three document by document; where words have a share
+         in the graph and documents are few enough, searching the model's own neighbours exactly
 """
 
 from __future__ import annotations
@@ -49,12 +52,13 @@ from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.shards import contexts as shard_contexts
 from sequitur.shards.contexts import batch_contexts
-from sequitur.stages.report import order_metrics
+from sequitur.stages.report import order_metrics, saved_bytes
 from sequitur.stages.report.ledger import Characters, Ledger
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.page import INDEX, PAGE, render
 from sequitur.stages.report.page_data import page_data
 from sequitur.stages.report.removed import removed_documents
+from sequitur.stages.report.saved_bytes import SavedBytes
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.offsets import offsets_of
@@ -226,19 +230,23 @@ def _write(directory: Directory, name: str, value: Any) -> None:
 
 
 def measure_order(root: Directory, config: Config, train: Cut, by: Yardstick, progress: Progress) -> dict[str, Any]:
-    """The metrics of the order, from the contexts of the training split, and those of a random one."""
+    """The metrics of the order, from the contexts of the training split, those of a random one and of the published."""
     progress.step("report: metrics")
-    strategy = config.order.strategy
+    strategy, placed = config.order.strategy, np.unique(train.contexts.document)
     members, graph = read_graph(root / NEIGHBORS)
-    ordinals = np.unique(train.contexts.document)
-    alike = Likeness(graph, np.searchsorted(members, ordinals))
-    random = random_cut(ordinals, by.lengths, config.pack, config.seed, alike)
-    baseline = order_metrics.measure(random, by, progress)
-    measured = order_metrics.measure(train, by, progress)
+    peers = saved_bytes.peers(root, config, placed, by, progress)
+    judge = SavedBytes(peers, by, progress)
+    alike = Likeness(graph, np.searchsorted(members, placed))
+    random = random_cut(placed, by.lengths, config.pack, config.seed, alike)
+    baseline, measured, published = (
+        judge.of(cut) | order_metrics.measure(cut, by, progress) for cut in (random, train, peers.published)
+    )
     permutation = np.searchsorted(members, all_values(root / ORDER, "ordinal"))
-    measured |= order_metrics.excess_gain(measured, baseline)
+    for one in (measured, published):
+        one |= order_metrics.excess_gain(one, baseline)
     measured |= order_metrics.path_weight(graph, members, permutation, by)
-    return {"strategy": strategy, strategy: measured, "random_baseline": baseline}
+    about = judge.of_random | {"own_neighbors": peers.own_neighbors}
+    return {"strategy": strategy, strategy: measured, "random_baseline": baseline, "published": published | about}
 
 
 def random_cut(ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int, alike: Likeness) -> Cut:
@@ -270,7 +278,12 @@ def parameters(config: Config) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     vectors = run.manifest(VECTORS)
     return Estimate(
-        memory=vectors.bytes + 50 * vectors.rows * run.config.neighbors.k + 200 * run.manifest(DOCUMENTS).rows + 2**28,
+        # the graph, at its weighing anew; the text of all rows of a small corpus, or of some of a large one
+        memory=vectors.bytes
+        + 100 * vectors.rows * run.config.neighbors.k
+        + 200 * run.manifest(DOCUMENTS).rows
+        + 6 * saved_bytes.ALL_TOKENS
+        + 2**28,
         disk=2**24,
     )
 
@@ -287,7 +300,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "report",
     REPORT,
-    4,
+    5,
     (DOCUMENTS, TEXT, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS),
     parameters,
     estimate,

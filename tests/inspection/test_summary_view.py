@@ -24,8 +24,16 @@ def report() -> dict[str, Any]:
         "packing": {"contexts": {"train": 1500, "validation": 2}, "context_length": 4096},
         "order": {
             "strategy": "path",
-            "path": {"adjacency": 0.5432, "padding": 0.01, "excess_gain": 0.12, "excess_gain_error": 0.0041},
+            "path": {
+                "adjacency": 0.5432,
+                "padding": 0.01,
+                "excess_gain": 0.12,
+                "excess_gain_error": 0.0041,
+                "saved_vs_published": 1.25,
+                "saved_vs_published_error": 0.03,
+            },
             "random_baseline": {"adjacency": 0.1, "padding": None},
+            "published": {"saved_vs_published": 1.0, "adjacency": 0.4567, "padding": 0.0},
         },
     }
 
@@ -45,9 +53,13 @@ def test_counts_metrics_and_balance_are_shown(report: dict[str, Any]) -> None:
 
     assert ["-", "too_short", "100", "8.3%"] in rows
     assert ["placed", "1,053", "87.5%"] in rows
-    assert ["adjacency", "0.543", "0.100", "cosine", "of", "consecutive", "documents"] in rows
-    assert ["padding", "0.010", "-", "padding"] in rows
-    assert ["excess_gain", "0.120", "±0.004", "-", "the", "same,", "beyond", "a", "random", "order"] in rows
+    assert ["order", "path", "random", "iclm", "+", "stream"] in rows
+    assert rows.index(["order", "path", "random", "iclm", "+", "stream"]) + 1 == next(
+        at for at, row in enumerate(rows) if row[:5] == ["saved_vs_published", "1.250", "±0.030", "-", "1.000"]
+    )
+    assert ["adjacency", "0.543", "0.100", "0.457", "cosine", "of", "consecutive", "documents"] in rows
+    assert ["padding", "0.010", "-", "0.000", "padding"] in rows
+    assert ["excess_gain", "0.120", "±0.004", "-", "-", "the", "same,", "beyond", "a", "random", "order"] in rows
     last = "1,502 contexts of 4,096 tokens; 7,990 tokens of 1,053 documents; the ledger balances"
     assert last in text_of(report)
 

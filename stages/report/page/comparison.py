@@ -20,6 +20,12 @@ class Measure(NamedTuple):
 
 
 MEASURES = {
+    "saved_vs_published": Measure(
+        "saved",
+        "bytes of all text saved beyond a random order, as a share of what Algorithm 1 saves as published",
+        True,
+    ),
+    "compressed_share": Measure("compressed", "share of its bytes that the text of whole rows compresses to", False),
     "adjacency": Measure("adjacency", "mean cosine of consecutive documents of a context", True, True),
     "best_previous": Measure("best prev.", "mean of the highest cosine to an earlier document", True, True),
     "pairwise": Measure("pairwise", "mean cosine of all pairs of a context", True, True),
@@ -32,19 +38,25 @@ MEASURES = {
     "near_duplicate_rate": Measure("near dup.", "share of near-duplicates inside contexts", False),
     "repeats": Measure("repeats", "documents read more than once", None),
 }
+SAVED = ("saved_vs_published", "compressed_share", "padding", "truncation")  # the first table
 ALIKE = ("adjacency", "best_previous", "pairwise", "in_context_gain", "excess_gain")
-OTHERS = tuple(name for name in MEASURES if name not in ALIKE)  # two tables: the terminal may have 80 columns
+OTHERS = tuple(name for name in MEASURES if name not in (*SAVED, *ALIKE))  # three: the terminal may have 80 columns
+WITH_ERROR = ("saved_vs_published", "excess_gain")
+PUBLISHED = "iclm + stream"  # Algorithm 1 on the model's own graph, packed as in the paper, whatever the run's policy
 TIMES = "\u00d7"
-BASELINES = ("iclm", "random")  # of ratios: the first of them that was measured
+BASELINES = (PUBLISHED, "iclm", "random")  # of ratios: the first of them that was measured
 Orders = Mapping[str, Mapping[str, Any]]
 
 
 def headline(comparison: Mapping[str, Any]) -> str:
     """What was compared, in a line."""
     contexts = max((found.get("in_context_gain_contexts", 0) for found in comparison["orders"].values()), default=0)
+    drawn = comparison.get("drawn_tokens")
     return (
         f"{comparison['documents']:,} documents; contexts of {comparison['context_length']:,} tokens, "
         f"{comparison['policy']}; gain over {contexts:,} contexts"
+        + (f", saved bytes over {drawn:,} rows" if drawn else "")
+        + ("" if comparison.get("own_neighbors", True) else f"; {PUBLISHED} by the run's edges")
     )
 
 
@@ -74,7 +86,7 @@ def ratio(orders: Orders, order: str, base: str, name: str) -> str:
 
 def shown(found: Mapping[str, Any], name: str) -> str:
     """The value of a measure, with its error if it has one."""
-    value, error = found.get(name), found.get(f"{name}_error") if name == "excess_gain" else None
+    value, error = found.get(name), found.get(f"{name}_error") if name in WITH_ERROR else None
     if value is None:
         return "-"
     if isinstance(value, int):

@@ -7,17 +7,19 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from sequitur.stages.report.page.comparison import baseline, figures, headline
+from sequitur.stages.report.page.comparison import PUBLISHED, baseline, figures, headline
 from sequitur.stages.report.page.markup import bar, columns, count, decimal, section, share, table
 
 
 def order(page: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
-    """The measures of the order beside those of a random one, and of others where they were compared."""
+    """The measures of the order beside a random and the published one, and of others where they were compared."""
     measured = page["report"]["order"]
     strategy = measured["strategy"]
     both = {strategy: measured[strategy], "random": measured["random_baseline"]}
     if strategy == "random":
         both = {"random": measured["random"], "random, again": measured["random_baseline"]}
+    if "published" in measured:  # not in the pages of earlier versions, which `compare` renews, too
+        both[PUBLISHED] = measured["published"]
     own, chance = measured[strategy].get("adjacency"), measured["random_baseline"].get("adjacency")
     lead = f"The order <b>{escape(strategy)}</b>"
     if own is not None and chance is not None:

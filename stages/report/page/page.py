@@ -11,6 +11,7 @@ from sequitur.stages.report.page import contexts as report_contexts
 from sequitur.stages.report.page import markup
 from sequitur.stages.report.page import orders as report_orders
 from sequitur.stages.report.page import records as report_records
+from sequitur.stages.report.page.comparison import TIMES
 from sequitur.stages.report.page.markup import MARK, NONE, count, decimal, name, section, share, table
 
 INDEX, PAGE, COMPARISON = "index.html", "page.json", "compare.json"
@@ -80,7 +81,7 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     records, own, chance = ledger["records"], order[order["strategy"]], order["random_baseline"]
     room = packed["tokens"] + packed["padded_tokens"]
     copies = sum(number for reason, number in records["dropped"].items() if reason in DUPLICATE_REASONS)
-    gain, error = own.get("excess_gain"), own.get("excess_gain_error")
+    saved, error = own.get("saved_vs_published"), own.get("saved_vs_published_error")
     return [
         ("placed", share(records["placed"], records["read"]), "of the records read"),
         ("duplicates", count(copies), f"dropped; {share(copies, records['read'])} of all"),
@@ -91,9 +92,9 @@ def _facts(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
             f"cosine of neighbours; at random {decimal(chance.get('adjacency'), 2)}",
         ),
         (
-            "in-context gain",
-            NONE if gain is None else f"{'+' if gain >= 0 else ''}{decimal(100 * gain, 1)}\u202f%",
-            "of bytes saved, beyond a random order" + (f", ± {decimal(100 * error, 1)}" if error else ""),
+            "saved bytes",
+            NONE if saved is None else f"{decimal(saved, 2)}{TIMES}",
+            "of what the published order saves" + (f", ± {decimal(error, 2)}" if error else ""),
         ),
         ("padding", share(packed["padded_tokens"], room), "of the contexts' room"),
     ]

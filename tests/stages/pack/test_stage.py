@@ -19,6 +19,7 @@ from sequitur.shards import ContextDataset
 from sequitur.shards.format import LONGEST_CONTEXT
 from sequitur.stages.order import stage as order
 from sequitur.stages.pack import stage as pack
+from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 
 SPLITS = ("train", "val")
 
@@ -152,6 +153,22 @@ def test_cosines_are_of_documents_that_meet_in_a_context(finished: Run, rows: An
                 assert told[documents[0]] is None
             for previous, document in pairwise(documents):
                 assert told[document] == pytest.approx(float(vector[previous] @ vector[document]), abs=1e-5)
+
+
+def test_cosines_are_the_models_own_as_in_the_report(branch: Any, rows: Any) -> None:
+    embed = {"lexical_weight": 0.5, "lexical_dimensions": 32}
+    run = branch("run", embed=embed, pack={"context_length": 2048, "validation_share": 0})
+    own = StoredVectors(run.artifact("vectors"), own=True).all().astype(np.float32)
+    ordered = rows(run, "order")
+    for previous, one in pairwise(ordered):
+        expected = float(own[previous["ordinal"]] @ own[one["ordinal"]])
+        assert one["cosine_to_previous"] == pytest.approx(expected, abs=1e-5)
+
+    told = [row["cosine_to_previous"] for row in docs_table(run) if row["cosine_to_previous"] is not None]
+
+    report = run.artifact("report").read_json("metrics.json")["order"]["contexts"]
+    assert np.mean(told) == pytest.approx(report["adjacency"])  # of documents that are all whole
+    assert np.mean(told) != pytest.approx(report["graph_adjacency"])
 
 
 def test_a_lost_shard_is_written_again(streamed: Run, execute: Any) -> None:

@@ -97,7 +97,7 @@ def test_compared_orders_come_into_the_page(finished: Run, branch: Any, sequitur
     assert f"report     {report.path(INDEX)}" in ended.err
     assert "Orders compared" in report.read_bytes(INDEX).decode()
     assert "Orders compared" not in finished.artifact("report").read_bytes(INDEX).decode()
-    assert list(report.read_json(COMPARISON)["orders"]) == ["random", "structure"]
+    assert list(report.read_json(COMPARISON)["orders"]) == ["iclm + stream", "random", "structure"]
     assert list(artifacts.damaged_parts(report, run.manifest("report"))) == []
 
 

@@ -68,6 +68,14 @@ def test_orders_are_as_good_as_they_should_be(branch: Any) -> None:
         assert own["excess_gain_error"] > own["in_context_gain_error"] > 0
         assert chance["adjacency"] == pytest.approx(adjacency["random"], abs=0.1)
         assert content["packing"]["tokens"] == content["ledger"]["tokens"]["in_shards"]
+        assert own["saved_vs_published_error"] > 0
+        published = content["order"]["published"]
+        assert published["saved_vs_published"] == pytest.approx(1)
+        assert published["padding"] <= own["padding"]
+        assert own["compressed_share"] == pytest.approx(
+            published["random_compressed_share"]
+            - own["saved_vs_published"] * (published["random_compressed_share"] - published["compressed_share"])
+        )
     path, chance = (reports["path"]["order"][name] for name in ("path", "random_baseline"))
     assert path["same_section_share"] > 2 * chance["same_section_share"]
 

@@ -76,7 +76,7 @@ def test_own_orders_are_compared_with_ours(write_own: Write, finished: Run) -> N
 
     found = compare(finished, ["iclm", "mine.shortest", "mine.placed"], 2)["orders"]
 
-    assert list(found) == ["iclm", "mine.shortest", "mine.placed"]
+    assert list(found) == ["iclm", "mine.shortest", "mine.placed", "iclm + stream"]
     assert found["mine.shortest"]["excess_gain"] is not None
     assert found["mine.placed"] == {"error": "no document has a field url, as order.structure says"}
 

@@ -59,7 +59,7 @@ def make_page(text: str = "plain", sources: int = 2) -> dict[str, Any]:
         ledger.drop(source, "short", 2)
         ledger.drop(source, "fuzzy_duplicate", 1)
         ledger.placed[source] = 7
-    measured = {"adjacency": 0.5, "excess_gain": 0.1, "excess_gain_error": 0.01}
+    measured = {"saved_vs_published": 1.25, "saved_vs_published_error": 0.03, "adjacency": 0.5, "excess_gain": 0.1}
     side = {"name": text, "source": text, "title": text, "text": [[True, text], [False, text]]}
     piece = {"document": 0, "start": 0, "length": 9, "cosine": 0.25, "text": text}
     context = {"context": 0, "row": 3, "tokens": 90, "room": 100, "coherence": 0.5, "pieces_in_all": 3}
@@ -84,7 +84,8 @@ def make_page(text: str = "plain", sources: int = 2) -> dict[str, Any]:
             "alarms": [
                 {"step": "short", "of": "source", "name": text, "documents": 9, "reached": 8, "lost": 7, "share": 0.8}
             ],
-            "order": {"strategy": "contexts", "contexts": measured, "random_baseline": {"adjacency": 0.1}},
+            "order": {"strategy": "contexts", "contexts": measured, "random_baseline": {"adjacency": 0.1},
+                      "published": {"saved_vs_published": 1.0, "adjacency": 0.4}},
             "packing": {
                 "contexts": {"train": 1}, "context_length": 100, "tokens": 90, "padded_tokens": 10, "documents": 14,
                 "dropped_tokens": 0, "repeated_tokens": 0, "split_docs": 0, "policy": "whole",
@@ -205,6 +206,16 @@ def test_thresholds_are_drawn_where_they_lie() -> None:
     assert '<path class="threshold" d="M500.0 0V100"/>' in page  # 50 between 0 and 100
     assert '<rect class="shade" x="0.0" width="500.0" height="100"/>' in page
     assert "<title>0 … 50: 0 kept, 2 dropped by this signal, 0 otherwise</title>" in page
+
+
+def test_what_is_saved_stands_first_and_beside_the_published_order() -> None:
+    page = render(make_page())
+    assert "of what the published order saves, ± " in page
+    assert '<th scope="row">iclm + stream</th>' in page
+    assert page.index("<caption>saved vs published") < page.index("<caption>adjacency")
+    older = make_page()  # as an earlier version wrote it, which `compare` renews
+    del older["report"]["order"]["published"]
+    assert "iclm + stream" not in render(older)
 
 
 def test_compared_orders_are_shown_where_there_are_some() -> None:

@@ -1,0 +1,208 @@
+"""What an order saves of all text, as a share of what In-Context Pretraining's order saves as it was published.
+
+With T = Σ compressed bytes of whole rows / Σ bytes of their text (`text_core.signals.saved_bytes`),
+
+    saved_vs_published = (T(random, stream) − T(the order, as it is packed)) / (T(random, stream) − T(published)),
+
+published being Algorithm 1, `iclm`, packed by `stream`, on the graph of the model's own vectors. Of a small corpus
+every row is compressed, so T is exact. Of a large one tokens are drawn, the same for all orders, and the row of each
+order that holds such a token is compressed: every row has a chance in proportion to what it holds.
+
+What tells orders apart is how much less their rows take than the documents would by themselves. So a row's saving is
+shared out among its bytes evenly, on top of what each document takes alone (the signal `compression_ratio`). Summed
+over all rows that changes nothing; of a sample, and of a bootstrap, it takes away the error of which documents it has.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from sequitur.graph_sort import neighbors, orders
+from sequitur.graph_sort.documents import ArrayDocuments
+from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.graph_sort.near_duplicates import pair_cosines
+from sequitur.graph_sort.packing import PackedContexts
+from sequitur.graph_sort.part import induced
+from sequitur.pipeline.config import Config
+from sequitur.pipeline.names import NEIGHBORS
+from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.seeds import derived_seed
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.report import order_metrics
+from sequitur.stages.report.order_metrics import Cut, Yardstick, context_texts
+from sequitur.stages.report.page.comparison import PUBLISHED
+from sequitur.stages.shared.columns.arrays import read_graph
+from sequitur.text_core.signals.saved_bytes import RowCompressor, saved_share
+from sequitur.text_core.units.offsets import offsets_of
+
+SEARCHED = 2**16  # documents among which neighbours are searched anew, exactly: a minute or two on two cores
+ALL_TOKENS = 2**24  # of a corpus of which every row is compressed: about 70 MB of text
+SAMPLED_TOKENS = 2**23  # of the rows that are compressed of a larger one
+EDGES_AT_ONCE = 2**16
+
+
+class Peers(NamedTuple):
+    """What the orders of some documents are compared with."""
+
+    random: Cut  # a random order of them, packed by `stream`
+    published: Cut
+    own_neighbors: bool  # whether that order's graph is of the nearest by the model's own vectors, as it should be
+
+
+def peers(
+    root: Directory, config: Config, members: np.ndarray, by: Yardstick, progress: Progress, *, exact: bool = False
+) -> Peers:
+    """The peers of orders of `members`, int64 ordinals ascending, in contexts of the configured length.
+
+    Of more than SEARCHED documents, unless `exact`, the published order walks the edges of the run's own graph, each
+    weighed by the model's own vectors. Where words have no share in the graph, it does so anyhow.
+    """
+    progress.step(f"{PUBLISHED}: ordering")
+    at_hand = by.of_graph is None or (len(members) > SEARCHED and not exact)
+    graph = _graph_at_hand(root, members, by) if at_hand else own_graph(members, by, config.neighbors.k)
+    documents = ArrayDocuments(
+        graph, np.empty((len(members), 0), np.float32), by.lengths[members], config.pack.context_length
+    )
+    settings = config.pack.model_copy(update={"policy": "stream"})
+
+    def cut(name: str) -> Cut:
+        order = orders.find(name)(documents, derived_seed(config.seed, "order", name))
+        return order_metrics.cut(order, members, by.lengths, settings, config.seed)
+
+    return Peers(cut("random"), cut("iclm"), by.of_graph is None or not at_hand)
+
+
+def own_graph(members: np.ndarray, by: Yardstick, k: int) -> Graph:
+    """The graph of the k nearest by the model's own vectors, found exactly: n²·d multiplications."""
+    own = by.own[members]
+    found = neighbors.scan(own, own, np.arange(len(members), dtype=np.int64), k)
+    return from_neighbors(found.neighbor, np.where(found.neighbor >= 0, found.cosine, 0))
+
+
+def _graph_at_hand(root: Directory, members: np.ndarray, by: Yardstick) -> Graph:
+    """The run's graph among the members, its edges weighed by the model's own vectors."""
+    everyone, graph = read_graph(root / NEIGHBORS)
+    graph = induced(graph, np.searchsorted(everyone, members))
+    if by.of_graph is None:
+        return graph
+    end = np.repeat(np.arange(len(members)), np.diff(graph.offsets))
+    weight = np.empty_like(graph.weight)
+    for begin in range(0, len(end), EDGES_AT_ONCE):
+        some = slice(begin, begin + EDGES_AT_ONCE)
+        weight[some] = pair_cosines(by.own[members[end[some]]], by.own[members[graph.neighbor[some]]])
+    heaviest = np.lexsort((graph.neighbor, -weight, end))
+    return Graph(graph.offsets, graph.neighbor[heaviest], weight[heaviest])
+
+
+class Units(NamedTuple):
+    """Units of text as they stand in the rows of an order."""
+
+    ratio: np.ndarray  # float64 [u], compressed bytes of each byte of it
+    bytes: np.ndarray  # float64 [u], text that it stands for
+    row: np.ndarray  # int64 [u], where it begins
+
+
+class SavedBytes:
+    """Tells what orders of some documents save, all by the same units of their text.
+
+    A unit is a document, where every row is compressed; else a token that was drawn.
+    """
+
+    def __init__(
+        self,
+        peers: Peers,
+        by: Yardstick,
+        progress: Progress,
+        all_tokens: int = ALL_TOKENS,
+        sampled: int = SAMPLED_TOKENS,
+    ) -> None:
+        self._by, self._progress = by, progress
+        self._seed = derived_seed(by.sample.seed, "saved bytes")
+        self._begins = offsets_of(by.lengths)[:-1]  # of documents, in the tokens of all
+        self._documents = np.unique(peers.random.contexts.document)
+        self._tokens = by.lengths[self._documents]  # of each unit
+        self._drawn: np.ndarray | None = None  # places in the tokens of all
+        if self._tokens.sum() > all_tokens:
+            self._drawn = self._draw(max(sampled // int(np.max(peers.random.row_lengths)), 1))
+            self._tokens = np.ones(len(self._drawn), np.int64)
+        random, published = (self._units(cut.contexts) for cut in (peers.random, peers.published))
+        self._bytes = random.bytes
+        self._random, self._published = random.ratio * self._bytes, published.ratio * self._bytes
+
+    @property
+    def of_random(self) -> dict[str, float | int | None]:
+        """`random_compressed_share`, T of the random order packed by `stream`; `drawn_tokens`, None where every row is
+        compressed."""
+        drawn = None if self._drawn is None else len(self._drawn)
+        return {"random_compressed_share": _finite(self._share(self._random)), "drawn_tokens": drawn}
+
+    def of(self, cut: Cut) -> dict[str, float | None]:
+        """`compressed_share`, T; `saved_vs_published` and its standard error. None where one has no meaning."""
+        units = self._units(cut.contexts)
+        ours = units.ratio * self._bytes
+        found = saved_share(ours, self._random, self._published, units.row, self._seed)
+        return {
+            "saved_vs_published": _finite(found.share),
+            "saved_vs_published_error": _finite(found.error),
+            "compressed_share": _finite(self._share(ours)),
+        }
+
+    def _share(self, compressed: np.ndarray) -> float:
+        total = float(self._bytes.sum())
+        return float(compressed.sum()) / total if total else math.nan
+
+    def _draw(self, count: int) -> np.ndarray:
+        """Tokens of the documents, int64 ascending."""
+        ends = np.cumsum(self._tokens)
+        drawn = np.sort(np.random.Generator(np.random.PCG64(self._seed)).integers(0, ends[-1], count))
+        of = np.searchsorted(ends, drawn, side="right")
+        found: np.ndarray = self._begins[self._documents[of]] + drawn - (ends - self._tokens)[of]
+        return found
+
+    def _pieces(self, contexts: PackedContexts) -> tuple[np.ndarray, np.ndarray]:
+        """The pieces that hold units, int64, and which each holds."""
+        if self._drawn is None:
+            return np.arange(len(contexts.document)), np.searchsorted(self._documents, contexts.document)
+        begins = self._begins[contexts.document] + contexts.start
+        in_text = np.argsort(begins, kind="stable")
+        place = np.searchsorted(begins, self._drawn, side="right", sorter=in_text) - 1
+        return in_text[place], np.arange(len(self._drawn))
+
+    def _units(self, contexts: PackedContexts) -> Units:
+        """The units as they stand in the rows of an order; compresses these rows."""
+        by, count = self._by, len(self._tokens)
+        piece, unit = self._pieces(contexts)
+        row = np.searchsorted(contexts.offsets, piece, side="right") - 1
+        chosen, at = np.unique(row, return_inverse=True)
+        compressed, sizes = self._compressed(contexts, chosen)
+        counts = np.diff(contexts.offsets)[chosen]
+        firsts = offsets_of(counts)
+        beside = np.repeat(contexts.offsets[chosen] - firsts[:-1], counts) + np.arange(firsts[-1])
+        alone = np.add.reduceat(sizes * by.alone[contexts.document[beside]], firsts[:-1]) if len(chosen) else compressed
+        room = np.add.reduceat(sizes, firsts[:-1]) if len(chosen) else sizes
+        excess = np.divide(compressed - alone, room, out=np.zeros(len(chosen)), where=room > 0)
+        own = sizes[firsts[at] + piece - contexts.offsets[row]]
+        given = np.bincount(unit, own * (excess[at] + by.alone[contexts.document[piece]]), minlength=count)
+        held = np.bincount(unit, own, minlength=count)
+        tokens = np.bincount(unit, contexts.length[piece], minlength=count)
+        begun = np.zeros(count, np.int64)
+        begun[unit[::-1]] = row[::-1]
+        ratio = np.divide(given, held, out=np.zeros(count), where=held > 0)
+        return Units(ratio, self._tokens * held / np.maximum(tokens, 1), begun)
+
+    def _compressed(self, contexts: PackedContexts, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Compressed bytes of some rows, float64, and bytes of each of their pieces, int64."""
+        texts = context_texts(self._by.sample, contexts, chosen, self._by.lengths)
+        compressor, compressed = RowCompressor(), np.zeros(len(chosen))
+        self._progress.step("saved bytes", len(chosen), "rows")
+        for index, row in enumerate(texts):
+            compressed[index] = compressor.size(row)
+            self._progress.update(index + 1)
+        return compressed, np.array([len(piece) for row in texts for piece in row], dtype=np.int64)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
