@@ -49,6 +49,7 @@ from sequitur.pipeline.sections import Embed
 from sequitur.shards.manifest import read_manifest
 
 FULL = "filled" if "filled" in POLICIES else "whole"  # the policy whose rows are fullest
+REST = "rest.jsonl"  # what is not kept out
 REFERENCES = ("random_stream", "iclm_stream")
 HERE = Rank(0, 1, torch.device("cpu"))
 TRIAL = 4  # updates, of which the first counts not
@@ -92,12 +93,11 @@ def prepare(options: argparse.Namespace, work: Path) -> Prepared:
     neighbors = run.artifact("neighbors").to_table(["ordinal", "neighbor"])
     groups, kept_out = hold_out(documents, neighbors, options.groups, options.related, options.seed)
     rest = documents.filter(pc.invert(pc.is_in(documents["ordinal"], pa.array(sorted(kept_out), pa.int64()))))
-    lines = (
-        json.dumps({"id": row["doc_id"], "source": row["source"], "text": row["text"]}) + "\n"
-        for row in rest.select(["doc_id", "source", "text"]).to_pylist()
-    )
-    with (work / "rest.jsonl").open("w") as file:
-        file.writelines(lines)
+    rows = rest.select(["doc_id", "source", "text"]).rename_columns(["id", "source", "text"]).to_pylist()
+    lines, file = "".join(json.dumps(row) + "\n" for row in rows), work / REST
+    if not file.exists() or file.read_text() != lines:
+        shutil.rmtree(work / "rest", ignore_errors=True)  # of other documents
+        file.write_text(lines)
     shards = {name: arm_shards(options, work, name) for name in options.arms}
     return Prepared(shards, ask(options, work, groups, next(iter(shards.values()))), rest.num_rows)
 
@@ -107,7 +107,7 @@ def arm_shards(options: argparse.Namespace, work: Path, name: str) -> Path:
     arm, place = ARMS[name], work / "shards" / name
     settings = {
         "output": str(work / "rest"),
-        "ingest": {"inputs": str(work / "rest.jsonl")},
+        "ingest": {"inputs": str(work / REST)},
         "select": {"rules": "none", "exact_duplicates": False, "fuzzy_duplicates": False},
         "tokenize": {"vocabulary": options.vocabulary},
         "embed": {"lexical_weight": arm.lexical_weight},
