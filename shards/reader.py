@@ -123,6 +123,11 @@ class ContextDataset(Dataset[Example]):
         return self._rows.seq_len
 
     @property
+    def vocab_size(self) -> int:
+        """The tokenizer's vocabulary: every token id is below it."""
+        return self._rows.manifest.header.tokenizer.vocab_size
+
+    @property
     def attention(self) -> Literal["full", "document"]:
         """Whether examples keep the documents of a context apart."""
         return self._attention

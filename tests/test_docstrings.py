@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 ROOMS = (
     "pipeline", "stages", "inspection", "command_line", "corpora", "text_core", "graph_sort", "shards", "api", "dags",
-    "tests", "benchmarks", "docs",
+    "tests", "benchmarks", "docs", "examples",
 )  # fmt: skip
 FILES = [ROOT / "beam_job.py", *(file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py")))]
 HEADS = ("Args", "Returns", "Yields", "Raises")

@@ -82,7 +82,8 @@ def test_recipe_has_a_stage_for_each_folder() -> None:
 
 def test_nothing_is_imported_by_a_bare_name() -> None:
     """A module that is imported both as `sequitur.shards` and as `shards` is there twice, with two of each class."""
-    others = [file.relative_to(ROOT) for top in ("tests", "benchmarks", "docs") for file in (ROOT / top).rglob("*.py")]
+    tops = ("tests", "benchmarks", "docs", "examples")
+    others = [file.relative_to(ROOT) for top in tops for file in (ROOT / top).rglob("*.py")]
     assert not {str(file) for file in (*FILES, *others) if packages(imports(tree(file))) & set(ROOMS)}
 
 
@@ -116,6 +117,12 @@ def test_product_needs_only_what_a_trainer_has() -> None:
             if isinstance(statement, ast.Import | ast.ImportFrom):
                 named = packages(imports(statement))
                 assert named <= OF_THE_READER | {"sequitur"} | sys.stdlib_module_names, f"{file.name} imports {named}"
+
+
+def test_the_example_needs_only_what_a_trainer_has() -> None:
+    named = imports(tree(Path("examples/train.py")))
+    assert packages(named) <= OF_THE_READER | {"sequitur"} | sys.stdlib_module_names
+    assert {name for name in named if is_within(name, "sequitur") and not is_within(name, "sequitur.shards")} == set()
 
 
 def test_reader_works_where_the_pipeline_is_not_installed() -> None:

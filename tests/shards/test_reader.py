@@ -96,6 +96,15 @@ def test_document_attention(dataset: Dataset) -> None:
         assert example["position_ids"].tolist() == [p for _, length in expected for p in range(length)]
 
 
+def test_vocabulary_is_that_of_the_tokenizer(dataset: Dataset) -> None:
+    reader = ContextDataset(dataset.root)
+    assert (
+        reader.vocab_size
+        == HEADER.tokenizer.vocab_size
+        == 1 + max(int(reader.row(i).max()) for i in range(len(reader)))
+    )
+
+
 def test_full_attention_adds_nothing(dataset: Dataset) -> None:
     assert set(ContextDataset(dataset.root)[0]) == {"input_ids", "labels"}
     assert set(ContextDataset(dataset.root, labels="none")[0]) == {"input_ids"}
