@@ -8,6 +8,7 @@ from sequitur.graph_sort.best_fit import stable_order
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
 
+CUT = 0.1  # what it is worth that a document stays uncut, where a full context of one document is worth 1
 NEAREST = 32  # neighbours of a document by whose contexts a place for it is sought, at most
 
 Columns = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -25,14 +26,14 @@ def fill_rows(
 ) -> Columns:
     """Contexts as in `packing.PackedContexts` → the same, all of exactly `context_length` tokens but the last.
 
-    Of c contexts that hold T tokens, ⌊T/L⌋ stay. Dissolved are those with the fewest documents that are not cut yet
-    (`uncut` [p]: the piece is a whole document), of equals those worth least (`worths`), and never one that a single
-    piece fills: so tails of long documents come first, then long documents alone, for every document that is dissolved
-    is as good as cut. Their pieces are taken longest first (the earliest of equals). A piece goes, whole, to the
-    context it is most like of those with room for it; else it fills up the one it is most like, and what is left of it
-    goes on. How much it is like a context is Σ weight · tokens over those of its NEAREST neighbours in `graph` that are
-    in it; where none of them is in a context with room, it fills the nearest in the order. What is left when all are
-    full makes up the last row.
+    Of c contexts that hold T tokens, ⌊T/L⌋ stay. Dissolved are those worth least (`worths`), with CUT for each document
+    that is not cut yet (`uncut` [p]: the piece is a whole document), for what is dissolved is as good as cut; never one
+    that a single piece fills. So tails of long documents come first, then contexts of one or two documents. Their
+    pieces are taken longest first (the earliest of equals). A piece goes, whole, to the context it is most like of
+    those with room for it; else it fills up the one it is most like, and what is left of it goes on. How much it is
+    like a context is Σ weight · tokens over those of its NEAREST neighbours in `graph` that are in it; where none of
+    them is in a context with room, it fills the nearest in the order. What is left when all are full makes up the last
+    row.
 
     Contexts keep their order, and what fills a context follows what was in it. The parts of a piece lie in rows that
     ascend. `node` [n] is the node of `graph` that each document is. All sums are in a fixed order. Time
@@ -47,7 +48,7 @@ def fill_rows(
     at_stake = np.add.reduceat(uncut.astype(np.int64), offsets[:-1])
     complete = np.maximum.reduceat(length, offsets[:-1]) == context_length  # by one piece; at most `full` are
     dissolved = np.zeros(count, np.bool_)
-    dissolved[np.lexsort((worth, at_stake, complete))[: count - full]] = True
+    dissolved[np.lexsort((worth + CUT * at_stake, complete))[: count - full]] = True
     context = np.repeat(np.arange(count, dtype=np.int64), np.diff(offsets))
     loose = np.flatnonzero(dissolved[context])
     loose = loose[stable_order(context_length - length[loose], context_length)]

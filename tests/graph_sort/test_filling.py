@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequitur.graph_sort.documents import ArrayDocuments
-from sequitur.graph_sort.filling import NEAREST
+from sequitur.graph_sort.filling import CUT, NEAREST
 from sequitur.graph_sort.graph import Graph, from_neighbors
 from sequitur.graph_sort.orders import contexts as contexts_order
 from sequitur.graph_sort.packing import Likeness, PackedContexts, filled, stream, whole
@@ -78,7 +78,7 @@ def filled_in_plain_python(contexts, lengths, size, likeness):
 
     def loss(number):
         complete = [m for _, _, m in contexts[number]] == [size]
-        return complete, sum(m == lengths[d] for d, _, m in contexts[number]), worth(number), number
+        return complete, worth(number) + CUT * sum(m == lengths[d] for d, _, m in contexts[number]), number
 
     dissolved = set(sorted(range(len(contexts)), key=loss)[: len(contexts) - full])
     rows = {number: list(context) for number, context in enumerate(contexts) if number not in dissolved}
@@ -149,16 +149,16 @@ def test_contexts_that_stay_keep_their_documents_and_their_order(corpus):
 
 
 def test_by_hand():
-    """Of four contexts of 10 that hold 31 tokens the third is dissolved: 5 alone is worth more, the others are two."""
+    """Of four contexts of 10 that hold 31 tokens the second is dissolved, whose documents are short and unlike."""
     lengths = np.array([4, 5, 4, 3, 7, 8], np.int64)
     neighbor = np.array([[1], [0], [4], [5], [2], [3]])
     likeness = Likeness(from_neighbors(neighbor, np.full((6, 1), 0.5, np.float32)), np.arange(6))
     opens = np.array([True, False, True, False, True, True])
     assert as_lists(filled(lengths, np.arange(6), 10, opens, likeness)) == [
-        [(0, 0, 4), (1, 0, 5), (4, 0, 1)],  # filled last, for it is not so near in the order as that of 5
-        [(2, 0, 4), (3, 0, 3), (4, 1, 3)],  # filled first, for 2 is like 4
-        [(5, 0, 8), (4, 4, 2)],
-        [(4, 6, 1)],
+        [(0, 0, 4), (1, 0, 5), (2, 0, 1)],  # what 2 has no room for beside 4 goes to the nearest in the order
+        [(4, 0, 7), (2, 1, 3)],
+        [(5, 0, 8), (3, 0, 2)],
+        [(3, 2, 1)],
     ]
 
 
