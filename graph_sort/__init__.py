@@ -14,7 +14,8 @@ Orders
     graph             the undirected k-nearest-neighbour graph
     documents         what an order may go by; `part`: some of the documents
     orders            the reading orders, one file each
-    merging, context_search, context_paths, bisection    how `contexts` makes, improves, reads and divides
+    merging, context_search, context_paths, bisection    how `contexts` makes, fills, reads and divides
+    context_exchange, shared_strings                     how it improves them, by cosines and by what they hold twice
     link_exchange     how `path` is improved
     balanced_clusters, spherical_kmeans                  groups of near documents
 

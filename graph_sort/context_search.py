@@ -1,12 +1,6 @@
-"""Which documents share a context: places within capacity, and exchanges that raise the coherence of contexts.
+"""Which documents share a context: a place for each within capacity, where it adds most to the coherence of contexts.
 
-The objective is J = Σ over contexts of Σ over pairs of their documents of u_a·u_b + bond(a, b), u the weighted vectors
-and bonds those of `Items`. With S the sum of a context's vectors, the first part of J is (|S|² − Σ|u|²) / 2. So when
-documents that sum to x leave context 1 for context 2, and such that sum to y come back, then with z = y − x, exactly,
-
-    ΔJ = z·(S₁ − S₂) + |z|² + what the bonds of those documents gain
-
-which is one product and a look at a few edges, whatever the number of documents in the contexts.
+The objective J is that of `context_exchange`, without strings.
 """
 
 import heapq
@@ -17,9 +11,6 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.merging import Items, MergeTree, leaves, product
-
-PARTNERS = 256  # documents of a context that an exchange is sought among, at most: those which came last
-LEAST = 0.02  # a pass that gains less than this share of what the first gained is the last
 
 
 class Assignment(NamedTuple):
@@ -62,7 +53,7 @@ def place(items: Items, tree: MergeTree, capacity: int, wanted: int) -> Assignme
     members = np.empty(n, np.int64)
     for root in kept:
         for i in range(leaves(tree, root, members)):
-            _add(items, own, members[i], own.contexts[0])
+            add(items, own, members[i], own.contexts[0])
         own.contexts[0] += 1
     bonds = np.zeros(n, np.int64)
     while len(pending) > 0:
@@ -76,134 +67,11 @@ def place(items: Items, tree: MergeTree, capacity: int, wanted: int) -> Assignme
         if context < 0:
             context, driven_out = _room_made(items, own, node)
             for other in driven_out:
-                _remove(items, own, other)
+                remove(items, own, other)
                 heapq.heappush(pending, (-items.size[other], other))
         for i in range(count):
-            _add(items, own, members[i], context)
+            add(items, own, members[i], context)
     return own
-
-
-@njit(cache=True, nogil=True)
-def improve(items: Items, own: Assignment, passes: int) -> NDArray[np.float64]:
-    """Move and exchange documents between contexts of neighbours while that raises J; returns the gain of each pass.
-
-    For each document, in order of id, and each context of a neighbour of it which would be better for it: it moves
-    there if it fits; else in exchange for the document, or the few documents that are worst there by the token, that
-    would fill its place best. The best of all that raises J is done. Heads stay. `own` is changed in place. The gain
-    is in units of the items' scale squared, and exact.
-
-    A pass costs a product for each neighbouring context, and for each document in those which are better.
-    """
-    n, d = items.vector.shape
-    seen = np.full(own.first.size, -1, np.int64)
-    z = np.empty(d, np.int32)
-    gains = np.zeros(passes)
-    for p in range(passes):
-        gained = np.int64(0)
-        for x in range(n):
-            here = own.context[x]
-            if items.heads[x]:
-                continue
-            best, best_context, best_back = np.int64(0), np.int64(-1), np.empty(0, np.int64)
-            for e in range(items.offsets[x], items.offsets[x + 1]):
-                there = own.context[items.neighbor[e]]
-                if there == here or seen[there] == x:
-                    continue
-                seen[there] = x
-                for j in range(d):
-                    z[j] = own.sums[there, j] - own.sums[here, j] + items.vector[x, j]
-                alone = product(items.vector[x], z) + _bonds(items, own, x, there) - _bonds(items, own, x, here)
-                if alone <= 0:
-                    continue
-                if own.room[there] >= items.size[x]:
-                    gain, back = alone, np.empty(0, np.int64)
-                else:
-                    gain, back = _best_exchange(items, own, x, there, alone)
-                if gain > best:
-                    best, best_context, best_back = gain, there, back
-            for e in range(items.offsets[x], items.offsets[x + 1]):
-                seen[own.context[items.neighbor[e]]] = -1
-            if best_context >= 0:
-                gained += best
-                _remove(items, own, x)
-                for other in best_back:
-                    _remove(items, own, other)
-                    _add(items, own, other, here)
-                _add(items, own, x, best_context)
-        gains[p] = gained
-        if gained <= LEAST * gains[0]:
-            break
-    return gains
-
-
-@njit(cache=True, nogil=True)
-def _best_exchange(
-    items: Items, own: Assignment, x: int, there: int, alone: np.int64
-) -> tuple[np.int64, NDArray[np.int64]]:
-    """ΔJ of moving x to context `there` for the best document or documents to come back; 0 where none can."""
-    here = own.context[x]
-    need = items.size[x] - own.room[there]
-    space = own.room[here] + items.size[x]
-    d = items.vector.shape[1]
-    z = np.empty(d, np.int32)
-    for j in range(d):
-        z[j] = own.sums[here, j] - own.sums[there, j] - 2 * items.vector[x, j]
-    best, best_back = np.int64(0), np.empty(0, np.int64)
-    others, worth = [np.int64(0) for _ in range(0)], [0.0 for _ in range(0)]
-    other = own.first[there]
-    while other >= 0 and len(others) < PARTNERS:
-        if not items.heads[other] and items.size[other] <= space:
-            gain = product(items.vector[other], z) + product(items.vector[other], items.vector[other])
-            gain += _bonds(items, own, other, here) - _bonds(items, own, other, there) - 2 * _bond(items, x, other)
-            if items.size[other] >= need and alone + gain > best:
-                best, best_back = alone + gain, np.full(1, other)
-            others.append(other)
-            worth.append(-gain / items.size[other])
-        other = own.following[other]
-    if len(others) < 2:
-        return best, best_back
-    z[:] = -items.vector[x].astype(np.int32)  # grows to what x is exchanged for, less x
-    several, freed = [np.int64(0) for _ in range(0)], 0
-    for i in np.argsort(np.array(worth), kind="mergesort"):
-        other = others[i]
-        if freed + items.size[other] > space:
-            continue
-        several.append(other)
-        freed += items.size[other]
-        for j in range(d):
-            z[j] += items.vector[other, j]
-        if freed >= need:
-            break
-    if freed < need:
-        return best, best_back
-    gain = product(z, own.sums[here]) - product(z, own.sums[there]) + product(z, z)
-    gain += _bonds(items, own, x, there) - _bonds(items, own, x, here)
-    for i in range(len(several)):
-        other = several[i]
-        gain += _bonds(items, own, other, here) - _bonds(items, own, other, there) - 2 * _bond(items, x, other)
-        for k in range(i):  # these two stay together
-            gain += 2 * _bond(items, other, several[k])
-    if gain > best:
-        best, best_back = gain, np.array(several)
-    return best, best_back
-
-
-@njit(cache=True, nogil=True)
-def _bonds(items: Items, own: Assignment, x: int, context: int) -> np.int64:
-    """Sum of the bonds of x with the documents of a context."""
-    total = np.int64(0)
-    for e in range(items.offsets[x], items.offsets[x + 1]):
-        if own.context[items.neighbor[e]] == context:
-            total += items.bond[e]
-    return total
-
-
-@njit(cache=True, nogil=True)
-def _bond(items: Items, x: int, other: int) -> np.int64:
-    for e in range(items.offsets[x], items.offsets[x + 1]):
-        if items.neighbor[e] == other:
-            return np.int64(items.bond[e])
-    return np.int64(0)
 
 
 @njit(cache=True, nogil=True)
@@ -301,7 +169,8 @@ def _largest(
 
 
 @njit(cache=True, nogil=True)
-def _add(items: Items, own: Assignment, x: int, c: int) -> None:
+def add(items: Items, own: Assignment, x: int, c: int) -> None:
+    """A document that is in no context comes to one."""
     own.context[x] = c
     own.following[x], own.preceding[x] = own.first[c], -1
     if own.first[c] >= 0:
@@ -313,7 +182,8 @@ def _add(items: Items, own: Assignment, x: int, c: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _remove(items: Items, own: Assignment, x: int) -> None:
+def remove(items: Items, own: Assignment, x: int) -> None:
+    """A document leaves its context."""
     c = own.context[x]
     if own.preceding[x] >= 0:
         own.following[own.preceding[x]] = own.following[x]

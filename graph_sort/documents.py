@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.vectors import Vectors
 
 
@@ -19,6 +20,14 @@ class Terms(NamedTuple):
 
     offsets: NDArray[np.int64]  # [n + 1]
     ids: NDArray[np.uint32]
+
+
+class StringSets(NamedTuple):
+    """The strings that each document holds, by well mixed hashes: those of document i are
+    `hashes[offsets[i]:offsets[i + 1]]`, each once. A document has about as many as it has tokens, or an even share."""
+
+    offsets: NDArray[np.int64]  # [n + 1]
+    hashes: NDArray[np.uint32]
 
 
 class Documents(Protocol):
@@ -59,6 +68,14 @@ class Documents(Protocol):
     def terms(self) -> Terms:
         """The documents' terms, for searching by words."""
 
+    @property
+    def strings_weight(self) -> float:
+        """What it weighs in the order `contexts` that a context holds a string twice, ≥ 0; at 0 none are asked for."""
+
+    def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
+        """Of some documents [m] the strings whose hash is a multiple of `every`, a power of two; of a document longer
+        than a context those of its tail, the last `length % context_length` tokens."""
+
 
 @dataclass(frozen=True)
 class ArrayDocuments:
@@ -72,6 +89,18 @@ class ArrayDocuments:
     structure: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
     signal: NDArray[np.float64] = field(default_factory=lambda: np.empty(0, np.float64))
     terms: Terms = field(default_factory=lambda: Terms(np.zeros(1, np.int64), np.empty(0, np.uint32)))
+    string_sets: StringSets = field(default_factory=lambda: StringSets(np.zeros(1, np.int64), np.empty(0, np.uint32)))
+    strings_weight: float = 0.0
+
+    def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
+        """Those at hand, which are to be of the tails where documents are longer than a context."""
+        offsets, hashes = self.string_sets
+        known(np.diff(offsets), self, "strings")
+        kept = np.flatnonzero(hashes % np.uint32(every) == 0)
+        bounds = np.searchsorted(kept, offsets)
+        begin, count = bounds[members], np.diff(bounds)[members]
+        own = offsets_of(count)
+        return StringSets(own, hashes[kept[np.repeat(begin - own[:-1], count) + np.arange(own[-1])]])
 
 
 def known(values: NDArray[np.int64] | NDArray[np.float64], documents: Documents, name: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sequitur.graph_sort.documents import Documents, Terms
+from sequitur.graph_sort.documents import Documents, StringSets, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.vectors import Vectors
@@ -57,6 +57,13 @@ class Part:
         begin, end = terms.offsets[self._members], terms.offsets[self._members + 1]
         offsets = offsets_of(end - begin)
         return Terms(offsets, terms.ids[np.repeat(begin - offsets[:-1], end - begin) + np.arange(offsets[-1])])
+
+    @property
+    def strings_weight(self) -> float:
+        return self._documents.strings_weight
+
+    def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
+        return self._documents.strings(self._members[members], every)
 
 
 def induced(graph: Graph, members: NDArray[np.int64]) -> Graph:

@@ -19,6 +19,7 @@ COVERED_BY = {
     "command_line/jobs.py": "command_line/test_main.py",
     "command_line/shards_of_run.py": "test_removal_from_run.py",
     "graph_sort/bisection.py": "graph_sort/test_contexts_order.py",
+    "graph_sort/context_exchange.py": "graph_sort/test_contexts_order.py",
     "graph_sort/context_paths.py": "graph_sort/test_contexts_order.py",
     "graph_sort/context_search.py": "graph_sort/test_contexts_order.py",
     "graph_sort/documents.py": "graph_sort/test_orders.py",

@@ -5,14 +5,16 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.bisection import SCALE, bisect, directions, whole_numbers
+from sequitur.graph_sort.context_exchange import improve
 from sequitur.graph_sort.context_paths import arrange
-from sequitur.graph_sort.context_search import improve, place
+from sequitur.graph_sort.context_search import Assignment, place
 from sequitur.graph_sort.documents import Documents
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.merging import Items, leaf_order, merge
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, first_of_runs
 from sequitur.graph_sort.part import induced
+from sequitur.graph_sort.shared_strings import Shared, counted, no_strings
 from sequitur.graph_sort.vectors import Vectors, rows_as_float32
 
 WEIGHT = 0.5  # a document weighs its tokens to this power: so each adds the mean of its cosines to a full context
@@ -21,6 +23,10 @@ BOND = 0.1  # and what the cosine to each of them counts in the objective
 PADDING = 0.015  # share of its tokens that a context may leave empty, rather than take in what is unrelated
 TAIL_PADDING = 0.12  # the same for a context which the tail of a long document opens
 PASSES = 8  # of exchanges, at most
+STRINGS = 160  # that a context holds twice weigh as much as a cosine of 1 throughout a context, at a weight of 1
+KEPT = (
+    384  # strings of a document on average, at most twice as many: else a half of them stands for all, or a quarter …
+)
 OPENING = 0.5  # what it is worth, as a cosine, to open a context with a document that is all of it
 CELL = 32_768  # documents that are worked on at a time, at most
 GROUP = 32  # contexts on a path, at most; and about how many paths there are at least
@@ -35,7 +41,8 @@ def order(documents: Documents, seed: int) -> Order:
     (v_a − v̄)·(v_b − v̄): for a full context, half of each document's mean cosine to it. v̄ is the mean vector, without
     which an encoder whose cosines are all high would see little but numbers of documents. And BOND times the cosine of
     each document to those of its NEAREST in the graph that share its context: what adjacency and best previous ask
-    for, and what the mean over a context of very many documents does not see. In steps:
+    for, and what the mean over a context of very many documents does not see. Where `strings_weight` is above 0, each
+    string that a context holds another time counts that much / STRINGS; only step 3 heeds it. In steps:
 
     1. Documents, then clusters, are merged with their most alike in the graph while they fit a context
        (`merging.merge`).
@@ -54,6 +61,7 @@ def order(documents: Documents, seed: int) -> Order:
     alone; edges between cells are not used, and their contexts follow one another. All decisions are by integers, or by
     sums in a fixed order. Time O(n·k·d), about 0.1 ms a document on one core (d = 256, k = 20); memory, but for the
     documents themselves, 100 bytes a document and, for one cell, 64 · CELL · k + 16 · CELL · d bytes: about 200 MB.
+    Strings take twice as long again, and for one cell up to 28 · CELL · 2 · KEPT bytes.
     """
     lengths, length = documents.lengths, documents.context_length
     cells = bisect(documents.vectors, documents.graph, np.flatnonzero(lengths % length), CELL, seed)
@@ -76,7 +84,7 @@ def _cell(
     graph = induced(documents.graph, members)
     items = _items(graph, documents.vectors, members, lengths, length)
     assignment = place(items, merge(items, length), length, _wanted(lengths, length))
-    improve(items, assignment, PASSES)
+    improve(items, assignment, _shared(documents, members, assignment, lengths), PASSES)
     context, path = _chained(graph, assignment.context, assignment.sums)
     by_context = np.argsort(context, kind="stable")
     opens = first_of_runs(context[by_context])
@@ -86,6 +94,20 @@ def _cell(
     opening = OPENING * share + _HEAD * items.heads[by_context]
     arranged = by_context[_arranged(documents.vectors, members[by_context], offsets, opening)]
     return members[arranged], path[context[arranged]], opens
+
+
+def _shared(
+    documents: Documents, members: NDArray[np.int64], assignment: Assignment, lengths: NDArray[np.int64]
+) -> Shared:
+    """What strings the documents hold and share; none, where they have no weight."""
+    if not documents.strings_weight:
+        return no_strings(members.size)
+    tokens = int((lengths % documents.context_length).sum())
+    every = 1 << max(tokens // (KEPT * members.size), 1).bit_length() - 1
+    scale = _scale(documents.context_length)
+    worth = round(documents.strings_weight * every * scale * scale / STRINGS)
+    strings = documents.strings(members, every)
+    return counted(strings, assignment.context, int(assignment.contexts[0]), worth)
 
 
 def _arranged(
@@ -117,8 +139,7 @@ def _items(
     """The documents as what is merged and exchanged: centred, weighted by their tokens, in whole numbers."""
     size = lengths % length
     weight = (size / length) ** WEIGHT
-    # Where all documents have one token, the weights of a context sum to length ** (1 − WEIGHT): that must fit int32.
-    scale = min(SCALE, 2**29 / length ** (1 - WEIGHT))
+    scale = _scale(length)
     vector = np.empty((members.size, vectors.shape[1]), np.int16)
     blocks = [slice(begin, begin + _BLOCK) for begin in range(0, members.size, _BLOCK)]
     total = np.zeros(vectors.shape[1], np.int64)
@@ -130,6 +151,12 @@ def _items(
         vector[here] = whole_numbers(rows_as_float32(vectors, members[here]) - mean, factor)
     bond = _bonds(graph, NEAREST, BOND * scale * scale)
     return Items(graph.offsets, graph.neighbor, vector, weight, size, lengths > length, bond)
+
+
+def _scale(length: int) -> float:
+    """Of the integers that stand for components of vectors; its square is the unit of the objective."""
+    # Where all documents have one token, the weights of a context sum to length ** (1 − WEIGHT): that must fit int32.
+    return float(min(SCALE, 2**29 / length ** (1 - WEIGHT)))
 
 
 def _chained(

@@ -139,6 +139,14 @@ class Ordering(Section):
         description="contexts, path, iclm, cluster, source, splice, bm25, structure, curriculum, random or knn; or a "
         "module of your own by its import path, as in my_package.my_order.",
     )
+    shared_strings: float = Field(
+        0.0,
+        ge=0,
+        le=100,
+        allow_inf_nan=False,
+        description="For strategy: contexts or curriculum: what strings that a context holds twice weigh beside the "
+        "cosines. 1 is a good weight; 0: they are not looked at.",
+    )
     structure: str = Field(
         "url", description="For strategy: structure: `url` (by the URL's path), or a field of the records."
     )

@@ -6,9 +6,10 @@ from functools import cached_property
 
 import numpy as np
 
-from sequitur.graph_sort.documents import MissingField, Terms
+from sequitur.graph_sort.documents import MissingField, StringSets, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
+from sequitur.pipeline import artifacts
 from sequitur.pipeline.names import NEIGHBORS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Ordering
@@ -17,6 +18,13 @@ from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.text_core.units.offsets import offsets_of
+from sequitur.text_core.units.shingles import token_shingle_sets
+
+STRING_TOKENS, STRING_BYTES = 2, 8  # in a string: tokens of several bytes, or of one
+BYTES_ALONE = 512  # ids or more: tokens have several bytes
+BLOCK_TOKENS = 2**22  # at a time
+BLOCK_MEMORY = 40 * BLOCK_TOKENS  # bytes
 
 
 class RunDocuments:
@@ -49,7 +57,7 @@ class RunDocuments:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        return TokenStore(self._root / TOKENS, check=False).lengths()[self.ordinals]
+        return self._tokens.lengths()[self.ordinals]
 
     @cached_property
     def source(self) -> np.ndarray:
@@ -74,5 +82,34 @@ class RunDocuments:
 
     @cached_property
     def terms(self) -> Terms:
-        offsets, ids = TokenStore(self._root / TOKENS, check=False).of(self.ordinals)
-        return Terms(offsets, ids)
+        return Terms(*self._tokens.of(self.ordinals))
+
+    @property
+    def strings_weight(self) -> float:
+        return self._settings.shared_strings
+
+    def strings(self, members: np.ndarray, every: int) -> StringSets:
+        """Pairs of tokens that follow each other; of tokens that are bytes, as many as are in a pair elsewhere.
+
+        Tokens are read BLOCK_TOKENS at a time, or as a document has. Memory: BLOCK_MEMORY, and 8 bytes a string kept.
+        """
+        lengths = self.lengths[members]
+        tails = np.where(lengths > self._context_length, lengths % self._context_length, lengths)
+        of_block = np.cumsum(tails) // BLOCK_TOKENS
+        counts, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
+        for some in np.split(np.arange(len(members)), np.flatnonzero(np.diff(of_block)) + 1):
+            offsets, ids = self._tokens.tails(self.ordinals[members[some]], tails[some])
+            found = token_shingle_sets(offsets, ids, self._string_tokens)
+            kept = found.hashes % np.uint64(every) == 0
+            counts.append(np.diff(offsets_of(kept)[found.offsets]))
+            hashes.append(found.hashes[kept].astype(np.uint32))
+        return StringSets(offsets_of(np.concatenate(counts)), np.concatenate(hashes))
+
+    @cached_property
+    def _tokens(self) -> TokenStore:
+        return TokenStore(self._root / TOKENS, check=False)
+
+    @cached_property
+    def _string_tokens(self) -> int:
+        about = artifacts.require_manifest(self._root / TOKENS).statistics["tokenizer"]
+        return STRING_BYTES if about["vocab_size"] < BYTES_ALONE else STRING_TOKENS

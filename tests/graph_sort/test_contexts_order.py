@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from sequitur.graph_sort import packing
 from sequitur.graph_sort.bisection import bisect, whole_numbers
+from sequitur.graph_sort.context_exchange import improve
 from sequitur.graph_sort.context_paths import arrange
-from sequitur.graph_sort.context_search import improve, place
+from sequitur.graph_sort.context_search import place
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import from_neighbors
 from sequitur.graph_sort.merging import Items, leaf_order, merge
 from sequitur.graph_sort.metrics import coherence, placement
 from sequitur.graph_sort.orders import contexts, iclm
+from sequitur.graph_sort.shared_strings import no_strings
 
 SETTINGS = settings(max_examples=40, deadline=None)
 RANDOM_GRAPH = {"n": st.integers(0, 40), "seed": st.integers(0, 2**32 - 1)}
@@ -91,7 +93,7 @@ def test_exchanges_raise_the_objective_by_what_they_say(random_neighbors, unit_v
     items = items_of(documents)
     assignment = place(items, merge(items, LENGTH), LENGTH, 1)
     before = objective(items, assignment.context)
-    gains = improve(items, assignment, 3)
+    gains = improve(items, assignment, no_strings(items.size.size), 3)
     assert (gains >= 0).all()
     assert objective(items, assignment.context) == before + int(gains.sum())
     for context in range(assignment.contexts[0]):
@@ -107,7 +109,7 @@ def test_an_exchange_undoes_a_mixture():
     graph = from_neighbors(neighbor, np.ones((8, 3), np.float32))
     items = items_of(ArrayDocuments(graph, vectors, np.full(8, 25, np.int64), LENGTH))
     assignment = place(items, merge(items, 25), LENGTH, 2)  # nothing merged: two documents, and what fills them
-    improve(items, assignment, 5)
+    improve(items, assignment, no_strings(items.size.size), 5)
     assert len(set(assignment.context[:4])) == len(set(assignment.context[4:])) == 1
 
 

@@ -71,10 +71,13 @@ class TokenStore:
 
         Memory: 4 bytes a token.
         """
-        lengths = self._lengths[ordinals]
+        return self.tails(ordinals, self._lengths[ordinals])
+
+    def tails(self, ordinals: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`of` the last tokens of documents alone, int64 `lengths` [n] of each."""
         offsets = offsets_of(lengths)
         ids = np.empty(offsets[-1], dtype=np.uint32)
-        self._copy(ordinals, np.zeros(len(ordinals), dtype=np.int64), lengths, offsets[:-1], ids)
+        self._copy(ordinals, self._lengths[ordinals] - lengths, lengths, offsets[:-1], ids)
         return offsets, ids
 
     def gather(self, pieces: PieceTable, contexts: np.ndarray, out: np.ndarray) -> None:

@@ -1,14 +1,17 @@
 """Every order is one setting away from a run, and says what it lacks."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.config import overridden
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
+from sequitur.stages.order import documents as documents_of_runs
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.order.stage import STAGE
 from sequitur.stages.shared.columns.arrays import all_values
@@ -61,3 +64,42 @@ def test_documents_of_a_run(finished: Run) -> None:
     assert np.array_equal(documents.ordinals, all_values(finished.artifact("neighbors"), "ordinal"))
     assert len(documents.lengths) == len(documents.source) == len(documents.vectors) == len(documents.ordinals)
     assert np.array_equal(np.diff(documents.terms.offsets), documents.lengths)
+
+
+def replace_weight(run: Run, weight: float) -> Run:
+    return replace(run, config=overridden(run.config, [f"order.shared_strings={weight}"]))
+
+
+def test_strings_are_pairs_of_tokens_of_documents_and_of_tails(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents_of_runs, "BLOCK_TOKENS", 1000)
+    length = 64
+    documents = RunDocuments(finished.root, finished.config.order, length, finished.progress)
+    offsets, ids = documents.terms
+    members = np.flatnonzero(documents.lengths % length)[::3]
+    numbers: dict[tuple[int, ...], set[int]] = {}  # of each string: hashes that all its documents hold
+    found = documents.strings(members, 1)
+    some = documents.strings(members, 4)
+    for i, x in enumerate(members.tolist()):
+        tokens = ids[offsets[x] : offsets[x + 1]].tolist()
+        tail = tokens[-(len(tokens) % length) :] if len(tokens) > length else tokens
+        size = min(documents._string_tokens, len(tail))
+        strings = {tuple(tail[at : at + size]) for at in range(len(tail) - size + 1)}
+        hashes = found.hashes[found.offsets[i] : found.offsets[i + 1]]
+        assert len(hashes) == len(strings)
+        kept = some.hashes[some.offsets[i] : some.offsets[i + 1]]
+        assert kept.tolist() == [one for one in hashes.tolist() if one % 4 == 0]
+        held = set(hashes.tolist())
+        for string in strings:
+            numbers[string] = numbers.get(string, held) & held
+    assert min(map(len, numbers.values())) > 0
+    assert len(documents.strings(members[:0], 1).offsets) == 1
+
+
+def test_contexts_by_strings_are_an_order_of_the_same_documents(branch: Branch) -> None:
+    orders = []
+    for weight in (0.0, 100.0, 100.0):
+        run = branch(f"strings-{len(orders)}", last="order", order={"shared_strings": weight})
+        assert list(STAGE.verify(run)) == []
+        orders.append(all_values(run.artifact("order"), "ordinal").tolist())
+    assert orders[0] != orders[1] == orders[2]
+    assert STAGE.estimate(run).memory > STAGE.estimate(replace_weight(run, 0.0)).memory
