@@ -24,9 +24,7 @@ PADDING = 0.015  # share of its tokens that a context may leave empty, rather th
 TAIL_PADDING = 0.12  # the same for a context which the tail of a long document opens
 PASSES = 8  # of exchanges, at most
 STRINGS = 160  # that a context holds twice weigh as much as a cosine of 1 throughout a context, at a weight of 1
-KEPT = (
-    384  # strings of a document on average, at most twice as many: else a half of them stands for all, or a quarter …
-)
+KEPT = 384  # strings of a document on average, at most twice as many: else a half of them stands for all, or less
 OPENING = 0.5  # what it is worth, as a cosine, to open a context with a document that is all of it
 CELL = 32_768  # documents that are worked on at a time, at most
 GROUP = 32  # contexts on a path, at most; and about how many paths there are at least
