@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import pyarrow.parquet as pq
 
-from sequitur.pipeline.errors import InputError, unreadable
+from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import COMPRESSIONS, Limits, compression_in
-from sequitur.stages.shared.sources.input_paths import find_files, located, open_input
+from sequitur.stages.shared.sources.input_paths import file_size, find_files, open_input
 from sequitur.stages.shared.sources.table_files import DAMAGED, first_line
 
 DOCUMENT_FILES = ("text", "html")  # formats of which a file is one document
@@ -138,14 +138,6 @@ def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Spl
     if batch:
         add(batch_of[0], tuple(batch), batch_of[1])
     return splits
-
-
-def file_size(path: str) -> int:
-    fs, name = located(path)
-    try:
-        return int(fs.size(name) or 0)
-    except OSError as error:
-        raise unreadable(path, error) from error
 
 
 def _row_group_stretches(path: str, split_bytes: int) -> Iterator[tuple[int, int, int]]:

@@ -34,11 +34,11 @@ from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import own_formats, whole_inputs
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Inputs, Split, file_size, find_inputs, plan_splits
+from sequitur.stages.ingest.splits import Inputs, Split, find_inputs, plan_splits
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.sources.compression import Limits, compression_in
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
-from sequitur.stages.shared.sources.input_paths import open_input
+from sequitur.stages.shared.sources.input_paths import file_size, open_input
 from sequitur.stages.shared.sources.table_files import largest_batch
 
 LINES = "_lines"

@@ -10,19 +10,17 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import apache_beam as beam
-import xxhash
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.errors import CorruptPart, InputError, unreadable
+from sequitur.pipeline.errors import CorruptPart, InputError
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.ingest.splits import file_size
-from sequitur.stages.shared.sources.input_paths import open_input
+from sequitur.stages.shared.sources.input_paths import digest, file_size
 
 INPUTS = "_inputs.json"  # in `documents`: [path, digest] of each file, in reading order
 STATISTIC = "inputs"  # of the manifest: the digest of that file
 NOTES = "_digests"  # the working notes; gone when `INPUTS` is written
-BLOCK_BYTES, STEP = 2**26, 2**22
+BLOCK_BYTES = 2**26
 BATCH_BYTES, BATCH_BLOCKS = 2**28, 1000  # of one element of the job
 BYTES_PER_SECOND = 1e9
 
@@ -41,24 +39,6 @@ def blocks_of(path: str, size: int) -> list[Block]:
     return [Block(path, start, start + BLOCK_BYTES if start + BLOCK_BYTES < size else -1) for start in starts]
 
 
-def digest_of(block: Block) -> str:
-    """The xxh3-128 of a block's bytes, in hex.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    found, position = xxhash.xxh3_128(), block.start
-    try:
-        with open_input(block.path) as file:
-            file.seek(position)
-            while data := file.read(STEP if block.end < 0 else min(STEP, block.end - position)):
-                found.update(data)
-                position += len(data)
-    except OSError as error:
-        raise unreadable(block.path, error) from error
-    return found.hexdigest()
-
-
 def _of_file(digests: Iterable[str]) -> str:
     return artifacts.digest("".join(digests).encode())
 
@@ -71,7 +51,7 @@ class HashBlocks(beam.DoFn):
 
     def process(self, text: str) -> Iterator[str]:
         number, blocks = json.loads(text)
-        self._notes.write_json(_note(number), [digest_of(Block(*block)) for block in blocks])
+        self._notes.write_json(_note(number), [digest(*block) for block in blocks])
         yield _note(number)
 
 
@@ -101,8 +81,8 @@ def write(jobs: Jobs, documents: Directory, paths: Sequence[str]) -> str:
             jobs.runner.run(build, len(left), sum(sizes.values()) / BYTES_PER_SECOND)
         digests: dict[str, list[str]] = {path: [] for path in paths}
         for number, batch in enumerate(batches):
-            for block, digest in zip(batch, notes.read_json(_note(number)), strict=True):
-                digests[block.path].append(digest)
+            for block, of_block in zip(batch, notes.read_json(_note(number)), strict=True):
+                digests[block.path].append(of_block)
         documents.write_json(INPUTS, [[path, _of_file(of_file)] for path, of_file in digests.items()])
         documents.remove(NOTES)
     return artifacts.digest(documents.read_bytes(INPUTS))
@@ -133,7 +113,7 @@ def read(documents: Directory) -> list[tuple[str, str]]:
     content = documents.read_bytes(INPUTS) if documents.exists(INPUTS) else b""
     if artifacts.digest(content) != wanted:
         raise CorruptPart(f"{documents.path(INPUTS)}: missing or damaged; delete {documents.path()} and run again")
-    return [(path, digest) for path, digest in json.loads(content)]
+    return [(path, of_file) for path, of_file in json.loads(content)]
 
 
 def changed(documents: Directory) -> Iterator[str]:
@@ -144,11 +124,11 @@ def changed(documents: Directory) -> Iterator[str]:
     Raises:
         MissingArtifact, CorruptPart: of `read`.
     """
-    for path, digest in read(documents):
+    for path, before in read(documents):
         try:
-            found = _of_file(map(digest_of, blocks_of(path, file_size(path))))
+            found = _of_file(digest(*block) for block in blocks_of(path, file_size(path)))
         except InputError as error:
             yield str(error)
             continue
-        if found != digest:
+        if found != before:
             yield f"{path}: has changed since it was ingested; choose another output for what it holds now"

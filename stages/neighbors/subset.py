@@ -22,7 +22,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
 from sequitur.stages.shared.models import encoders
-from sequitur.stages.shared.sources import evaluation_files
+from sequitur.stages.shared.sources import evaluation_files, input_paths
 from sequitur.stages.shared.sources.compression import Limits, compression_of
 
 TARGETS = "select.subset.targets"
@@ -41,7 +41,7 @@ def parameters(config: Config) -> dict[str, Any]:
     found: dict[str, Any] = {"by": settings.by, "share": settings.share}
     if settings.targets:
         paths = evaluation_files.find(settings.targets, TARGETS)
-        found["targets"] = [[path, evaluation_files.digest(path)] for path in paths]
+        found["targets"] = [[path, input_paths.digest(path)] for path in paths]
         found["text_field"] = config.ingest.text_field
     return {SUBSET: found}
 
@@ -132,7 +132,7 @@ def memory_bytes(config: Config, vectors: Manifest) -> int:
     if settings.by == "coverage":
         return (50 * config.neighbors.k + 40) * vectors.rows
     paths = evaluation_files.find(settings.targets, TARGETS)
-    texts = sum(evaluation_files.size(path) * (16 if compression_of(path) else 4) for path in paths)
+    texts = sum(input_paths.file_size(path) * (16 if compression_of(path) else 4) for path in paths)
     return 4 * vectors.bytes + 2**28 + texts
 
 

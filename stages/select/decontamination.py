@@ -22,7 +22,7 @@ from sequitur.pipeline.names import CONTAMINATED, CONTAMINATION, DOCUMENTS, SELE
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Select
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.shared.sources import evaluation_files
+from sequitur.stages.shared.sources import evaluation_files, input_paths
 from sequitur.stages.shared.sources.compression import Limits, compression_of
 from sequitur.stages.shared.sources.evaluation_files import EvaluationText
 from sequitur.text_core.duplicates.overlap import NgramIndex, first_overlaps, ngram_index, presence
@@ -55,7 +55,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
     settings = config.select
     if not settings.decontaminate:
         return {}
-    files = [[path, evaluation_files.digest(path)] for path in evaluation_files.find(settings.decontaminate)]
+    files = [[path, input_paths.digest(path)] for path in evaluation_files.find(settings.decontaminate)]
     action, words = settings.decontaminate_action, settings.decontaminate_words
     return {"decontaminate": files, "decontaminate_words": words, "decontaminate_action": action}
 
@@ -64,7 +64,7 @@ def memory_bytes(settings: Select) -> int:
     """About what indexing the evaluation files takes in this process, by their sizes."""
     paths = evaluation_files.find(settings.decontaminate)
     # 30 bytes for a byte of text are the index while it is made; packed text unpacks to about 4 times its size.
-    return sum(evaluation_files.size(path) * (120 if compression_of(path) else 30) for path in paths)
+    return sum(input_paths.file_size(path) * (120 if compression_of(path) else 30) for path in paths)
 
 
 def find(jobs: Jobs, root: Directory, text: Directory, config: Config) -> tuple[Contamination, dict[str, Any]]:

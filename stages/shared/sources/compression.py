@@ -8,7 +8,7 @@ import io
 import lzma
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -21,15 +21,14 @@ from sequitur.pipeline.errors import InputError, unreadable
 from sequitur.pipeline.sections import Ingest
 from sequitur.stages.shared.sources.input_paths import open_input
 
-# By ending: the first bytes, where they tell it.
 BEGINNINGS = {
-    ".gz": b"\x1f\x8b\x08",
-    ".zst": b"\x28\xb5\x2f\xfd",
-    ".bz2": b"BZh",
-    ".xz": b"\xfd7zXZ\0",
-    ".lz4": b"\x04\x22\x4d\x18",
+    b"\x1f\x8b\x08": ".gz",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"BZh": ".bz2",
+    b"\xfd7zXZ\0": ".xz",
+    b"\x04\x22\x4d\x18": ".lz4",
 }
-COMPRESSIONS = (*BEGINNINGS, ".br")
+COMPRESSIONS = (*BEGINNINGS.values(), ".br")
 BZIP2_BEGINNING = re.compile(rb"BZh[1-9](1AY&SY|\x17\x72\x45\x38\x50\x90)")  # a block, or the end of an empty stream
 LONGEST_BEGINNING = 10
 # A zstd block of 4 bytes can stand for 128 KiB, so this much input unpacks to at most 64 MiB at a time.
@@ -173,11 +172,16 @@ def compression_in(path: str) -> str | None:
     Raises:
         InputError: the file cannot be read.
     """
-    return compression_of(path) or _told_by(beginning_of(path, LONGEST_BEGINNING))
+    return compression_of(path) or _packed_by(beginning_of(path, LONGEST_BEGINNING))
 
 
-def _told_by(beginning: bytes) -> str | None:
-    found = next((kind for kind, first in BEGINNINGS.items() if beginning.startswith(first)), None)
+def told_by(beginning: bytes, kinds: Mapping[bytes, str]) -> str | None:
+    """The kind of what begins as one of some kinds does, None where none does."""
+    return next((kind for first, kind in kinds.items() if beginning.startswith(first)), None)
+
+
+def _packed_by(beginning: bytes) -> str | None:
+    found = told_by(beginning, BEGINNINGS)
     return None if found == ".bz2" and not BZIP2_BEGINNING.match(beginning) else found
 
 
@@ -207,7 +211,7 @@ def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
         with open_input(path) as raw:
             beginning = raw.read(LONGEST_BEGINNING)
             raw.seek(0)
-            kind = kind or _told_by(beginning)
+            kind = kind or _packed_by(beginning)
             if kind is None:
                 yield raw
             else:

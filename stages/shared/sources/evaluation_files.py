@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-import xxhash
-
-from sequitur.pipeline.errors import ConfigError, InputError, unreadable
+from sequitur.pipeline.errors import ConfigError, InputError
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import Limits, reading
-from sequitur.stages.shared.sources.input_paths import find_files, located, open_input
+from sequitur.stages.shared.sources.input_paths import find_files
 from sequitur.stages.shared.sources.json_files import json_records
 from sequitur.stages.shared.sources.record_files import Bad, Records, jsonl_records
 
@@ -43,28 +41,6 @@ def find(patterns: Sequence[str], setting: str = DECONTAMINATE) -> list[str]:
         if record_files.format_of(path) not in ("jsonl", "json", "text"):
             raise ConfigError(f"{setting}: {path}: neither JSON (.jsonl, .json) nor text (.txt); convert it")
     return list(found)
-
-
-def digest(path: str) -> str:
-    """xxh3-128 of a file's bytes, packed as they are, in hex.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    state = xxhash.xxh3_128()
-    try:
-        with open_input(path) as file:
-            while block := file.read(2**20):
-                state.update(block)
-    except OSError as error:
-        raise unreadable(path, error) from error
-    return str(state.hexdigest())
-
-
-def size(path: str) -> int:
-    """Bytes of a file, packed as they are."""
-    fs, name = located(path)
-    return int(fs.size(name))
 
 
 def read(path: str, limits: Limits, setting: str = DECONTAMINATE, field: str | None = None) -> Iterator[EvaluationText]:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import fsspec
+import xxhash
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate
 
-from sequitur.pipeline.errors import StorageError
+from sequitur.pipeline.errors import StorageError, unreadable
 
 LOCAL = "file://"
+STEP = 2**22  # bytes that are hashed at a time
 HIDDEN = re.compile(r"(^|/)(\.|_(?!_))")
 WILDCARD = re.compile(r"[*?\[]")
 
@@ -59,6 +61,37 @@ def open_input(path: str) -> BinaryIO:
     fs, name = located(path)
     opened: BinaryIO = fs.open(name, "rb")
     return opened
+
+
+def file_size(path: str) -> int:
+    """Bytes of an input file as it lies on storage.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    fs, name = located(path)
+    try:
+        return int(fs.size(name) or 0)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
+def digest(path: str, start: int = 0, end: int = -1) -> str:
+    """The xxh3-128 of the bytes of an input file from `start` to `end`, −1 for its end, as they lie on storage, in hex.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    found, position = xxhash.xxh3_128(), start
+    try:
+        with open_input(path) as file:
+            file.seek(position)
+            while data := file.read(STEP if end < 0 else min(STEP, end - position)):
+                found.update(data)
+                position += len(data)
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return str(found.hexdigest())
 
 
 def find_files(pattern: str) -> Found:

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, TOO_LARGE
-from sequitur.stages.shared.sources.compression import Limits, compression_of, reading
+from sequitur.stages.shared.sources.compression import Limits, compression_of, reading, told_by
 
 ENDINGS = {
     "jsonl": (".jsonl", ".ndjson"),
@@ -66,7 +66,7 @@ def format_in(path: str, limits: Limits, named: str | None = None) -> str | None
     """
     with reading(path, limits) as file:
         beginning = file.read(SNIFFED)
-    archive = _told_by(beginning, ARCHIVES) or ("tar" if beginning[TAR_PLACE:].startswith(TAR) else None)
+    archive = told_by(beginning, ARCHIVES) or ("tar" if beginning[TAR_PLACE:].startswith(TAR) else None)
     if archive:
         raise InputError(f"{path}: is a {archive} archive; unpack it, and name the files or their directory")
     content = beginning.removeprefix(codecs.BOM_UTF8).lstrip()
@@ -77,11 +77,7 @@ def format_in(path: str, limits: Limits, named: str | None = None) -> str | None
         line.startswith(b"{") and (len(line) > SNIFFED // 2 or not isinstance(parse_json(line), Bad))
     ):
         return "jsonl"
-    return _told_by(beginning, BEGINNINGS) or named
-
-
-def _told_by(beginning: bytes, kinds: Mapping[bytes, str]) -> str | None:
-    return next((kind for first, kind in kinds.items() if beginning.startswith(first)), None)
+    return told_by(beginning, BEGINNINGS) or named
 
 
 def lines(file: BinaryIO, limits: Limits, name: str) -> Iterator[tuple[int, bytes | Bad]]:

@@ -16,7 +16,8 @@ from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import whole_inputs
 from sequitur.stages.ingest.stage import verify
-from sequitur.stages.ingest.whole_inputs import BLOCK_BYTES, INPUTS, NOTES, Block, blocks_of, changed, digest_of
+from sequitur.stages.ingest.whole_inputs import BLOCK_BYTES, INPUTS, NOTES, Block, blocks_of, changed
+from sequitur.stages.shared.sources import input_paths
 
 Execute = Callable[..., Run]
 
@@ -99,8 +100,8 @@ def test_blocks_are_all_of_a_file(size: int) -> None:
 def test_a_digest_is_that_of_the_bytes(files: list[Path]) -> None:
     content = files[0].read_bytes()
 
-    assert digest_of(Block(str(files[0]), 100, 5000)) == xxhash.xxh3_128_hexdigest(content[100:5000])
-    assert digest_of(Block(str(files[0]), 100, -1)) == xxhash.xxh3_128_hexdigest(content[100:])
+    assert input_paths.digest(*Block(str(files[0]), 100, 5000)) == xxhash.xxh3_128_hexdigest(content[100:5000])
+    assert input_paths.digest(*Block(str(files[0]), 100, -1)) == xxhash.xxh3_128_hexdigest(content[100:])
 
 
 def test_what_was_hashed_is_not_read_again(files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,8 +111,10 @@ def test_what_was_hashed_is_not_read_again(files: list[Path], tmp_path: Path, mo
     whole, part = Directory(str(tmp_path / "whole")), Directory(str(tmp_path / "part"))
     digest = whole_inputs.write(jobs, whole, paths)
     hashed: list[Block] = []
-    monkeypatch.setattr(whole_inputs, "digest_of", lambda block: (hashed.append(block), digest_of(block))[1])
-    (part / NOTES).write_json("000000.json", [digest_of(block) for block in blocks_of(paths[0], 2**20)[:4]])
+    monkeypatch.setattr(
+        whole_inputs, "digest", lambda *block: (hashed.append(Block(*block)), input_paths.digest(*block))[1]
+    )
+    (part / NOTES).write_json("000000.json", [input_paths.digest(*block) for block in blocks_of(paths[0], 2**20)[:4]])
 
     assert whole_inputs.write(jobs, part, paths) == digest
     assert (part.read_bytes(INPUTS), part.names()) == (whole.read_bytes(INPUTS), [INPUTS])
