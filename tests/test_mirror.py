@@ -110,6 +110,7 @@ COVERED_BY = {
     "stages/shared/sources/evaluation_files.py": "stages/select/test_decontamination.py",
     "text_core/signals/citations.py": "text_core/signals/test_c4.py",
     "text_core/signals/fasttext_file.py": "text_core/signals/test_classifiers.py",
+    "text_core/signals/ngrams.py": "text_core/signals/test_repetition.py",
     "text_core/units/offsets.py": "graph_sort/test_offsets.py",
 }
 

@@ -39,6 +39,7 @@ from sequitur.text_core.signals.citations import (
     separate_lines,
 )
 from sequitur.text_core.units.character_kinds import character_kinds
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.lines import (
     KEPT,
     LineVerdicts,
@@ -74,6 +75,8 @@ _POLICY = (b"terms of use", b"privacy policy", b"cookie policy", b"uses cookies"
 _PHRASES = (_LOREM_IPSUM, _JAVASCRIPT, *_POLICY)
 _PHRASE_BYTES = np.frombuffer(b"".join(_PHRASES), dtype=np.uint8)
 _PHRASE_OFFSETS = offsets_of([len(phrase) for phrase in _PHRASES])
+_PHRASE_SECONDS = np.zeros(256, dtype=np.uint8)  # by the first letter of a phrase its second: one for all that begin so
+_PHRASE_SECONDS[[phrase[0] for phrase in _PHRASES]] = [phrase[1] for phrase in _PHRASES]
 
 _FULL_STOP, _CURLY_BRACKET = 0x2E, 0x7B
 
@@ -154,7 +157,7 @@ def _judge_lines(
             position = after
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _longest_word(data: npt.NDArray[np.uint8], position: int, end: int, classes: npt.NDArray[np.uint8]) -> int:
     """The code points of the longest word of the line [position, end)."""
     longest = length = 0
@@ -166,7 +169,7 @@ def _longest_word(data: npt.NDArray[np.uint8], position: int, end: int, classes:
     return longest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _has_words(
     data: npt.NDArray[np.uint8], position: int, end: int, least: int, classes: npt.NDArray[np.uint8]
 ) -> bool:
@@ -181,15 +184,15 @@ def _has_words(
     return words >= least
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _holds(data: npt.NDArray[np.uint8], start: int, end: int, byte: int) -> bool:
-    for position in range(start, end):  # noqa: SIM110 (a generator is slower to compile)
-        if data[position] == byte:
-            return True
-    return False
+    found = False
+    for other in data[start:end]:  # to the end: the processor then compares many at once
+        found |= other == byte
+    return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _verdict(
     data: npt.NDArray[np.uint8],
     start: int,
@@ -216,7 +219,7 @@ def _verdict(
     return POLICY if found else KEPT
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_terminated(text: npt.NDArray[np.uint8], start: int, end: int) -> bool:
     last = text[end - 1] if end > start else 0
     if last not in (_FULL_STOP, 0x3F, 0x21, 0x22, 0x27):  # . ? ! " '
@@ -224,20 +227,20 @@ def _is_terminated(text: npt.NDArray[np.uint8], start: int, end: int) -> bool:
     return last != _FULL_STOP or end - start < 3 or text[end - 2] != _FULL_STOP or text[end - 3] != _FULL_STOP
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _phrases(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
-    """The phrases that occur in [start, end): bit i is set for phrase i. All begin with one of l, j, t, p, c, u."""
+    """The phrases that occur in [start, end): bit i is set for phrase i."""
     found = 0
-    for position in range(start, end):
+    for position in range(start, end - 1):
         first = data[position] | 0x20  # the lower case of a letter; what else it maps to a letter, `_matches` refuses
-        if first in (0x6C, 0x6A, 0x74, 0x70, 0x63, 0x75):
+        if _PHRASE_SECONDS[first] == data[position + 1] | 0x20:
             for phrase in range(len(_PHRASE_OFFSETS) - 1):
                 if _PHRASE_BYTES[_PHRASE_OFFSETS[phrase]] == first and _matches(data, position, end, phrase):
                     found |= 1 << phrase
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _matches(data: npt.NDArray[np.uint8], position: int, end: int, phrase: int) -> bool:
     """Whether the phrase, which is in lower case, begins at `position`, in any case."""
     for i in range(_PHRASE_OFFSETS[phrase], _PHRASE_OFFSETS[phrase + 1]):
@@ -256,7 +259,7 @@ def _matches(data: npt.NDArray[np.uint8], position: int, end: int, phrase: int) 
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_in_lines(
     strings: Strings,
     tokens: TokenTable,

@@ -6,6 +6,7 @@ from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.character_kinds import DECIMAL, KIND, character_kinds
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.lines import KEPT, LineVerdicts
 from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import Strings
@@ -45,7 +46,7 @@ def kept_sizes(strings: Strings, verdicts: LineVerdicts) -> npt.NDArray[np.int64
     return sizes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def copy_without_citations(
     data: npt.NDArray[np.uint8],
     position: int,
@@ -67,7 +68,7 @@ def copy_without_citations(
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _citation_end(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.NDArray[np.uint8]) -> int:
     r"""The end of the citation that begins with the [ at `position`; `position` itself where it begins none.
 
@@ -91,7 +92,7 @@ def _citation_end(data: npt.NDArray[np.uint8], position: int, end: int, kinds: n
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_sizes(
     strings: Strings, kinds: npt.NDArray[np.uint8], verdicts: LineVerdicts, sizes: npt.NDArray[np.int64]
 ) -> None:

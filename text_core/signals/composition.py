@@ -39,7 +39,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sequitur.text_core.units.character_kinds import (
     CURLY_BRACKET,
@@ -51,6 +50,7 @@ from sequitur.text_core.units.character_kinds import (
     UPPER_CASE,
     character_kinds,
 )
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.sentences import sentence_counts
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
@@ -118,7 +118,7 @@ def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64])
     return np.divide(numerator, denominator, out=zeros, where=denominator > 0).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_characters(
     strings: Strings, classes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], counts: _Counts
 ) -> None:
@@ -134,13 +134,12 @@ def _count_characters(
             code, width = decode(data, position, end)
             position += width
             own[kinds[code]] += 1
-            if classes[code] in (WHITE_SPACE, NEWLINE):
-                full_stops = 0
-            else:
-                first = first or code
-                last = code
-                full_stops = full_stops + 1 if code == _FULL_STOP else 0
-                symbols[document] += code in (_NUMBER_SIGN, _ELLIPSIS) or (full_stops > 0 and full_stops % 3 == 0)
+            white = classes[code] in (WHITE_SPACE, NEWLINE)
+            first = code if first == 0 and not white else first
+            last = last if white else code
+            full_stops = full_stops + 1 if code == _FULL_STOP else 0
+            if code in (_NUMBER_SIGN, _ELLIPSIS) or (full_stops >= 3 and full_stops % 3 == 0):
+                symbols[document] += 1
             if (code == _LINE_FEED or position == end) and first:
                 lines[document] += 1
                 marked_lines[document] += last in _TERMINAL_MARKS

@@ -23,9 +23,9 @@ The paper's bounds drop documents. `fineweb_lines` removes, instead, the lines t
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sequitur.text_core.units.character_kinds import TERMINAL, character_kinds
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.lines import KEPT, LineTable, LineVerdicts, joined_lines, line_table, sum_by_document
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
@@ -40,9 +40,8 @@ MAX_SHORT_LENGTH = 30  # code points; datatrove's `short_line_length`
 _BLANK, _PUNCTUATED, _REPEATED = 1, 2, 4
 
 
-def fineweb_signals(strings: Strings, tokens: TokenTable) -> dict[str, npt.NDArray[np.float64]]:
-    """The signals of the first table for n documents, each an array [n]; `tokens` is `token_table(strings)`."""
-    table = line_table(strings)
+def fineweb_signals(strings: Strings, tokens: TokenTable, table: LineTable) -> dict[str, npt.NDArray[np.float64]]:
+    """The signals of the first table for n documents, each an array [n]; both tables are those of the strings."""
     offsets = table.document_offsets
     traits = _line_traits(strings, table)
     full = traits & _BLANK == 0
@@ -88,7 +87,7 @@ def _line_traits(strings: Strings, table: LineTable) -> npt.NDArray[np.uint8]:
     return traits
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_traits(
     strings: Strings,
     table: LineTable,
@@ -121,7 +120,7 @@ def _fill_traits(
                 slots[slot] = line
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_blank(data: npt.NDArray[np.uint8], position: int, end: int, classes: npt.NDArray[np.uint8]) -> bool:
     while position < end:
         code, width = decode(data, position, end)
@@ -131,7 +130,7 @@ def _is_blank(data: npt.NDArray[np.uint8], position: int, end: int, classes: npt
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _last_code(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
     """The last code point of a line that is not empty."""
     position = end - 1
@@ -141,7 +140,7 @@ def _last_code(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
     return int(code)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _equal(data: npt.NDArray[np.uint8], table: LineTable, line: int, other: int) -> bool:
     """Whether two lines have the same bytes: their hashes could be made to agree."""
     start, size = table.start[line], table.end[line] - table.start[line]

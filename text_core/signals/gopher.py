@@ -39,15 +39,14 @@ from numba import njit
 
 from sequitur.text_core.signals.stop_words import StopWords, stop_words
 from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
 from sequitur.text_core.units.unicode import (
     ALPHABETIC,
     NEWLINE,
-    SPACE,
     SPACELESS,
     SYMBOL,
-    TOKEN_CLASS,
     WHITE_SPACE,
     decode,
     unicode_tables,
@@ -125,7 +124,7 @@ def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64])
     return np.divide(numerator, denominator, out=zeros, where=denominator > 0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_characters(
     strings: Strings, classes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], counts: _Counts
 ) -> None:
@@ -136,7 +135,7 @@ def _count_characters(
             position = _count_line(data, position, offsets[document + 1], classes, kinds, counts, document)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_line(
     data: npt.NDArray[np.uint8],
     position: int,
@@ -147,49 +146,40 @@ def _count_line(
     document: int,
 ) -> int:
     """Add the line that begins at `position` to the counts of its document; return where the next one begins."""
+    # Sums rather than branches wherever a branch could not be foretold: words are short.
     chars = hashes = ellipses = chunks = alphabetic_chunks = letters = spaceless = 0
     full_stops = 0  # in the run that ends here
-    in_chunk = counted = alphabetic = bullet = ends_with_ellipsis = False
+    counted = alphabetic = 0  # whether the chunk that is being read is counted, among all and among the alphabetic
+    bullet = ends_with_ellipsis = False
     blank = True  # so far
     while position < end:
         code, width = decode(data, position, end)
-        kind = kinds[code]
+        kind, own = kinds[code], classes[code]
         position += width
         chars += 1
-        if kind & TOKEN_CLASS == SPACE:
-            own = classes[code]
-            if own == NEWLINE:
-                if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
-                    position += 1
-                    chars += 1
-                break
-            if own == WHITE_SPACE:
-                full_stops = 0
-                in_chunk = False
-                continue
-        if not in_chunk:
-            in_chunk = True
-            counted = alphabetic = False
-            bullet |= blank and code in (_HYPHEN, _BULLET)
+        if own == NEWLINE:
+            if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
+                position += 1
+                chars += 1
+            break
+        white = own == WHITE_SPACE
+        if blank and not white:
+            bullet = code in (_HYPHEN, _BULLET)
             blank = False
-        if kind & ALPHABETIC:  # most code points: nothing else to look for
-            letters += 1
-            spaceless += kind & SPACELESS != 0
-            if not alphabetic:
-                alphabetic = True
-                alphabetic_chunks += 1
-                chunks += not counted
-                counted = True
-            full_stops = 0
-            ends_with_ellipsis = False
-            continue
-        if not counted and not kind & SYMBOL:
-            counted = True
-            chunks += 1
+        is_letter = kind & ALPHABETIC != 0
+        letters += is_letter
+        spaceless += kind & SPACELESS != 0
+        alphabetic_chunks += is_letter & (alphabetic == 0)
+        alphabetic = (alphabetic | is_letter) & (not white)
+        is_of_word = is_letter | ((kind & SYMBOL == 0) & (not white))
+        chunks += is_of_word & (counted == 0)
+        counted = (counted | is_of_word) & (not white)
         hashes += code == _NUMBER_SIGN
         full_stops = full_stops + 1 if code == _FULL_STOP else 0
-        ellipses += code == _ELLIPSIS or (full_stops > 0 and full_stops % 3 == 0)
-        ends_with_ellipsis = code == _ELLIPSIS or full_stops >= 3
+        ellipses += code == _ELLIPSIS
+        if full_stops >= 3 and full_stops % 3 == 0:
+            ellipses += 1
+        ends_with_ellipsis = (ends_with_ellipsis & white) | (code == _ELLIPSIS) | (full_stops >= 3)
     counts.chars[document] += chars
     counts.lines[document] += 1
     counts.bullet_lines[document] += bullet

@@ -23,22 +23,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.strings import Strings
 
 _LETTERS_DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 # What an ASCII character may be, a bit each
-_ALPHANUMERIC, _URL, _URL_END, _LOCAL, _HOST = 1, 2, 4, 8, 16
+_ALPHANUMERIC, _URL, _URL_END, _LOCAL, _HOST, _FIRST = 1, 2, 4, 8, 16, 32
 _ROLES = (
     (_ALPHANUMERIC, _LETTERS_DIGITS),
     (_URL, _LETTERS_DIGITS + "-._~:/?#[]@!$&'()*+,;=%"),
     (_URL_END, _LETTERS_DIGITS + "-_~/#@$&*+=%"),
     (_LOCAL, _LETTERS_DIGITS + "-._%+"),
     (_HOST, _LETTERS_DIGITS + "-."),
+    (_FIRST, "hHfFwW@"),  # of a mark that is looked for
 )
-_H, _F, _W, _AT, _DOT = 0x68, 0x66, 0x77, 0x40, 0x2E
+_AT, _DOT = 0x40, 0x2E
 _PREFIXES = np.frombuffer(b"https://http://ftp://www.", dtype=np.uint8)
 _PREFIX_OFFSETS = (0, 8, 15, 21, 25)
 
@@ -67,7 +68,7 @@ def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64])
     return np.divide(numerator, denominator, out=zeros, where=denominator > 0).astype(np.float32)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_marks(strings: Strings, roles: npt.NDArray[np.uint8], counts: npt.NDArray[np.int64]) -> None:
     offsets, data = strings
     for document in range(len(offsets) - 1):
@@ -77,11 +78,13 @@ def _count_marks(strings: Strings, roles: npt.NDArray[np.uint8], counts: npt.NDA
         while position < end:
             byte = data[position]
             after = position
-            if byte == _AT:
+            if not roles[byte] & _FIRST:
+                pass
+            elif byte == _AT:
                 start, after = _email_bounds(data, position, outside, end, roles)
                 email_chars += after - start
                 chars += max(0, after - position)
-            elif byte | 0x20 in (_H, _F, _W) and (position == offsets[document] or not roles[data[position - 1]] & 1):
+            elif position == offsets[document] or not roles[data[position - 1]] & _ALPHANUMERIC:
                 after = _url_end(data, position, end, roles)
                 urls += after > position
                 url_chars += after - position
@@ -97,7 +100,7 @@ def _count_marks(strings: Strings, roles: npt.NDArray[np.uint8], counts: npt.NDA
         counts[3, document] = chars
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _url_end(data: npt.NDArray[np.uint8], position: int, end: int, roles: npt.NDArray[np.uint8]) -> int:
     """The end of the URL that begins at `position`; `position` itself where none does."""
     for prefix in range(len(_PREFIX_OFFSETS) - 1):
@@ -116,12 +119,12 @@ def _url_end(data: npt.NDArray[np.uint8], position: int, end: int, roles: npt.ND
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lower(byte: int) -> int:
     return byte | 0x20 if 0x41 <= byte <= 0x5A else byte
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _email_bounds(
     data: npt.NDArray[np.uint8], at: int, outside: int, end: int, roles: npt.NDArray[np.uint8]
 ) -> tuple[int, int]:

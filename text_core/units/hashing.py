@@ -1,10 +1,11 @@
 """The 64-bit mixing that word, shingle and band hashes share. Not cryptographic."""
 
 import numpy as np
-from numba import njit
+
+from sequitur.text_core.units.kernels import kernel
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def mix64(value: np.uint64) -> np.uint64:
     """Spread every bit of a uint64 over all 64: the finaliser `fmix64` of MurmurHash3 (Appleby, 2011); a bijection."""
     value ^= value >> np.uint64(33)

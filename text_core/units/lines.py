@@ -8,6 +8,7 @@ from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode
@@ -45,7 +46,7 @@ def line_table(strings: Strings) -> LineTable:
     return table
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_lines(strings: Strings, document_offsets: npt.NDArray[np.int64]) -> None:
     offsets, data = strings
     for document in range(len(offsets) - 1):
@@ -55,7 +56,7 @@ def _count_lines(strings: Strings, document_offsets: npt.NDArray[np.int64]) -> N
         document_offsets[document + 1] = document_offsets[document] + lines
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_lines(strings: Strings, table: LineTable) -> None:
     offsets, data = strings
     hashes, starts, ends, chars, document_offsets = table
@@ -63,16 +64,22 @@ def _fill_lines(strings: Strings, table: LineTable) -> None:
         position = offsets[document]
         for line in range(document_offsets[document], document_offsets[document + 1]):
             starts[line] = position
-            value = FNV_BASIS
-            length = 0
             while position < offsets[document + 1] and data[position] != _LINE_FEED:
-                value = (value ^ np.uint64(data[position])) * FNV_PRIME
-                length += data[position] & 0xC0 != 0x80  # every byte but the continuations begins a code point
                 position += 1
-            hashes[line] = mix64(value)
             ends[line] = position
-            chars[line] = length
+            hashes[line], chars[line] = hash_line(data, starts[line], position)
             position += 1
+
+
+@kernel
+def hash_line(data: npt.NDArray[np.uint8], start: int, end: int) -> tuple[np.uint64, int]:
+    """The hash of the bytes [start, end), as `LineTable` has it, and how many code points they are."""
+    value = FNV_BASIS
+    chars = 0
+    for byte in data[start:end]:
+        value = (value ^ np.uint64(byte)) * FNV_PRIME
+        chars += byte & 0xC0 != 0x80  # every byte but the continuations begins a code point
+    return mix64(value), chars
 
 
 class LineVerdicts(NamedTuple):
@@ -131,7 +138,7 @@ def split_line_offsets(strings: Strings) -> npt.NDArray[np.int64]:
     return document_offsets
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def split_line_end(data: npt.NDArray[np.uint8], position: int, end: int) -> tuple[int, int]:
     """Where the line of `str.splitlines()` that begins at `position` ends, and where the next one begins."""
     while position < end:
@@ -150,13 +157,13 @@ def split_line_end(data: npt.NDArray[np.uint8], position: int, end: int) -> tupl
     return end, end
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_unicode_separator(data: npt.NDArray[np.uint8], position: int, end: int) -> bool:
     """Whether U+2028 or U+2029 (E2 80 A8, E2 80 A9) begins at `position`, where E2 is."""
     return position + 2 < end and data[position + 1] == 0x80 and data[position + 2] in (0xA8, 0xA9)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count_split_lines(strings: Strings, document_offsets: npt.NDArray[np.int64]) -> None:
     offsets, data = strings
     for document in range(len(offsets) - 1):
@@ -168,7 +175,7 @@ def _count_split_lines(strings: Strings, document_offsets: npt.NDArray[np.int64]
         document_offsets[document + 1] = count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def stripped(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.NDArray[np.uint8]) -> tuple[int, int]:
     """Start and end of a text without the white space around it, as `str.strip`; (end, end) for a blank one."""
     while start < end:

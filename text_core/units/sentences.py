@@ -10,10 +10,10 @@ import functools
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.character_kinds import KIND, PUNCTUATION, TERMINAL, character_kinds
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.tokens import TokenTable, token_table
 from sequitur.text_core.units.unicode import decode
@@ -47,7 +47,7 @@ def sentence_counts(strings: Strings, tokens: TokenTable) -> npt.NDArray[np.int6
     return counts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_counts(
     strings: Strings,
     tokens: TokenTable,
@@ -62,7 +62,7 @@ def _fill_counts(
         )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_sentences(
     data: npt.NDArray[np.uint8],
     tokens: TokenTable,
@@ -95,7 +95,7 @@ def count_sentences(
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_punctuation(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.NDArray[np.uint8]) -> bool:
     while position < end:
         code, width = decode(data, position, end)

@@ -23,9 +23,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.unicode import (
     ALONE,
@@ -87,7 +87,7 @@ def token_table(strings: Strings) -> TokenTable:
     return table
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_bounds(
     strings: Strings,
     kinds: npt.NDArray[np.uint8],
@@ -131,7 +131,7 @@ def _fill_bounds(
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _plain_end(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.NDArray[np.uint8]) -> int:
     """Where the ASCII letters and digits from `position` on end."""
     while position < end and data[position] < 0x80 and DIGIT <= kinds[data[position]] & TOKEN_CLASS <= UPPER:
@@ -139,12 +139,12 @@ def _plain_end(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ellipsis_begins(data: npt.NDArray[np.uint8], position: int, end: int) -> bool:
     return position + 1 < end and data[position] == 0x2E and data[position + 1] == 0x2E
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _skip_marks(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.NDArray[np.uint8]) -> int:
     while position < end:
         code, width = decode(data, position, end)
@@ -154,7 +154,7 @@ def _skip_marks(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _chunk_end(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.NDArray[np.uint8]) -> int:
     while position < end and not _ellipsis_begins(data, position, end):
         code, width = decode(data, position, end)
@@ -164,7 +164,7 @@ def _chunk_end(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.
     return position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _split_chunk(
     data: npt.NDArray[np.uint8],
     position: int,
@@ -223,12 +223,12 @@ def _split_chunk(
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _follows(data: npt.NDArray[np.uint8], position: int, end: int, byte: int) -> bool:
     return position < end and int(data[position]) == byte
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _infix_end(
     data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.NDArray[np.uint8], code: int, before: int
 ) -> int:
@@ -255,7 +255,7 @@ def _infix_end(
     return after if code == 0x2E and before == LOWER and following == UPPER else position
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _comes_off(code: int, kind: int, before: int, before_that: int, length: int) -> bool:
     """Whether a code point at the end of a chunk is a token of its own; `length` bytes of its word precede it."""
     if kind == FULL_STOP:
@@ -265,7 +265,7 @@ def _comes_off(code: int, kind: int, before: int, before_that: int, length: int)
     return kind == EDGE or (kind == OPENER and before == DIGIT and code not in (0x3D, 0xA7))  # = §
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append_word(
     data: npt.NDArray[np.uint8],
     starts: npt.NDArray[np.int64],
@@ -296,7 +296,7 @@ def _append_word(
     return appended
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _append(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], count: int, start: int, end: int) -> int:
     if start == end:
         return count
@@ -305,7 +305,7 @@ def _append(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], count: i
     return count + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_hashes(strings: Strings, kinds: npt.NDArray[np.uint8], table: TokenTable) -> None:
     data = strings.data
     hashes, starts, ends, chars, is_word, is_alphabetic, _ = table

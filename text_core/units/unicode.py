@@ -47,9 +47,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.kernels import kernel
 
 UNICODE_VERSION = "14.0.0"
 TABLES_PATH = Path(__file__).with_name("unicode_tables.npz")
@@ -211,7 +211,7 @@ def _simple_fold(character: str) -> str:
     return character
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def decode(data: npt.NDArray[np.uint8], position: int, end: int) -> tuple[int, int]:
     """The code point that begins at `position` and its width in bytes, reading nothing from `end` on.
 
@@ -234,7 +234,7 @@ def decode(data: npt.NDArray[np.uint8], position: int, end: int) -> tuple[int, i
     return code, width
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def encode(code: int, data: npt.NDArray[np.uint8], position: int) -> int:
     """Write `code` as UTF-8 at `position`; return the position after it."""
     if code < 0x80:

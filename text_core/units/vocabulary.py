@@ -5,10 +5,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.character_kinds import LOWER_CASE, UPPER_CASE, character_kinds
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.unicode import decode
 from sequitur.text_core.units.words import WordTable, word_table
@@ -47,7 +47,7 @@ def vocabulary_counts(strings: Strings, words: WordTable) -> VocabularyCounts:
     return counts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_counts(
     strings: Strings,
     words: WordTable,
@@ -87,7 +87,7 @@ def _fill_counts(
             entropy[document] = max(0.0, np.log(last - first) - total / (last - first))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_all_caps(data: npt.NDArray[np.uint8], position: int, end: int, kinds: npt.NDArray[np.uint8]) -> bool:
     upper = 0
     while position < end:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.unicode import (
     APOSTROPHE,
@@ -61,7 +61,7 @@ def word_table(strings: Strings) -> WordTable:
     return WordTable(table.hash[:count], table.start[:count], table.end[:count], table.document_offsets)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_words(strings: Strings, tables: UnicodeTables, table: WordTable) -> int:
     offsets, data = strings  # unpacked: numba counts references at each access to a tuple's array
     classes, folded, _ = tables
@@ -83,7 +83,7 @@ def _fill_words(strings: Strings, tables: UnicodeTables, table: WordTable) -> in
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _read_word(
     data: npt.NDArray[np.uint8],
     position: int,

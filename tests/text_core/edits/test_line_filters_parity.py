@@ -12,6 +12,7 @@ from datatrove.pipeline.filters import c4_filters, fineweb_quality_filter
 from sequitur.corpora.python_docs import write_python_docs
 from sequitur.text_core.signals.c4 import c4_lines, c4_signals, c4_text
 from sequitur.text_core.signals.fineweb import fineweb_signals
+from sequitur.text_core.units.lines import line_table
 from sequitur.text_core.units.sentences import sentence_counts
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.tokens import token_table
@@ -38,7 +39,7 @@ def c4_verdicts(documents: list[str]) -> np.ndarray:
 
 def fineweb_verdicts(documents: list[str]) -> np.ndarray:
     strings = strings_of(documents)
-    punctuated, short, repeated, newlines = fineweb_signals(strings, token_table(strings)).values()
+    punctuated, short, repeated, newlines = fineweb_signals(strings, token_table(strings), line_table(strings)).values()
     return (punctuated >= 0.12) & (short <= 0.67) & (repeated <= 0.01) & (newlines <= 0.3)
 
 

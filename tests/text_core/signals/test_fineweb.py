@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sequitur.text_core.signals.fineweb import REASONS, fineweb_lines, fineweb_signals, fineweb_text
 from sequitur.text_core.units.character_kinds import TERMINAL, character_kinds
+from sequitur.text_core.units.lines import line_table
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.tokens import token_table
 
@@ -57,7 +58,7 @@ def datatrove_keeps(text: str, **limits: float) -> bool:
 @given(st.lists(texts, min_size=1, max_size=4), st.sampled_from([0, 0.1, 0.12, 0.25, 0.5, 1]))
 def test_verdicts_are_those_of_datatrove(documents, limit):
     strings = strings_of(documents)
-    signals = fineweb_signals(strings, token_table(strings))
+    signals = fineweb_signals(strings, token_table(strings), line_table(strings))
     off = {"line_punct_thr": 0, "short_line_thr": 1, "char_duplicates_ratio": 1, "new_line_ratio": 1000}
     for i, text in enumerate(documents):
         value = {name: signals[name][i] for name in signals}
@@ -100,7 +101,9 @@ def test_terminal_punctuation_is_that_of_datatrove():
 def test_signals_of_a_small_document():
     text = "One line is here, and it is long.\n\nShort\nShort\nMore."
     strings = strings_of([text])
-    assert {name: values[0] for name, values in fineweb_signals(strings, token_table(strings)).items()} == {
+    assert {
+        name: values[0] for name, values in fineweb_signals(strings, token_table(strings), line_table(strings)).items()
+    } == {
         "line_punct_ratio": 2 / 4,
         "short_line_ratio": 3 / 4,
         "char_dup_ratio": 5 / (len(text) - 4),
@@ -111,9 +114,11 @@ def test_signals_of_a_small_document():
 @pytest.mark.filterwarnings("error")
 def test_documents_without_lines_have_zeros():
     strings = strings_of(["", "\n\n", " \n\u2003"])
-    for values in fineweb_signals(strings, token_table(strings)).values():
+    for values in fineweb_signals(strings, token_table(strings), line_table(strings)).values():
         assert values.tolist() == [0, 0, 0]
-    assert fineweb_signals(strings_of([]), token_table(strings_of([])))["char_dup_ratio"].shape == (0,)
+    assert fineweb_signals(strings_of([]), token_table(strings_of([])), line_table(strings_of([])))[
+        "char_dup_ratio"
+    ].shape == (0,)
 
 
 def test_lines_of_other_documents_are_no_repetitions():

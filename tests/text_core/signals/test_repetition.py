@@ -9,7 +9,9 @@ from datatrove.pipeline.filters import gopher_repetition_filter as datatrove
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequitur.text_core.signals.repetition import DUPLICATE_SIZES, TOP_SIZES, repetition_signals
+from sequitur.text_core.signals.ngrams import DUPLICATE_SIZES, TOP_SIZES
+from sequitur.text_core.signals.repetition import repetition_signals
+from sequitur.text_core.units.lines import line_table
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.tokens import token_table
 
@@ -31,7 +33,9 @@ PIECES = [
     "a\n",
     "b\n\n",
 ]
-texts = st.lists(st.sampled_from(PIECES), max_size=60).map("".join)
+# What follows on itself: n-grams long enough to be told by their beginnings, with tokens that divide it elsewhere.
+LONG_PIECES = ["abcdefgh", "ab cdefgh ", "abcdefg h ", "abcd ", "efgh ", "éü字éü", " ", "\n", ". "]
+texts = st.one_of(*(st.lists(st.sampled_from(pieces), max_size=60).map("".join) for pieces in (PIECES, LONG_PIECES)))
 
 # Signal to the limit of datatrove's default filter (Table A1), in the order in which it looks.
 LIMITS = {
@@ -53,7 +57,7 @@ LIMITS = {
 
 def signals_of(*texts: str) -> dict[str, np.ndarray]:
     strings = from_arrow(pa.array(texts, pa.large_string()))
-    return repetition_signals(strings, token_table(strings))
+    return repetition_signals(strings, token_table(strings), line_table(strings))
 
 
 def by_datatrove(text: str, words: list[str]) -> dict[str, float]:
@@ -145,7 +149,7 @@ def test_a_document_does_not_see_the_one_before_it():
 def test_a_slice_of_an_array_has_the_signals_of_its_rows():
     array = pa.array(["first first", "# the\n# the\n", "• third 字"], pa.large_string())
     strings = from_arrow(array.slice(1))
-    sliced = repetition_signals(strings, token_table(strings))
+    sliced = repetition_signals(strings, token_table(strings), line_table(strings))
     whole = signals_of(*array.to_pylist())
     assert {name: values.tolist() for name, values in sliced.items()} == {
         name: values[1:].tolist() for name, values in whole.items()
