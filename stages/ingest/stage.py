@@ -39,7 +39,7 @@ from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.sources.compression import Limits, compression_in
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
 from sequitur.stages.shared.sources.input_paths import file_size, open_input
-from sequitur.stages.shared.sources.table_files import largest_batch
+from sequitur.stages.shared.sources.table_files import largest_batch, largest_pages
 
 LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
@@ -103,7 +103,9 @@ def estimate(run: Run) -> Estimate:
     # What is packed may be one record, however small.
     record = settings.max_record_bytes if packed else min(settings.max_record_bytes, max(sizes.values()))
     each = 6 * settings.part_bytes + 4 * record
-    each += max((largest_batch(path, Limits.of(settings)) for path, kind, _ in files if kind == "arrow"), default=0)
+    limits = Limits.of(settings)
+    at_once = {"arrow": largest_batch, "parquet": largest_pages}
+    each += max((at_once[kind](path, limits) for path, kind, _ in files if kind in at_once), default=0)
     if any(kind in WEB_FORMATS for _, kind, _ in files):
         each += PROCESS_BYTES
     return Estimate(memory=0, disk=unpacked, each_worker=each, elements=len(plan_splits(settings, files)))

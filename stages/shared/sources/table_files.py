@@ -21,6 +21,7 @@ from sequitur.pipeline.names import BAD_UTF8, BAD_VALUE, TOO_LARGE
 from sequitur.stages.shared.sources.arrow_messages import unpacked_sizes
 from sequitur.stages.shared.sources.compression import Limits, reading
 from sequitur.stages.shared.sources.input_paths import open_input
+from sequitur.stages.shared.sources.parquet_pages import bytes_at_once
 from sequitur.stages.shared.sources.record_files import Bad, Records
 
 # What pyarrow raises for a file that is none, or damaged; ValueError for names that are not UTF-8.
@@ -28,6 +29,9 @@ DAMAGED = (OSError, MemoryError, ValueError, pa.ArrowException)
 SLICE_BYTES, SLICE_ROWS = 2**23, 1000  # of rows that are Python objects at a time
 READ_BYTES = 2**20  # of a Parquet column at a time
 GROUP_BYTES, GROUP_ROWS = 2**26, 64  # a larger row group is decoded so many rows at a time
+# Of the largest size: what the pages of all columns that are unpacked at a time may take. But writers look at a page's
+# size only once in some thousand rows, so that rows longer than LONG_ROW on average make larger pages.
+PAGE_RECORDS, LONG_ROW = 4, 2**16
 VALUE_BYTES = 16  # of a value of fixed width, about
 
 
@@ -174,18 +178,50 @@ def parquet_records(path: str, groups: range, first_row: int, limits: Limits) ->
     """The rows of some row groups of a Parquet file.
 
     Raises:
-        InputError: it is no Parquet file or damaged, has two columns of a name, or unpacks to more than the limit.
+        InputError: it is no Parquet file or damaged, has two columns of a name, or unpacks to more than the limit, in
+            all or at a time.
     """
     try:
         with open_input(path) as raw, pq.ParquetFile(raw) as footer:
             _check_names(path, footer.schema_arrow)
             check_size(path, sum(footer.metadata.row_group(group).total_byte_size for group in groups), limits)
+            for group in groups:
+                _check_pages(path, group, raw, footer.metadata.row_group(group), limits)
             file = pq.ParquetFile(
                 raw, metadata=footer.metadata, read_dictionary=_texts_held_once(footer), buffer_size=READ_BYTES
             )
             yield from table_records(_parquet_batches(file, groups), first_row, limits, path)
     except DAMAGED as error:
         raise InputError(f"{path}: not a readable Parquet file ({first_line(error)}); fetch it again") from error
+
+
+def largest_pages(path: str, limits: Limits) -> int:
+    """Bytes of pages that reading a Parquet file keeps unpacked at a time, at most.
+
+    Raises:
+        InputError: it is no Parquet file or damaged.
+    """
+    try:
+        with open_input(path) as raw, pq.ParquetFile(raw) as footer:
+            groups = map(footer.metadata.row_group, range(footer.num_row_groups))
+            sizes = [0, *(bytes_at_once(raw, group) for group in groups if _has_long_rows(group))]
+    except DAMAGED as error:
+        raise InputError(f"{path}: not a readable Parquet file ({first_line(error)}); fetch it again") from error
+    return max(PAGE_RECORDS * limits.record, *sizes)
+
+
+def _has_long_rows(group: pq.RowGroupMetaData) -> bool:
+    return bool(group.total_byte_size > LONG_ROW * group.num_rows)
+
+
+def _check_pages(path: str, number: int, file: BinaryIO, group: pq.RowGroupMetaData, limits: Limits) -> None:
+    """Refuses a row group whose pages are larger than `largest_pages` says, whatever its footer says of them."""
+    size = 0 if _has_long_rows(group) else bytes_at_once(file, group)
+    if size > PAGE_RECORDS * limits.record:
+        raise InputError(
+            f"{path}: the pages of row group {number} unpack to {size:,} bytes at a time; write smaller pages, or "
+            f"raise ingest.max_record_bytes to {-(-size // PAGE_RECORDS):,}"
+        )
 
 
 def _texts_held_once(file: pq.ParquetFile) -> list[str]:
