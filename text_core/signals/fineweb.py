@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sequitur.text_core.units.character_kinds import TERMINAL, character_kinds
+from sequitur.text_core.units.hash_table import HashTable, clear, find, hash_table
 from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.lines import KEPT, LineTable, LineVerdicts, joined_lines, line_table, sum_by_document
 from sequitur.text_core.units.strings import Strings
@@ -82,8 +83,7 @@ def _line_traits(strings: Strings, table: LineTable) -> npt.NDArray[np.uint8]:
     """_BLANK, _PUNCTUATED and _REPEATED of each line, uint8[l]."""
     traits = np.zeros(len(table.hash), dtype=np.uint8)
     most = int(np.diff(table.document_offsets).max(initial=1))
-    slots = np.full(1 << (2 * most - 1).bit_length(), -1, dtype=np.int64)
-    _fill_traits(strings, table, unicode_tables().classes, character_kinds(), slots, traits)
+    _fill_traits(strings, table, unicode_tables().classes, character_kinds(), hash_table(most), traits)
     return traits
 
 
@@ -93,31 +93,26 @@ def _fill_traits(
     table: LineTable,
     classes: npt.NDArray[np.uint8],
     kinds: npt.NDArray[np.uint8],
-    slots: npt.NDArray[np.int64],
+    seen: HashTable,
     traits: npt.NDArray[np.uint8],
 ) -> None:
-    data = strings.data
+    slots, data = seen.slots, strings.data
     hashes, starts, ends, _, document_offsets = table
     for document in range(len(document_offsets) - 1):
         first, last = document_offsets[document], document_offsets[document + 1]
-        size = 1
-        while size < 2 * (last - first):
-            size *= 2
-        mask = np.uint64(size - 1)
-        slots[:size] = -1
+        shift = clear(seen, last - first)
+        own = hashes[first:last]
         for line in range(first, last):
             if _is_blank(data, starts[line], ends[line], classes):
                 traits[line] = _BLANK
                 continue
             if kinds[_last_code(data, starts[line], ends[line])] & TERMINAL:
                 traits[line] = _PUNCTUATED
-            slot = hashes[line] & mask
-            while slots[slot] >= 0 and not _equal(data, table, slots[slot], line):
-                slot = (slot + np.uint64(1)) & mask
-            if slots[slot] >= 0:
+            slot = find(seen, shift, own, line - first)
+            if not slots[slot]:
+                slots[slot] = line - first + 1
+            elif _equal(data, table, first + slots[slot] - 1, line):
                 traits[line] |= _REPEATED
-            else:
-                slots[slot] = line
 
 
 @kernel
@@ -142,10 +137,10 @@ def _last_code(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
 
 @kernel
 def _equal(data: npt.NDArray[np.uint8], table: LineTable, line: int, other: int) -> bool:
-    """Whether two lines have the same bytes: their hashes could be made to agree."""
+    """Whether two lines of one hash have the same bytes: lines could be made to agree in it."""
     start, size = table.start[line], table.end[line] - table.start[line]
     other_start = table.start[other]
-    if table.hash[line] != table.hash[other] or table.end[other] - other_start != size:
+    if table.end[other] - other_start != size:
         return False
     for i in range(size):  # noqa: SIM110 (a generator is slower to compile)
         if data[start + i] != data[other_start + i]:

@@ -15,10 +15,11 @@ Figures: docs/decisions/0010-lexical-share.md.
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.hash_table import HashTable, clear, find, hash_table
 from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.shingles import hash_shingle
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.words import word_table
@@ -26,7 +27,7 @@ from sequitur.text_core.units.words import word_table
 BUCKET_BITS = 20
 BUCKETS = 2**BUCKET_BITS  # of hashed terms, by which documents are counted; the projection goes by the whole hash
 PAIR_SHARE = 0.3
-MAX_WORDS = 2**17  # of a document that are read: about 800 kB of English, and 16 MiB of hash table
+MAX_WORDS = 2**17  # of a document that are read: about 800 kB of English, and 4 MiB of hashes and of their table
 SIGNS = 4  # entries of a term's row of the projection; the kernel draws two from each hash
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # SplitMix64's (Steele, Lea and Flood, OOPSLA 2014)
 _BUCKET_SHIFT = np.uint64(64 - BUCKET_BITS)
@@ -39,8 +40,8 @@ def document_frequencies(strings: Strings) -> npt.NDArray[np.int64]:
     """
     words = word_table(strings)
     counts = np.zeros(BUCKETS, dtype=np.int64)
-    keys, owner = _table(words.document_offsets)
-    _count_documents(words.hash, words.document_offsets, keys, owner, np.full(BUCKETS, -1, dtype=np.int64), counts)
+    table, terms = _terms(words.document_offsets)
+    _count_documents(words.hash, words.document_offsets, table, terms, np.full(BUCKETS, -1, dtype=np.int64), counts)
     return counts
 
 
@@ -62,48 +63,34 @@ def lexical_vectors(strings: Strings, weights: npt.NDArray[np.float32], dimensio
         raise ValueError(f"dimensions must be at least 1, not {dimensions}")
     words = word_table(strings)
     vectors = np.zeros((len(words.document_offsets) - 1, dimensions), dtype=np.float32)
-    keys, owner = _table(words.document_offsets)
-    _fill_vectors(words.hash, words.document_offsets, read_only(weights, np.float32), keys, owner, vectors)
+    table, terms = _terms(words.document_offsets)
+    weights, sums = read_only(weights, np.float32), np.empty(dimensions, dtype=np.float64)
+    _fill_vectors(words.hash, words.document_offsets, weights, table, terms, sums, vectors)
     return vectors
 
 
-def _table(document_offsets: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-    """Room for the terms of any one of the documents: slots at most half full; `owner` is whose term a slot holds."""
-    most = min(int(np.diff(document_offsets).max(initial=1)), MAX_WORDS)
-    slots = 1 << (4 * most - 1).bit_length()
-    return np.empty(slots, dtype=np.uint64), np.full(slots, -1, dtype=np.int64)
+def _terms(document_offsets: npt.NDArray[np.int64]) -> tuple[HashTable, npt.NDArray[np.uint64]]:
+    """Room for the terms of any one of the documents: the words and pairs that are read of it."""
+    most = 2 * min(int(np.diff(document_offsets).max(initial=1)), MAX_WORDS)
+    return hash_table(most), np.empty(most, dtype=np.uint64)
 
 
-@njit(cache=True, nogil=True)
-def _is_new(
-    term: np.uint64, document: int, mask: np.uint64, keys: npt.NDArray[np.uint64], owner: npt.NDArray[np.int64]
-) -> bool:
-    """Whether the term is met in this document for the first time; from now on it has been."""
-    slot = term & mask
-    while owner[slot] == document:
-        if keys[slot] == term:
-            return False
-        slot = (slot + np.uint64(1)) & mask
-    keys[slot] = term
-    owner[slot] = document
+@kernel
+def _is_new(table: HashTable, shift: np.uint64, terms: npt.NDArray[np.uint64], count: int) -> bool:
+    """Whether the term at `count` is none of those before it; then it belongs to them from now on."""
+    slot = find(table, shift, terms, count)
+    if table.slots[slot]:
+        return False
+    table.slots[slot] = count + 1
     return True
 
 
-@njit(cache=True, nogil=True)
-def _mask(words: int) -> np.uint64:
-    """That of the least power of two with at least twice as many slots as so many words and their pairs."""
-    size = 1
-    while size < 4 * words:
-        size *= 2
-    return np.uint64(size - 1)
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def _count_documents(
     hashes: npt.NDArray[np.uint64],
     document_offsets: npt.NDArray[np.int64],
-    keys: npt.NDArray[np.uint64],
-    owner: npt.NDArray[np.int64],
+    table: HashTable,
+    terms: npt.NDArray[np.uint64],
     last: npt.NDArray[np.int64],
     counts: npt.NDArray[np.int64],
 ) -> None:
@@ -111,37 +98,42 @@ def _count_documents(
     for document in range(len(document_offsets) - 1):
         first = document_offsets[document]
         end = min(document_offsets[document + 1], first + MAX_WORDS)
-        mask = _mask(end - first)
+        shift, count = clear(table, 2 * (end - first)), 0
         for word in range(first, end):
             for size in range(1, min(3, end - word + 1)):
                 term = hashes[word] if size == 1 else hash_shingle(hashes, word, 2)
-                if _is_new(term, document, mask, keys, owner):
+                terms[count] = term
+                if _is_new(table, shift, terms, count):
+                    count += 1
                     bucket = term >> _BUCKET_SHIFT
                     counts[bucket] += last[bucket] != document
                     last[bucket] = document
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_vectors(
     hashes: npt.NDArray[np.uint64],
     document_offsets: npt.NDArray[np.int64],
     weights: npt.NDArray[np.float32],
-    keys: npt.NDArray[np.uint64],
-    owner: npt.NDArray[np.int64],
+    table: HashTable,
+    terms: npt.NDArray[np.uint64],
+    sums: npt.NDArray[np.float64],
     vectors: npt.NDArray[np.float32],
 ) -> None:
     """Terms are added in the order in which they first occur, in float64, so that the sums are the same everywhere."""
     dimensions = vectors.shape[1]
-    sums = np.empty(dimensions, dtype=np.float64)
     for document in range(len(document_offsets) - 1):
         first = document_offsets[document]
         end = min(document_offsets[document + 1], first + MAX_WORDS)
-        mask = _mask(end - first)
-        sums[:] = 0
+        shift, count = clear(table, 2 * (end - first)), 0
+        for i in range(dimensions):
+            sums[i] = 0
         for word in range(first, end):
             for size in range(1, min(3, end - word + 1)):
                 term = hashes[word] if size == 1 else hash_shingle(hashes, word, 2)
-                if _is_new(term, document, mask, keys, owner):
+                terms[count] = term
+                if _is_new(table, shift, terms, count):
+                    count += 1
                     weight = np.float64(weights[term >> _BUCKET_SHIFT])
                     _add(term, weight if size == 1 else PAIR_SHARE * weight, sums)
         length = 0.0
@@ -153,7 +145,7 @@ def _fill_vectors(
                 vectors[document, i] = np.float32(sums[i] / length)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _add(term: np.uint64, weight: float, sums: npt.NDArray[np.float64]) -> None:
     """Add a term's row of the projection, times √SIGNS: each 32 bits of a hash are a sign and a place."""
     dimensions = np.uint64(len(sums))
