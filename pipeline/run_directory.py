@@ -18,7 +18,7 @@ from sequitur.pipeline import artifacts, lock
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.names import DOCUMENTS
-from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, wanted
+from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, parameters_of, wanted
 from sequitur.pipeline.stage import execute as execute_stage
 from sequitur.pipeline.storage import Directory
 
@@ -35,7 +35,8 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
     recipe = wanted(recipe, run.config)
     chosen = _chosen(recipe, first, last)
     check_place(run.root)
-    fingerprints = expected(recipe, run.config)
+    run = replace(run, parameters=parameters_of(recipe, run.config))
+    fingerprints = expected(recipe, run.config, run.parameters)
     check_corpus(run.root, run.config, fingerprints)
     with lock.exclusive(run.root):
         for stage in recipe:
@@ -55,7 +56,8 @@ def make_anew(recipe: Sequence[Stage], run: Run, name: str) -> None:
         SequiturError: as `execute`.
     """
     recipe = wanted(recipe, run.config)
-    chosen, fingerprints = _chosen(recipe, name, name), expected(recipe, run.config)
+    run = replace(run, parameters=parameters_of(recipe, run.config))
+    chosen, fingerprints = _chosen(recipe, name, name), expected(recipe, run.config, run.parameters)
     _require_parents(recipe, run, chosen, fingerprints)
     for stage in chosen:
         execute_stage(stage, run, fingerprints)

@@ -60,6 +60,7 @@ class Run:
     config: Config
     runner: Runner = field(default_factory=_in_this_process)
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
+    parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by artifact, as it found them
 
     @property
     def root(self) -> Directory:
@@ -143,13 +144,21 @@ def wanted(recipe: Sequence[Stage], config: Config) -> list[Stage]:
     return [stage for stage in recipe if stage.wanted(config)]
 
 
-def expected(recipe: Sequence[Stage], config: Config) -> dict[str, str]:
-    """The fingerprint that each artifact has when it is up to date, by artifact."""
+def parameters_of(recipe: Sequence[Stage], config: Config) -> dict[str, Mapping[str, Any]]:
+    """What each artifact's content depends on, by artifact. Looks into all input files, and into those of models."""
+    return {stage.artifact: stage.parameters(config) for stage in recipe}
+
+
+def expected(
+    recipe: Sequence[Stage], config: Config, parameters: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, str]:
+    """The fingerprint that each artifact has when it is up to date, by artifact; `parameters` where they are known."""
+    parameters = parameters_of(recipe, config) if parameters is None else parameters
     fingerprints: dict[str, str] = {}
     for stage in recipe:
         parents = {parent: fingerprints[parent] for parent in stage.parents_of(config)}
-        parameters = stage.parameters(config)
-        fingerprints[stage.artifact] = artifacts.fingerprint_of(stage.name, stage.version, parameters, parents)
+        own = parameters[stage.artifact]
+        fingerprints[stage.artifact] = artifacts.fingerprint_of(stage.name, stage.version, own, parents)
     return fingerprints
 
 
@@ -173,7 +182,8 @@ def is_done(stage: Stage, root: Directory, fingerprint: str) -> bool:
 
 
 def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
-    """Brings the stage's artifact up to date. The caller holds the run's lock and has seen to the parents."""
+    """Brings the stage's artifact up to date. The caller holds the run's lock, has seen to the parents and found the
+    parameters."""
     fingerprint = fingerprints[stage.artifact]
     directory = run.artifact(stage.artifact)
     if is_done(stage, run.root, fingerprint):
@@ -188,7 +198,7 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     with run.progress.stage(stage.name):
         statistics = stage.work(run)
         parents = {parent: fingerprints[parent] for parent in stage.parents_of(run.config)}
-        manifest = artifacts.finish(directory, fingerprint, stage.parameters(run.config), parents, statistics)
+        manifest = artifacts.finish(directory, fingerprint, run.parameters[stage.artifact], parents, statistics)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)

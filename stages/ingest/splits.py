@@ -50,38 +50,41 @@ class Split:
         return cls(**{**content, "files": tuple(content["files"])})
 
 
-class Inputs(NamedTuple):
-    """What a run reads, and what lies beside it and is not read."""
+class PassedOver(NamedTuple):
+    """What lies beside the files that a run reads."""
 
-    files: list[tuple[str, str, str]]  # path, format, source by default; in reading order, each once
     hidden: list[str]
     no_files: list[str]  # links that lead nowhere or to what is read already, sockets and the like
 
 
-def find_inputs(settings: Ingest) -> Inputs:
-    """The files to read. A format of the user's own is the import path of its module.
+def find_inputs(settings: Ingest) -> list[tuple[str, str, str]]:
+    """The path, format and source by default of each file to read, in reading order; looks into those whose names do
+    not tell their format. A format of the user's own is the import path of its module.
 
     Raises:
         InputError: an input names no file, or a file of which the format cannot be told.
     """
     files: dict[str, tuple[str, str]] = {}
-    hidden: set[str] = set()
-    no_files: set[str] = set()
     for pattern in settings.inputs:
         found = find_files(pattern)
         if not found.files:
             beside = " but hidden ones" if found.hidden else ""
             raise InputError(f"{pattern}: no such file, or no file matches{beside}; correct ingest.inputs")
-        hidden.update(found.hidden)
-        no_files.update(found.no_files)
         for path in found.files:
             if not _is_unicode(path):
                 raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
             kind = _format(path, settings, in_directory=found.in_directory)
             source = PurePosixPath(pattern if found.in_directory and kind in DOCUMENT_FILES else path).name
             files.setdefault(path, (kind, _stem(source, settings.formats)))
-    entries = [(path, kind, source) for path, (kind, source) in files.items()]
-    return Inputs(entries, sorted(hidden - files.keys()), sorted(no_files))
+    return [(path, kind, source) for path, (kind, source) in files.items()]
+
+
+def passed_over(settings: Ingest) -> PassedOver:
+    """What lies beside the files to read."""
+    every = [find_files(pattern) for pattern in settings.inputs]
+    files = {path for found in every for path in found.files}
+    hidden = {path for found in every for path in found.hidden}
+    return PassedOver(sorted(hidden - files), sorted({path for found in every for path in found.no_files}))
 
 
 def _format(path: str, settings: Ingest, *, in_directory: bool) -> str:

@@ -34,7 +34,7 @@ from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import own_formats, whole_inputs
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Inputs, Split, find_inputs, plan_splits
+from sequitur.stages.ingest.splits import PassedOver, Split, find_inputs, passed_over, plan_splits
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.sources.compression import Limits, compression_in
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
@@ -74,7 +74,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
     own = own_formats.parameters(settings.formats)
     return {
         "name": config.name,
-        "files": [_identity(*entry) for entry in find_inputs(settings).files],
+        "files": [_identity(*entry) for entry in find_inputs(settings)],
         **mapped,
         **({"formats": own} if own else {}),
     }
@@ -93,9 +93,14 @@ def _identity(path: str, kind: str, source: str) -> list[Any]:
     return [path, kind, source, size, xxhash.xxh3_128_hexdigest(ends)]
 
 
+def _files(run: Run) -> list[tuple[str, str, str]]:
+    """The path, format and source by default of each file, as they were found when the run began."""
+    return [(path, kind, source) for path, kind, source, *_ in run.parameters[DOCUMENTS]["files"]]
+
+
 def estimate(run: Run) -> Estimate:
     settings = run.config.ingest
-    files = find_inputs(settings).files
+    files = _files(run)
     packed = {path for path, kind, _ in files if compression_in(path) or kind in PACKED_FORMATS}
     sizes = {path: file_size(path) for path, _, _ in files}
     unpacked = sum(size * (5 if path in packed else 1) for path, size in sizes.items())
@@ -115,10 +120,10 @@ def work(run: Run) -> Mapping[str, Any]:
     settings, documents, rejects = run.config.ingest, run.artifact(DOCUMENTS), run.artifact(REJECTS)
     fingerprint = artifacts.read_building(documents)
     artifacts.begin(rejects, fingerprint)
-    inputs = find_inputs(settings)
-    _tell_passed_over(run, inputs)
-    digest = whole_inputs.write(run.jobs, documents, [path for path, _, _ in inputs.files])
-    splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, inputs.files))
+    files, beside = _files(run), passed_over(settings)
+    _tell_passed_over(run, beside)
+    digest = whole_inputs.write(run.jobs, documents, [path for path, _, _ in files])
+    splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, files))
     done = {part.name: part for part in artifacts.written_parts(documents)}
     left = [split for split in (_resumed(documents, done, split) for split in splits) if split is not None]
     if left:
@@ -162,21 +167,21 @@ def work(run: Run) -> Mapping[str, Any]:
         "skipped": skipped,
         "text_bytes": text_bytes,
         "untimed": untimed,
-        "hidden_files": len(inputs.hidden),
-        "no_files": len(inputs.no_files),
+        "hidden_files": len(beside.hidden),
+        "no_files": len(beside.no_files),
         whole_inputs.STATISTIC: digest,
     }
 
 
-def _tell_passed_over(run: Run, inputs: Inputs) -> None:
-    if inputs.hidden:
+def _tell_passed_over(run: Run, beside: PassedOver) -> None:
+    if beside.hidden:
         run.progress.say(
-            f"{len(inputs.hidden):,} files are passed over, whose names begin with . or _, as {inputs.hidden[0]}"
+            f"{len(beside.hidden):,} files are passed over, whose names begin with . or _, as {beside.hidden[0]}"
         )
-    if inputs.no_files:
+    if beside.no_files:
         run.progress.say(
-            f"warning: {len(inputs.no_files):,} names are no files, or links that lead nowhere or to what is read "
-            f"already, as {inputs.no_files[0]}"
+            f"warning: {len(beside.no_files):,} names are no files, or links that lead nowhere or to what is read "
+            f"already, as {beside.no_files[0]}"
         )
 
 

@@ -120,7 +120,7 @@ def test_processes_and_an_interruption_give_the_same_parts(
 def test_an_ending_of_ours_may_be_taken_over(tmp_path: Path) -> None:
     for name in ("a.json", "b.JSON.gz", "c.txt"):
         (tmp_path / name).touch()
-    found = find_inputs(Ingest(inputs=[str(tmp_path)], formats={".json": "mine.other"})).files
+    found = find_inputs(Ingest(inputs=[str(tmp_path)], formats={".json": "mine.other"}))
     assert [(kind, source) for _, kind, source in found] == [
         ("mine.other", "a"),
         ("mine.other", "b"),

@@ -40,7 +40,7 @@ def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, st
     read = ReadSplit("corpus", settings, rejects)
     found: list[tuple[int, str | None, str]] = []
     first_row = 0
-    for split in plan_splits(settings, find_inputs(settings).files):
+    for split in plan_splits(settings, find_inputs(settings)):
         if split.kind == "jsonl" and split.start >= 0:
             (count,) = CountLines(notes).process(split.to_json())
             split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + count
@@ -127,7 +127,7 @@ def test_a_directory_of_odd_names_is_read_by_content(tmp_path: Path) -> None:
     (tmp_path / "shard.jsonl.xz").write_bytes(lzma.compress(lines))
     (tmp_path / "part-0").write_bytes(lines)
     (tmp_path / "notes").write_text("A text.")
-    found = find_inputs(Ingest(inputs=[str(tmp_path)])).files
+    found = find_inputs(Ingest(inputs=[str(tmp_path)]))
     assert [(Path(path).name, kind) for path, kind, _ in found] == [
         ("000.gz", "jsonl"),
         ("good.jsonl", "jsonl"),
@@ -171,6 +171,6 @@ def test_a_packed_file_is_not_split_whatever_its_name(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     settings = Ingest(inputs=[str(path)], split_bytes=100)
     path.write_bytes(b'{"text": "a"}\n' * 100)
-    assert len(plan_splits(settings, find_inputs(settings).files)) == 14
+    assert len(plan_splits(settings, find_inputs(settings))) == 14
     path.write_bytes(gzip.compress(path.read_bytes() + bytes(range(256))))
-    assert len(plan_splits(settings, find_inputs(settings).files)) == 1
+    assert len(plan_splits(settings, find_inputs(settings))) == 1

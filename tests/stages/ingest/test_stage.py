@@ -16,6 +16,7 @@ import zstandard
 from sequitur.pipeline.errors import CorruptPart, InputError, TooManyRejects
 from sequitur.pipeline.stage import Run
 from sequitur.stages.ingest import stage as ingest
+from sequitur.stages.ingest.splits import find_inputs
 from sequitur.stages.ingest.values import EPOCH, microseconds
 
 Rows = list[dict[str, Any]]
@@ -162,6 +163,21 @@ def test_a_directory_holds_records_and_texts(ingested: Any, tmp_path: Path) -> N
         ("b.unknown", "docs", 0),
     ]
     assert [(Path(row["source_file"]).name, row["reason"]) for row in rejects] == [("picture.png", "bad_utf8")]
+
+
+def test_files_are_looked_into_once_to_tell_their_format(
+    ingested: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_text('{"text": "A text."}')
+    asked = []
+
+    def counting(*arguments: Any) -> Any:
+        asked.append(arguments)
+        return find_inputs(*arguments)
+
+    monkeypatch.setattr(ingest, "find_inputs", counting)
+
+    assert len(ingested(tmp_path / "a")[0]) == len(asked) == 1
 
 
 def test_ids_of_texts_do_not_depend_on_their_neighbours(ingested: Any, tmp_path: Path) -> None:

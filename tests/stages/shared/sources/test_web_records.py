@@ -30,7 +30,7 @@ def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[tuple[i
     settings = Ingest(inputs=[str(path)], **{"max_record_bytes": LIMIT, **options})
     place = Directory(str(path.parent / f"{path.name}.rejects"))
     documents, skipped = [], 0
-    for split in plan_splits(settings, find_inputs(settings).files):
+    for split in plan_splits(settings, find_inputs(settings)):
         for _, batch in ReadSplit("corpus", settings, place).process(split.to_json()):
             documents += batch.to_pylist()
             skipped += int(batch.schema.metadata[b"skipped"])
