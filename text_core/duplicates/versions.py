@@ -34,6 +34,7 @@ from numba import njit
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
 from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, token_shingle_sets
+from sequitur.text_core.units.sorting import drawn, sort
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.words import word_table
 
@@ -100,14 +101,14 @@ def likeness(
     others = np.log(np.maximum(np.stack([known - 1, known - 2]), 0) + 1.0)
     words, following = np.empty(len(ids), np.uint64), np.empty(len(ids), np.uint64)
     population = np.zeros(len(offsets) - 1, dtype=np.int32)
-    _read(offsets, ids, counts, words, following, population)
+    _read(offsets, ids, counts, drawn(), words, following, population)
     found = Likeness(np.zeros(len(pairs), np.float32), np.full(len(pairs), -np.inf, np.float32))
     _fill_overlap(sets, others, population, pairs, found.overlap)
     alike = np.flatnonzero((found.overlap >= least) & (found.overlap > 0))
     ordered = words.copy()
-    _sort_each(offsets, ordered)
+    _sort_each(offsets, drawn(), ordered)
     renaming = np.empty(len(alike), np.float32)
-    _fill_renaming(offsets, words, following, ordered, sets, pairs[alike], renaming)
+    _fill_renaming(offsets, words, following, ordered, sets, pairs[alike], drawn(), renaming)
     found.renaming[alike] = renaming
     return found
 
@@ -117,6 +118,7 @@ def _read(
     offsets: npt.NDArray[np.int64],
     ids: npt.NDArray[np.uint32],
     counts: npt.NDArray[np.int32],
+    drawn: np.uint64,
     words: npt.NDArray[np.uint64],
     following: npt.NDArray[np.uint64],
     population: npt.NDArray[np.int32],
@@ -132,14 +134,14 @@ def _read(
         for word in range(first, end):
             common[word - first] = counts[hash_shingle(words, word, 1) >> _SHIFT]
             following[word] = hash_shingle(words, word, 2) if word + 1 < end else np.uint64(0)
-        common.sort()
+        sort(common, drawn)
         population[document] = common[len(common) // 2]
 
 
 @njit(cache=True, nogil=True)
-def _sort_each(offsets: npt.NDArray[np.int64], values: npt.NDArray[np.uint64]) -> None:
+def _sort_each(offsets: npt.NDArray[np.int64], drawn: np.uint64, values: npt.NDArray[np.uint64]) -> None:
     for document in range(len(offsets) - 1):
-        values[offsets[document] : offsets[document + 1]].sort()
+        sort(values[offsets[document] : offsets[document + 1]], drawn)
 
 
 @njit(cache=True, nogil=True)
@@ -179,6 +181,7 @@ def _fill_renaming(
     ordered: npt.NDArray[np.uint64],
     sets: ShingleSets,
     pairs: npt.NDArray[np.int64],
+    drawn: np.uint64,
     renaming: npt.NDArray[np.float32],
 ) -> None:
     hashes, starts = sets
@@ -192,6 +195,7 @@ def _fill_renaming(
                 ordered[offsets[a] : offsets[a + 1]],
                 ordered[offsets[b] : offsets[b + 1]],
                 hashes[starts[b] : starts[b + 1]],
+                drawn,
             )
             total += max(one, UNTOLD)
         renaming[pair] = total
@@ -204,6 +208,7 @@ def _renaming(
     own: npt.NDArray[np.uint64],
     others: npt.NDArray[np.uint64],
     pairs: npt.NDArray[np.uint64],
+    drawn: np.uint64,
 ) -> float:
     """How improbable it is that edits took words of a document from so many places; −∞ where they took none.
 
@@ -213,6 +218,7 @@ def _renaming(
         own: its words, ascending.
         others: the words of the other document, ascending.
         pairs: the pairs of the other document, ascending and distinct.
+        drawn: what is sorted by.
     """
     n = len(words)
     agrees = np.zeros(n, np.bool_)
@@ -237,7 +243,8 @@ def _renaming(
     distinct = 1
     for word in range(1, n):
         distinct += own[word] != own[word - 1]
-    some = np.sort(changed[:count])
+    some = changed[:count]
+    sort(some, drawn)
     chances, gone, begin = np.empty(count), 0, 0
     while begin < count:
         end = np.searchsorted(some, some[begin], side="right")
@@ -248,7 +255,7 @@ def _renaming(
             gone += 1
         begin = end
     best, total = -np.inf, 0.0
-    chances[:gone].sort()
+    sort(chances[:gone], drawn)
     for number in range(1, gone + 1):
         total += chances[gone - number]
         best = max(best, total - _log_ways(distinct, number))

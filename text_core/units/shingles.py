@@ -8,6 +8,7 @@ from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.sorting import drawn, sort
 from sequitur.text_core.units.words import WordTable
 
 # Multiplier of the polynomial over a shingle's word hashes: 2⁶⁴ divided by the golden ratio, as in SplitMix64
@@ -31,7 +32,7 @@ def shingle_sets(words: WordTable, size: int = 5) -> ShingleSets:
         raise ValueError(f"shingle size must be at least 1 word, not {size}")
     hashes = np.empty(len(words.hash), dtype=np.uint64)
     offsets = np.zeros(len(words.document_offsets), dtype=np.int64)
-    _fill_shingles(words.hash, words.document_offsets, size, hashes, offsets)
+    _fill_shingles(words.hash, words.document_offsets, size, drawn(), hashes, offsets)
     return ShingleSets(hashes[: offsets[-1]], offsets)
 
 
@@ -41,7 +42,7 @@ def token_shingle_sets(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint3
     _mix(ids, words)
     hashes = np.empty(len(ids), dtype=np.uint64)
     own_offsets = np.zeros(len(offsets), dtype=np.int64)
-    _fill_shingles(words, offsets, size, hashes, own_offsets)
+    _fill_shingles(words, offsets, size, drawn(), hashes, own_offsets)
     return ShingleSets(hashes[: own_offsets[-1]], own_offsets)
 
 
@@ -84,6 +85,7 @@ def _fill_shingles(
     word_hashes: npt.NDArray[np.uint64],
     document_offsets: npt.NDArray[np.int64],
     size: int,
+    drawn: np.uint64,
     hashes: npt.NDArray[np.uint64],
     offsets: npt.NDArray[np.int64],
 ) -> None:
@@ -95,7 +97,7 @@ def _fill_shingles(
         own = hashes[written : written + shingles]
         for i in range(shingles):
             own[i] = hash_shingle(word_hashes, first + i, length)
-        own.sort()
+        sort(own, drawn)
         for i in range(shingles):
             if i == 0 or own[i] != own[i - 1]:
                 hashes[written] = own[i]
