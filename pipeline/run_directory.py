@@ -1,7 +1,7 @@
 """A run directory as a whole: bringing it up to date, saying how it stands, proving that it is sound.
 
 RUN/config.yaml      the resolved configuration of the last run
-RUN/_lock            held while a process writes here
+RUN/_lock…           held while a process writes here
 RUN/_state/…         of each stage: since when it runs, or how long it took; logs of what failed; never part of content
 RUN/<artifact>/…     what the stages made
 """
@@ -20,7 +20,7 @@ from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory,
 from sequitur.pipeline.names import DOCUMENTS
 from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, wanted
 from sequitur.pipeline.stage import execute as execute_stage
-from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.storage import TEMPORARY, Directory
 
 CONFIG = "config.yaml"
 
@@ -94,8 +94,10 @@ def check_place(root: Directory) -> None:
     """
     if root.is_file():
         raise ForeignDirectory(f"{root.url}: is a file; choose another output")
-    names = root.names()
-    if names and not {lock.LOCK, STATE} & set(names):  # not CONFIG: a config.yaml may well be the user's own
+    names = [name for name in root.names() if not name.startswith(TEMPORARY)]
+    if (
+        names and STATE not in names and not any(map(lock.is_of_lock, names))
+    ):  # not CONFIG: a config.yaml may well be the user's own
         raise ForeignDirectory(f"{root.url}: holds {names[0]} and no run; choose another output or empty the directory")
 
 

@@ -1,7 +1,7 @@
 """Directories on any file system that fsspec can reach, with atomic writes.
 
 A file appears under its final name whole or not at all: it is written under a temporary name on the same file system,
-flushed to disk, and renamed. Object stores have no rename; there fsspec copies to the final key, which appears at once.
+flushed to disk, and renamed. Object stores have no rename, and need none: an object is there once all of it was put.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import pyarrow as pa
 from sequitur.pipeline.errors import ConfigError, CorruptPart, StorageError, from_storage
 
 TEMPORARY = ".tmp-"
+OBJECT_STORES = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})  # protocols of fsspec
 LIST_BYTES = 2**30
 
 
@@ -128,9 +129,12 @@ class Directory:
                 Path(temporary).chmod(0o644)
                 Path(temporary).replace(self.path(name))
                 _sync_directory(local)
+            elif OBJECT_STORES & set(_protocols(fs)):
+                fs.put_file(temporary, self.path(name))
             else:
-                fs.put_file(temporary, self.path(TEMPORARY + name))
-                fs.mv(self.path(TEMPORARY + name), self.path(name))
+                attempt = self.path(Path(temporary).name)  # of this attempt alone: another may be under way
+                fs.put_file(temporary, attempt)
+                fs.mv(attempt, self.path(name))
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
         finally:
@@ -139,6 +143,41 @@ class Directory:
     def write_bytes(self, name: str, content: bytes) -> None:
         with self.writing(name) as file:
             file.write(content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a small file unless it is there; whether it was written. Of several at once, with contents of their
+        own, one succeeds: object stores are asked to put it if there is none (`If-None-Match: *` of S3).
+        """
+        self.make()
+        try:
+            self._located[0].pipe_file(self.path(name), content, mode="create")
+        except OSError as error:  # also what was written by a request whose answer was lost, so that it came again
+            if (there := self.content(name)) is None:
+                raise from_storage(error, self.path(name)) from error
+            return there == content
+        return True
+
+    def content(self, name: str) -> bytes | None:
+        """The bytes of a file as they are now, None where it is absent."""
+        fs, _ = self._located
+        fs.invalidate_cache(self.path())
+        try:
+            return bytes(fs.cat_file(self.path(name)))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
+
+    def written_at(self, name: str) -> float | None:
+        """When a file was written, by the clock of its file system, in seconds since 1970; None where it is absent."""
+        fs, _ = self._located
+        fs.invalidate_cache(self.path())
+        try:
+            return float(fs.modified(self.path(name)).timestamp())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_bytes(name, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
