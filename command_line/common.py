@@ -12,6 +12,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
+from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.terminal import one_line
 
 ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
@@ -32,11 +33,14 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 @contextmanager
 def resumable() -> Iterator[None]:
-    """Ctrl-C within ends the command, which goes on from there when it is given again."""
+    """Ctrl-C within ends the command, which goes on from there when it is given again. An error within ends it with
+    the code by which a scheduler knows whether to try again."""
     try:
         yield
     except KeyboardInterrupt:
         fail("interrupted; the same command goes on from here", code=130)
+    except SequiturError as error:
+        fail(str(error), code=error.exit_code)
 
 
 def print_json(value: Any) -> None:

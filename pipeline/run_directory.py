@@ -32,8 +32,8 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
         SequiturError: a setting is wrong, the directory is another run's or locked, a parent is missing, or a stage
             failed. Whatever was finished stays.
     """
+    chosen = wanted(_chosen(recipe, first, last), run.config)
     recipe = wanted(recipe, run.config)
-    chosen = _chosen(recipe, first, last)
     check_place(run.root)
     fingerprints = expected(recipe, run.config)
     check_corpus(run.root, run.config, fingerprints)
@@ -64,7 +64,7 @@ def make_anew(recipe: Sequence[Stage], run: Run, name: str) -> None:
 def _require_parents(
     recipe: Sequence[Stage], run: Run, chosen: Sequence[Stage], fingerprints: Mapping[str, str]
 ) -> None:
-    for stage in recipe[: recipe.index(chosen[0])]:
+    for stage in recipe[: recipe.index(chosen[0]) if chosen else 0]:
         if any(stage.artifact in later.parents_of(run.config) for later in chosen) and not is_done(
             stage, run.root, fingerprints[stage.artifact]
         ):

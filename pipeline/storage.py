@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 
-from sequitur.pipeline.errors import ConfigError, CorruptPart, StorageError, from_storage
+from sequitur.pipeline.errors import ConfigError, CorruptPart, PlaceUnknown, StorageError, from_storage
 
 TEMPORARY = ".tmp-"
 OBJECT_STORES = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})  # protocols of fsspec
@@ -38,13 +38,13 @@ class Directory:
     @property
     def _located(self) -> tuple[fsspec.AbstractFileSystem, str]:
         if "::" in self.url:
-            raise StorageError(f"{self.url}: holds ::, which chains file systems; give a path, or the URL of one alone")
+            raise PlaceUnknown(f"{self.url}: holds ::, which chains file systems; give a path, or the URL of one alone")
         try:
             if "\0" in os.fsdecode(os.fsencode(self.url)):
                 raise ValueError("holds a null character")
             located: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(self.url)
         except Exception as error:  # the file systems of others raise what they like
-            raise StorageError(f"{self.url}: {_reason(error)}; check the path and its file system") from error
+            raise PlaceUnknown(f"{self.url}: {_reason(error)}; check the path and its file system") from error
         return located
 
     @property
