@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
@@ -108,3 +109,22 @@ def test_a_worker_looks_whether_it_reaches_inputs_and_output(job_server: str, tm
         runner.run(engines.look_around(config_of(tmp_path / "run", tmp_path / "none" / "*.gz")), 1)
     with pytest.raises(ConfigError, match=r"a worker on \S+ cannot write the output: .*file"):
         runner.run(engines.look_around(config_of(tmp_path / "file" / "run", tmp_path / "a.jsonl")), 1)
+
+
+def test_an_interrupted_job_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it runs elsewhere, it would go on writing when nobody waits for it."""
+    cancelled = []
+
+    class Job:
+        def wait_until_finish(self) -> None:
+            raise KeyboardInterrupt
+
+        def cancel(self) -> None:
+            cancelled.append(True)
+            raise RuntimeError("it has ended")
+
+    monkeypatch.setattr(beam.Pipeline, "run", lambda pipeline: Job())
+    runner = Runner(1, ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--environment_type=LOOPBACK"])
+    with pytest.raises(KeyboardInterrupt):
+        runner.run(lambda pipeline: pipeline | beam.Create([0]), 1)
+    assert cancelled == [True]
