@@ -92,9 +92,9 @@ def bring_up_to_date(
         from sequitur.shards.views.text import harmless_all
 
         progress.console.print(render(harmless_all(report.read_json(METRICS))))
-        progress.say(f"report     {report.path('index.html')}")
+        progress.say(f"report     {report.place('index.html')}")
     if any(job.artifact(SHARDS).exists(name) for name in ("manifest.json", "families.json")):
-        progress.say(f"shards     {job.artifact(SHARDS).path()}")
+        progress.say(f"shards     {job.artifact(SHARDS).place()}")
 
 
 def runners(

@@ -56,6 +56,12 @@ class Directory:
         root = self._located[1].rstrip("/")
         return f"{root}/{name}" if name else root
 
+    def place(self, name: str = "") -> str:
+        """The path of a file here, or its URL where it is not local: what a user can give to a command."""
+        if self.is_local:
+            return self.path(name)
+        return f"{self.url.rstrip('/')}/{name}" if name else self.url
+
     def exists(self, name: str = "") -> bool:
         return bool(self._located[0].exists(self.path(name)))
 
@@ -87,6 +93,14 @@ class Directory:
         """The names of all files here and below, from here, sorted; none where it is absent."""
         root = self.path()
         return sorted(str(path).removeprefix(f"{root}/") for path in self._located[0].find(root))
+
+    def bytes_below(self) -> int:
+        """Bytes of all files here and below."""
+        fs, root = self._located
+        try:
+            return sum(int(about["size"] or 0) for about in fs.find(root, detail=True).values())
+        except OSError as error:
+            raise from_storage(error, self.url) from error
 
     def make(self) -> None:
         try:

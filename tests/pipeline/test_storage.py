@@ -219,3 +219,12 @@ def test_time_of_a_file_is_the_stores(directory: Directory) -> None:
     assert directory.written_at("note") is None
     directory.write_bytes("note", b"")
     assert abs((directory.written_at("note") or 0) - time.time()) < 60
+
+
+def test_a_place_is_what_a_user_would_give(directory: Directory) -> None:
+    directory.write_bytes("deep", b"12")
+    (directory / "below").write_bytes("more", b"345")
+
+    assert Directory(directory.place()).read_bytes("deep") == b"12"
+    assert directory.place("deep") == f"{directory.url}/deep"
+    assert directory.bytes_below() == 5
