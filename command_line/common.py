@@ -47,7 +47,7 @@ def local_shards(context: typer.Context, path: str) -> Path:
     above, _, name = directory.url.rpartition("/")
     scratch = tempfile.TemporaryDirectory(prefix="sequitur-")
     context.call_on_close(scratch.cleanup)
-    size, free = directory.bytes_below(), shutil.disk_usage(scratch.name).free
+    size, free = sum(directory.sizes().values()), shutil.disk_usage(scratch.name).free
     if size > free:
         fail(f"{path}: {human(size)} would have to be copied, and {scratch.name} has {human(free)} free; set TMPDIR")
     Progress().say(f"copying {human(size)} from {directory.url}, which is read where it can be mapped")

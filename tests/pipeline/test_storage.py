@@ -227,4 +227,15 @@ def test_a_place_is_what_a_user_would_give(directory: Directory) -> None:
 
     assert Directory(directory.place()).read_bytes("deep") == b"12"
     assert directory.place("deep") == f"{directory.url}/deep"
-    assert directory.bytes_below() == 5
+    assert directory.sizes() == {"below/more": 3, "deep": 2}
+    assert (directory / "none").sizes() == {}
+
+
+def test_several_notes_are_read_at_once(directory: Directory) -> None:
+    for number in range(3):
+        directory.write_json(f"{number}.json", number)
+    assert directory.read_json_of(["2.json", "0.json", "1.json"]) == [2, 0, 1]
+    assert directory.read_json_of([]) == []
+    directory.write_bytes("1.json", b"{")
+    with pytest.raises(CorruptPart, match=r"1.json: not valid JSON"):
+        directory.read_json_of(["0.json", "1.json"])
