@@ -1,9 +1,10 @@
 """The recipe: raw documents in, shards of in-context pretraining sequences out.
 
-    python -m sequitur.beam_job --config my.yaml [--workers N] [any Beam option]
+    python -m sequitur.beam_job --config my.yaml [--workers N] [--on FILE] [any Beam option]
 
-Without `--runner` the job runs here, in Beam's in-process FnApiRunner with N worker processes. With `--runner=…` each
-stage is submitted there; `output` and the inputs must then lie where its workers can reach them.
+Without a runner the job runs here, in Beam's in-process FnApiRunner with N worker processes. With `--runner=…`, or with
+one in FILE, each stage is submitted there; `output` and the inputs must then lie where its workers can reach them. What
+neither this nor Beam knows is refused.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from sequitur.pipeline import run_directory
+from sequitur.pipeline import engines, run_directory
 from sequitur.pipeline.beam import Runner, quieten
-from sequitur.pipeline.config import load
+from sequitur.pipeline.config import Config, load
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
 from sequitur.pipeline.termination import INTERRUPTED, sigterm_interrupts
 from sequitur.stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
 
@@ -36,14 +39,20 @@ RECIPE = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the whole recipe; returns the exit code."""
+    """Runs the recipe, or some of its stages; returns the exit code, of which docs/command-line.md tells."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     parser.add_argument("--config", required=True, help="configuration file; `sequitur init` writes one")
+    parser.add_argument("--on", metavar="FILE", help="Beam options of a runner, as for `sequitur run`")
     parser.add_argument("--workers", type=int, default=1, help="worker processes when the job runs here")
+    parser.add_argument("--only", metavar="STAGE", help="run this stage alone")
+    parser.add_argument("--from", dest="first", metavar="STAGE", help="begin with this stage")
+    parser.add_argument("--until", dest="last", metavar="STAGE", help="end with this stage")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     known, beam_options = parser.parse_known_args(arguments)
+    if known.only and (known.first or known.last):
+        parser.error("--only goes without --from and --until")
     with sigterm_interrupts() as told:
         return told(_run(known, beam_options))
 
@@ -51,17 +60,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(known: argparse.Namespace, beam_options: Sequence[str]) -> int:
     progress = Progress()
     try:
-        runner = Runner(known.workers, beam_options)
-        if runner.is_local:
-            quieten()
-        run_directory.execute(RECIPE, Run(load(known.config, known.set), runner, progress))
+        engines.check_names(beam_options, "the command")
+        options = [*(engines.read_engine(Path(known.on)) if known.on else ()), *beam_options]
+        bring_up_to_date(
+            load(known.config, known.set),
+            options,
+            known.workers,
+            progress,
+            known.only or known.first,
+            known.only or known.last,
+        )
     except SequiturError as error:
         progress.say(f"error: {error}")
-        return 1
+        return error.exit_code
     except KeyboardInterrupt:
         progress.say("error: interrupted; the same command goes on from here")
         return INTERRUPTED
     return 0
+
+
+def bring_up_to_date(
+    config: Config,
+    options: Sequence[str],
+    workers: int,
+    progress: Progress,
+    first: str | None = None,
+    last: str | None = None,
+) -> Run:
+    """Runs the stages from `first` to `last`, here, or on the runner that is among the Beam options.
+
+    Raises:
+        SequiturError: of `run_directory.execute`; or the runner does not answer, or could not know a path.
+    """
+    runner = Runner(workers, options)
+    if runner.is_local:
+        quieten()
+    else:
+        engines.check_paths(config)
+        engines.check_reachable(options)
+        run_directory.check_place(Directory(config.output))
+        progress.say("a worker looks whether it reaches the inputs and the output")
+        runner.run(engines.look_around(config), 1)
+    run = Run(config, runner, progress)
+    run_directory.execute(RECIPE, run, first, last)
+    return run
 
 
 if __name__ == "__main__":

@@ -52,6 +52,9 @@ def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B
 def run(
     path: ConfigPath,
     workers: Workers = None,
+    on: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Beam options of a runner (YAML): run there, not here.")
+    ] = None,
     only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin with this stage.")] = None,
     last: Annotated[str | None, typer.Option("--until", metavar="STAGE", help="End with this stage.")] = None,
@@ -61,35 +64,70 @@ def run(
     if only and (first or last):
         fail("--only goes without --from and --until", code=2)
     with resumable():
-        bring_up_to_date(configuration.load(path, overrides), workers, only or first, only or last)
+        bring_up_to_date(configuration.load(path, overrides), workers, only or first, only or last, on)
 
 
 def bring_up_to_date(
-    settings: configuration.Config, workers: int | None, first: str | None = None, last: str | None = None
+    settings: configuration.Config,
+    workers: int | None,
+    first: str | None = None,
+    last: str | None = None,
+    on: Path | None = None,
 ) -> None:
     """Runs the stages from `first` to `last`, and says where the results are.
 
     Raises:
-        SequiturError: of `run_directory.execute`.
+        SequiturError: of `beam_job.bring_up_to_date`.
     """
     from sequitur import beam_job
-    from sequitur.pipeline import run_directory
-    from sequitur.pipeline.beam import Runner
+    from sequitur.pipeline import engines
     from sequitur.pipeline.progress import Progress
-    from sequitur.pipeline.stage import Run
 
     progress = Progress()
-    job = Run(settings, Runner(workers or os.cpu_count() or 1), progress)
-    run_directory.execute(beam_job.RECIPE, job, first, last)
+    options = engines.read_engine(on) if on else ()
+    job = beam_job.bring_up_to_date(settings, options, workers or os.cpu_count() or 1, progress, first, last)
     report = job.artifact(REPORT)
     if last in (None, beam_job.RECIPE[-1].name) and report.exists(METRICS):
         from sequitur.inspection.summary_view import render
         from sequitur.shards.views.text import harmless_all
 
         progress.console.print(render(harmless_all(report.read_json(METRICS))))
-        progress.say(f"report     {report.path('index.html')}")
+        progress.say(f"report     {report.place('index.html')}")
     if any(job.artifact(SHARDS).exists(name) for name in ("manifest.json", "families.json")):
-        progress.say(f"shards     {job.artifact(SHARDS).path()}")
+        progress.say(f"shards     {job.artifact(SHARDS).place()}")
+
+
+def runners(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files of Beam options; those of runners/ if none.")
+    ] = None,
+) -> None:
+    """List runners, each a file of Beam options for `run --on`, and check them: options known, endpoint answers."""
+    from sequitur.pipeline import engines
+    from sequitur.pipeline.errors import SequiturError
+    from sequitur.pipeline.terminal import one_line
+
+    files = paths or sorted(Path("runners").glob("*.yaml"))
+    if not files:
+        fail("runners/: holds no YAML file; name one, as in sequitur runners spark.yaml")
+    table = Table(box=None)
+    for name in ("file", "runner", "state"):
+        table.add_column(name)
+    wrong = False
+    for file in files:
+        runner, state = "", "answers"
+        try:
+            options = engines.read_engine(file)
+            runner = next(option.partition("=")[2] for option in options if option.startswith("--runner="))
+            engines.check_reachable(options)
+            if not any(option.startswith("--job_endpoint=") for option in options):
+                state = "options known"
+        except SequiturError as error:
+            state, wrong = one_line(str(error)), True
+        table.add_row(one_line(str(file)), one_line(runner), state)
+    console(120).print(table)
+    if wrong:
+        raise typer.Exit(1)
 
 
 def status(

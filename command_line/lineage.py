@@ -41,7 +41,9 @@ MissingOk = Annotated[
 
 
 def remove(
-    path: DatasetPath,
+    path: Annotated[
+        str, typer.Argument(help="Directory of shards, such as RUN/shards, or a run's.", show_default=False)
+    ],
     doc_ids: DocIds = None,
     doc_id: DocId = [],  # noqa: B006 - typer reads it, nobody writes it
     source: Sources = [],  # noqa: B006
@@ -66,12 +68,15 @@ def remove(
     """
     from sequitur.pipeline import lock
     from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.storage import Directory
     from sequitur.shards.errors import ShardError
     from sequitur.shards.removal.removing import removing
     from sequitur.shards.views.show import dataset_root
 
     query, progress = _query(doc_ids, doc_id, source, license_, url), Progress()
-    root, report = dataset_root(path), None
+    if not Directory(path).is_local:
+        fail(f"{path}: shards are rewritten where they are local; copy the run here, and back once it is done")
+    root, report = dataset_root(Path(Directory(path).path())), None
     run = run_of(root, progress)
     alone = nullcontext() if run is None or dry_run else lock.exclusive(run.root)
     take_out = partial(removing, root, query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sequitur.command_line.common import AsJson, RunPath, console, fail, print_json
+from sequitur.command_line.common import AsJson, RunPath, console, fail, local_shards, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 WIDTH = 80  # of what is not printed on a terminal
 
 DatasetPath = Annotated[
-    Path, typer.Argument(help="Directory of shards, such as RUN/shards, or a run's.", show_default=False)
+    Path,
+    typer.Argument(
+        help="Directory of shards, such as RUN/shards, or a run's; or its URL.",
+        parser=str,
+        callback=local_shards,
+        metavar="path",
+        show_default=False,
+    ),
 ]
 DocumentName = Annotated[
     str,

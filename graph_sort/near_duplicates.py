@@ -37,10 +37,11 @@ def pairs_above(neighbors: Neighbors, threshold: float) -> Pairs:
 
 
 def distinct(pairs: Pairs) -> Pairs:
-    """Each pair once, the lower id first, ascending; ids below 2³². O(e log e)."""
-    low, high = (np.sort(pairs.edges, axis=1)[:, side].astype(np.uint64) for side in (0, 1))
-    _, first = np.unique((low << np.uint64(32)) | high, return_index=True)
-    return Pairs(np.sort(pairs.edges[first], axis=1), pairs.cosine[first])
+    """Each pair once, the lower id first, ascending, with the cosine that it comes with first. O(e log e)."""
+    edges = np.sort(pairs.edges, axis=1)
+    order = np.lexsort((edges[:, 1], edges[:, 0]))  # stable
+    new = np.append(True, (np.diff(edges[order], axis=0) != 0).any(axis=1))[: len(order)]
+    return Pairs(edges[order[new]], pairs.cosine[order[new]])
 
 
 def pair_cosines(a: Vectors, b: Vectors) -> NDArray[np.float32]:

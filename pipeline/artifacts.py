@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import xxhash
 
-from sequitur.pipeline.errors import CorruptPart, MissingArtifact
+from sequitur.pipeline.errors import CorruptPart, MissingArtifact, StorageError
 from sequitur.pipeline.storage import TEMPORARY, Directory
 
 SCHEMA_VERSION = 1
@@ -147,11 +147,11 @@ def is_whole(directory: Directory, manifest: Manifest) -> bool:
     Raises:
         CorruptPart: a part does not have the size that was written.
     """
-    sizes = {part.name: directory.size(part.name) for part in manifest.parts}
+    sizes = directory.sizes()
     for part in manifest.parts:
-        if sizes[part.name] not in (None, part.bytes):
+        if sizes.get(part.name, part.bytes) != part.bytes:
             raise CorruptPart(damage(directory, part, f"{sizes[part.name]} bytes where {part.bytes} were written"))
-    return None not in sizes.values()
+    return all(part.name in sizes for part in manifest.parts)
 
 
 def is_finished(directory: Directory, fingerprint: str) -> bool:
@@ -174,8 +174,9 @@ def begin(directory: Directory, fingerprint: str) -> None:
     if manifest is not None and manifest.fingerprint == fingerprint:
         # Finished once, but a part has gone: keep the others.
         (directory / PARTS).make()
+        sizes = directory.sizes()
         for part in manifest.parts:
-            if directory.size(part.name) == part.bytes:
+            if sizes.get(part.name) == part.bytes:
                 record_part(directory, part)
     elif not directory.exists(BUILDING) or read_building(directory) != fingerprint:
         directory.remove(MANIFEST)
@@ -221,8 +222,9 @@ def written_parts(directory: Directory) -> list[Part]:
     """The parts that are whole so far, in order of their names."""
     notes = directory / PARTS
     names = [name for name in notes.names() if not name.startswith(TEMPORARY)]
-    parts = [_part(notes.read_json(name), notes.path(name)) for name in names]
-    return [part for part in parts if directory.size(part.name) == part.bytes]
+    parts = [_part(note, notes.path(name)) for name, note in zip(names, notes.read_json_of(names), strict=True)]
+    sizes = directory.sizes()
+    return [part for part in parts if sizes.get(part.name) == part.bytes]
 
 
 def finish(
@@ -248,9 +250,12 @@ def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = 
         MissingArtifact: the file is missing.
         CorruptPart: it is not what was written.
     """
-    if directory.size(part.name) is None:
-        raise MissingArtifact(f"{directory.path(part.name)}: missing; run again to rebuild it")
-    buffer = directory.buffer(part.name)
+    try:
+        buffer = directory.buffer(part.name)
+    except StorageError as error:
+        if directory.size(part.name) is None:
+            raise MissingArtifact(f"{directory.path(part.name)}: missing; run again to rebuild it") from error
+        raise
     if buffer.size != part.bytes or digest(buffer) != part.checksum:
         raise CorruptPart(damage(directory, part, "its checksum differs from the manifest's"))
     return _open(directory, part, buffer, columns)

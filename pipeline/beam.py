@@ -192,7 +192,14 @@ class Runner:
         if runner is not None:  # what is for transforms in other languages alone would stay where a job is killed
             shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)
         build(pipeline)
-        pipeline.run().wait_until_finish()
+        job = pipeline.run()
+        try:
+            job.wait_until_finish()
+        except BaseException:  # also Ctrl-C and SIGTERM: elsewhere the job would go on writing into this run
+            if runner is None:
+                with suppress(Exception):  # it may have ended, or its server be away
+                    job.cancel()
+            raise
 
     def _run_in_processes(self, build: Callable[[beam.Pipeline], object], processes: int) -> None:
         """Runs in a thread of its own, because Beam waits for ever for a worker process that was killed."""

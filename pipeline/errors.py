@@ -1,6 +1,7 @@
 """Named errors. Each message is one line that says what is wrong, where, and what to do about it.
 
-The command line prints the message alone and exits with a code that is not 0; a traceback is for our mistakes only.
+The command line prints the message alone and exits with a code that is not 0, by which a scheduler knows whether a run
+is to be tried again; a traceback is for our mistakes only.
 """
 
 from __future__ import annotations
@@ -8,13 +9,19 @@ from __future__ import annotations
 import errno
 import re
 
+FAILED, TRY_AGAIN, MEND_CONFIGURATION = 1, 75, 78  # of sysexits.h: EX_TEMPFAIL and EX_CONFIG
+
 
 class SequiturError(Exception):
     """Base of every error that a user can cause and mend."""
 
+    exit_code = FAILED
+
 
 class ConfigError(SequiturError):
     """The configuration cannot be read, or a key or value in it is wrong."""
+
+    exit_code = MEND_CONFIGURATION
 
 
 class InputError(SequiturError):
@@ -40,17 +47,31 @@ class MissingArtifact(SequiturError):
 class ForeignDirectory(SequiturError):
     """The output directory holds another run, or something that is no run at all."""
 
+    exit_code = MEND_CONFIGURATION
+
 
 class RunLocked(SequiturError):
     """Another process is writing the same run directory."""
+
+    exit_code = TRY_AGAIN
 
 
 class StorageFull(SequiturError):
     """The disk is full, or will be before the stage is done."""
 
+    exit_code = TRY_AGAIN
+
 
 class StorageError(SequiturError):
     """The file system refused to read or write."""
+
+    exit_code = TRY_AGAIN
+
+
+class PlaceUnknown(StorageError):
+    """A path or URL names no file system that is known here."""
+
+    exit_code = MEND_CONFIGURATION
 
 
 class OverMemory(SequiturError):
@@ -81,6 +102,12 @@ class NoTable(SequiturError):
     """An artifact holds something other than rows."""
 
 
+class EngineAway(SequiturError):
+    """The engine that is to run the jobs does not answer."""
+
+    exit_code = TRY_AGAIN
+
+
 class LedgerImbalance(SequiturError):
     """Documents or tokens were lost or counted twice: a defect, never to be ignored."""
 
@@ -95,6 +122,8 @@ class RemovalUnfinished(RemovalsUndone):
 
 class StageFailed(SequiturError):
     """A worker failed in a way that no named error describes; the log has its traceback."""
+
+    exit_code = TRY_AGAIN
 
 
 _BY_NAME = {cls.__name__: cls for cls in SequiturError.__subclasses__()}

@@ -15,6 +15,8 @@ from sequitur.pipeline.beam import RowsOfParts, Runner, WritePart
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import TEMPORARY, Directory
 
+LOOK_SECONDS, LOOK_ELSEWHERE_SECONDS = 0.5, 5.0  # between two looks at what has been written
+
 
 @dataclass(frozen=True)
 class Jobs:
@@ -81,7 +83,7 @@ class Jobs:
             return sum(rows.values())
 
         def watch() -> None:
-            while not stop.wait(0.5):
+            while not stop.wait(LOOK_SECONDS if target.is_local else LOOK_ELSEWHERE_SECONDS):
                 self.progress.update(done())
 
         self.progress.step(step, total, unit)

@@ -1,7 +1,7 @@
 """A run directory as a whole: bringing it up to date, saying how it stands, proving that it is sound.
 
 RUN/config.yaml      the resolved configuration of the last run
-RUN/_lock            held while a process writes here
+RUN/_lock…           held while a process writes here
 RUN/_state/…         of each stage: since when it runs, or how long it took; logs of what failed; never part of content
 RUN/<artifact>/…     what the stages made
 """
@@ -20,7 +20,7 @@ from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory,
 from sequitur.pipeline.names import DOCUMENTS
 from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, parameters_of, wanted
 from sequitur.pipeline.stage import execute as execute_stage
-from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.storage import TEMPORARY, Directory
 
 CONFIG = "config.yaml"
 
@@ -32,8 +32,8 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
         SequiturError: a setting is wrong, the directory is another run's or locked, a parent is missing, or a stage
             failed. Whatever was finished stays.
     """
+    chosen = wanted(_chosen(recipe, first, last), run.config)
     recipe = wanted(recipe, run.config)
-    chosen = _chosen(recipe, first, last)
     check_place(run.root)
     run = replace(run, parameters=parameters_of(recipe, run.config))
     fingerprints = expected(recipe, run.config, run.parameters)
@@ -66,7 +66,7 @@ def make_anew(recipe: Sequence[Stage], run: Run, name: str) -> None:
 def _require_parents(
     recipe: Sequence[Stage], run: Run, chosen: Sequence[Stage], fingerprints: Mapping[str, str]
 ) -> None:
-    for stage in recipe[: recipe.index(chosen[0])]:
+    for stage in recipe[: recipe.index(chosen[0]) if chosen else 0]:
         if any(stage.artifact in later.parents_of(run.config) for later in chosen) and not is_done(
             stage, run.root, fingerprints[stage.artifact]
         ):
@@ -96,8 +96,10 @@ def check_place(root: Directory) -> None:
     """
     if root.is_file():
         raise ForeignDirectory(f"{root.url}: is a file; choose another output")
-    names = root.names()
-    if names and not {lock.LOCK, STATE} & set(names):  # not CONFIG: a config.yaml may well be the user's own
+    names = [name for name in root.names() if not name.startswith(TEMPORARY)]
+    if (
+        names and STATE not in names and not any(map(lock.is_of_lock, names))
+    ):  # not CONFIG: a config.yaml may well be the user's own
         raise ForeignDirectory(f"{root.url}: holds {names[0]} and no run; choose another output or empty the directory")
 
 

@@ -231,9 +231,11 @@ def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> in
             "free some space or choose another output"
         )
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if runner.is_local and memory > total:
+    here = memory if runner.is_local else BASE_BYTES + estimate.memory  # workers elsewhere have memory of their own
+    here += 0 if root.is_local else estimate.mapped  # what no memory map can read is fetched
+    if here > total:
         raise OverMemory(
-            f"{stage.name} will take about {human(memory)} of memory and this machine has {human(total)}; use fewer "
+            f"{stage.name} will take about {human(here)} of memory and this machine has {human(total)}; use fewer "
             "--workers, smaller parts, or a larger machine"
         )
     return memory

@@ -1,7 +1,7 @@
 """Directories on any file system that fsspec can reach, with atomic writes.
 
 A file appears under its final name whole or not at all: it is written under a temporary name on the same file system,
-flushed to disk, and renamed. Object stores have no rename; there fsspec copies to the final key, which appears at once.
+flushed to disk, and renamed. Object stores have no rename, and need none: an object is there once all of it was put.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 
-from sequitur.pipeline.errors import ConfigError, CorruptPart, StorageError, from_storage
+from sequitur.pipeline.errors import ConfigError, CorruptPart, PlaceUnknown, StorageError, from_storage
 
 TEMPORARY = ".tmp-"
+OBJECT_STORES = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})  # protocols of fsspec
 LIST_BYTES = 2**30
 
 
@@ -37,13 +38,13 @@ class Directory:
     @property
     def _located(self) -> tuple[fsspec.AbstractFileSystem, str]:
         if "::" in self.url:
-            raise StorageError(f"{self.url}: holds ::, which chains file systems; give a path, or the URL of one alone")
+            raise PlaceUnknown(f"{self.url}: holds ::, which chains file systems; give a path, or the URL of one alone")
         try:
             if "\0" in os.fsdecode(os.fsencode(self.url)):
                 raise ValueError("holds a null character")
             located: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(self.url)
         except Exception as error:  # the file systems of others raise what they like
-            raise StorageError(f"{self.url}: {_reason(error)}; check the path and its file system") from error
+            raise PlaceUnknown(f"{self.url}: {_reason(error)}; check the path and its file system") from error
         return located
 
     @property
@@ -54,6 +55,12 @@ class Directory:
         """The path of a file here, as its file system spells it."""
         root = self._located[1].rstrip("/")
         return f"{root}/{name}" if name else root
+
+    def place(self, name: str = "") -> str:
+        """The path of a file here, or its URL where it is not local: what a user can give to a command."""
+        if self.is_local:
+            return self.path(name)
+        return f"{self.url.rstrip('/')}/{name}" if name else self.url
 
     def exists(self, name: str = "") -> bool:
         return bool(self._located[0].exists(self.path(name)))
@@ -86,6 +93,17 @@ class Directory:
         """The names of all files here and below, from here, sorted; none where it is absent."""
         root = self.path()
         return sorted(str(path).removeprefix(f"{root}/") for path in self._located[0].find(root))
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of all files here and below, by their names from here: of a remote store a listing, no question for
+        each; none where it is absent."""
+        fs, root = self._located
+        fs.invalidate_cache(root)
+        try:
+            found = fs.find(root, detail=True)
+        except OSError as error:
+            raise from_storage(error, self.url) from error
+        return {str(path).removeprefix(f"{self.path()}/"): int(about["size"] or 0) for path, about in found.items()}
 
     def make(self) -> None:
         try:
@@ -128,9 +146,12 @@ class Directory:
                 Path(temporary).chmod(0o644)
                 Path(temporary).replace(self.path(name))
                 _sync_directory(local)
+            elif OBJECT_STORES & set(_protocols(fs)):
+                fs.put_file(temporary, self.path(name))
             else:
-                fs.put_file(temporary, self.path(TEMPORARY + name))
-                fs.mv(self.path(TEMPORARY + name), self.path(name))
+                attempt = self.path(Path(temporary).name)  # of this attempt alone: another may be under way
+                fs.put_file(temporary, attempt)
+                fs.mv(attempt, self.path(name))
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
         finally:
@@ -139,6 +160,41 @@ class Directory:
     def write_bytes(self, name: str, content: bytes) -> None:
         with self.writing(name) as file:
             file.write(content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Writes a small file unless it is there; whether it was written. Of several at once, with contents of their
+        own, one succeeds: object stores are asked to put it if there is none (`If-None-Match: *` of S3).
+        """
+        self.make()
+        try:
+            self._located[0].pipe_file(self.path(name), content, mode="create")
+        except OSError as error:  # also what was written by a request whose answer was lost, so that it came again
+            if (there := self.content(name)) is None:
+                raise from_storage(error, self.path(name)) from error
+            return there == content
+        return True
+
+    def content(self, name: str) -> bytes | None:
+        """The bytes of a file as they are now, None where it is absent."""
+        fs, _ = self._located
+        fs.invalidate_cache(self.path())
+        try:
+            return bytes(fs.cat_file(self.path(name)))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
+
+    def written_at(self, name: str) -> float | None:
+        """When a file was written, by the clock of its file system, in seconds since 1970; None where it is absent."""
+        fs, _ = self._located
+        fs.invalidate_cache(self.path())
+        try:
+            return float(fs.modified(self.path(name)).timestamp())
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_bytes(name, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
@@ -155,8 +211,22 @@ class Directory:
         Raises:
             CorruptPart: it is not JSON, so it is not what was written.
         """
+        return self._parsed(name, self.read_bytes(name))
+
+    def read_json_of(self, names: list[str]) -> list[Any]:
+        """`read_json` of several files, asked for all at once where they are not local."""
+        if self.is_local or not names:
+            return [self.read_json(name) for name in names]
+        paths = [self.path(name) for name in names]
         try:
-            return json.loads(self.read_bytes(name))
+            contents = self._located[0].cat(paths)
+        except OSError as error:
+            raise from_storage(error, self.url) from error
+        return [self._parsed(name, contents[path]) for name, path in zip(names, paths, strict=True)]
+
+    def _parsed(self, name: str, content: bytes) -> Any:
+        try:
+            return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise CorruptPart(f"{self.path(name)}: not valid JSON; delete it and run again to rebuild it") from error
 

@@ -95,7 +95,7 @@ sys.argv = ["beam_job.py", "--config", "none.yaml"]
 try:
     runpy.run_path("beam_job.py", run_name="__main__")
 except SystemExit as end:
-    assert end.code == 1
+    assert end.code == 78
 files = [Path(module.__file__).resolve() for module in list(sys.modules.values()) if getattr(module, "__file__", None)]
 ours = [file for file in files if Path.cwd() in file.parents and ".venv" not in file.parts]
 assert len(set(ours)) == len(ours) > 50

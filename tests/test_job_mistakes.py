@@ -36,9 +36,9 @@ def test_configurations_that_are_wrong(configure: Configure, sequitur: Sequitur,
         "neighbors.k=many": "neighbors.k:",
         "select.thresholds={gopher_too_few: 3}": "select.thresholds.gopher_too_few: no such rule; did you mean",
     }.items():
-        assert complaint in mistake(sequitur("run", config, "--set", override))
+        assert complaint in mistake(sequitur("run", config, "--set", override), 78)
     config.write_text("output: [unclosed")
-    assert "not valid YAML" in mistake(sequitur("run", config))
-    assert "No such file" in mistake(sequitur("run", tmp_path / "none.yaml"))
-    assert beam_job.main(["--config", str(tmp_path / "none.yaml")]) == 1
+    assert "not valid YAML" in mistake(sequitur("run", config), 78)
+    assert "No such file" in mistake(sequitur("run", tmp_path / "none.yaml"), 78)
+    assert beam_job.main(["--config", str(tmp_path / "none.yaml")]) == 78
     assert not (tmp_path / "run").exists()

@@ -77,7 +77,7 @@ COVERED_BY = {
     "shards/views/render.py": "shards/views/test_show.py",
     "shards/views/stats_view.py": "shards/views/test_stats.py",
     "stages/ingest/documents.py": "stages/ingest/test_stage.py",
-    "stages/neighbors/by_gpu.py": "stages/neighbors/test_stage.py",
+    "stages/neighbors/by_exact.py": "stages/neighbors/test_stage.py",
     "stages/neighbors/by_index.py": "stages/neighbors/test_stage.py",
     "stages/neighbors/cell_assignment.py": "stages/neighbors/test_stage.py",
     "stages/neighbors/lists.py": "stages/neighbors/test_stage.py",

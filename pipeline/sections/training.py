@@ -92,10 +92,11 @@ class Neighbors(Section):
         le=1,
         description="Share of the true neighbours, measured on a sample, that the search is widened to find.",
     )
-    method: Literal["auto", "index", "cells"] = Field(
+    method: Literal["auto", "index", "cells", "exact"] = Field(
         "auto",
         description="index: one index that each worker reads; cells: a Beam job over cells of near vectors, for what "
-        "no index holds; auto: cells on other runners, and here an index, or exact search where there is a GPU.",
+        "no index holds; exact: all pairs in the main process, on a GPU where there is one; auto: an index if one fits "
+        "the memory, else cells, whatever the runner and the machine.",
     )
     duplicate_cosine: float | None = Field(
         None,

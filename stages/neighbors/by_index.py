@@ -61,6 +61,15 @@ def plan(settings: NeighborSettings, count: int, dimensions: int) -> Plan:
         raise ConfigError(f"neighbors.memory: {error}") from error
 
 
+def fits(settings: NeighborSettings, vectors: Manifest) -> bool:
+    """Whether an index for the vectors fits `neighbors.memory`."""
+    try:
+        plan(settings, vectors.rows, vectors.statistics["dimensions"])
+    except ConfigError:
+        return False
+    return True
+
+
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
     """What searching takes, `part` documents at a time, wherever it is done.
 

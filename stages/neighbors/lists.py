@@ -89,7 +89,7 @@ class Search:
 
 
 class Method(Protocol):
-    """A module that searches in its own way: by_index, by_cells, by_gpu."""
+    """A module that searches in its own way: by_index, by_cells, by_exact."""
 
     def estimate(self, settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
         """What searching `vectors` takes, `part` documents at a time, where jobs run here or elsewhere."""

@@ -6,7 +6,7 @@
     dropped  documents that are close to one that stays by the model's own cosine, and a version of it by their words
              (`neighbors.duplicate_overlap`); the pair is recorded; then those that `select.subset` leaves out
     cost     exact search up to a size, n²·d multiplications over the workers; an inverted file beyond, within
-             `neighbors.memory`; or cells, on many machines
+             `neighbors.memory`; cells, on many machines, beyond that; or exact search on a GPU
 
 Near-duplicates go before the graph is made, because a path through copies teaches nothing (In-Context Pretraining,
 ablation: without their removal the whole gain vanishes). Dropping some brings others closer, so search and removal
@@ -22,6 +22,7 @@ import numpy as np
 
 from sequitur.graph_sort.near_duplicates import Duplicates, keep_first
 from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import (
     DOCUMENTS,
@@ -38,7 +39,7 @@ from sequitur.pipeline.names import (
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.neighbors import by_cells, by_gpu, by_index, near_duplicates, subset, words
+from sequitur.stages.neighbors import by_cells, by_exact, by_index, near_duplicates, subset, words
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
 from sequitur.stages.neighbors.lists import REBUILT_BELOW, ROUND, SEARCH, Method, Round, Search
 from sequitur.stages.neighbors.near_duplicates import TRIED, Judge
@@ -52,9 +53,9 @@ def work(run: Run) -> Mapping[str, Any]:
     count, k = vectors.rows, settings.k
     if k >= count:
         progress.say(f"neighbors  k is {k} and there are {count:,} documents; the lists end with none (-1)")
-    gpu = by_gpu.device(run.config.embed.device, run.runner.is_local) if settings.method == "auto" else None
+    gpu = by_exact.gpu(run.config.embed.device) if settings.method == "exact" else None
     search = Search(run.root, settings, run.config.seed, run.jobs, gpu)
-    searches = Searches(search, method_of(settings, run.runner.is_local, gpu), count)
+    searches = Searches(search, method_of(settings, vectors), count)
     searches.next(np.arange(count, dtype=np.int64))
     progress.say(_told(searches.statistics, settings.recall_target))
     judge = near_duplicates.Judge(run.root, settings, _words(run))
@@ -122,11 +123,13 @@ class Searches:
         self.statistics = artifacts.require_manifest(self.found).statistics
 
 
-def method_of(settings: NeighborSettings, is_local: bool, gpu: str | None) -> Method:
-    """The module that searches, where jobs run here or elsewhere, with a GPU or none."""
-    if settings.method == "cells" or (settings.method == "auto" and not is_local):
-        return by_cells
-    return by_gpu if settings.method == "auto" and gpu else by_index
+def method_of(settings: NeighborSettings, vectors: Manifest) -> Method:
+    """The module that searches: by the settings and the number of vectors alone, so that it is the same on every
+    machine and runner."""
+    if settings.method == "exact":
+        return by_exact
+    fits = settings.method == "index" or by_index.fits(settings, vectors)
+    return by_cells if settings.method == "cells" or not fits else by_index
 
 
 def _words(run: Run) -> Words | None:
@@ -186,9 +189,8 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 def estimate(run: Run) -> Estimate:
     vectors, settings, is_local = run.manifest(VECTORS), run.config.neighbors, run.runner.is_local
-    gpu = by_gpu.device(run.config.embed.device, is_local) if settings.method == "auto" else None
     part = max((part.rows for part in vectors.parts), default=0)
-    searching = method_of(settings, is_local, gpu).estimate(settings, vectors, part, is_local)
+    searching = method_of(settings, vectors).estimate(settings, vectors, part, is_local)
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
     # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
     # documents; and all pairs that the lists of a part propose.
@@ -225,7 +227,7 @@ def _confirming(config: Config) -> tuple[str, ...]:
 STAGE = Stage(
     "neighbors",
     NEIGHBORS,
-    4,
+    5,
     (DOCUMENTS, SIGNALS, SELECTION, VECTORS),  # the first three for alarms
     parameters,
     estimate,

@@ -150,10 +150,13 @@ def _of_step(
 
 def _groups(directory: Directory, column: str) -> Groups:
     parts = artifacts.require_manifest(directory).parts
-    columns = [artifacts.read_part(directory, part, [column]).column(0).cast(pa.string()) for part in parts]
-    encoded = pa.chunked_array(columns, pa.string()).combine_chunks().dictionary_encode()
-    names = encoded.dictionary.to_pylist()
-    order = np.argsort(names)
-    place = np.empty(len(names), dtype=np.int64)
-    place[order] = np.arange(len(names))
-    return Groups(column, [names[index] for index in order], place[encoded.indices.to_numpy()])
+    columns = [artifacts.read_part(directory, part, [column]).column(0) for part in parts]
+    # The names of all documents, one after the other, would be more than 32-bit offsets reach.
+    encoded = [column.cast(pa.string()).dictionary_encode() for column in columns]
+    names = sorted({name for part in encoded for name in part.dictionary.to_pylist()})
+    place = {name: code for code, name in enumerate(names)}
+    codes = [
+        np.array([place[name] for name in part.dictionary.to_pylist()], dtype=np.int64)[part.indices.to_numpy()]
+        for part in encoded
+    ]
+    return Groups(column, names, np.concatenate([np.empty(0, dtype=np.int64), *codes]))

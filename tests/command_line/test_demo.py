@@ -67,10 +67,13 @@ def test_places_of_others_are_refused(sequitur: Sequitur, tmp_path: Path) -> Non
         (tmp_path / place / "chapter.txt").touch()
     (tmp_path / "python_docs.jsonl.zst").touch()
 
-    refused(sequitur("demo", "thesis"), "thesis: holds chapter.txt and no demo; choose another directory or empty it")
-    refused(sequitur("demo", "thesis/chapter.txt"), "thesis/chapter.txt: is a file; choose another directory")
+    held = "thesis: holds chapter.txt and no demo; choose another directory or empty it"
+    refused(sequitur("demo", "thesis"), held, 78)
+    refused(sequitur("demo", "thesis/chapter.txt"), "thesis/chapter.txt: is a file; choose another directory", 78)
     refused(sequitur("demo", "thesis/chapter.txt/demo"), f"thesis/chapter.txt/{CORPUS}: Not a directory; choose anoth")
-    refused(sequitur("demo", "."), "run: holds chapter.txt and no run; choose another output or empty the directory")
+    refused(
+        sequitur("demo", "."), "run: holds chapter.txt and no run; choose another output or empty the directory", 78
+    )
     assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["chapter.txt"] * 2 + ["python_docs.jsonl.zst"]
 
 

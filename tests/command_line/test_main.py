@@ -88,24 +88,26 @@ def test_config_prints_the_resolved_settings(sequitur: Sequitur, written: Path) 
 
 @pytest.mark.parametrize("command", ["config", "run"])
 def test_wrong_configuration(sequitur: Sequitur, written: Path, command: str) -> None:
-    refused(sequitur(command, "none.yaml"), "none.yaml: No such file or directory; `sequitur init none.yaml`")
-    refused(sequitur(command, "my.yaml", "--set", "sede=1"), "my.yaml: unknown key sede; did you mean seed?")
-    refused(sequitur(command, "my.yaml", "--set", "output=[a\nb]"), "my.yaml: output: input should be a valid string")
+    code = 78 if command == "run" else 1
+    refused(sequitur(command, "none.yaml"), "none.yaml: No such file or directory; `sequitur init none.yaml`", code)
+    refused(sequitur(command, "my.yaml", "--set", "sede=1"), "my.yaml: unknown key sede; did you mean seed?", code)
+    wrong = sequitur(command, "my.yaml", "--set", "output=[a\nb]")
+    refused(wrong, "my.yaml: output: input should be a valid string", code)
     written.write_text("output: [")
-    refused(sequitur(command, "my.yaml"), "my.yaml: not valid YAML at line 1")
+    refused(sequitur(command, "my.yaml"), "my.yaml: not valid YAML at line 1", code)
 
 
 def test_wrong_runs(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:
     run = ("run", "my.yaml", "--workers", "1")
     refused(sequitur(*run), "none.jsonl: ")
-    refused(sequitur(*run, "--only", "sort"), "no stage sort; the stages are ingest, annotate, select, tokenize")
+    refused(sequitur(*run, "--only", "sort"), "no stage sort; the stages are ingest, refine, annotate, select", 78)
     refused(sequitur(*run, "--only", "pack", "--until", "pack"), "--only goes without --from and --until", code=2)
-    refused(sequitur(*run, "--from", "pack", "--until", "order"), "no stage lies from pack until order")
-    refused(sequitur(*run, "--set", "output=my.yaml"), "my.yaml: is a file; choose another output")
-    refused(sequitur(*run, "--set", "output=."), ".: holds my.yaml and no run; choose another output")
-    refused(sequitur(*run, "--set", "output=nosuch://a"), "nosuch://a: Protocol not known: nosuch")
-    refused(sequitur(*run, "--set", 'output="a\\0b"'), "a\ufffdb: holds a null character; check the path")
-    refused(sequitur(*run, "--set", "output=simplecache::a"), "simplecache::a: holds ::, which chains file systems")
+    refused(sequitur(*run, "--from", "pack", "--until", "order"), "no stage lies from pack until order", 78)
+    refused(sequitur(*run, "--set", "output=my.yaml"), "my.yaml: is a file; choose another output", 78)
+    refused(sequitur(*run, "--set", "output=."), ".: holds my.yaml and no run; choose another output", 78)
+    refused(sequitur(*run, "--set", "output=nosuch://a"), "nosuch://a: Protocol not known: nosuch", 78)
+    refused(sequitur(*run, "--set", 'output="a\\0b"'), "a\ufffdb: holds a null character; check the path", 78)
+    refused(sequitur(*run, "--set", "output=simplecache::a"), "simplecache::a: holds ::, which chains file systems", 78)
     refused(sequitur("show", "x" * 300), "x" * 300)
     assert [path.name for path in tmp_path.iterdir()] == ["my.yaml"]
 
@@ -114,7 +116,7 @@ def test_wrong_runs(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:
     ("raised", "complaint", "code"),
     [
         (KeyboardInterrupt(), "interrupted; the same command goes on from here", 130),
-        (StageFailed("a worker\nprocess died"), "a worker process died", 1),
+        (StageFailed("a worker\nprocess died"), "a worker process died", 75),
     ],
 )
 @pytest.mark.usefixtures("written")
@@ -242,7 +244,37 @@ def test_wrong_usage_has_its_own_code(sequitur: Sequitur, arguments: tuple[str, 
 
 
 def test_the_recipe_as_a_script_says_the_same(written: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert beam_job.main(["--config", str(written.with_name("none.yaml"))]) == 1
+    assert beam_job.main(["--config", str(written.with_name("none.yaml"))]) == 78
     assert "none.yaml: No such file or directory" in capsys.readouterr().err
-    assert beam_job.main(["--config", str(written), "--set", "sede=1"]) == 1
+    assert beam_job.main(["--config", str(written), "--set", "sede=1"]) == 78
     assert "unknown key sede; did you mean seed?" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("written")
+def test_runners_are_listed_and_checked(sequitur: Sequitur, tmp_path: Path) -> None:
+    refused(sequitur("runners"), "runners/: holds no YAML file; name one, as in sequitur runners spark.yaml")
+    (tmp_path / "runners").mkdir()
+    (tmp_path / "runners" / "dataflow.yaml").write_text("runner: DataflowRunner\nproject: p\nregion: r\n")
+    ended = sequitur("runners")
+    assert (ended.code, ended.err) == (0, "")
+    assert ended.out.split()[-4:] == ["runners/dataflow.yaml", "DataflowRunner", "options", "known"]
+
+    (tmp_path / "runners" / "spark.yaml").write_text("runner: PortableRunner\njob_endpoint: localhost:1\n")
+    ended = sequitur("runners")
+    assert ended.code == 1
+    assert "job_endpoint localhost:1: Connection refused" in " ".join(ended.out.split())
+
+
+def test_a_job_for_another_runner_is_looked_at_first(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:
+    file = tmp_path / "spark.yaml"
+    run = ("run", "my.yaml", "--on", "spark.yaml")
+    refused(sequitur(*run), "spark.yaml: No such file or directory; give a file of Beam options", 78)
+    file.write_text("runner: PortableRunner\njob_endpoint: localhost:1\n")
+    refused(sequitur(*run, "--set", "output=run"), "output: run is a relative path", 78)
+    inputs = f"ingest.inputs={tmp_path}/a.jsonl"
+    away = sequitur(*run, "--set", f"output={tmp_path}/run", "--set", inputs)
+    refused(away, "job_endpoint localhost:1: Connection refused; start the job server there", 75)
+    file.write_text("runner: PortableRunner\njob_endpiont: localhost:1\n")
+    refused(sequitur(*run), "spark.yaml: --job_endpiont is no option of Beam", 78)
+    assert beam_job.main(["--config", str(written), "--job_endpiont=a"]) == 78
+    assert not (tmp_path / "run").exists()

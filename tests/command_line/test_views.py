@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pytest
 from example_dataset import Dataset, write_dataset
 
@@ -154,3 +155,16 @@ def test_nothing_in_a_document_is_obeyed(sequitur: Sequitur, stored: Path, monke
         out = sequitur("trace", stored, "a", *arguments).out
         assert {"\x1b", "\x9b", "\u202e"} & set(out) == set()
         assert "\u241b[31m[red]" in out
+
+
+def test_shards_elsewhere_are_copied_and_it_is_said(sequitur: Sequitur, dataset: Any, tmp_path: Path) -> None:
+    here, url = sequitur("stats", dataset.root), "memory://run/shards"
+    fsspec.filesystem("memory").put(str(dataset.root), url, recursive=True)
+    for given in (url, "memory://run"):
+        there = sequitur("stats", given)
+        assert (there.code, there.out) == (0, here.out)
+        assert there.err.endswith(f"from {url}, which is read where it can be mapped\n")
+        assert there.err.startswith("copying ")
+    refused(sequitur("show", "memory://nowhere"), "no such directory; give that of some shards", 1)
+    refused(sequitur("remove", url, "--doc-id", "a"), "shards are rewritten where they are local; copy the run here", 1)
+    fsspec.filesystem("memory").rm("/run", recursive=True)

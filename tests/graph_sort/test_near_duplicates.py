@@ -49,6 +49,13 @@ def test_greedy_by_priority(data):
     assert len(once.edges) == len({tuple(edge) for edge in once.edges.tolist()})
 
 
+def test_ids_may_be_of_more_than_32_bits():
+    far = 2**40
+    once = distinct(pairs([[far + 1, far], [1, 0], [far, far + 1], [1, far]], [0.9, 0.8, 0.7, 0.6]))
+    assert once.edges.tolist() == [[0, 1], [1, far], [far, far + 1]]
+    assert once.cosine.round(1).tolist() == np.array([0.8, 0.6, 0.9], np.float32).tolist()
+
+
 def test_a_chain_is_not_merged():
     assert keep_first(pairs([[0, 1], [1, 2], [2, 3]]), 4).of.tolist() == [-1, 0, -1, 2]
 

@@ -26,10 +26,10 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     return {name.split("/")[0] for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
 
 
-def mistake(ended: Any) -> str:
+def mistake(ended: Any, code: int = 1) -> str:
     """The one line that a mistake prints after the announcements of stages."""
     *announced, line = ended.err.splitlines()
-    assert ended.code == 1
+    assert ended.code == code
     assert ended.out == ""
     assert line.startswith("error: ")
     assert all("will take up to" in other or "done before" in other or " rows " in other for other in announced)

@@ -67,6 +67,15 @@ def test_stages_can_be_chosen(make_run: Any, recipe: Recipe, calls: list[str]) -
     assert calls == ["count", "double", "double"]
 
 
+def test_a_stage_that_is_not_asked_for_may_be_named(make_run: Any, recipe: Recipe, calls: list[str]) -> None:
+    """As a fixed list of commands does, one for each stage."""
+    count, double = recipe
+    recipe = (count, replace(double, wanted=lambda config: False))
+    execute(recipe, make_run(), "double", "double")
+    execute(recipe, make_run(), "count", "double")
+    assert calls == ["count"]
+
+
 def test_stage_without_its_parent_is_refused(make_run: Any, recipe: Recipe, calls: list[str]) -> None:
     with pytest.raises(
         MissingArtifact, match="double needs documents, which is absent or out of date; run --from count"

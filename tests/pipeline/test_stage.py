@@ -65,6 +65,12 @@ def test_more_memory_than_the_machine_has_is_refused(
         announced(make_run(workers=3), recipe[0], estimate)
     elsewhere = Run(make_run().config, Runner(100, ["--runner=SparkRunner"]))
     announced(elsewhere, recipe[0], estimate)
+    with pytest.raises(OverMemory, match="count will take about"):  # this process holds that, wherever its workers are
+        announced(elsewhere, recipe[0], Estimate(memory=6 * GIB, disk=0))
+    monkeypatch.setattr(Directory, "is_local", property(lambda directory: False))
+    with pytest.raises(OverMemory, match="count will take about"):
+        announced(make_run(workers=1), recipe[0], Estimate(memory=0, disk=0, mapped=6 * GIB))
+    monkeypatch.undo()
     assert announced(make_run(workers=1), recipe[0], Estimate(memory=0, disk=0, mapped=100 * GIB)) == BASE_BYTES
 
 

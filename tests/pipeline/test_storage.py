@@ -2,8 +2,10 @@
 
 import errno
 import os
+import time
 from pathlib import Path
 
+import fsspec
 import pytest
 
 from sequitur.pipeline import storage
@@ -185,3 +187,55 @@ def test_files_are_named_from_here(directory: Directory) -> None:
     directory.write_bytes("b", b"")
     (directory / "a/c").write_bytes("d", b"")
     assert directory.files() == ["a/c/d", "b"]
+
+
+def test_a_file_is_created_once(directory: Directory) -> None:
+    assert directory.create("note", b"first")
+    assert not directory.create("note", b"second")
+    assert directory.read_bytes("note") == b"first"
+
+
+def test_a_file_whose_answer_was_lost_was_created(directory: Directory) -> None:
+    """A store that got a request twice refuses it the second time, though the first wrote it."""
+    directory.write_bytes("note", b"first")
+
+    assert directory.create("note", b"first")
+
+
+def test_an_object_is_put_once_under_its_own_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory, puts = Directory("memory://run/put"), []
+    store = fsspec.filesystem("memory")
+    put = type(store).put_file
+    monkeypatch.setattr(type(store), "put_file", lambda self, *a, **k: (puts.append(a[1]), put(self, *a, **k)))
+    monkeypatch.setattr(type(store), "mv", None)
+
+    with directory.writing("part"), directory.writing("part") as second:  # two attempts at one part
+        second.write(b"whole")
+    assert puts == [directory.path("part")] * 2
+    directory.remove("")
+
+
+def test_time_of_a_file_is_the_stores(directory: Directory) -> None:
+    assert directory.written_at("note") is None
+    directory.write_bytes("note", b"")
+    assert abs((directory.written_at("note") or 0) - time.time()) < 60
+
+
+def test_a_place_is_what_a_user_would_give(directory: Directory) -> None:
+    directory.write_bytes("deep", b"12")
+    (directory / "below").write_bytes("more", b"345")
+
+    assert Directory(directory.place()).read_bytes("deep") == b"12"
+    assert directory.place("deep") == f"{directory.url}/deep"
+    assert directory.sizes() == {"below/more": 3, "deep": 2}
+    assert (directory / "none").sizes() == {}
+
+
+def test_several_notes_are_read_at_once(directory: Directory) -> None:
+    for number in range(3):
+        directory.write_json(f"{number}.json", number)
+    assert directory.read_json_of(["2.json", "0.json", "1.json"]) == [2, 0, 1]
+    assert directory.read_json_of([]) == []
+    directory.write_bytes("1.json", b"{")
+    with pytest.raises(CorruptPart, match=r"1.json: not valid JSON"):
+        directory.read_json_of(["0.json", "1.json"])

@@ -6,21 +6,24 @@ temporary files (`_SUCCESS`; `__init__.py` is none), and links that lead nowhere
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import fsspec
 import xxhash
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import glob_translate
 
 from sequitur.pipeline.errors import StorageError, unreadable
 
 LOCAL = "file://"
+BUFFER = 2**18  # bytes taken at a time of what the file system itself reads ahead
 STEP = 2**22  # bytes that are hashed at a time
 HIDDEN = re.compile(r"(^|/)(\.|_(?!_))")
 WILDCARD = re.compile(r"[*?\[]")
@@ -59,8 +62,10 @@ def open_input(path: str) -> BinaryIO:
         OSError: it cannot be opened.
     """
     fs, name = located(path)
-    opened: BinaryIO = fs.open(name, "rb")
-    return opened
+    opened: Any = fs.open(name, "rb")
+    if isinstance(opened, AbstractBufferedFile):  # whose readline takes no size, and is slow
+        return io.BufferedReader(opened, BUFFER)
+    return cast(BinaryIO, opened)
 
 
 def file_size(path: str) -> int:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import xxhash
 import zstandard
+from object_store import PROTOCOL
 
 from sequitur.pipeline.errors import CorruptPart, InputError, TooManyRejects
 from sequitur.pipeline.stage import Run
@@ -28,7 +29,7 @@ def ingested(execute: Execute, rows: Any, tmp_path: Path) -> Callable[..., tuple
     """Documents and rejects of some files."""
 
     def run(inputs: Path | list[Path], name: str = "run", **options: Any) -> tuple[Rows, Rows]:
-        paths = [str(path) for path in ([inputs] if isinstance(inputs, Path) else inputs)]
+        paths = [str(path) for path in ([inputs] if isinstance(inputs, Path | str) else inputs)]
         section = {"split_bytes": 2**20, "max_reject_share": 1, **options, "inputs": paths}
         finished = execute(tmp_path / name, "ingest", ingest=section)
         return rows(finished), rows(finished, "rejects")
@@ -129,7 +130,8 @@ def write_csv(path: Path) -> None:
     path.write_text("\n".join(lines))
 
 
-def test_every_format_gives_the_same_documents(ingested: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", ["", f"{PROTOCOL}://"])
+def test_every_format_gives_the_same_documents(ingested: Any, tmp_path: Path, scheme: str) -> None:
     plain = write_jsonl(tmp_path / "a.jsonl", RECORDS)
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(plain.read_bytes()))
     (tmp_path / "a.jsonl.zst").write_bytes(zstandard.compress(plain.read_bytes()))
@@ -137,9 +139,10 @@ def test_every_format_gives_the_same_documents(ingested: Any, tmp_path: Path) ->
     write_arrow(tmp_path / "a.arrow")
     write_csv(tmp_path / "a.csv")
     names = ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.parquet", "a.arrow", "a.csv"]
-    documents, rejects = ingested([tmp_path / name for name in names], split_bytes=150)
+    paths = [f"{scheme}{tmp_path / name}" for name in names]
+    documents, rejects = ingested(paths, split_bytes=150)
     assert rejects == []
-    assert [row["source_file"] for row in documents] == [str(tmp_path / name) for name in names for _ in RECORDS]
+    assert [row["source_file"] for row in documents] == [path for path in paths for _ in RECORDS]
     assert [row["source_row"] for row in documents] == list(range(5)) * 6
     assert len({row["doc_id"] for row in documents}) == 5
     for row in documents:

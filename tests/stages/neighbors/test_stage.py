@@ -11,7 +11,7 @@ from rich.console import Console
 from sequitur.pipeline.errors import ConfigError, CorruptPart
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
-from sequitur.stages.neighbors import by_gpu
+from sequitur.stages.neighbors import by_cells, by_exact, by_index
 from sequitur.stages.neighbors import stage as neighbors
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
@@ -53,11 +53,18 @@ def test_the_graph_speaks_of_positions_among_those_that_stay(finished: Run) -> N
 def test_a_gpu_gives_the_lists_of_the_exact_index(job_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = unit(5, 150, 6)
     runs = [work(place(job_of("index", k=5, duplicate_cosine=0.93, method="index"), vectors))]
-    monkeypatch.setattr(by_gpu, "device", lambda name, is_local: "cpu")  # the same kernels on a CPU
-    runs.append(work(place(job_of("gpu", k=5, duplicate_cosine=0.93), vectors)))
+    monkeypatch.setattr(by_exact, "gpu", lambda name: "cpu")  # the same kernels on a CPU
+    runs.append(work(place(job_of("gpu", k=5, duplicate_cosine=0.93, method="exact"), vectors)))
     index, gpu = ({name: data for name, data in content(run).items() if name.endswith(".arrow")} for run in runs)
     assert index == gpu
-    assert runs[1].manifest("neighbors").statistics["method"] == "gpu_exact"
+    assert runs[1].manifest("neighbors").statistics["method"] == "exact"
+
+
+def test_what_searches_is_told_by_settings_and_size_alone(job_of: Any) -> None:
+    vectors = angles(0, 90, 180)
+    for settings, method in (({}, by_index), ({"memory": 1}, by_cells), ({"method": "exact"}, by_exact)):
+        job = place(job_of(method.__name__, **settings), vectors)
+        assert neighbors.method_of(job.config.neighbors, job.manifest("vectors")) is method
 
 
 @pytest.mark.parametrize("share", [0.7, 0.2])
@@ -73,8 +80,8 @@ def test_a_subset_is_searched_again(job_of: Any, share: float) -> None:
 
 def test_bad_vectors_and_a_budget_for_nothing(job_of: Any) -> None:
     with pytest.raises(ConfigError, match=r"^neighbors.memory: .*allow at least .*"):
-        work(place(job_of("small", memory=1), angles(0, 90, 180)))
-    job = place(job_of("small", memory=1), angles(0, 90, 180))
+        work(place(job_of("small", memory=1, method="index"), angles(0, 90, 180)))
+    job = place(job_of("small", memory=1, method="index"), angles(0, 90, 180))
     with pytest.raises(ConfigError, match=r"^neighbors.memory: "):
         neighbors.estimate(job)
     vectors = angles(0, 90, 180)

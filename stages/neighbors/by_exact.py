@@ -1,4 +1,4 @@
-"""Neighbours by exact search on a GPU, in this process: no index, and nothing is missed."""
+"""Neighbours by exact search in this process, on a GPU where there is one: no index, and nothing is missed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from sequitur.stages.neighbors.lists import SEARCH, SEARCHED, Round, Search, as_
 from sequitur.text_core.units.offsets import offsets_of
 
 
-def device(name: str, is_local: bool) -> str | None:
-    """The GPU that `embed.device` names or `auto` finds, where the job runs here; None where there is none."""
-    if not is_local or not (name == "auto" or name.startswith("cuda")):
+def gpu(name: str) -> str | None:
+    """The GPU that `embed.device` names or `auto` finds on this machine; None where there is none."""
+    if not (name == "auto" or name.startswith("cuda")):
         return None
     import torch
 
@@ -51,8 +51,9 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
         lists = Neighbors(neighbor[begin:end], found.cosine[begin:end])
         artifacts.write_part(target, part.name, as_batch(this.members[begin:end], lists), compress=False)
     return {
-        "method": "gpu_exact",
-        "reason": f"gpu_exact: all pairs of {len(this.members):,} documents on {on}",
+        "method": "exact",
+        "device": on,
+        "reason": f"exact: all pairs of {len(this.members):,} documents on {on}",
         "recall": 1.0,
         "recall_queries": len(this.members),
         "recall_reached": True,
