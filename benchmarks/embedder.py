@@ -20,10 +20,13 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import zstandard
 from sentence_transformers import SentenceTransformer
 
 from sequitur.corpora.python_docs import write_python_docs
+from sequitur.text_core.signals.language import languages
+from sequitur.text_core.vectors.languages import language_numbers, language_shares
 from sequitur.text_core.vectors.word_vectors import SAMPLE_DOCUMENTS, fit_word_vectors, save_sentence_transformer
 
 NEAR_DUPLICATE_COSINE = 0.95
@@ -52,8 +55,11 @@ def read_corpus(path: Path) -> Corpus:
 def embed_with_default(texts: list[str]) -> Vectors:
     """Fit the default embedder on a sample of `texts`, save it, load it, embed them all."""
     rows = np.sort(np.random.default_rng(0).permutation(len(texts))[:SAMPLE_DOCUMENTS])
+    sample = [texts[row] for row in rows]
+    codes = languages(pa.array(sample, pa.large_string()))[0].to_pylist()
+    numbers = language_numbers(codes, language_shares(codes))
     with tempfile.TemporaryDirectory() as directory:
-        save_sentence_transformer(fit_word_vectors([texts[row] for row in rows]), directory)
+        save_sentence_transformer(fit_word_vectors(sample, languages=numbers), directory)
         return np.asarray(SentenceTransformer(directory, device="cpu").encode(texts, batch_size=256))
 
 

@@ -10,7 +10,7 @@ import yaml
 
 import sequitur
 from sequitur import beam_job
-from sequitur.pipeline import config
+from sequitur.pipeline import config, engines
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -124,7 +124,11 @@ def test_settings_in_text_and_examples_exist(path: Path) -> None:
         is_file = key == "json"
         assert is_file or section not in sections or f"{section}.{key}" in keys, f"{section}.{key}"
     for example in re.findall(r"^```yaml\n(.*?)^```", page(path), re.MULTILINE | re.DOTALL):
-        content = {"output": "run", **yaml.safe_load(example)}
+        content = yaml.safe_load(example)
+        if "runner" in content:  # a file of Beam options
+            engines.check_names([f"--{name}={value}" for name, value in content.items()], path.name)
+            continue
+        content = {"output": "run", **content}
         content["ingest"] = {"inputs": ["data"], **content.get("ingest", {})}
         config.validate(content, path.name)
 

@@ -70,7 +70,8 @@ class Embed(Section):
         0.5,
         ge=0,
         lt=1,
-        description="Share of the words themselves in the cosine of two documents, beside the model's own cosine.",
+        description="Share of the words themselves in the cosine of two documents, beside the model's own cosine; the "
+        "language counts as one more word.",
     )
     lexical_dimensions: int = Field(256, ge=16, le=4096, description="Dimensions that hold the words' share.")
     sample_documents: int = Field(

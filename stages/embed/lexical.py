@@ -1,4 +1,5 @@
 """The words' share in the vectors: counted over a sample, stored beside the vectors, mixed with a model's vectors.
+A document's language counts as one more word.
 
     joint = [√(1 − w) · model vector, √w · lexical vector], so that
     cosine of two joint vectors = (1 − w) · the model's cosine + w · the lexical cosine
@@ -9,7 +10,8 @@ Where one of the two is zero the joint vector is the other alone, at unit length
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,12 +24,23 @@ from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.stored_vectors import unit
+from sequitur.text_core.signals.language import languages
 from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.vectors.languages import language_numbers, language_shares, with_languages
 from sequitur.text_core.vectors.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
 
 WEIGHTS = "_term_weights.npy"  # float32 [BUCKETS]
+LANGUAGES = "_languages.json"  # the languages of the sample, each with its share
+LANGUAGE_MODEL = 2**27  # bytes
 SAMPLE_BYTES = 64 * 2**20
 BLOCK = 4096  # documents whose lexical vectors are float32 at a time
+
+
+class Counted(NamedTuple):
+    """What was counted over the sample."""
+
+    weights: np.ndarray  # float32 [BUCKETS], of terms
+    languages: Mapping[str, float]  # by code, the share of each
 
 
 def parameters(config: Config) -> dict[str, object]:
@@ -46,8 +59,24 @@ def fit(directory: Directory, sample: Callable[[], Sequence[str]], progress: Pro
     texts = sample()
     progress.step("embed: counting words")
     frequencies = document_frequencies(from_arrow(pa.array(texts, pa.large_string())))
+    directory.write_json(LANGUAGES, language_shares(languages_of(texts)))
     with directory.writing(WEIGHTS) as file:
         np.save(file, term_weights(frequencies, len(texts)), allow_pickle=False)
+
+
+def languages_of(texts: Sequence[str]) -> list[str]:
+    """The codes of their languages."""
+    found: list[str] = languages(pa.array(texts, pa.large_string()))[0].to_pylist()
+    return found
+
+
+def read(directory: Directory) -> Counted:
+    """As `fit` stored it.
+
+    Raises:
+        CorruptPart: it is not what was stored.
+    """
+    return Counted(read_weights(directory), directory.read_json(LANGUAGES))
 
 
 def read_weights(directory: Directory) -> np.ndarray:
@@ -71,6 +100,7 @@ def statistics(settings: Embed, directory: Directory, dimensions: int) -> dict[s
         "model_dimensions": dimensions - settings.lexical_dimensions,
         "lexical_weight": settings.lexical_weight,
         "term_weights": artifacts.digest(read_weights(directory)),
+        "languages": directory.read_json(LANGUAGES),
     }
 
 
@@ -83,33 +113,40 @@ def estimate(settings: Embed, kept: int, text_bytes: int) -> Estimate:
         # The sample as text twice, its words at 12 bytes a byte; the counts, the last document of each, the weights.
         memory=14 * min(SAMPLE_BYTES, text_bytes) + 24 * BUCKETS,
         disk=2 * dimensions * kept + 4 * BUCKETS,
-        each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024),
+        each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024) + LANGUAGE_MODEL,
     )
 
 
 def problems(directory: Directory) -> Iterator[str]:
-    """A line if the stored weights are not those by which the vectors were made."""
-    digest = artifacts.require_manifest(directory).statistics.get("term_weights")
-    if digest is None:
+    """A line for each of the stored figures that is not the one by which the vectors were made."""
+    statistics = artifacts.require_manifest(directory).statistics
+    if "term_weights" not in statistics:
         return
-    try:
-        if artifacts.digest(read_weights(directory)) == digest:
-            return
-    except SequiturError:
-        pass
-    yield f"{directory.path(WEIGHTS)}: not the weights that were counted; delete {directory.path()} and run again"
+    counted = {
+        WEIGHTS: lambda: artifacts.digest(read_weights(directory)) == statistics["term_weights"],
+        LANGUAGES: lambda: directory.read_json(LANGUAGES) == statistics["languages"],
+    }
+    for name, is_whole in counted.items():
+        try:
+            if is_whole():
+                continue
+        except SequiturError:
+            pass
+        yield f"{directory.path(name)}: not what was counted; delete {directory.path()} and run again"
 
 
-def joint_vectors(own: np.ndarray, text: pa.LargeStringArray, weights: np.ndarray, settings: Embed) -> np.ndarray:
+def joint_vectors(own: np.ndarray, text: pa.LargeStringArray, counted: Counted, settings: Embed) -> np.ndarray:
     """float16 [n, d + D], unit or zero, from the model's own vectors, float32 [n, d], unit or zero, and the n texts.
 
     Memory: the result, and float32 of BLOCK rows.
     """
     dimensions, share = own.shape[1], settings.lexical_weight
     joint = np.empty((len(own), dimensions + settings.lexical_dimensions), dtype=np.float16)
+    numbers = language_numbers(languages(text)[0].to_pylist(), counted.languages)
     for begin in range(0, len(own), BLOCK):
         rows = slice(begin, begin + BLOCK)
-        lexical = lexical_vectors(from_arrow(text[rows]), weights, settings.lexical_dimensions)
+        words = lexical_vectors(from_arrow(text[rows]), counted.weights, settings.lexical_dimensions)
+        lexical = with_languages(words, numbers[rows], counted.languages)
         scaled = [own[rows] * np.float32(np.sqrt(1 - share)), lexical * np.float32(np.sqrt(share))]
         joint[rows] = unit(np.concatenate(scaled, axis=1))
     return joint

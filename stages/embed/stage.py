@@ -43,6 +43,7 @@ from sequitur.stages.shared.models import encoders
 from sequitur.stages.shared.models.encoders import FITTED, MODEL
 from sequitur.stages.shared.models.model_files import digests
 from sequitur.text_core.vectors import word_vectors
+from sequitur.text_core.vectors.languages import language_numbers, language_shares
 
 FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
 NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite
@@ -61,7 +62,7 @@ class EmbedText(beam.DoFn):
     def setup(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
         self._encoder = encoders.load_stored(self._settings, self._directory, Path(self._scratch.name))
-        self._term_weights = lexical.read_weights(self._directory) if self._settings.lexical_weight else None
+        self._words = lexical.read(self._directory) if self._settings.lexical_weight else None
 
     def teardown(self) -> None:
         self._scratch.cleanup()
@@ -73,8 +74,8 @@ class EmbedText(beam.DoFn):
         if not_finite := int((~np.isfinite(vectors).all(axis=1)).sum()):
             (self._directory / NOT_FINITE).write_json(f"{name}.json", not_finite)
         vectors = unit(vectors)
-        if self._term_weights is not None:
-            vectors = lexical.joint_vectors(vectors, batch.column("text"), self._term_weights, self._settings)
+        if self._words is not None:
+            vectors = lexical.joint_vectors(vectors, batch.column("text"), self._words, self._settings)
         dimensions = vectors.shape[1]
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimensions)
         yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.vectors(dimensions))
@@ -132,7 +133,9 @@ def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
 
 def _fit(directory: Directory, texts: Sequence[str], seed: int) -> None:
     try:
-        vectors = word_vectors.fit_word_vectors(texts, seed=seed)
+        codes = lexical.languages_of(texts)
+        languages = language_numbers(codes, language_shares(codes))
+        vectors = word_vectors.fit_word_vectors(texts, seed=seed, languages=languages)
     except word_vectors.NoWordsError as error:
         raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
     with tempfile.TemporaryDirectory() as scratch:
@@ -194,4 +197,4 @@ def verify(run: Run) -> Iterable[str]:
                 yield f"{directory.path(MODEL)}: not the model that was stored; delete {directory.path()} and run again"
 
 
-STAGE = Stage("embed", VECTORS, 1, (TEXT, SELECTION), parameters, estimate, work, verify)
+STAGE = Stage("embed", VECTORS, 2, (TEXT, SELECTION), parameters, estimate, work, verify)

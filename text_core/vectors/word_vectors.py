@@ -4,9 +4,15 @@ The vector of a document is the mean of the rows of its words, scaled to unit le
 `StaticEmbedding` and `Normalize` of sentence-transformers compute, so that a fitted model is saved as an
 ordinary sentence-transformers directory and loaded like any other.
 
-    A[i, w] = idf(w) if w occurs in text i, else 0; then every row of A to unit length
+    A[i, w] = idf(w) if w occurs in text i, else 0; then every row of A to unit length, times (n / n_l)^(BALANCE / 2)
     A ≈ U S Vᵀ, truncated
-    row(w)  = idf(w) · V[w] / ‖V[w]‖,   idf(w) = log((n + 1) / number of texts with w)
+    row(w)  = idf(w) · V[w] / ‖V[w]‖
+    idf(w)  = Σ_l df_l(w) log((n_l + 1) / df_l(w)) / Σ_l df_l(w)
+
+where the text i is one of n_l in its language l, and df_l(w) of these hold w: idf among the texts of a language, in the
+mean over the texts with w. Among all texts the function words of a rare language are rare, too; they took its texts
+for one subject, in one direction. The balance gives such a language directions of its own for what its texts differ in
+(figures: docs/decisions/0015-versions.md).
 
 The first two lines are latent semantic analysis (Deerwester et al. 1990, JASIS 41(6)). Scaling each word's
 vector to unit length is what keeps minorities: plain LSA gives a rare word only the small share of its length
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
 SAMPLE_DOCUMENTS = 20_000  # enough to fit on
 TEXT_CHARACTERS = 4_096  # of each text that the fit reads
 MAX_WORDS = 60_000  # kept, most frequent first: 88 MiB of rows at 384 dimensions
+BALANCE = 0.1  # 0 decomposes the texts as many as they are, 1 each language as if it had as many as any other
 MAX_PIECES = 20_000  # the words among them that may also continue an unknown word
 DIMENSIONS = 384
 
@@ -66,10 +73,16 @@ class WordVectors(NamedTuple):
     vectors: npt.NDArray[np.float32]  # [v, d]
 
 
-def fit_word_vectors(texts: Sequence[str], dimensions: int = DIMENSIONS, seed: int = 0) -> WordVectors:
+def fit_word_vectors(
+    texts: Sequence[str],
+    dimensions: int = DIMENSIONS,
+    seed: int = 0,
+    languages: npt.NDArray[np.integer] | None = None,
+) -> WordVectors:
     """Word vectors float32 [v, d] from a sample of the corpus, d ≤ `dimensions`.
 
-    `texts` should be a seeded sample of at most SAMPLE_DOCUMENTS documents. The words are those that occur
+    `texts` should be a seeded sample of at most SAMPLE_DOCUMENTS documents, `languages` [n] are theirs, numbered as by
+    `language_numbers`; None: they are of one. The words are those that occur
     twice or more; a document that holds no part of them has the zero vector. d is less than `dimensions` when
     the rank of the sample is, as with fewer texts or words. Linear algebra runs on one thread, so that the
     number of cores does not change the result. Cost: about 4 s of one core for 10,000 texts of 1,000 characters.
@@ -84,12 +97,15 @@ def fit_word_vectors(texts: Sequence[str], dimensions: int = DIMENSIONS, seed: i
     if len(words) == 1:
         raise NoWordsError(f"no word occurs twice in the sample of {len(texts)} texts: give more text")
     matrix = _occurrences(tokenizer, texts, len(words))
-    texts_with_word = np.bincount(matrix.indices, minlength=len(words))
-    idf = np.log((len(texts) + 1) / np.maximum(texts_with_word, 1)).astype(np.float32)
+    if languages is None:
+        languages = np.zeros(len(texts), dtype=np.int64)
+    idf = _idf_within(matrix, languages)
     matrix.data = idf[matrix.indices]
+    matrix = normalize(matrix)
+    matrix.data *= np.repeat(_balance(languages), np.diff(matrix.indptr))
     with threadpool_limits(1):
         _, singular_values, directions = randomized_svd(
-            normalize(matrix),
+            matrix,
             n_components=min(dimensions, *matrix.shape),
             n_oversamples=_OVERSAMPLES,
             n_iter=_POWER_ITERATIONS,
@@ -156,6 +172,26 @@ def _occurrences(tokenizer: "Tokenizer", texts: Sequence[str], words: int) -> cs
     offsets = offsets_of([len(row) for row in rows])
     indices = np.concatenate(rows)
     return csr_array((np.ones(len(indices), dtype=np.float32), indices, offsets), shape=(len(rows), words))
+
+
+def _idf_within(matrix: csr_array, languages: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    """float32 [words], from the occurrences [n, words] in texts of some languages [n]; 0 for words that none holds."""
+    texts = np.bincount(languages)
+    ones = np.ones(len(languages), dtype=np.float32)
+    of_language = csr_array((ones, (languages, np.arange(len(languages)))), shape=(len(texts), len(languages)))
+    held = csr_array(of_language @ matrix)  # how many texts of a language hold a word
+    language = np.repeat(np.arange(len(texts)), np.diff(held.indptr))
+    told = held.data * np.log((texts[language] + 1) / held.data)
+    sums, counts = (np.bincount(held.indices, each, minlength=matrix.shape[1]) for each in (told, held.data))
+    idf: npt.NDArray[np.float32] = (sums / np.maximum(counts, 1)).astype(np.float32)
+    return idf
+
+
+def _balance(languages: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+    """float32 [n], the weight of each text in the decomposition."""
+    texts = np.bincount(languages)[languages]
+    weights: npt.NDArray[np.float32] = ((len(languages) / texts) ** (BALANCE / 2)).astype(np.float32)
+    return weights
 
 
 def _with_pieces(words: list[str], vectors: npt.NDArray[np.float32]) -> WordVectors:

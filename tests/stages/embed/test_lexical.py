@@ -15,7 +15,9 @@ from sequitur.pipeline.stage import Run
 from sequitur.stages.embed import lexical
 from sequitur.stages.embed import stage as embed
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.text_core.signals.stop_words import built_in_stop_words
 from sequitur.text_core.units.strings import from_arrow
+from sequitur.text_core.vectors.languages import language_numbers, language_shares, with_languages
 from sequitur.text_core.vectors.lexical_vectors import lexical_vectors
 
 Execute = Callable[..., Run]
@@ -43,7 +45,10 @@ def mixed(pure: Run, execute: Execute, tmp_path_factory: pytest.TempPathFactory)
 def test_cosines_add_in_the_stated_shares(pure: Run, mixed: Run, rows: Any) -> None:
     documents = zip(rows(mixed), rows(mixed, "selection"), strict=True)
     texts = pa.array([document["text"] for document, verdict in documents if verdict["kept"]], pa.large_string())
-    words = lexical_vectors(from_arrow(texts), lexical.read_weights(mixed.artifact("vectors")), DIMENSIONS)
+    weights, shares = lexical.read(mixed.artifact("vectors"))
+    assert shares == language_shares(lexical.languages_of(texts.to_pylist()))  # of all: the sample is larger
+    words = lexical_vectors(from_arrow(texts), weights, DIMENSIONS)
+    words = with_languages(words, language_numbers(lexical.languages_of(texts.to_pylist()), shares), shares)
     expected = (1 - WEIGHT) * cosines(StoredVectors(pure.artifact("vectors"), own=False).all()) + WEIGHT * cosines(
         words
     )
@@ -79,8 +84,7 @@ def test_a_document_without_one_of_both_has_the_other_alone(execute: Execute, co
 
     own = np.array([[1, 0], [0, 0]], np.float16)
     blank = pa.array(["", "!"], pa.large_string())
-    weights = lexical.read_weights(run.artifact("vectors"))
-    joint = lexical.joint_vectors(own, blank, weights, run.config.embed)
+    joint = lexical.joint_vectors(own, blank, lexical.read(run.artifact("vectors")), run.config.embed)
     assert np.array_equal(joint[:, :2], own)
     assert not joint[:, 2:].any()
 
@@ -101,15 +105,18 @@ def test_an_interrupted_run_goes_on_with_the_weights_that_it_counted(mixed: Run)
     assert list(embed.verify(mixed)) == []
 
 
+@pytest.mark.parametrize("name", [lexical.WEIGHTS, lexical.LANGUAGES])
 @pytest.mark.parametrize("damage", ["another", "cut", "missing"])
-def test_damaged_weights_are_noticed(mixed: Run, damage: str) -> None:
-    path = Path(mixed.artifact("vectors").path(lexical.WEIGHTS))
+def test_damage_to_what_was_counted_is_noticed(mixed: Run, name: str, damage: str) -> None:
+    path = Path(mixed.artifact("vectors").path(name))
     content = path.read_bytes()
     try:
         if damage == "missing":
             path.unlink()
         else:
-            path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]) if damage == "another" else content[:1000])
+            path.write_bytes(
+                content[:-1] + bytes([content[-1] ^ 1]) if damage == "another" else content[: len(content) // 2]
+            )
         assert [problem.split(":")[0] for problem in embed.verify(mixed)] == [str(path)]
     finally:
         path.write_bytes(content)
@@ -119,3 +126,26 @@ def test_another_share_is_another_artifact_and_none_is_no_parameter(pure: Run, m
     assert embed.parameters(pure.config).items() < embed.parameters(mixed.config).items()
     assert lexical.parameters(pure.config) == {}
     assert embed.estimate(mixed).disk > embed.estimate(pure).disk
+
+
+def test_texts_of_a_rare_language_are_nearest_to_their_own_about_the_subject(execute: Execute, tmp_path: Path) -> None:
+    """The subject is a name, which texts of the main language hold, too."""
+    draw, stop_words = np.random.default_rng(0), built_in_stop_words()
+    languages = np.repeat(["en", "uk"], [600, 18])
+    names = np.array([f"Name{number % 6}" for number in range(len(languages))])
+
+    def text(language: str, name: str) -> str:
+        return " ".join([name, *draw.choice(sorted(stop_words[language]), 12), name])
+
+    path = tmp_path / "texts.jsonl"
+    lines = [json.dumps({"text": text(*about)}) + "\n" for about in zip(languages, names, strict=True)]
+    path.write_text("".join(lines))
+    sections = {"ingest": {"inputs": [str(path)]}, "select": {"rules": "none"}, "embed": {"model": "fitted"} | SHARE}
+    run = execute(tmp_path / "run", "embed", **sections)
+    assert list(lexical.read(run.artifact("vectors")).languages) == ["en", "uk"]
+    alike = cosines(StoredVectors(run.artifact("vectors"), own=False).all())
+    np.fill_diagonal(alike, -1)
+    rare = languages == "uk"
+    nearest = alike[rare].argmax(axis=1)
+    assert (languages[nearest] == "uk").mean() > 0.9
+    assert (names[nearest] == names[rare]).mean() > 0.9

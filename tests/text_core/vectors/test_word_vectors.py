@@ -74,6 +74,61 @@ def test_the_same_texts_and_seed_give_the_same_bytes(texts: list[str], tmp_path:
     assert {"model.safetensors", "tokenizer.json", "modules.json"} <= {path.name for path in first}
 
 
+def _of_a_rare_language(seed: int) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """1,200 texts of a main language, in 30 topics, and 24 of another, in 4: texts, languages, topics (from 100 on).
+
+    A text has 30 of the 60 function words of its language, and one of the 2 words of its topic.
+    """
+    rng = np.random.default_rng(seed)
+    languages = np.repeat([0, 1], [1200, 24])
+    topics = np.concatenate([np.arange(1200) % 30, 100 + np.arange(24) % 4])
+    texts = []
+    for language, topic in zip(languages, topics, strict=True):
+        common = [f"f{language}x{word}" for word in rng.permutation(60)[:30]]
+        texts.append(" ".join([*common, f"t{topic}x{rng.integers(2)}"]))
+    return texts, languages, topics
+
+
+def _judged(texts: list[str], topics: np.ndarray, rare: np.ndarray, languages: np.ndarray | None) -> list[float]:
+    """Mean cosine of the rare language to its mean; share of its texts, and of the others, whose nearest text of the
+    same language has their topic."""
+    word_vectors = fit_word_vectors(texts, dimensions=48, languages=languages)
+    rows = dict(zip(word_vectors.tokens, word_vectors.vectors, strict=True))
+    vectors = np.array([sum(rows[word] for word in text.split() if word in rows) for text in texts])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    mean = vectors[rare].mean(axis=0)
+    found = [float((vectors[rare] @ mean).mean() / np.linalg.norm(mean))]
+    for some in (rare, ~rare):
+        cosines = vectors[some] @ vectors[some].T
+        np.fill_diagonal(cosines, -1)
+        found.append(float((topics[some][cosines.argmax(axis=1)] == topics[some]).mean()))
+    return found
+
+
+def test_texts_of_a_rare_language_are_told_apart_by_topic() -> None:
+    before, after = [], []
+    for seed in range(4):
+        texts, languages, topics = _of_a_rare_language(seed)
+        rare = languages == 1
+        before.append(_judged(texts, topics, rare, None))
+        after.append(_judged(texts, topics, rare, languages))
+    (collapsed, guessed, others), (spread, told, as_many) = np.mean(before, axis=0), np.mean(after, axis=0)
+    assert guessed < 0.5 < 0.8 < told  # 0.22 is chance
+    assert collapsed > spread
+    assert as_many >= others - 0.01
+
+
+def test_words_of_a_language_weigh_by_its_texts() -> None:
+    texts = ["the whale", "the harbour", "the oven", "le whale", "le four", "le oven le"] * 5
+    languages = np.array([0, 0, 0, 1, 1, 1] * 5)
+    word_vectors = fit_word_vectors(texts, dimensions=4, languages=languages)
+    lengths = dict(zip(word_vectors.tokens, np.linalg.norm(word_vectors.vectors, axis=1), strict=True))
+    assert lengths["the"] == pytest.approx(np.log(16 / 15), rel=1e-4)
+    assert lengths["le"] == pytest.approx(np.log(16 / 15), rel=1e-4)
+    assert lengths["four"] == pytest.approx(np.log(16 / 5), rel=1e-4)
+    assert lengths["whale"] == pytest.approx(np.log(16 / 5), rel=1e-4)  # 5 texts of 15 in both
+
+
 def test_an_unknown_word_is_read_as_the_known_words_in_it(model: SentenceTransformer) -> None:
     unknown, parts = model.encode(["whalerecipe", "whale recipe"])
     np.testing.assert_allclose(unknown, parts, rtol=1e-5, atol=1e-6)
