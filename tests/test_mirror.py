@@ -100,6 +100,7 @@ COVERED_BY = {
     "stages/select/star_rounds.py": "stages/select/test_duplicates.py",
     "stages/select/verdicts.py": "stages/select/test_duplicates.py",
     "stages/shared/columns/arrays.py": "stages/neighbors/test_stage.py",
+    "stages/shared/columns/epochs.py": "stages/pack/test_epochs.py",
     "stages/shared/columns/groups.py": "stages/order/test_families.py",
     "stages/shared/columns/lookup.py": "inspection/test_explain.py",
     "stages/shared/columns/router.py": "stages/order/test_families.py",
