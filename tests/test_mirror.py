@@ -18,6 +18,8 @@ COVERED_BY = {
     "command_line/common.py": "command_line/test_main.py",
     "command_line/jobs.py": "command_line/test_main.py",
     "command_line/shards_of_run.py": "test_removal_from_run.py",
+    "corpora/json_lines.py": "corpora/test_python_docs.py",
+    "corpora/packages.py": "corpora/test_python_docs.py",
     "graph_sort/bisection.py": "graph_sort/test_contexts_order.py",
     "graph_sort/context_exchange.py": "graph_sort/test_contexts_order.py",
     "graph_sort/context_paths.py": "graph_sort/test_contexts_order.py",
