@@ -31,7 +31,7 @@ def write_markdown(out_path: str | Path, places: Sequence[str | Path], min_chara
     """Write the Markdown files of some folders or git directories to `out_path` (.jsonl, .jsonl.gz or .jsonl.zst).
 
     Of a repository those of its HEAD, where there is a work tree, too: nothing uncommitted is taken. Files that are not
-    UTF-8 are left out. Returns the number of documents. Raises UnreadablePlace.
+    UTF-8, and those in hidden folders, are left out. Returns the number of documents. Raises UnreadablePlace.
     """
     count, given = 0, [Path(place) for place in places]
 
@@ -104,7 +104,8 @@ def _of_repository(place: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _markdown(names: Iterable[str]) -> list[str]:
-    return sorted(name for name in names if name.lower().endswith(SUFFIXES))
+    found = sorted(name for name in names if name.lower().endswith(SUFFIXES))
+    return [name for name in found if not any(part.startswith(".") for part in name.split("/"))]
 
 
 def _git(place: Path, *arguments: str, stdin: str = "") -> bytes:

@@ -15,6 +15,7 @@ FILES = {
     "posts/ünï code.MD": f"{BODY} end",
     "posts/short.md": "Short.",
     "posts/page.txt": BODY,
+    ".github/template.md": BODY,
     "posts/latin.md": (BODY + "caf\u00e9").encode("latin-1"),
 }
 

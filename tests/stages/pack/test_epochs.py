@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
+from sequitur.inspection.summary_view import render
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import ConfigError
@@ -20,6 +22,8 @@ from sequitur.shards.find import Query, find
 from sequitur.shards.manifest import read_manifest
 from sequitur.shards.removal.removing import remove
 from sequitur.shards.verify import verify
+from sequitur.shards.views.stats import statistics
+from sequitur.shards.views.stats_view import render_statistics
 from sequitur.stages.order import stage as order
 from sequitur.stages.pack import stage as pack
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
@@ -149,12 +153,33 @@ def test_documents_meet_others_in_a_later_epoch(several: Run) -> None:
     ]
     measured = several.artifact("report").read_json("metrics.json")["epochs"]
 
+    page = several.artifact("report").read_bytes("index.html").decode()
+    assert page.count("Epochs</b>") == 1
+    assert "met before" in render_text(several)
     assert [one["met_before"] is None for one in measured] == [True, False, False]
     for number, one in enumerate(measured[1:], 1):
         met = len(pairs[number] & set.union(*pairs[:number])) / len(pairs[number])
         assert met < 0.5
         assert one["met_before"] == pytest.approx(met, abs=0.02)  # but for documents in several contexts
         assert one["pairwise"] > 0.8 * measured[0]["pairwise"]
+
+
+def render_text(run: Run) -> str:
+    console = Console(width=120)
+    with console.capture() as said:
+        console.print(render(run.artifact("report").read_json("metrics.json")))
+    return said.get()
+
+
+def test_what_shards_say_of_themselves(single: Run, several: Run) -> None:
+    (root,), (alone,) = roots(several), roots(single)
+    console = Console(width=160)
+    with console.capture() as said:
+        console.print(render_statistics(statistics(root)))
+    rows = ContextDataset(root).epoch_rows
+
+    assert f"3 epochs of {', '.join(map(str, rows))} contexts; " in said.get()
+    assert "epochs" not in json.dumps(statistics(alone))
 
 
 def test_the_ledger_counts_what_is_read_again(several: Run) -> None:
