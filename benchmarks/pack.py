@@ -63,7 +63,12 @@ def make_plan(lengths: np.ndarray, generator: np.random.Generator) -> SplitPlan:
     following = np.append(contexts.offsets[1:-1], 0)
     next_document = np.where(np.arange(count) < count - 1, contexts.document[following], -1)
     return SplitPlan(
-        *contexts, np.zeros(count, np.int64), next_document, contexts.start[following], generator.permutation(count)
+        *contexts,
+        np.zeros(count, np.int64),
+        next_document,
+        contexts.start[following],
+        generator.permutation(count),
+        np.array([count], np.int64),
     )
 
 

@@ -1,6 +1,6 @@
 """Does an order help a model? Trains a small GPT (examples/train.py) on the same documents in several orders.
 
-    python -m benchmarks.train [--corpus FILE] [--seeds N] [--minutes N | --tokens N] [--arms random_stream,…]
+    python -m benchmarks.train [--corpus FILE] [--seeds N] [--minutes N | --tokens N | --epochs N] [--arms NAME,…]
 
 Of the corpus (by default the documentation of the installed packages) the duplicates are removed, and groups of
 documents that are near each other are kept out (benchmarks/train_held_out.py, which says what is asked about them). The
@@ -12,13 +12,17 @@ The last line of standard output is one JSON object:
 
 * `arms`: by name `measures`, each with its `mean`, `error_seeds`, the standard error over seeds, and
   `error_documents`, that over what was asked; by position the same in lists. Then `targets`, tokens that one training
-  predicted (padding is none), `rows`, contexts there are, and `tokens_per_s` of training;
+  predicted (padding is none), `rows`, contexts of all documents once, `passes`, how often one training read them, and
+  `tokens_per_s` of training;
 * `against`: by the name of another arm the differences of those measures, question by question and seed by seed: below
   0 a loss is lower than that arm's;
-* `parameters`, `updates`, `documents`, `groups`, `questions` by kind, and `seconds` of all.
+* `parameters`, `updates`, `documents`, `groups`, `questions` by kind, `bfloat16`, and `seconds` of all.
 
 The updates of a training are those that all trainings together carry within --minutes, by the speed of a trial, so they
-differ between machines, never between arms; --tokens says how many tokens instead.
+differ between machines, never between arms; --tokens says how many tokens instead, --epochs how often the documents are
+read. Where that is twice, the arm `contexts_filled_epochs`, not one of the default ones, reads two packings of them
+(`pack.epochs: 2`), the others one packing twice. Training is in float32 or in bfloat16, whatever a trial finds quicker,
+unless it is said; evaluation is in float32.
 """
 
 from __future__ import annotations
@@ -46,11 +50,12 @@ from examples.train import Rank, Settings, new_model, train
 from sequitur.corpora.python_docs import write_python_docs
 from sequitur.graph_sort.packing import POLICIES
 from sequitur.pipeline.sections import Embed
+from sequitur.shards import ContextDataset
 from sequitur.shards.manifest import read_manifest
 
 FULL = "filled" if "filled" in POLICIES else "whole"  # the policy whose rows are fullest
 REST = "rest.jsonl"  # what is not kept out
-REFERENCES = ("random_stream", "iclm_stream")
+REFERENCES = ("random_stream", "iclm_stream", f"contexts_{FULL}")
 HERE = Rank(0, 1, torch.device("cpu"))
 TRIAL = 4  # updates, of which the first counts not
 
@@ -62,6 +67,7 @@ class Arm(NamedTuple):
     policy: str
     attention: str = "full"
     lexical_weight: float = float(Embed.model_fields["lexical_weight"].default)
+    epochs: int = 1  # packings
 
 
 ARMS = {
@@ -70,6 +76,7 @@ ARMS = {
     "contexts_whole": Arm("contexts", "whole"),
     f"contexts_{FULL}": Arm("contexts", FULL),
     "contexts_documents": Arm("contexts", FULL, attention="document"),
+    f"contexts_{FULL}_epochs": Arm("contexts", FULL, epochs=2),
 }
 
 
@@ -113,7 +120,7 @@ def arm_shards(options: argparse.Namespace, work: Path, name: str) -> Path:
         "embed": {"lexical_weight": arm.lexical_weight},
         "neighbors": {"duplicate_cosine": 1.01},
         "order": {"strategy": arm.strategy},
-        "pack": {"policy": arm.policy, "context_length": options.context_length},
+        "pack": {"policy": arm.policy, "context_length": options.context_length, "epochs": arm.epochs},
         "seed": options.seed,
     }
     sequitur.run(settings, workers=options.workers, last="pack", progress=options.progress)
@@ -134,16 +141,40 @@ def ask(options: argparse.Namespace, work: Path, groups: list[Group], shards: Pa
     return questions(groups, encode, end, options.context_length, options.seed)
 
 
+def seconds_of_updates(options: argparse.Namespace, name: str, shards: Path, out: Path) -> NDArray[np.float64]:
+    """How long some updates of an arm take, each."""
+    settings = settings_of(options, name, shards, out, 1, TRIAL)
+    return np.diff([time.monotonic() for _ in train(settings, HERE, new_model(settings, HERE))])
+
+
+def bfloat16_is_quicker(options: argparse.Namespace, prepared: Prepared, work: Path) -> bool:
+    """Whether an update of the first arm is, by the best of some."""
+    name, shards = next(iter(prepared.shards.items()))
+    least = {}
+    for bfloat16 in (False, True):
+        some = argparse.Namespace(**vars(options) | {"bfloat16": bfloat16})
+        least[bfloat16] = seconds_of_updates(some, name, shards, work / f"models/bfloat16-{bfloat16}").min()
+    return bool(least[True] < least[False])
+
+
+def rows_of_epochs(shards: Path) -> tuple[int, ...]:
+    """How many contexts each epoch of the shards has."""
+    dataset = ContextDataset(shards)
+    return dataset.epoch_rows or (len(dataset),)
+
+
 def updates_of(options: argparse.Namespace, prepared: Prepared, work: Path, started: float) -> int:
-    """How many updates a training has: of --tokens, or what the minutes that are left carry, evaluation included."""
+    """How many updates a training has: of --tokens, of --epochs of the shards that have fewest rows, or what the
+    minutes that are left carry, evaluation included."""
     of_update = options.batch * options.context_length
     if options.tokens:
         return max(1, options.tokens // of_update)
+    if options.epochs:
+        fewest = min(min(rows_of_epochs(shards)) for shards in prepared.shards.values())
+        return max(1, options.epochs * (fewest // options.batch))
     seconds = 0.0  # of an update of each arm
     for name, shards in prepared.shards.items():
-        settings = settings_of(options, name, shards, work / "models/trial" / name, 1, TRIAL)
-        ends = [time.monotonic() for _ in train(settings, HERE, new_model(settings, HERE))]
-        seconds += (ends[-1] - ends[0]) / (TRIAL - 1)
+        seconds += seconds_of_updates(options, name, shards, work / "models/trial" / name).mean()
     left = options.minutes * 60 - (time.monotonic() - started)
     asked = sum(len(one.ids) for some in prepared.asked.values() for one in some)
     return max(1, int(left / (options.seeds * seconds) - asked / (3 * of_update)))  # forward alone costs a third
@@ -176,6 +207,8 @@ def figures(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     arms: dict[str, dict[str, Any]] = {}
     parameters = 0
     shutil.rmtree(work / "models", ignore_errors=True)  # what an interrupted benchmark left is trained anew
+    if options.bfloat16 is None:
+        options.bfloat16 = bfloat16_is_quicker(options, prepared, work)
     updates = updates_of(options, prepared, work, started)
     for seed in range(1, options.seeds + 1):  # so that what is interrupted has told of every arm
         for name, shards in prepared.shards.items():
@@ -186,8 +219,9 @@ def figures(options: argparse.Namespace, work: Path) -> dict[str, Any]:
             steps = list(train(settings, HERE, model))
             taken, targets = time.monotonic() - began, sum(step.targets for step in steps)
             found[name].append(measures(model, prepared.asked, options.bins))
-            rows = read_manifest(shards).split("train").rows
-            arms[name] = {"targets": targets, "rows": rows, "tokens_per_s": round(targets / taken)}
+            rows = rows_of_epochs(shards)[0]
+            passes = round(updates * options.batch / rows, 3)
+            arms[name] = {"targets": targets, "rows": rows, "passes": passes, "tokens_per_s": round(targets / taken)}
             told = {measure: round(float(value.mean()), 4) for measure, value in found[name][-1].items()}
             print(f"{name}, seed {seed}, {time.monotonic() - started:.0f} s: {told}", file=sys.stderr)
     stacked = {
@@ -213,6 +247,7 @@ def figures(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "groups": options.groups,
         "questions": {name: len(some) for name, some in prepared.asked.items()},
         "seeds": options.seeds,
+        "bfloat16": options.bfloat16,
         "seconds": round(time.monotonic() - started),
     }
 
@@ -221,11 +256,13 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", help="input file, glob or directory; made of the installed packages if not given")
     parser.add_argument("--documents", type=int, help="documents of the corpus that is made; all if not given")
-    parser.add_argument("--arms", default=",".join(ARMS), help="some of %(default)s")
+    once = [name for name, arm in ARMS.items() if arm.epochs == 1]
+    parser.add_argument("--arms", default=",".join(once), help=f"some of {', '.join(ARMS)}; by default %(default)s")
     whole = {
         "seeds": (3, "models of each arm"),
         "minutes": (55, "that all takes, about, where --tokens is not given"),
         "tokens": (0, "tokens of a training, padding included"),
+        "epochs": (0, "times that a training reads all documents, where --tokens is not given"),
         "context-length": (1024, "tokens of a context"),
         "vocabulary": (4096, "of the tokenizer, trained on the corpus"),
         "layers": (4, "of the model"),
@@ -242,7 +279,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     for name, (default, text) in whole.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="highest (%(default)s)")
-    parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, default=False, help="compute in bfloat16")
+    parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, help="train in bfloat16, or never")
     parser.add_argument("--work", help="directory to keep, whose finished runs are not made again")
     parser.add_argument("--progress", action="store_true", help="tell of the runs")
     options = parser.parse_args(arguments)

@@ -1,7 +1,8 @@
-"""Commands that need no data: the demo, and its corpus by itself."""
+"""Commands that need no run: the demo, and corpora that can be made here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -40,17 +41,44 @@ def demo(
         show(Path(settings.output) / SHARDS, context=0)
 
 
-def python_docs(
-    path: Annotated[Path, typer.Argument(help="File to write: .jsonl, .jsonl.gz or .jsonl.zst.", show_default=False)],
-    max_documents: Annotated[int | None, typer.Option(min=1, help="Take a part of about so many documents.")] = None,
-) -> None:
+CorpusPath = Annotated[Path, typer.Argument(help="File to write: .jsonl, .jsonl.gz or .jsonl.zst.", show_default=False)]
+MaxDocuments = Annotated[int | None, typer.Option(min=1, help="Take a part of about so many documents.")]
+
+
+def python_docs(path: CorpusPath, max_documents: MaxDocuments = None) -> None:
     """Gather the documentation of the installed Python packages: docstrings, READMEs, licences."""
     from sequitur.corpora.python_docs import write_python_docs
+
+    _gather(path, lambda: write_python_docs(path, max_documents))
+
+
+def python_source(path: CorpusPath, max_documents: MaxDocuments = None) -> None:
+    """Gather the source files of the installed Python packages, whole: a corpus of long documents."""
+    from sequitur.corpora.python_source import write_python_source
+
+    _gather(path, lambda: write_python_source(path, max_documents))
+
+
+def markdown(
+    path: CorpusPath,
+    places: Annotated[list[Path], typer.Argument(help="Folders, or git directories, whose HEAD is read.")],
+    min_characters: Annotated[int, typer.Option(min=1, help="Leave out files of fewer characters.")] = 600,
+) -> None:
+    """Gather the Markdown files of folders and git repositories, without front matter and shortcodes."""
+    from sequitur.corpora.markdown import write_markdown
+
+    _gather(path, lambda: write_markdown(path, places, min_characters))
+
+
+def _gather(path: Path, write: Callable[[], int]) -> None:
+    from sequitur.pipeline.errors import SequiturError
     from sequitur.pipeline.progress import Progress
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        count = write_python_docs(path, max_documents)
+        count = write()
+    except SequiturError as error:
+        fail(str(error))
     except OSError as error:
         fail(f"{path}: {error.strerror or error}; choose another place")
     Progress().say(f"wrote {count:,} documents to {path}")

@@ -46,6 +46,8 @@ app.command()(lineage.find)
 app.command()(lineage.locate)
 app.add_typer(corpus, name="corpus")
 corpus.command("python-docs")(demo.python_docs)
+corpus.command("python-source")(demo.python_source)
+corpus.command("markdown")(demo.markdown)
 
 
 def main() -> None:

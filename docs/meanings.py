@@ -77,7 +77,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "score": "cosine to the nearest of its neighbours that stays, 0 for none; by targets, to the nearest target",
     },
     "order": {
-        "ordinal": "in reading order, each document that stays once",
+        "ordinal": "in reading order, each document that stays once; of several epochs one order after the other",
         "path": "fragment of the order, from 0 in reading order; within one, documents are related",
         "opens": "whether the document is meant to begin a context",
         "family": "number of its shard family, ascending; 0 where there are none",

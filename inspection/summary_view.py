@@ -44,6 +44,8 @@ def render(report: Mapping[str, Any]) -> RenderableType:
         f"{tokens['in_shards']:,} tokens of {ledger['records']['placed']:,} documents; the ledger {balance}"
     )
     tables = [_waterfall(ledger), _sources(ledger), _order(report["order"])]
+    if "epochs" in report:
+        tables.append(_epochs(report["epochs"]))
     if report.get("alarms"):
         tables.insert(1, _alarms(report["alarms"]))
     if "characters" in ledger:
@@ -130,6 +132,18 @@ def _order(order: Mapping[str, Any]) -> Table:
         if name in order[strategy]:
             cells = (_with_error(order.get(of, {}), name) for _, of in columns)
             table.add_row(name, *cells, Text(meaning, style="dim"))
+    return table
+
+
+def _epochs(epochs: Sequence[Mapping[str, Any]]) -> Table:
+    """What each epoch saves, and how many of its pairs met before."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("epoch", "saved_vs_published", "pairwise", "met before"):
+        table.add_column(name, justify="left" if name == "epoch" else "right")
+    for number, one in enumerate(epochs, 1):
+        met = one["met_before"]
+        cells = (_with_error(one, name) for name in ("saved_vs_published", "pairwise"))
+        table.add_row(str(number), *cells, "-" if met is None else f"{met:.1%}")
     return table
 
 

@@ -59,13 +59,15 @@ def neighbors(root: Directory, standing: Standing, ordinal: int) -> tuple[np.nda
 
 def order_position(root: Directory, standing: Standing, ordinal: int) -> dict[str, Any] | None:
     """Where the document stands in the order: at `position` of `documents`, from 0; in `path`, at `place_in_path` of
-    `documents_in_path`; `before` and `after` are ordinals or null. Of a document that is repeated, the first time."""
+    `documents_in_path`; `before` and `after` are ordinals or null. Of a document that is repeated, the first time; of
+    several epochs, the first."""
     if ORDER not in standing:
         return None
     found: dict[str, Any] | None = None
     start, before = 0, None
+    rows = standing[ORDER].statistics.get("epochs", [standing[ORDER].rows])[0]
     for part in standing[ORDER].parts:
-        batch = artifacts.map_part(root / ORDER, part)
+        batch = artifacts.map_part(root / ORDER, part).slice(0, max(rows - start, 0))
         ordinals = batch.column("ordinal").to_numpy()
         if found is not None and found["after"] is None and len(ordinals):
             found["after"] = int(ordinals[0])

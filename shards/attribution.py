@@ -16,10 +16,10 @@ import pyarrow as pa
 from numpy.typing import ArrayLike, NDArray
 
 from sequitur.shards.documents import completed, opened, present
+from sequitur.shards.epochs import TRAIN, bounds, places
 from sequitur.shards.errors import DocumentUnknown
 from sequitur.shards.format import docs_schema
 from sequitur.shards.manifest import FileEntry
-from sequitur.shards.permutation import invert
 from sequitur.shards.pieces import contains
 from sequitur.shards.rows import SplitRows, Verify
 
@@ -106,8 +106,9 @@ class Attribution:
         order = self._rows.manifest.order
         if order.kind == "as_ordered":
             row = self._search(context_id, int)
-        elif self._split == "train":
-            row = self._search(context_id, lambda context: invert(context, contexts, order.seed))
+        elif self._split == TRAIN:
+            begins = bounds(order, self._split, contexts)
+            row = self._search(context_id, lambda context: int(places(np.array([context]), begins, order.seed)[0]))
         else:
             ids, _ = self._rows.origin(self._rows.locate(np.arange(len(self._rows))))
             row = next(iter(np.flatnonzero(ids == context_id).tolist()), None)

@@ -96,11 +96,21 @@ class Packing:
 
 
 @dataclass(frozen=True)
+class EpochEntry:
+    """One of several epochs of the training split: how many `rows` it has, and how many `contexts` when packed."""
+
+    rows: int
+    contexts: int
+
+
+@dataclass(frozen=True)
 class RowOrder:
     """In what order the rows lie, and how often neighbours share a group, beside what chance would give.
 
     `kind` is `global_permutation`, or `as_ordered` where rows are to be read as they lie. Where contexts were taken
-    out since, the rest lie in their old order, and `contexts` says by split how many there were; else it is None."""
+    out since, the rest lie in their old order, and `contexts` says by split how many there were; else it is None.
+    `epochs` are those of the split train, one after the other, each permuted by itself (`epochs`); none where there is
+    one alone: then the file does not have the key."""
 
     kind: str
     algo: str
@@ -108,6 +118,7 @@ class RowOrder:
     adjacent_same_group: float
     expected_by_chance: float
     contexts: dict[str, int] | None = None
+    epochs: tuple[EpochEntry, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -171,6 +182,8 @@ def fingerprint(header: Header, splits: dict[str, SplitEntry]) -> str:
 def manifest_json(manifest: Manifest) -> str:
     """The text of manifest.json: sorted keys, one-space indent, a checksum; equal manifests give equal text."""
     content = asdict(manifest)
+    if not manifest.order.epochs:
+        del content["order"]["epochs"]
     content.update(content.pop("header"))
     return checksummed_json(content)
 
@@ -236,12 +249,22 @@ def _check(manifest: Manifest) -> None:
             raise ManifestInvalid(f"split {name!r}: rows, tokens or row_digest is not the sum over its shards")
         if not split.rows <= (manifest.order.contexts or {}).get(name, split.rows) <= 1 << 63:
             raise ManifestInvalid(f"split {name!r} has more rows than its order had contexts, or that had too many")
+    _check_epochs(manifest)
     for file in (*manifest.docs_table, *manifest.removals):
         check_path(file.path)
     if manifest.fingerprint != fingerprint(manifest.header, manifest.splits):
         raise FingerprintMismatch(
             f"the fingerprint in {MANIFEST_NAME} is not that of its contents: restore the file from the original"
         )
+
+
+def _check_epochs(manifest: Manifest) -> None:
+    epochs, train = manifest.order.epochs, manifest.splits.get("train")
+    rows = train.rows if train else 0
+    there_were = (manifest.order.contexts or {}).get("train", rows)
+    sums = sum(epoch.rows for epoch in epochs), sum(epoch.contexts for epoch in epochs)
+    if epochs and (sums != (rows, there_were) or any(epoch.rows > epoch.contexts for epoch in epochs)):
+        raise ManifestInvalid("order: the epochs do not add up to the rows of the split 'train' and to its contexts")
 
 
 def check_path(path: str) -> None:

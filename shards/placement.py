@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from sequitur.shards.contexts import Contexts
+from sequitur.shards.contexts import Contexts, piece_rows
+from sequitur.shards.epochs import TRAIN, epoch_of
 from sequitur.shards.errors import (
     DocsInvalid,
     DocumentIncomplete,
@@ -26,7 +27,7 @@ from sequitur.shards.errors import (
     TotalsMismatch,
 )
 from sequitur.shards.format import docs_schema
-from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry
+from sequitur.shards.manifest import FileEntry, Manifest, RowOrder, ShardEntry
 
 
 class Docs(NamedTuple):
@@ -38,31 +39,38 @@ class Docs(NamedTuple):
 
 
 class PlacedPieces(NamedTuple):
-    """Every piece of every context. Memory: 36 bytes per piece, and as much again while they are checked."""
+    """Every piece of every context. Memory: 40 bytes per piece, and as much again while they are checked."""
 
     key: NDArray[np.uint64]
     start: NDArray[np.int64]
     length: NDArray[np.int64]
     split: NDArray[np.int32]  # index into the names of the splits
     batch: NDArray[np.int64]  # index into `Placements.batches`
+    epoch: NDArray[np.int32]  # of the split train; else 0
 
 
 @dataclass
 class Placements:
-    """Collects the pieces of one batch after another."""
+    """Collects the pieces of one batch after another; `order` says of which epoch they are."""
 
+    order: RowOrder
     batches: list[tuple[str, ShardEntry, int]] = field(default_factory=list)
-    parts: list[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]] = field(default_factory=list)
+    parts: list[tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]] = field(
+        default_factory=list
+    )
 
     def add(self, split: str, shard: ShardEntry, batch: int, contexts: Contexts) -> None:
         """Take the pieces of batch number `batch` of `shard`."""
         self.batches.append((split, shard, batch))
         start, length = contexts.doc_starts.astype(np.int64), contexts.doc_lens.astype(np.int64)
-        self.parts.append((contexts.doc_ids.copy(), start, length))
+        epoch = np.zeros(len(start), dtype=np.int32)
+        if split == TRAIN and self.order.epochs:
+            epoch = epoch_of(self.order, contexts.context_id)[piece_rows(contexts)]
+        self.parts.append((contexts.doc_ids.copy(), start, length, epoch))
 
     def pieces(self, split_names: Sequence[str]) -> PlacedPieces:
         """All pieces taken so far."""
-        counts = [len(key) for key, _, _ in self.parts]
+        counts = [len(part[0]) for part in self.parts]
         split_of_batch = np.array([split_names.index(split) for split, _, _ in self.batches], dtype=np.int32)
         batch = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
         return PlacedPieces(
@@ -71,6 +79,7 @@ class Placements:
             length=_concatenate([part[2] for part in self.parts], np.int64),
             split=split_of_batch[batch],
             batch=batch,
+            epoch=_concatenate([part[3] for part in self.parts], np.int32),
         )
 
 
@@ -106,12 +115,14 @@ def placement_problems(root: str | PathLike[str], manifest: Manifest, placement:
     if not known.all():
         yield _problem(DocumentUnknown, "a document that docs/ lacks", np.flatnonzero(~known), pieces, placement)
         return
-    repeated = repeated_tokens(doc, pieces.start, pieces.length)
+    repeated = again = repeated_tokens(doc, pieces.start, pieces.length)
     said = manifest.packing.repeated_tokens
+    if epochs := len(manifest.order.epochs):  # each has a document once
+        again, said = repeated_tokens(doc * epochs + pieces.epoch, pieces.start, pieces.length), 0
     found = [
         (SplitLeak, "docs/ has the document in another split", docs.split[doc] != pieces.split),
         (RowsInvalid, "a piece past its document's end", pieces.start + pieces.length > docs.n_tokens[doc]),
-        (DocumentRepeated, "tokens that are also in another piece", (repeated > 0) & (said == 0)),
+        (DocumentRepeated, "tokens that are also in another piece", (again > 0) & (said == 0)),
     ]
     for kind, fault, wrong in found:
         if wrong.any():

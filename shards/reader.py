@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from sequitur.shards.epochs import TRAIN
 from sequitur.shards.offsets import offsets_of
 from sequitur.shards.rows import Located, Pieces, SplitRows, Verify
 
@@ -105,6 +106,7 @@ class ContextDataset(Dataset[Example]):
         if dtype not in _NUMPY_DTYPES:
             raise ValueError(f"dtype is torch.int64 or torch.int32, not {dtype}")
         self._rows = SplitRows(root, split, mmap=mmap, verify=verify, cache=cache)
+        self._split = split
         self._attention = attention
         self._labels = labels
         self._ignore_index = ignore_index
@@ -141,6 +143,13 @@ class ContextDataset(Dataset[Example]):
     def as_ordered(self) -> bool:
         """Whether the rows are a curriculum, to be read as they lie."""
         return self._rows.manifest.order.kind == "as_ordered"
+
+    @property
+    def epoch_rows(self) -> tuple[int, ...]:
+        """How many rows are of each epoch, where the training split has several, one after the other: other orders of
+        the same documents. Empty where it is one epoch."""
+        epochs = self._rows.manifest.order.epochs if self._split == TRAIN else ()
+        return tuple(epoch.rows for epoch in epochs if epoch.rows)
 
     def __len__(self) -> int:
         return len(self._rows)

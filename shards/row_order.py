@@ -1,7 +1,7 @@
 """Where rows lie: that each holds the context which the order puts there, and that neighbours are related by chance."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequitur.shards.contexts import Contexts
+from sequitur.shards.epochs import TRAIN, bounds, places, rows_of_epochs
 from sequitur.shards.errors import NextTokenMismatch, OrderLeaks, OrderMismatch, ShardError, TotalsMismatch
 from sequitur.shards.manifest import Manifest, ShardEntry
-from sequitur.shards.permutation import ALGORITHM, invert
+from sequitur.shards.offsets import offsets_of
+from sequitur.shards.permutation import ALGORITHM
 
 STANDARD_ERRORS = 6.0
 SPARE_PAIRS = 3  # where less than a pair is expected the count is skewed: four by chance about once in 10^9
@@ -36,13 +38,18 @@ class Pairs(NamedTuple):
         return self.expected / max(self.rows - 1, 1)
 
 
-def count_pairs(groups: NDArray[np.uint64]) -> Pairs:
-    """The pairs of neighbours of one group, over uint64 [rows] group ids in the order of rows.
+def count_pairs(groups: NDArray[np.uint64], epochs: Sequence[int] = ()) -> Pairs:
+    """The pairs of neighbours of one group, over uint64 [rows] group ids in the order of rows; where these are of
+    several `epochs`, of so many rows each, the sums over these.
 
     With groups of m_i of n rows, pairs in a random permutation have the mean Σ m_i (m_i − 1) / n and the variance
     (Σm² (Σm² + n (n + 1)) − 2 n Σm³ − n³) / (n² (n − 1)): n less the number of runs, whose moments are those of Barton
     and David, "Multiple runs", Biometrika 44 (1957).
     """
+    if len(epochs) > 1:
+        parts = [count_pairs(part) for part in np.split(groups, offsets_of(epochs)[1:-1])]
+        same, expected = sum(part.same for part in parts), sum(part.expected for part in parts)
+        return Pairs(len(groups), same, expected, math.hypot(*(part.standard_error for part in parts)))
     n = len(groups)
     sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
     squares, cubes = float((sizes**2).sum()), float((sizes**3).sum())
@@ -107,9 +114,19 @@ class RowOrder:
                 yield _error(OrderMismatch, f"context {ids[row]} is in an earlier row too", taken, row)
             elif self.tokens and self.manifest.packing.policy != "buckets":  # in buckets the document itself goes on
                 yield from self._next_token_problems(taken, ids, by_id)
-        name = "train" if "train" in self._taken else next(iter(self._taken), None)
+        name = TRAIN if TRAIN in self._taken else next(iter(self._taken), None)
         if name is not None:
-            yield from self._leakage(np.concatenate([rows.group_id for rows in self._taken[name]]))
+            taken = self._taken[name]
+            rows_of = rows_of_epochs(np.concatenate([rows.context_id for rows in taken]), self._bounds(name))
+            said = [epoch.rows for epoch in self.manifest.order.epochs]
+            if name == TRAIN and said and said != rows_of:
+                yield TotalsMismatch(f"the epochs have {rows_of} rows, the manifest says {said}")
+            else:
+                yield from self._leakage(np.concatenate([rows.group_id for rows in taken]), rows_of)
+
+    def _bounds(self, split: str) -> NDArray[np.int64]:
+        order = self.manifest.order
+        return bounds(order, split, (order.contexts or {}).get(split, self.manifest.splits[split].rows))
 
     def _check_places(self, split: str, first: int, rows: Rows) -> None:
         order, ids = self.manifest.order, rows.context_id
@@ -119,8 +136,8 @@ class RowOrder:
             raise _error(OrderMismatch, f"context {ids.max()} of {contexts}", [rows], int(ids.argmax()))
         if order.kind == "as_ordered":
             place = ids.astype(np.int64)
-        elif order.algo == ALGORITHM and split == "train":
-            place = invert(ids, contexts, order.seed)
+        elif order.algo == ALGORITHM and split == TRAIN:
+            place = places(ids, self._bounds(split), order.seed)
         else:
             return  # the seed is that of train alone
         row = first + np.arange(len(ids), dtype=np.int64)
@@ -143,8 +160,8 @@ class RowOrder:
             fault = f"next_token is not the first token of the context after it ({len(wrong)} such rows)"
             yield _error(NextTokenMismatch, fault, taken, int(wrong.min()))
 
-    def _leakage(self, groups: NDArray[np.uint64]) -> Iterator[ShardError]:
-        order, pairs = self.manifest.order, count_pairs(groups)
+    def _leakage(self, groups: NDArray[np.uint64], epochs: Sequence[int]) -> Iterator[ShardError]:
+        order, pairs = self.manifest.order, count_pairs(groups, epochs)
         for name, found, said in (
             ("adjacent_same_group", pairs.share, order.adjacent_same_group),
             ("expected_by_chance", pairs.chance, order.expected_by_chance),

@@ -8,13 +8,16 @@ little-endian, of the SHA-256 of the text "elastic-v1\\nFINGERPRINT\\nSEED\\nEPO
   and within block b the rows in the order `permute(·, its rows, key + 1 + b)`;
 - none: p.
 
+Of a dataset of several epochs, N of them, epoch e reads the rows of its epoch e mod N: n is their number, and the first
+of them is added to the row.
+
 A global batch is the next G positions; each rank takes a contiguous share of it. So there is no index file to build and
 no barrier, any position costs the same, and resuming is setting a counter.
 """
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -51,6 +54,8 @@ class Sampled(Protocol):
     def seq_len(self) -> int: ...
     @property
     def as_ordered(self) -> bool: ...
+    @property
+    def epoch_rows(self) -> tuple[int, ...]: ...
     def __len__(self) -> int: ...
 
 
@@ -73,6 +78,8 @@ class ElasticBatchSampler(Sampler[list[int]]):
     the epoch's last row (`ContextDataLoader` then masks its labels), "wrap" repeats the epoch's first rows;
     `tail_rows` counts them.
 
+    `epoch_rows` says how many of the rows are of each epoch, where the dataset has several; else an epoch has them all.
+
     Iterating gives the batches from where the epoch stands to its end, and moves on to the next epoch; it goes on
     where it was left. The state counts the rows of batches that were given out: under torch's own `DataLoader` with
     workers these are more than were seen, for it fetches ahead; `ContextDataLoader` counts rightly.
@@ -94,6 +101,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         tail: Tail = "drop",
         fingerprint: str = "",
         seq_len: int | None = None,
+        epoch_rows: Sequence[int] = (),
     ) -> None:
         if shuffle not in ("global", "block", "none"):
             raise ValueError(f"shuffle is 'global', 'block' or 'none', not {shuffle!r}")
@@ -103,15 +111,19 @@ class ElasticBatchSampler(Sampler[list[int]]):
             raise ValueError(f"dp_rank is 0 … dp_world_size - 1 = {dp_world_size - 1}, not {dp_rank}")
         if global_batch_size < 1 or global_batch_size % dp_world_size:
             raise ValueError(f"global_batch_size {global_batch_size} is not a multiple of {dp_world_size} ranks")
-        if num_samples < 1 or (tail == "drop" and num_samples < global_batch_size):
+        fewest = min(epoch_rows, default=num_samples)
+        if fewest < 1 or (tail == "drop" and fewest < global_batch_size):
             raise ValueError(
-                f"{num_samples} rows fill no global batch of {global_batch_size}: make it smaller, or set tail='wrap'"
+                f"{fewest} rows fill no global batch of {global_batch_size}: make it smaller, or set tail='wrap'"
             )
         if not (0 <= seed <= _U64 and 0 <= epoch <= _U64):
             raise ValueError(f"seed and epoch are 0 … 2^64-1, not {seed} and {epoch}")
         if block_size is not None and (block_size < 1 or shuffle != "block"):
             raise ValueError(f"block_size {block_size} goes with shuffle='block', and is 1 or more")
+        if epoch_rows and sum(epoch_rows) != num_samples:
+            raise ValueError(f"epochs of {list(epoch_rows)} rows are not the {num_samples} rows that there are")
         self.num_samples = num_samples
+        self.epoch_rows = tuple(epoch_rows)
         self.global_batch_size = global_batch_size
         self.dp_rank = dp_rank
         self.dp_world_size = dp_world_size
@@ -136,30 +148,41 @@ class ElasticBatchSampler(Sampler[list[int]]):
             shuffle=shuffle or ("none" if dataset.as_ordered else "global"),
             fingerprint=dataset.fingerprint,
             seq_len=dataset.seq_len,
+            epoch_rows=dataset.epoch_rows,
             **options,
         )
 
     @property
+    def rows(self) -> int:
+        """How many rows the current epoch has."""
+        return self._rows_of(self.epoch)
+
+    def _rows_of(self, epoch: int) -> int:
+        return self.epoch_rows[epoch % len(self.epoch_rows)] if self.epoch_rows else self.num_samples
+
+    @property
     def tail_rows(self) -> int:
         """How many rows an epoch leaves out (`tail` "drop") or repeats ("pad", "wrap")."""
-        rest = self.num_samples % self.global_batch_size
+        rest = self.rows % self.global_batch_size
         return rest if self.tail == "drop" or not rest else self.global_batch_size - rest
 
     def __len__(self) -> int:
-        """Batches of an epoch that is read from its start; the same on each rank."""
-        full, rest = divmod(self.num_samples, self.global_batch_size)
+        """Batches of the current epoch, if it is read from its start; the same on each rank."""
+        full, rest = divmod(self.rows, self.global_batch_size)
         return full if self.tail == "drop" or not rest else full + 1
 
     def order(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The rows at these positions (n,) of the current epoch, each 0 … num_samples - 1. About 0.1 µs each, and
-        100 µs a call."""
+        """The rows at these positions (n,) of the current epoch, each 0 … rows - 1. About 0.1 µs each, and 100 µs a
+        call."""
         text = f"{_ALGORITHM}\n{self.fingerprint}\n{self.seed}\n{self.epoch}"
         key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+        number = self.epoch % max(len(self.epoch_rows), 1)
+        first = sum(self.epoch_rows[:number])
         if self.shuffle == "none":
-            return positions
+            return first + positions
         if self.block_size is None:
-            return permute(positions, self.num_samples, key)
-        return _block_order(positions, self.num_samples, self.block_size, key)
+            return first + permute(positions, self.rows, key)
+        return first + _block_order(positions, self.rows, self.block_size, key)
 
     def global_indices(self, step: int) -> NDArray[np.int64]:
         """The rows (G,) of global batch `step` of the current epoch, of all ranks: those of rank 0, then those of
@@ -194,7 +217,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         for first in range(start, end, span):
             positions = np.arange(first, min(first + span, end)).reshape(-1, self.dp_world_size, rows)[:, self.dp_rank]
             found = self.order(self._rows_at(positions.reshape(-1))).reshape(positions.shape)
-            real = ((positions < self.num_samples) | (self.tail != "pad")).sum(axis=1)
+            real = ((positions < self.rows) | (self.tail != "pad")).sum(axis=1)
             for i, rows_now in enumerate(found):
                 yield Share(rows_now.tolist(), int(real[i]), first + (i + 1) * together)
 
@@ -205,6 +228,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
 
     def state_dict(self) -> dict[str, Any]:
         """Where the run stands: small, JSON, the same on each rank."""
+        epochs = {"epoch_rows": list(self.epoch_rows)} if self.epoch_rows else {}
         return {
             "version": _STATE_VERSION,
             "epoch": self.epoch,
@@ -216,6 +240,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
             "fingerprint": self.fingerprint,
             "num_samples": self.num_samples,
             "seq_len": self.seq_len,
+            **epochs,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -227,17 +252,19 @@ class ElasticBatchSampler(Sampler[list[int]]):
         own = self.state_dict()
         if not isinstance(state, dict) or set(own) - set(state):
             raise StateMismatch(f"not the state of a sampler: it should have {', '.join(own)}")
-        for name in ("version", "fingerprint", "num_samples", "seq_len", "seed", "shuffle", "block_size"):
-            if state[name] != own[name]:
+        same = ("version", "fingerprint", "num_samples", "seq_len", "epoch_rows", "seed", "shuffle", "block_size")
+        for name in same:
+            if state.get(name) != own.get(name):
                 raise StateMismatch(
-                    f"the state's {name} is {state[name]!r}, the sampler's {own[name]!r}: "
+                    f"the state's {name} is {state.get(name)!r}, the sampler's {own.get(name)!r}: "
                     "resume with the data and the settings that the run began with"
                 )
         for name, least in (("epoch", 0), ("samples_seen", 0), ("global_batch_size", 1)):
             if type(state[name]) is not int or not least <= state[name] <= _U64:
                 raise StateMismatch(f"the state's {name} is {state[name]!r}, not an integer from {least}")
-        if state["samples_seen"] >= self.num_samples + state["global_batch_size"]:
-            raise StateMismatch(f"the state has seen {state['samples_seen']} rows of an epoch of {self.num_samples}")
+        rows = self._rows_of(state["epoch"])
+        if state["samples_seen"] >= rows + state["global_batch_size"]:
+            raise StateMismatch(f"the state has seen {state['samples_seen']} rows of an epoch of {rows}")
         if state["global_batch_size"] != self.global_batch_size:
             warnings.warn(
                 f"global batch size {self.global_batch_size} instead of {state['global_batch_size']}: "
@@ -246,15 +273,15 @@ class ElasticBatchSampler(Sampler[list[int]]):
                 stacklevel=2,
             )
         self.epoch, self.samples_seen = state["epoch"], state["samples_seen"]
-        if state["global_batch_size"] != self.global_batch_size and self.samples_seen >= self.num_samples:
+        if state["global_batch_size"] != self.global_batch_size and self.samples_seen >= rows:
             # Within the padding of another batch, which is longer than this one's may be: every row was seen.
             self.epoch, self.samples_seen = self.epoch + 1, 0
 
     def _rows_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions themselves, but those beyond the epoch as the tail asks."""
         if self.tail == "wrap":
-            return positions % self.num_samples
-        return np.minimum(positions, self.num_samples - 1)
+            return positions % self.rows
+        return np.minimum(positions, self.rows - 1)
 
     def _end(self, together: int) -> int:
         """The position at which the epoch ends, a whole number of shares from here.
@@ -266,7 +293,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         end = len(self) * size
         if seen < end and (end - seen) % together == 0:
             return end
-        left = self.num_samples - seen
+        left = self.rows - seen
         return seen + (left // size if self.tail == "drop" else -(-left // size)) * size
 
     def _roll_over(self, together: int) -> None:

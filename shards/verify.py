@@ -198,7 +198,10 @@ class _Walk:
     progress: Progress
     beside: ThreadPoolExecutor  # computes the SHA-256 meanwhile
     order: RowOrder
-    placement: Placements = field(default_factory=Placements)
+    placement: Placements = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.placement = Placements(self.manifest.order)
 
     def shard_problems(self, split: str, number: int) -> Iterator[ShardError]:
         """Those of shard `number` of a split."""

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchmarks.train import figures, parsed, summary
+from benchmarks.train import Prepared, bfloat16_is_quicker, figures, parsed, summary
 from benchmarks.train_held_out import Group, Question, answers, hold_out, measures, questions
 from examples.train import GPT, Settings
 from sequitur.shards.manifest import read_manifest
@@ -128,6 +128,32 @@ def test_errors_over_seeds_and_over_documents() -> None:
     told = summary(np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]))
     assert told == {"mean": 3.0, "error_seeds": 1.0, "error_documents": round(1 / 3**0.5, 5)}
     assert summary(np.array([[1.0, 3.0]])) == {"mean": 2.0, "error_seeds": None, "error_documents": 1.0}
+
+
+def test_two_packings_are_read_for_as_many_tokens_as_one_twice(tmp_path: Path) -> None:
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts(12, 8)))
+    small = "--seeds 1 --groups 5 --related 2 --context-length 256 --vocabulary 300 --layers 1 --heads 2 --width 16"
+    arms = ["contexts_filled", "contexts_filled_epochs"]
+    told = figures(
+        parsed(f"--corpus {corpus} {small} --epochs 2 --batch 4 --workers 1 --arms {','.join(arms)}".split()), tmp_path
+    )
+    one, two = (told["arms"][name] for name in arms)
+    assert isinstance(told["bfloat16"], bool)
+    assert 1.5 < one["passes"] <= 2
+    assert one["targets"] == pytest.approx(two["targets"], rel=0.02)
+    epochs = read_manifest(tmp_path / "shards/contexts_filled_epochs").order.epochs
+    assert [epoch.rows for epoch in epochs] == [two["rows"], epochs[1].rows]
+    assert list(told["against"]) == ["contexts_filled"]
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_what_a_trial_finds_quicker_is_used(bfloat16: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    taken = {True: [0.4, 0.2, 0.3], False: [0.1, 0.5, 0.9]} if not bfloat16 else {True: [0.9, 0.1], False: [0.2, 0.3]}
+    monkeypatch.setattr(
+        "benchmarks.train.seconds_of_updates", lambda options, *_: np.array(taken[options.bfloat16], np.float64)
+    )
+    assert bfloat16_is_quicker(parsed([]), Prepared({"arm": tmp_path}, {}, 0), tmp_path) is bfloat16
 
 
 def test_the_whole_of_it(tmp_path: Path) -> None:

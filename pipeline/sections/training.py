@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, ByteSize, Field
+from pydantic import BeforeValidator, ByteSize, Field, model_validator
 
 from sequitur.pipeline.sections.section import LONGEST_CONTEXT, MIB, Section, one_or_more
 
@@ -184,4 +184,17 @@ class Pack(Section):
     validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.0, description="Share of the tokens set apart as a validation split, by whole paths of the order."
     )
+    epochs: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Orders and packings of the same documents, one after the other in the training split: in each "
+        "epoch a document meets others.",
+    )
     shard_bytes: ByteSize = Field(ByteSize(512 * MIB), gt=0, description="Largest size of a shard, about.")
+
+    @model_validator(mode="after")
+    def _documents_meet(self) -> Pack:
+        if self.policy == "buckets" and self.epochs > 1:
+            raise ValueError("epochs: with policy: buckets each document is alone, and meets none; leave it at 1")
+        return self

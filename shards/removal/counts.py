@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sequitur.shards.epochs import epochs_left
 from sequitur.shards.errors import TotalsMismatch
 from sequitur.shards.manifest import Manifest, Packing, RowOrder
 from sequitur.shards.placement import repeated_tokens
@@ -102,10 +103,12 @@ def order_after(manifest: Manifest, rows: dict[str, RowChange]) -> RowOrder:
     contexts = {split: there_were.get(split, len(change.emptied)) for split, change in rows.items()}
     fewer = any(contexts[split] > int((~change.emptied).sum()) for split, change in rows.items())
     change = rows.get("train") or next(iter(rows.values()))
-    pairs = count_pairs(change.group_id[~change.emptied])
+    epochs = epochs_left(old, change.context_id[~change.emptied])
+    pairs = count_pairs(change.group_id[~change.emptied], [epoch.rows for epoch in epochs])
     return replace(
         old,
         adjacent_same_group=pairs.share,
         expected_by_chance=pairs.chance,
         contexts={**there_were, **contexts} if fewer else old.contexts,
+        epochs=epochs,
     )

@@ -124,7 +124,7 @@ def _salvage_one(source: Path, target: Path, directory: str, progress: Progress)
     whole = {split: batches for split, batches in whole.items() if batches}
     if not whole:
         raise NothingWhole(f"no batch is whole, or none with all its documents in docs/; first: {left_out[0]}")
-    copied = Copied(Placements(), {})
+    copied = Copied(Placements(manifest.order), {}, {})
     shards = {
         split: write_split(target, manifest, split, batches, copied, progress) for split, batches in whole.items()
     }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from sequitur.shards.atomic import write_bytes, writing
 from sequitur.shards.contexts import batch_contexts, context_batch
+from sequitur.shards.epochs import TRAIN, epochs_left
 from sequitur.shards.format import (
     BATCH_ROWS,
     MANIFEST_NAME,
@@ -37,6 +38,7 @@ class Copied(NamedTuple):
 
     placement: Placements
     groups: dict[str, list[NDArray[np.uint64]]]
+    ids: dict[str, list[NDArray[np.uint64]]]  # of contexts
 
 
 def write_split(
@@ -75,6 +77,7 @@ def _batches(
             contexts = batch_contexts(first)
             copied.placement.add(split, one.shard, one.number, contexts)
             copied.groups.setdefault(split, []).append(contexts.group_id.copy())
+            copied.ids.setdefault(split, []).append(contexts.context_id.copy())
             yield context_batch(contexts, columns)
 
 
@@ -108,8 +111,9 @@ def finish(
         repeated_tokens=counts.repeated_tokens if old.repeated_tokens else 0,
         elsewhere_tokens=elsewhere,
     )
-    groups = copied.groups.get("train") or next(iter(copied.groups.values()))
-    order = _order(manifest, np.concatenate(groups))
+    groups = copied.groups.get(TRAIN) or next(iter(copied.groups.values()))
+    of_train = np.concatenate([np.empty(0, np.uint64), *copied.ids.get(TRAIN, [])])
+    order = _order(manifest, np.concatenate(groups), of_train)
     new = build_manifest(manifest.header, packing, order, splits, docs_table, _copy_removals(source, target, manifest))
     for split, entry in splits.items():
         names = [PurePosixPath(shard.path).name for shard in entry.shards]
@@ -128,12 +132,18 @@ def _copy_removals(source: Path, target: Path, manifest: Manifest) -> list[FileE
     return whole
 
 
-def _order(manifest: Manifest, groups: NDArray[np.uint64]) -> RowOrder:
-    """The old order, with how many contexts there were, and how the rows that are left lie."""
-    pairs = count_pairs(groups)
+def _order(manifest: Manifest, groups: NDArray[np.uint64], of_train: NDArray[np.uint64]) -> RowOrder:
+    """The old order, with how many contexts there were, and how the rows that are left lie: their groups, and the
+    contexts of the split train, uint64 both."""
+    epochs = epochs_left(manifest.order, of_train)
+    pairs = count_pairs(groups, [epoch.rows for epoch in epochs])
     there_were = {split: entry.rows for split, entry in manifest.splits.items()} | (manifest.order.contexts or {})
     return replace(
-        manifest.order, adjacent_same_group=pairs.share, expected_by_chance=pairs.chance, contexts=there_were
+        manifest.order,
+        adjacent_same_group=pairs.share,
+        expected_by_chance=pairs.chance,
+        contexts=there_were,
+        epochs=epochs,
     )
 
 

@@ -132,6 +132,7 @@ def _about(manifest: Manifest) -> dict[str, Any]:
         "dropped_tokens": packing.dropped_tokens,
         "repeated_tokens": packing.repeated_tokens,
         "elsewhere_tokens": packing.elsewhere_tokens,
+        **({"epochs": [epoch.rows for epoch in manifest.order.epochs]} if manifest.order.epochs else {}),
         "fingerprint": manifest.fingerprint,
     }
 

@@ -49,11 +49,15 @@ def _dataset(one: Mapping[str, Any]) -> "Iterator[RenderableType]":
         for key, what in (
             ("split_documents", "documents in more than one piece"),
             ("dropped_tokens", "tokens of documents dropped by the packing"),
-            ("repeated_tokens", "tokens repeated by the order"),
+            ("repeated_tokens", "tokens repeated by the order, or in later epochs"),
             ("elsewhere_tokens", "tokens of documents in rows of other lengths"),
         )
         if about[key]
     ]
+    if "epochs" in about:
+        said.insert(
+            0, f"{len(about['epochs'])} epochs of {', '.join(f'{rows:,}' for rows in about['epochs'])} contexts"
+        )
     if said:
         yield Text("; ".join(said))
     for title in ("sources", "languages", "licenses"):

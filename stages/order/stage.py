@@ -3,10 +3,10 @@
 input    `neighbors` and `vectors`; `tokens` for the documents' lengths; `documents` and `signals` where an order asks
 output   a permutation of the ordinals, the path (fragment) that each belongs to, the model's own cosine to the one
          before; where there are shard families, each is ordered by itself; `order/router` says which family a
-         document belongs to
+         document belongs to. Where several epochs are asked for, as many orders, one after the other
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
-cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families once more;
-         with shared strings up to 0.9 GB more, whatever n
+cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families, and with
+         epochs, once more; with shared strings up to 0.9 GB more, whatever n
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from typing import Any, cast
 import numpy as np
 import pyarrow as pa
 
-from sequitur.graph_sort import metrics, orders
+from sequitur.graph_sort import metrics, orders, packing
+from sequitur.graph_sort.again import Again
 from sequitur.graph_sort.documents import Documents, MissingField
+from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, contexts
+from sequitur.graph_sort.packing import Likeness
 from sequitur.graph_sort.part import Part
 from sequitur.graph_sort.shared_strings import memory_bytes as strings_memory
 from sequitur.pipeline import artifacts, schemas
@@ -27,11 +30,13 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import NEIGHBORS, ORDER, ROUTER, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
 from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments
 from sequitur.stages.shared.columns.arrays import all_values
+from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.strategies import strategy
 
@@ -45,13 +50,15 @@ def work(run: Run) -> Mapping[str, Any]:
     family_of, names = families.family_of(run.root, config.families, config.seed, documents, progress)
     progress.step(f"order: {name}", len(names), "families")
     try:
-        order, family = in_families(name, documents, family_of, names, config.seed, progress)
+        found = in_epochs(config, documents, family_of, names, progress)
     except MissingField as error:
         raise ConfigError(f"order.strategy {name}: {error}; choose another") from error
+    order, family = end_to_end([order for order, _ in found]), np.concatenate([family for _, family in found])
     ordinals = documents.ordinals[order.permutation]
     own = cast(np.ndarray, StoredVectors(run.root / VECTORS, own=True))  # all that is asked of them
     cosines = np.concatenate([np.zeros(1, np.float32), metrics.consecutive_cosines(own, ordinals)])
-    first = orders.first_of_runs(family)
+    rows = [order.permutation.size for order, _ in found]  # of each epoch
+    first = orders.first_of_runs(family + len(names) * np.repeat(np.arange(len(rows)), rows))
     columns = [
         pa.array(ordinals),
         pa.array(order.path),
@@ -71,8 +78,61 @@ def work(run: Run) -> Mapping[str, Any]:
         "sorted": order.sorted,
         "mean_cosine_to_previous": _mean(cosines[~first]),
         "families": names,
-        "repeats": order.permutation.size - documents.ordinals.size,
+        "repeats": order.permutation.size - len(rows) * documents.ordinals.size,
+        **({"epochs": rows} if len(rows) > 1 else {}),
     }
+
+
+def in_epochs(
+    config: Config, documents: Documents, family_of: np.ndarray, names: list[str], progress: Progress
+) -> list[tuple[Order, np.ndarray]]:
+    """`in_families` for each epoch; after the first, those that met are to meet others.
+
+    Raises:
+        ConfigError: the order repeats documents by itself, and there are several epochs.
+    """
+    name, epochs = config.order.strategy, config.pack.epochs
+    found: list[tuple[Order, np.ndarray]] = []
+    met: list[np.ndarray] = []
+    for epoch in range(epochs):
+        seed, once_more = config.seed, documents
+        if epoch:
+            seed = derived_seed(config.seed, "epoch", str(epoch))
+            met.append(contexts_of(*found[-1], documents, config.pack))
+            once_more = Again(documents, met, derived_seed(seed, "order", "again"))
+            progress.step(f"order: {name}, epoch {epoch + 1} of {epochs}", len(names), "families")
+        found.append(in_families(name, once_more, family_of, names, seed, progress))
+        if epochs > 1 and found[-1][0].permutation.size > documents.lengths.size:
+            raise ConfigError(f"order.strategy {name} repeats documents by itself; leave pack.epochs at 1")
+    return found
+
+
+def contexts_of(order: Order, family: np.ndarray, documents: Documents, settings: Pack) -> np.ndarray:
+    """int64 [n]: the number of the context in which each document ends, if the order is cut as `settings` say; −1 of a
+    document without tokens. That some documents are kept out for validation later is not considered."""
+    found, contexts = np.full(documents.lengths.size, -1, np.int64), 0
+    bounds = np.flatnonzero(np.diff(family)) + 1
+    for members, opens in zip(np.split(order.permutation, bounds), np.split(order.opens, bounds), strict=True):
+        lengths, everyone = documents.lengths[members], np.arange(members.size, dtype=np.int64)
+        alike = None if order.sorted else Likeness(documents.graph, members)
+        cut = packing.POLICIES[settings.policy](lengths, everyone, settings.context_length, opens, alike)
+        count = cut.offsets.size - 1
+        last = cut.start + cut.length == lengths[cut.document]
+        of_piece = np.repeat(np.arange(contexts, contexts + count), np.diff(cut.offsets))
+        found[members[cut.document[last]]] = of_piece[last]
+        contexts += count
+    return found
+
+
+def end_to_end(found: list[Order]) -> Order:
+    """Some orders one after the other, their paths numbered on."""
+    paths = offsets_of([int(order.path[-1]) + 1 if order.path.size else 0 for order in found])
+    return Order(
+        np.concatenate([order.permutation for order in found]),
+        np.concatenate([order.path + first for order, first in zip(found, paths[:-1], strict=True)]),
+        np.concatenate([order.opens for order in found]),
+        found[0].sorted,
+    )
 
 
 def in_families(
@@ -103,15 +163,12 @@ def in_families(
     by_family = np.argsort(family_of, kind="stable")
     ends = np.cumsum(np.bincount(family_of, minlength=len(names)))
     found: list[Order] = []
-    paths = 0
     for number, members in enumerate(np.split(by_family, ends[:-1])):
         order = function(Part(documents, members), derived_seed(seed, "order", name, names[number]))
-        found.append(order._replace(permutation=members[order.permutation], path=order.path + paths))
-        paths = int(found[-1].path[-1]) + 1
+        found.append(order._replace(permutation=members[order.permutation]))
         progress.update(number + 1)
-    columns = [np.concatenate([getattr(order, name) for order in found]) for name in ("permutation", "path", "opens")]
     family = np.repeat(np.arange(len(names), dtype=np.int64), [order.permutation.size for order in found])
-    return Order(columns[0], columns[1], columns[2], found[0].sorted), family
+    return end_to_end(found), family
 
 
 def _mean(values: np.ndarray) -> float:
@@ -122,6 +179,8 @@ def parameters(config: Config) -> Mapping[str, Any]:
     digest = strategy(config.order.strategy).digest
     settings = config.order.model_dump(mode="json") | {"context_length": config.pack.context_length}
     settings |= {} if digest is None else {"strategy_digest": digest}
+    if config.pack.epochs > 1:  # a later one depends on how earlier ones are cut
+        settings |= {"epochs": config.pack.epochs, "policy": config.pack.policy}
     return {**settings, **families.parameters(config), "seed": config.seed}
 
 
@@ -129,19 +188,25 @@ def estimate(run: Run) -> Estimate:
     count, k = run.manifest(NEIGHBORS).rows, run.config.neighbors.k
     dimensions = run.manifest(VECTORS).statistics["dimensions"]
     memory = 50 * count * k + 4 * run.manifest(VECTORS).rows * dimensions + 100 * count
+    if run.config.pack.epochs > 1:
+        memory += 2 * run.manifest(VECTORS).rows * dimensions + 60 * count * k
     if run.config.order.shared_strings:
         memory += strings_memory(min(count, contexts.CELL) * 2 * contexts.KEPT) + BLOCK_MEMORY
-    return Estimate(memory=memory + families.memory_bytes(run.config.families, run.manifest(VECTORS)), disk=40 * count)
+    return Estimate(
+        memory=memory + families.memory_bytes(run.config.families, run.manifest(VECTORS)),
+        disk=40 * count * run.config.pack.epochs,
+    )
 
 
 def verify(run: Run) -> Iterable[str]:
     directory = run.artifact(ORDER)
     yield from artifacts.schema_problems(directory, schemas.ORDER)
     yield from families.verify(run.root)
-    placed = all_values(run.artifact(ORDER), "ordinal")
-    once = np.unique(placed)
-    repeats = run.manifest(ORDER).statistics["repeats"]
-    if not np.array_equal(once, all_values(run.artifact(NEIGHBORS), "ordinal")) or len(placed) - len(once) != repeats:
+    placed, everyone = all_values(directory, "ordinal"), all_values(run.artifact(NEIGHBORS), "ordinal")
+    repeats, rows = run.manifest(ORDER).statistics["repeats"], rows_of_epochs(directory)
+    epochs = np.split(placed, np.cumsum(rows)[:-1])
+    repeated = len(placed) - len(rows) * len(everyone)
+    if any(not np.array_equal(np.unique(one), everyone) for one in epochs) or repeated != repeats:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
 
 

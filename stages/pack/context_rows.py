@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+
+from sequitur.text_core.units.offsets import offsets_of
 
 
 class SplitPlan(NamedTuple):
@@ -18,6 +21,27 @@ class SplitPlan(NamedTuple):
     next_document: np.ndarray  # int64 [c] document whose token follows each context; −1 where none does
     next_start: np.ndarray  # int64 [c] offset of that token in its document
     reading_order: np.ndarray  # int64 [c]; row r of the split is context reading_order[r]
+    epochs: np.ndarray  # int64, contexts of each epoch, which follow each other
+
+
+def end_to_end(plans: Sequence[SplitPlan]) -> SplitPlan:
+    """Plans of a split for one epoch each as one for all, the contexts numbered on."""
+    if len(plans) == 1:
+        return plans[0]
+    columns = {name: np.concatenate([getattr(plan, name) for plan in plans]) for name in SplitPlan._fields}
+    contexts = offsets_of([len(plan.reading_order) for plan in plans])
+    columns["offsets"] = offsets_of(np.concatenate([np.diff(plan.offsets) for plan in plans]))
+    columns["reading_order"] += np.repeat(contexts[:-1], np.diff(contexts))
+    return SplitPlan(**columns)
+
+
+def first_epoch(plan: SplitPlan) -> SplitPlan:
+    """The contexts of the first epoch alone, and their pieces; they stand in the order in which they are numbered."""
+    contexts = int(plan.epochs[0])
+    pieces = int(plan.offsets[contexts])
+    of_pieces = ("document", "start", "length")
+    columns = {name: getattr(plan, name)[: pieces if name in of_pieces else contexts] for name in SplitPlan._fields}
+    return SplitPlan(**columns | {"offsets": plan.offsets[: contexts + 1], "epochs": plan.epochs[:1]})
 
 
 def pieces_of(plan: SplitPlan, contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

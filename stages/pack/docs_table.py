@@ -18,6 +18,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import docs_schema
 from sequitur.shards.manifest import FileEntry
 from sequitur.shards.writer import write_docs
+from sequitur.stages.pack.context_rows import first_epoch
 from sequitur.stages.pack.shard_sets import ShardSet
 from sequitur.stages.shared.columns.groups import string_field
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
@@ -82,6 +83,8 @@ def _placed(shard_set: ShardSet, vectors: np.ndarray) -> Placed:
         split[row] = number
         if len(plan.offsets) - 1 == len(row):  # every context is one piece: nothing meets
             continue
+        plan = first_epoch(plan)
+        row = row[: len(plan.document)]
         met = metrics.consecutive_cosines(vectors, plan.document)
         follows = plan.start == 0
         follows[plan.offsets[:-1]] = False

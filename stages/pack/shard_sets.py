@@ -6,20 +6,23 @@ Where there is one family and one length there is one dataset, in `shards` itsel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import packing
+from sequitur.graph_sort.orders import first_of_runs
 from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
+from sequitur.shards.epochs import TRAIN, reading_order
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
-from sequitur.shards.manifest import Packing, RowOrder
-from sequitur.shards.permutation import ALGORITHM, permute
-from sequitur.stages.pack.context_rows import SplitPlan
+from sequitur.shards.manifest import EpochEntry, Packing, RowOrder
+from sequitur.shards.permutation import ALGORITHM
+from sequitur.shards.row_order import count_pairs
+from sequitur.stages.pack.context_rows import SplitPlan, end_to_end
 
 ROUTER_FOLDER = "router"
 TAKEN = {FAMILIES_NAME, MANIFEST_NAME, ROUTER_FOLDER}
@@ -50,43 +53,68 @@ class Cutting(NamedTuple):
 
 
 def plan_sets(
-    cutting: Cutting, order: pa.Table, families: Sequence[str], likeness: Likeness | None = None
+    cutting: Cutting, epochs: Sequence[pa.Table], families: Sequence[str], likeness: Likeness | None = None
 ) -> list[ShardSet]:
     """Cuts each family's part of the order into contexts, apart for each split and row length.
 
     Args:
         cutting: how.
-        order: `ordinal`, `path`, `opens` and `family` of each place; families ascend.
+        epochs: the order of each: `ordinal`, `path`, `opens` and `family` of each place; families ascend.
         families: their names, by number.
         likeness: of the documents, by ordinal, for policies that go by it.
     """
     found = []
-    family = order["family"].to_numpy()
     for number, name in enumerate(families):
-        first, last = np.searchsorted(family, [number, number + 1]).tolist()
-        found += _sets_of_family(cutting, name, order.slice(first, last - first), likeness)
+        own = []
+        for order in epochs:
+            first, last = np.searchsorted(order["family"].to_numpy(), [number, number + 1]).tolist()
+            own.append(order.slice(first, last - first))
+        found += _sets_of_family(cutting, name, own, likeness)
     return found
 
 
-def _sets_of_family(cutting: Cutting, family: str, order: pa.Table, likeness: Likeness | None) -> list[ShardSet]:
+def _sets_of_family(
+    cutting: Cutting, family: str, epochs: Sequence[pa.Table], likeness: Likeness | None
+) -> list[ShardSet]:
     settings, lengths = cutting.settings, cutting.lengths
     row_lengths = packing.row_lengths(settings.policy, settings.context_length)
-    by_length: dict[int, dict[str, SplitPlan]] = {}
-    for split, places in divide(cutting, family, order).items():
-        here = order.take(pa.array(places))
+    by_length: dict[int, dict[str, list[SplitPlan]]] = {}
+    for split, here in parts(cutting, family, epochs):
         ordinals, paths, opens = (here[name].to_numpy() for name in ("ordinal", "path", "opens"))
         # Places stand for documents, which may stand at several.
-        everyone = np.arange(len(places), dtype=np.int64)
+        everyone = np.arange(here.num_rows, dtype=np.int64)
         policy, alike = packing.POLICIES[settings.policy], likeness and likeness._replace(node=likeness.node[ordinals])
         contexts = policy(lengths[ordinals], everyone, settings.context_length, opens, alike)
         for length, some in packing.by_length(contexts, row_lengths).items():
             directory = directory_name(family, length if settings.policy == "buckets" else None)
-            plan = _plan(cutting, directory, split, some, ordinals, paths)
-            by_length.setdefault(length, {})[split] = plan
+            of_split = by_length.setdefault(length, {}).setdefault(split, [])
+            of_split.append(_plan(cutting, directory, split, some, ordinals, paths, len(of_split)))
     return [
-        ShardSet(directory_name(family, length if settings.policy == "buckets" else None), family, length, plans)
+        ShardSet(
+            directory_name(family, length if settings.policy == "buckets" else None),
+            family,
+            length,
+            {split: end_to_end(some) for split, some in plans.items()},
+        )
         for length, plans in sorted(by_length.items())
     ]
+
+
+def parts(cutting: Cutting, family: str, epochs: Sequence[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    """A family's part of the orders by split: those of the first epoch, then the split train of the others, which leave
+    out the same documents."""
+    held_out = np.empty(0, np.int64)
+    for split, places in divide(cutting, family, epochs[0]).items():
+        here = epochs[0].take(pa.array(places))
+        held_out = held_out if split == TRAIN else here["ordinal"].to_numpy()
+        yield split, here
+    for order in epochs[1:]:
+        places = np.flatnonzero(~np.isin(order["ordinal"].to_numpy(), held_out))
+        # A context goes on to begin where its first document is gone.
+        begun = np.cumsum(order["opens"].to_numpy())[places]
+        if len(places):
+            here = order.take(pa.array(places))
+            yield TRAIN, here.set_column(here.schema.get_field_index("opens"), "opens", pa.array(first_of_runs(begun)))
 
 
 def directory_name(family: str, length: int | None) -> str:
@@ -143,6 +171,7 @@ def _plan(
     contexts: PackedContexts,
     ordinals: np.ndarray,
     paths: np.ndarray,
+    epoch: int,
 ) -> SplitPlan:
     count = len(contexts.offsets) - 1
     document = ordinals[contexts.document]
@@ -154,10 +183,8 @@ def _plan(
     else:
         following = contexts.offsets[1:-1]
         next_document[:-1], next_start[:-1] = document[following], contexts.start[following]
-    reading_order = np.arange(count, dtype=np.int64)
-    seed = cutting.reading_seed(directory, split)
-    if seed is not None:
-        reading_order = permute(reading_order.astype(np.uint64), count, seed).astype(np.int64)
+    seed, sizes = cutting.reading_seed(directory, split), np.array([count], np.int64)
+    read = np.arange(count, dtype=np.int64) if seed is None else reading_order(sizes, seed + epoch)
     group = paths[contexts.document[contexts.offsets[:-1]]]
     return SplitPlan(
         contexts.offsets,
@@ -167,7 +194,8 @@ def _plan(
         group,
         next_document,
         next_start,
-        reading_order,
+        read,
+        sizes,
     )
 
 
@@ -200,13 +228,17 @@ def split_documents(shard_set: ShardSet, lengths: np.ndarray) -> np.ndarray:
 
 def order_entry(cutting: Cutting, shard_set: ShardSet) -> RowOrder:
     """How the rows lie; how often rows one after the other are of one path, and how often chance would have it."""
-    plan = shard_set.plans.get("train") or next(iter(shard_set.plans.values()))
+    plan = shard_set.plans.get(TRAIN) or next(iter(shard_set.plans.values()))
     groups = plan.group[plan.reading_order]
     counts = np.unique(groups, return_counts=True)[1].astype(np.float64)
     pairs = max(len(groups) - 1, 1)
     chance = float((counts * (counts - 1)).sum() / max(len(groups) * (len(groups) - 1), 1))
     same = float(np.count_nonzero(groups[1:] == groups[:-1]) / pairs)
-    seed = cutting.reading_seed(shard_set.directory, "train")
+    epochs: tuple[EpochEntry, ...] = ()
+    if len(plan.epochs) > 1:
+        epochs = tuple(EpochEntry(count, count) for count in plan.epochs.tolist())
+        chance = count_pairs(groups.astype(np.uint64), plan.epochs.tolist()).chance
+    seed = cutting.reading_seed(shard_set.directory, TRAIN)
     if seed is None:
-        return RowOrder("as_ordered", "none", 0, same, chance)
-    return RowOrder("global_permutation", ALGORITHM, seed, same, chance)
+        return RowOrder("as_ordered", "none", 0, same, chance, epochs=epochs)
+    return RowOrder("global_permutation", ALGORITHM, seed, same, chance, epochs=epochs)

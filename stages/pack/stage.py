@@ -3,7 +3,8 @@
     input    `order` and `tokens`; `vectors` for the cosines of documents that meet; `documents` for provenance;
              `neighbors` where rows are filled by what is alike
     output   shards as docs/shard-format.md describes them, in `train/` and, if asked for, `val/`; the `docs/` table.
-             With families, or row lengths, one such dataset for each, and `families.json`, written last
+             With families, or row lengths, one such dataset for each, and `families.json`, written last.
+             With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
     cost     the plan takes about 150 bytes per document here, the graph of `filled` 50·k more; a worker
              gathers 1,024 contexts at a time
@@ -19,6 +20,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -65,7 +67,9 @@ from sequitur.stages.pack.shard_sets import (
 from sequitur.stages.pack.shard_writing import ENTRIES, PLAN, write_shards
 from sequitur.stages.shared.columns import router
 from sequitur.stages.shared.columns.arrays import read_graph
+from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.text_core.units.offsets import offsets_of
 
 HISTORY = (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER)
 
@@ -93,7 +97,9 @@ def work(run: Run) -> Mapping[str, Any]:
     lengths = TokenStore(root / TOKENS, check=True).lengths()
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
-    sets = plan_sets(cutting, order, ordering["families"], _likeness(run, cutting))
+    epochs = offsets_of(rows_of_epochs(root / ORDER))
+    orders = [order.slice(first, last - first) for first, last in pairwise(epochs.tolist())]
+    sets = plan_sets(cutting, orders, ordering["families"], _likeness(run, cutting))
     header = make_header(root, run.config)
     entries = write_shards(run.jobs, root, sets, header, int(settings.shard_bytes))
     docs = write_docs_tables(root, sets, order, lengths, run.progress)
@@ -185,22 +191,24 @@ def _statistics(
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    return config.pack.model_dump(mode="json") | {"seed": config.seed, "format_version": FORMAT_VERSION}
+    settings = config.pack.model_dump(mode="json", exclude={"epochs"} if config.pack.epochs == 1 else None)
+    return settings | {"seed": config.seed, "format_version": FORMAT_VERSION}
 
 
 def estimate(run: Run) -> Estimate:
     tokens = run.manifest(TOKENS)
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
-    memory = 150 * count + 2 * run.manifest(VECTORS).bytes
+    epochs = run.config.pack.epochs
+    memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
     if run.config.pack.policy in packing.BY_LIKENESS:
         memory += 50 * count * run.config.neighbors.k
     return Estimate(
         memory=memory,
-        disk=int(1.1 * tokens.bytes) + 2 * batch // BATCH_ROWS + 200 * count,
+        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 200 * count,
         each_worker=4 * batch + 80 * count,
         mapped=tokens.bytes,
-        elements=1 + tokens.bytes // batch,
+        elements=1 + epochs * tokens.bytes // batch,
     )
 
 

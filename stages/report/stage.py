@@ -14,7 +14,7 @@ cost     the graph, about 100·n·k bytes, and the vectors from where they lie; 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +52,8 @@ from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.shards import contexts as shard_contexts
 from sequitur.shards.contexts import batch_contexts
-from sequitur.stages.report import order_metrics, saved_bytes
+from sequitur.shards.epochs import TRAIN
+from sequitur.stages.report import epochs, order_metrics, saved_bytes
 from sequitur.stages.report.ledger import Characters, Ledger
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.page import INDEX, PAGE, render
@@ -60,6 +61,7 @@ from sequitur.stages.report.page_data import page_data
 from sequitur.stages.report.removed import removed_documents
 from sequitur.stages.report.saved_bytes import SavedBytes
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
+from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.offsets import offsets_of
 
@@ -68,6 +70,7 @@ class Placed(NamedTuple):
     """What the shards of a split hold, in all directories."""
 
     cut: Cut  # contexts by their order, not by row
+    epoch: np.ndarray  # int64 [c], of each context
     num_tokens: int
 
 
@@ -90,14 +93,21 @@ def read_splits(shards: Directory, *, check: bool = False) -> dict[str, Placed]:
                 raise CorruptPart(artifacts.damage(shards, part, "its checksum differs from the manifest's"))
             with pa.ipc.open_stream(buffer) as stream:
                 blocks += [batch_contexts(batch) for batch in stream]
-    return {split: _placed(list(directories.values())) for split, directories in splits.items()}
+    single = np.zeros(1, np.int64)
+    return {
+        split: _placed(
+            list(directories.values()),
+            [epochs.epoch_bounds(shards, name) if split == TRAIN else single for name in directories],
+        )
+        for split, directories in splits.items()
+    }
 
 
-def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
-    """The contexts of some directories, each given as its blocks in reading order."""
+def _placed(directories: list[list[shard_contexts.Contexts]], begins: list[np.ndarray]) -> Placed:
+    """The contexts of some directories, each given as its blocks in reading order, and where its epochs begin."""
     columns: list[list[np.ndarray]] = [[], [], []]
-    counts, reading_orders, row_lengths, tokens, before = [], [], [], 0, 0
-    for blocks in directories:
+    counts, reading_orders, row_lengths, epoch, tokens, before = [], [], [], [], 0, 0
+    for blocks, bounds in zip(directories, begins, strict=True):
         row = np.concatenate([block.context_id.astype(np.int64) for block in blocks])
         row_counts = np.concatenate([np.diff(block.doc_offsets) for block in blocks]).astype(np.int64)
         in_order = np.argsort(row)
@@ -106,13 +116,14 @@ def _placed(directories: list[list[shard_contexts.Contexts]]) -> Placed:
         pieces = np.repeat(starts - (np.cumsum(counts[-1]) - counts[-1]), counts[-1]) + np.arange(row_counts.sum())
         for column, name in zip(columns, ("doc_ids", "doc_starts", "doc_lens"), strict=True):
             column.append(np.concatenate([getattr(block, name) for block in blocks])[pieces].astype(np.int64))
+        epoch.append(np.searchsorted(bounds, row[in_order], side="right") - 1)
         reading_orders.append(before + np.argsort(in_order))  # removals leave gaps in the ids
         row_lengths.append(np.full(len(row), blocks[0].input_ids.shape[1], dtype=np.int64))
         tokens += sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks)
         before += len(row)
     offsets = offsets_of(np.concatenate(counts))
     contexts = PackedContexts(offsets, *map(np.concatenate, columns))
-    return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), tokens)
+    return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), np.concatenate(epoch), tokens)
 
 
 def token_lengths(tokens: Directory) -> np.ndarray:
@@ -203,10 +214,11 @@ def work(run: Run) -> Mapping[str, Any]:
     lengths = token_lengths(root / TOKENS)
     ledger = make_ledger(root, config, splits, lengths)
     by = order_metrics.yardstick(root, config)
+    trains = epochs.cuts_of_epochs(splits[TRAIN].cut, splits[TRAIN].epoch)
     report = {
         "ledger": ledger.to_json(),
         "alarms": [alarm for name in (SELECTION, NEIGHBORS) for alarm in run.manifest(name).statistics["alarms"]],
-        "order": measure_order(root, config, splits["train"].cut, by, run.progress),
+        **measure_order(root, config, trains, by, run.progress),
         "packing": {
             **run.manifest(SHARDS).statistics,
             "context_length": config.pack.context_length,
@@ -216,7 +228,7 @@ def work(run: Run) -> Mapping[str, Any]:
         "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(config)},
     }
     _write(directory, METRICS, report)
-    cuts = {name: split.cut for name, split in splits.items()}
+    cuts = {name: split.cut for name, split in splits.items()} | {TRAIN: trains[0]}
     _write(directory, PAGE, page_data(root, config, report, cuts, by, run.progress))
     directory.write_bytes(INDEX, render(directory.read_json(PAGE)).encode())  # no part: `compare` renews it
     ledger.check()
@@ -229,9 +241,13 @@ def _write(directory: Directory, name: str, value: Any) -> None:
     artifacts.record_part(directory, Part(name, 0, len(content), artifacts.digest(content)))
 
 
-def measure_order(root: Directory, config: Config, train: Cut, by: Yardstick, progress: Progress) -> dict[str, Any]:
-    """The metrics of the order, from the contexts of the training split, those of a random one and of the published."""
+def measure_order(
+    root: Directory, config: Config, trains: Sequence[Cut], by: Yardstick, progress: Progress
+) -> dict[str, Any]:
+    """`order`: the metrics of the order, from the contexts of the training split, of its first epoch, those of a random
+    one and of the published; where there are several, `epochs`."""
     progress.step("report: metrics")
+    train = trains[0]
     strategy, placed = config.order.strategy, np.unique(train.contexts.document)
     members, graph = read_graph(root / NEIGHBORS)
     peers = saved_bytes.peers(root, config, placed, by, progress)
@@ -241,12 +257,13 @@ def measure_order(root: Directory, config: Config, train: Cut, by: Yardstick, pr
     baseline, measured, published = (
         judge.of(cut) | order_metrics.measure(cut, by, progress) for cut in (random, train, peers.published)
     )
-    permutation = np.searchsorted(members, all_values(root / ORDER, "ordinal"))
+    permutation = np.searchsorted(members, all_values(root / ORDER, "ordinal")[: rows_of_epochs(root / ORDER)[0]])
     for one in (measured, published):
         one |= order_metrics.excess_gain(one, baseline)
     measured |= order_metrics.path_weight(graph, members, permutation, by)
     about = judge.of_random | {"own_neighbors": peers.own_neighbors}
-    return {"strategy": strategy, strategy: measured, "random_baseline": baseline, "published": published | about}
+    order = {"strategy": strategy, strategy: measured, "random_baseline": baseline, "published": published | about}
+    return {"order": order} | ({"epochs": epochs.measure_epochs(trains, judge, by)} if len(trains) > 1 else {})
 
 
 def random_cut(ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int, alike: Likeness) -> Cut:

@@ -94,3 +94,15 @@ def test_the_corpus_by_itself(sequitur: Sequitur, tmp_path: Path) -> None:
     assert (ended.code, ended.out, ended.err) == (0, "", f"wrote 7 documents to {tmp_path}/new/docs.jsonl\n")
     assert (tmp_path / "new" / "docs.jsonl").read_text().count("\n") == 7
     refused(sequitur("corpus", "python-docs", tmp_path / "file" / "docs.jsonl"), f"{tmp_path}/file/docs.jsonl: ")
+
+
+def test_corpora_of_source_files_and_of_prose(sequitur: Sequitur, tmp_path: Path) -> None:
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages/a.md").write_text("Some words of a page. " * 10)
+    code, prose = tmp_path / "code.jsonl", tmp_path / "prose.jsonl"
+
+    ended = sequitur("corpus", "python-source", code, "--max-documents", "3")
+    assert (ended.code, ended.err) == (0, f"wrote 3 documents to {code}\n")
+    ended = sequitur("corpus", "markdown", prose, tmp_path / "pages", "--min-characters", "100")
+    assert (ended.code, ended.err) == (0, f"wrote 1 documents to {prose}\n")
+    refused(sequitur("corpus", "markdown", prose, tmp_path / "none"), f"{tmp_path}/none: is no folder")

@@ -1,79 +1,18 @@
 """The demo corpus, gathered from a small made-up environment: two packages, one standard library."""
 
 import gzip
-import importlib.metadata
 import io
 import json
 import logging
-import sysconfig
 from collections import Counter
 from pathlib import Path
 
 import pytest
 import zstandard
+from installed_packages import BIG_MODULES, LONG
 
-from sequitur.corpora import python_docs
+from sequitur.corpora import packages
 from sequitur.corpora.python_docs import write_python_docs
-
-LONG = "Something to say about a matter at hand. " * 6
-BIG_MODULES = 30
-
-
-def _docstring(indent: str, about: str) -> str:
-    return f'{indent}"""{about}. {LONG}\n\n{indent}A list:\n{indent}    an item\n{indent}"""\n'
-
-
-def _install(site: Path, name: str, metadata: str, files: dict[str, bytes]) -> None:
-    """Write a distribution as an installer would: its files, METADATA and RECORD."""
-    files = {f"{name}-1.0.dist-info/METADATA": f"Name: {name}\nVersion: 1.0\n{metadata}".encode(), **files}
-    for relative, content in files.items():
-        (site / relative).parent.mkdir(parents=True, exist_ok=True)
-        (site / relative).write_bytes(content)
-    record = "".join(f"{relative},,\n" for relative in [*files, "../../bin/tool.py", f"{name}/gone.py"])
-    (site / f"{name}-1.0.dist-info/RECORD").write_text(record)
-
-
-@pytest.fixture
-def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    site, stdlib = tmp_path / "site", tmp_path / "stdlib"
-    small = (
-        _docstring("", "The module")
-        + "import os\nif os.name:\n    class Shape:\n"
-        + _docstring("        ", "A shape")
-        + "        def area(self):\n"
-        + _docstring("            ", "Its area")
-        + "            def inner():\n"
-        + _docstring("                ", "Hidden")
-        + "    def area():\n"
-        + _docstring("        ", "First")
-        + "    def area():\n"
-        + _docstring("        ", "Second")
-        + "def short():\n    '''Too short.'''\n"
-    )
-    _install(
-        site,
-        "Small",
-        f"License-Expression: MIT\nDescription-Content-Type: text/plain\n\nRead me. {LONG}",
-        {
-            "small/__init__.py": small.encode(),
-            "small/tests/test_it.py": small.encode(),
-            "small/not-importable.py": small.encode(),
-            "small/broken.py": f'"""{LONG}"""\ndef def'.encode(),
-            "small/undecodable.py": b'"""' + LONG.encode() + b'\xff"""',
-            "small/surrogate.py": f'"""\\ud800 {LONG}"""'.encode(),
-            "Small-1.0.dist-info/licenses/LICENSE": f"Permission is granted. {LONG}".encode(),
-            "Small-1.0.dist-info/licenses/vendored/LICENSE": f"Permission is granted. {LONG}".encode(),
-        },
-    )
-    modules = {f"big/part{i % 3}/m{i:02d}.py": _docstring("", f"Part {i}").encode() for i in range(BIG_MODULES)}
-    _install(site, "big", "License: BSD\n", modules)
-    for name in ["json/tool.py", "test/test_json.py", "site-packages/other.py"]:
-        (stdlib / name).parent.mkdir(parents=True, exist_ok=True)
-        (stdlib / name).write_text(_docstring("", "Of the standard library"))
-    real_distributions = importlib.metadata.distributions
-    monkeypatch.setattr(importlib.metadata, "distributions", lambda: real_distributions(path=[str(site)]))
-    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(stdlib))
-    return tmp_path
 
 
 def _gather(out: Path, max_documents: int | None = None) -> list[dict[str, str]]:
@@ -113,7 +52,7 @@ def test_ids_are_unique_and_no_path_of_this_machine_is_told(environment: Path) -
 def test_what_cannot_be_read_is_counted(
     environment: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(python_docs, "MAX_FILE_BYTES", 1500)  # small/__init__.py is larger
+    monkeypatch.setattr(packages, "MAX_FILE_BYTES", 1500)  # small/__init__.py is larger
     with caplog.at_level(logging.WARNING):
         documents = _gather(environment / "docs.jsonl")
     assert "'files that are not valid Python': 2" in caplog.text
@@ -150,7 +89,7 @@ def test_a_failure_leaves_no_file_behind(environment: Path, monkeypatch: pytest.
     def fail(*args: object, **kwargs: object) -> str:
         raise OSError("disk full")
 
-    monkeypatch.setattr(python_docs.json, "dumps", fail)
+    monkeypatch.setattr(packages.json, "dumps", fail)
     with pytest.raises(OSError, match="disk full"):
         write_python_docs(environment / "docs.jsonl.zst")
     assert sorted(path.name for path in environment.iterdir()) == ["site", "stdlib"]

@@ -28,6 +28,8 @@ def order(page: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
             f"{decimal(chance)}."
         )
     parts = [figures(both, "random")]
+    if "epochs" in page["report"]:
+        parts.append(_epochs(page["report"]["epochs"]))
     if comparison:
         base = baseline(comparison["orders"])
         parts += [
@@ -38,6 +40,18 @@ def order(page: Mapping[str, Any], comparison: Mapping[str, Any] | None) -> str:
     else:
         parts.append('<p class="note">Run <code>sequitur compare</code> to see other orders here.</p>')
     return section("order", "The order", lead, *parts)
+
+
+def _epochs(epochs: Sequence[Mapping[str, Any]]) -> str:
+    """What each epoch saves, and how many of its pairs met before."""
+    names = ("saved_vs_published", "adjacency", "best_previous", "pairwise")
+    rows = [
+        [str(number), *(decimal(one[name]) for name in names), decimal(one["met_before"])]
+        for number, one in enumerate(epochs, 1)
+    ]
+    return table(
+        "Epochs", ["epoch", "saved", "adjacency", "best prev.", "pairwise", "share of pairs that met before"], rows
+    )
 
 
 def path(page: Mapping[str, Any]) -> str:

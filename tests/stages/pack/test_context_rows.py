@@ -11,7 +11,7 @@ def test_pieces_of_contexts_in_any_order() -> None:
     offsets = np.array([0, 2, 2, 5, 6])
     none = np.zeros(4, dtype=np.int64)
     document = np.arange(6) + 10
-    plan = SplitPlan(offsets, document, np.zeros(6, np.int64), np.ones(6, np.int64), none, none, none, none)
+    plan = SplitPlan(offsets, document, np.zeros(6, np.int64), np.ones(6, np.int64), none, none, none, none, none)
     for contexts in ([], [1], [2, 0], [3, 1, 2, 2]):
         expected = [
             (piece, place)

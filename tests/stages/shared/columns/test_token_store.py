@@ -59,7 +59,7 @@ def test_rows_hold_their_pieces(policy: str, store: TokenStore, documents: list[
     order = np.random.default_rng(5).permutation(len(LENGTHS))
     found = packing.POLICIES[policy](LENGTHS, order, 64, np.zeros(len(LENGTHS), dtype=bool))
     none = np.zeros(len(found.offsets) - 1, dtype=np.int64)
-    plan = SplitPlan(*found, none, none, none, none)
+    plan = SplitPlan(*found, none, none, none, none, none)
     contexts = np.random.default_rng(6).permutation(len(none))[:50]
     out = np.full((len(contexts), 64), 7, dtype=np.uint32)
     store.gather(plan, contexts, out)
@@ -81,7 +81,7 @@ def test_rows_that_are_too_short_are_an_error(store: TokenStore) -> None:
     two = np.array([0, 2])
     order = np.array([4, 5])
     none = np.zeros(1, dtype=np.int64)
-    plan = SplitPlan(two, order, np.zeros(2, dtype=np.int64), LENGTHS[order], none, none, none, none)
+    plan = SplitPlan(two, order, np.zeros(2, dtype=np.int64), LENGTHS[order], none, none, none, none, none)
     with pytest.raises(IndexError, match="outside the rows"):
         store.gather(plan, np.array([0]), np.zeros((1, 5000), dtype=np.uint32))
 
