@@ -2,8 +2,8 @@
 
 input    `neighbors` and `vectors`; `tokens` for the documents' lengths; `documents` and `signals` where an order asks
 output   a permutation of the ordinals, the path (fragment) that each belongs to, the model's own cosine to the one
-         before; where there are shard families, each is ordered by itself; `order/router` says which family a
-         document belongs to
+         before, which of them begin contexts, and which are to fill them, where `pack.policy` fills rows; where there
+         are shard families, each is ordered by itself; `order/router` says which family a document belongs to
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
 cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families once more;
          with shared strings up to 0.9 GB more, whatever n
@@ -30,7 +30,7 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
-from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments
+from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments, rows_filled
 from sequitur.stages.shared.columns.arrays import all_values
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.strategies import strategy
@@ -41,7 +41,9 @@ PART_ROWS = 2**22
 def work(run: Run) -> Mapping[str, Any]:
     name = run.config.order.strategy
     config, progress = run.config, run.progress
-    documents = RunDocuments(run.root, config.order, config.pack.context_length, progress)
+    documents = RunDocuments(
+        run.root, config.order, config.pack.context_length, progress, rows_filled=rows_filled(config)
+    )
     family_of, names = families.family_of(run.root, config.families, config.seed, documents, progress)
     progress.step(f"order: {name}", len(names), "families")
     try:
@@ -56,6 +58,7 @@ def work(run: Run) -> Mapping[str, Any]:
         pa.array(ordinals),
         pa.array(order.path),
         pa.array(order.opens),
+        pa.array(_fills(order)),
         pa.array(family),
         pa.array(cosines, mask=first),
     ]
@@ -110,8 +113,13 @@ def in_families(
         paths = int(found[-1].path[-1]) + 1
         progress.update(number + 1)
     columns = [np.concatenate([getattr(order, name) for order in found]) for name in ("permutation", "path", "opens")]
+    fills = np.concatenate([_fills(order) for order in found])
     family = np.repeat(np.arange(len(names), dtype=np.int64), [order.permutation.size for order in found])
-    return Order(columns[0], columns[1], columns[2], found[0].sorted), family
+    return Order(columns[0], columns[1], columns[2], found[0].sorted, fills), family
+
+
+def _fills(order: Order) -> np.ndarray:
+    return np.zeros(order.permutation.size, np.bool_) if order.fills is None else order.fills
 
 
 def _mean(values: np.ndarray) -> float:
@@ -121,6 +129,7 @@ def _mean(values: np.ndarray) -> float:
 def parameters(config: Config) -> Mapping[str, Any]:
     digest = strategy(config.order.strategy).digest
     settings = config.order.model_dump(mode="json") | {"context_length": config.pack.context_length}
+    settings |= {"rows_filled": rows_filled(config)}
     settings |= {} if digest is None else {"strategy_digest": digest}
     return {**settings, **families.parameters(config), "seed": config.seed}
 
@@ -145,4 +154,4 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
 
 
-STAGE = Stage("order", ORDER, 3, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))
+STAGE = Stage("order", ORDER, 4, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))

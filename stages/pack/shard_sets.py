@@ -56,7 +56,7 @@ def plan_sets(
 
     Args:
         cutting: how.
-        order: `ordinal`, `path`, `opens` and `family` of each place; families ascend.
+        order: `ordinal`, `path`, `opens`, `fills` and `family` of each place; families ascend.
         families: their names, by number.
         likeness: of the documents, by ordinal, for policies that go by it.
     """
@@ -74,11 +74,11 @@ def _sets_of_family(cutting: Cutting, family: str, order: pa.Table, likeness: Li
     by_length: dict[int, dict[str, SplitPlan]] = {}
     for split, places in divide(cutting, family, order).items():
         here = order.take(pa.array(places))
-        ordinals, paths, opens = (here[name].to_numpy() for name in ("ordinal", "path", "opens"))
+        ordinals, paths, opens, fills = (here[name].to_numpy() for name in ("ordinal", "path", "opens", "fills"))
         # Places stand for documents, which may stand at several.
         everyone = np.arange(len(places), dtype=np.int64)
         policy, alike = packing.POLICIES[settings.policy], likeness and likeness._replace(node=likeness.node[ordinals])
-        contexts = policy(lengths[ordinals], everyone, settings.context_length, opens, alike)
+        contexts = policy(lengths[ordinals], everyone, settings.context_length, opens, alike, fills)
         for length, some in packing.by_length(contexts, row_lengths).items():
             directory = directory_name(family, length if settings.policy == "buckets" else None)
             plan = _plan(cutting, directory, split, some, ordinals, paths)
