@@ -78,7 +78,7 @@ class Documents(Protocol):
 
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         """Of some documents [m] the strings whose hash is a multiple of `every`, a power of two; of a document longer
-        than a context those of its tail, the last `length % context_length` tokens."""
+        than a context those of `length % context_length` tokens alone: its last; its first, where rows are filled."""
 
 
 @dataclass(frozen=True)

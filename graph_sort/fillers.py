@@ -2,7 +2,7 @@
 
 Documents that share a full context must add up to it, which those that are most alike seldom do. So some stand aside:
 the others are put together with room to choose, and what that leaves empty is filled by pieces of documents which are
-like what is there. These are cut; but the tail of a document longer than a context is cut off anyhow.
+like what is there. These are cut; but a document longer than a context is cut anyhow.
 """
 
 import numpy as np

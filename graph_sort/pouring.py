@@ -18,18 +18,17 @@ def poured(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Contexts of n documents in order, as `packing.PackedContexts`: offsets [c + 1], document and length [p].
 
-    What stands between two places that `opens` marks is a context; where it does not fit, or has documents longer than
-    one, it is cut as by `packing.whole`, but that tails need not open their contexts. Each of the documents that
-    `fills` marks stands alone, and fills the contexts up to the next such, one after the other: a piece of it opens
-    each. What is left of it then goes to the end of the nearest with room. What there is no room for makes further
-    contexts, all but the last of them full. If what fills is too little, others are left short. O(n log n).
+    What stands between two places that `opens` marks is a context, of documents longer than one what full contexts of
+    theirs leave; where it does not fit, it is cut as by `packing.whole`. Each of the documents that `fills` marks
+    stands alone, and fills the contexts up to the next such, one after the other: a piece of it opens each. What is
+    left of it then goes to the end of the nearest with room. What there is no room for makes further contexts, all but
+    the last of them full. Those which one document fills come last: so what it shares is its beginning, which has more
+    in common with others than its end. If what fills is too little, contexts are left short. O(n log n).
     """
     run = np.cumsum(opens | fills | np.append(False, fills)[:-1], dtype=np.int64)
     document, _, length = cut_long(lengths, np.arange(lengths.size, dtype=np.int64), context_length)
     full = length == context_length
-    fillers = np.flatnonzero(fills[document] & ~full)
-    others = np.flatnonzero(~fills[document] | full)
-    others = others[np.lexsort((~full[others], run[document[others]]))]  # so that several tails can share a context
+    fillers, others = np.flatnonzero(fills[document] & ~full), np.flatnonzero(~fills[document] & ~full)
     movable = np.ones(others.size, np.bool_)
     offsets, placed = fill_whole(length[others], movable, run[document[others]], context_length, window)
     others = others[placed]
@@ -39,9 +38,10 @@ def poured(
     filler, context, size = _pour(room, context_length, length[fillers], first)
     own = (first[filler] <= context) & (context < first[filler + 1])
     of_others = np.repeat(np.arange(offsets.size - 1, dtype=np.int64), np.diff(offsets))
-    contexts = np.concatenate([context[own], of_others, context[~own]])
-    pieces = np.concatenate([fillers[filler[own]], others, fillers[filler[~own]]])
-    sizes = np.concatenate([size[own], length[others], size[~own]])
+    of_full = max(offsets.size - 1, int(context.max(initial=-1)) + 1) + np.arange(np.count_nonzero(full))
+    contexts = np.concatenate([context[own], of_others, context[~own], of_full])
+    pieces = np.concatenate([fillers[filler[own]], others, fillers[filler[~own]], np.flatnonzero(full)])
+    sizes = np.concatenate([size[own], length[others], size[~own], length[full]])
     short = np.flatnonzero(np.bincount(contexts, sizes) < context_length)
     if short.size == 1:  # which is the last, then
         contexts[contexts == short[0]] = contexts.size

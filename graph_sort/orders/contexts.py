@@ -58,9 +58,10 @@ def order(documents: Documents, seed: int) -> Order:
     there. Documents that leave no tail, or have no tokens, come last, each on a path of its own.
 
     Where rows will be filled (`rows_filled`), some documents stand aside from step 1 on, to fill contexts that leave
-    more room (`fillers.choose`), and no tail need open its context. After step 3 each context is given the filler it is
-    most like, within what that has (`fillers.assign`). A filler and then its contexts are what step 5 merges; in step 4
-    a context begins with what is most like its filler, of which a piece comes before it.
+    more room (`fillers.choose`). A document longer than a context then shares one with its beginning instead of its
+    tail, and need not open it. After step 3 each context is given the filler it is most like, within what that has
+    (`fillers.assign`). A filler and then its contexts are what step 5 merges; in step 4 a context begins with what is
+    most like its filler, of which a piece comes before it.
 
     More than CELL documents are cut into cells of related documents (`bisection.bisect`, drawn by `seed`), each solved
     alone; edges between cells are not used, and their contexts follow one another. All decisions are by integers, or by

@@ -104,11 +104,12 @@ class RunDocuments:
         Tokens are read BLOCK_TOKENS at a time, or as a document has. Memory: BLOCK_MEMORY, and 8 bytes a string kept.
         """
         lengths = self.lengths[members]
-        tails = np.where(lengths > self._context_length, lengths % self._context_length, lengths)
-        of_block = np.cumsum(tails) // BLOCK_TOKENS
+        shared = np.where(lengths > self._context_length, lengths % self._context_length, lengths)
+        read = self._tokens.heads if self.rows_filled else self._tokens.tails
+        of_block = np.cumsum(shared) // BLOCK_TOKENS
         counts, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
         for some in np.split(np.arange(len(members)), np.flatnonzero(np.diff(of_block)) + 1):
-            offsets, ids = self._tokens.tails(self.ordinals[members[some]], tails[some])
+            offsets, ids = read(self.ordinals[members[some]], shared[some])
             found = token_shingle_sets(offsets, ids, self._string_tokens)
             kept = found.hashes % np.uint64(every) == 0
             counts.append(np.diff(offsets_of(kept)[found.offsets]))

@@ -50,7 +50,6 @@ def poured_in_plain_python(lengths, size, opens, fills):
     for first, last in zip(begins, [*begins[1:], lengths.size], strict=True):
         if fills[first]:
             fillers.append((first, len(rows)))
-        rows += [[(d, size)] for d in range(first, last) for _ in range(lengths[d] // size)]
         if not fills[first]:
             rows.append([(d, lengths[d] % size) for d in range(first, last)])
     room = [size - sum(tokens for _, tokens in row) for row in rows]
@@ -82,6 +81,7 @@ def poured_in_plain_python(lengths, size, opens, fills):
     for begin in range(0, len(further), size):
         some = further[begin : begin + size]
         rows.append([(d, some.count(d)) for d in dict.fromkeys(some)])
+    rows += [[(d, size)] for d in range(lengths.size) for _ in range(lengths[d] // size)]
     return sorted(rows, key=lambda row: sum(tokens for _, tokens in row) < size)
 
 
@@ -128,14 +128,14 @@ def test_policies_that_do_not_fill_leave_it_aside(order):
 
 
 def test_by_hand():
-    """0 and 5 fill; 0 is for the two contexts that follow, of 4 + 5 and of the tail of 13 with 2 and 3; 5 is for 6."""
+    """0 and 5 fill; 0 is for the two contexts that follow, of 4 + 5 and of the first 3 of 13, with 2; 5 is for 6."""
     lengths = np.array([4, 4, 5, 13, 2, 14, 8], np.int64)
     opens = np.array([True, True, False, True, False, True, True])
     fills = np.array([True, False, False, False, False, True, False])
     assert as_lists(filled(lengths, np.arange(7), 10, opens, None, fills)) == [
         [(0, 0, 1), (1, 0, 4), (2, 0, 5)],
-        [(3, 0, 10)],
-        [(0, 1, 3), (3, 10, 3), (4, 0, 2), (5, 0, 2)],  # the end of 5 goes to the nearest that has room
-        [(5, 2, 10)],
-        [(5, 12, 2), (6, 0, 8)],
+        [(0, 1, 3), (3, 0, 3), (4, 0, 2), (5, 0, 2)],  # what is left of 5 goes to the nearest that has room
+        [(5, 2, 2), (6, 0, 8)],
+        [(3, 3, 10)],
+        [(5, 4, 10)],
     ]
