@@ -114,11 +114,11 @@ def pack(
         raise ConfigError(f"pack.policy: no policy is called {policy}; there are {', '.join(packing.POLICIES)}")
     tokens = np.ascontiguousarray(lengths, dtype=np.int64)
     if isinstance(order, Order):
-        permutation, opens = order.permutation, order.opens
+        permutation, opens, fills = order.permutation, order.opens, order.fills
     else:
         permutation = np.ascontiguousarray(order, dtype=np.int64)
-        opens = np.zeros(permutation.size, np.bool_)
-    return packing.POLICIES[policy](tokens, permutation, context_length, opens, None)
+        opens, fills = np.zeros(permutation.size, np.bool_), None
+    return packing.POLICIES[policy](tokens, permutation, context_length, opens, None, fills)
 
 
 def _unit_rows(vectors: ArrayLike | pa.Array | pa.ChunkedArray) -> np.ndarray:

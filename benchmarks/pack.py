@@ -128,9 +128,9 @@ def measure_plans(generator: np.random.Generator) -> dict[str, Any]:
     permutation, opens = generator.permutation(PLANNED), np.zeros(PLANNED, dtype=bool)
     found: dict[str, Any] = {}
     for name, policy in packing.POLICIES.items():
-        policy(lengths[:10], np.arange(10), CONTEXT_LENGTH, opens[:10], None)
+        policy(lengths[:10], np.arange(10), CONTEXT_LENGTH, opens[:10], None, None)
         seconds = sorted(
-            processor_seconds(lambda policy=policy: policy(lengths, permutation, CONTEXT_LENGTH, opens, None))
+            processor_seconds(lambda policy=policy: policy(lengths, permutation, CONTEXT_LENGTH, opens, None, None))
             for _ in range(3)
         )[1]
         found[f"plan_documents_per_second_{name}"] = round(PLANNED / seconds)

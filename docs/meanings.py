@@ -80,6 +80,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "ordinal": "in reading order, each document that stays once; of several epochs one order after the other",
         "path": "fragment of the order, from 0 in reading order; within one, documents are related",
         "opens": "whether the document is meant to begin a context",
+        "fills": "whether the document is to fill the contexts that follow it, up to the next such",
         "family": "number of its shard family, ascending; 0 where there are none",
         "cosine_to_previous": "cosine to the document before, by the model's own vectors; null for a family's first",
     },

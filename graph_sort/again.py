@@ -97,6 +97,10 @@ class Again:
     def strings_weight(self) -> float:
         return self._documents.strings_weight
 
+    @property
+    def rows_filled(self) -> bool:
+        return self._documents.rows_filled
+
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         return self._documents.strings(members, every)
 

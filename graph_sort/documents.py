@@ -72,9 +72,13 @@ class Documents(Protocol):
     def strings_weight(self) -> float:
         """What it weighs in the order `contexts` that a context holds a string twice, ≥ 0; at 0 none are asked for."""
 
+    @property
+    def rows_filled(self) -> bool:
+        """Whether contexts will be filled up, so that an order may say with what (`Order.fills`)."""
+
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         """Of some documents [m] the strings whose hash is a multiple of `every`, a power of two; of a document longer
-        than a context those of its tail, the last `length % context_length` tokens."""
+        than a context those of `length % context_length` tokens alone: its last; its first, where rows are filled."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,7 @@ class ArrayDocuments:
     terms: Terms = field(default_factory=lambda: Terms(np.zeros(1, np.int64), np.empty(0, np.uint32)))
     string_sets: StringSets = field(default_factory=lambda: StringSets(np.zeros(1, np.int64), np.empty(0, np.uint32)))
     strings_weight: float = 0.0
+    rows_filled: bool = False
 
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         """Those at hand, which are to be of the tails where documents are longer than a context."""

@@ -155,7 +155,7 @@ def _place(
         while left > 0:
             context = _most_alike(candidates[:known], likeness, room, left)
             if context < 0:
-                context = _nearest(after, before, home[i])
+                context = nearest_with_room(after, before, home[i])
             size = left if context == count else min(left, room[context])
             found[0, placed], found[1, placed], found[3, placed] = loose[i], context, size
             placed += 1
@@ -186,7 +186,7 @@ def _most_alike(
 
 
 @njit(cache=True, nogil=True)
-def _nearest(after: NDArray[np.int64], before: NDArray[np.int64], home: int) -> int:
+def nearest_with_room(after: NDArray[np.int64], before: NDArray[np.int64], home: int) -> int:
     """The context with room that is nearest to `home` in the order; their number where none has any."""
     later: int = _followed(after, home)
     earlier: int = _followed(before, home + 1) - 1

@@ -12,6 +12,8 @@ from sequitur.graph_sort.decomposition import bucket_lengths, decompose
 from sequitur.graph_sort.filling import fill_rows
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
+from sequitur.graph_sort.pouring import ascending, poured
+from sequitur.graph_sort.whole_pieces import cut_long, fill_whole
 
 WINDOW = 32  # documents ahead among which `whole` looks for a filling; contexts that a piece of `best_fit` may be late
 
@@ -41,6 +43,7 @@ def stream(
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
     likeness: Likeness | None = None,
+    fills: NDArray[np.bool_] | None = None,
 ) -> PackedContexts:
     """Concatenate the documents in order, cut every `context_length` tokens; the last context may be short.
 
@@ -57,6 +60,7 @@ def whole(
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
     likeness: Likeness | None = None,
+    fills: NDArray[np.bool_] | None = None,
     window: int = WINDOW,
 ) -> PackedContexts:
     """Whole documents in order while they fit; only those longer than `context_length` are split.
@@ -72,10 +76,10 @@ def whole(
     window 0: 20.4 %, 0.645; 16: 2.8 %, 0.601; 32: 1.5 %, 0.585; 64: 0.7 %, 0.568; `stream`: 0, 0.651.
     """
     _check(lengths, permutation, context_length)
-    document, start, length = _cut(lengths, permutation, context_length)
+    document, start, length = cut_long(lengths, permutation, context_length)
     begun = np.zeros(permutation.size, np.int64) if opens is None else np.cumsum(opens, dtype=np.int64)
     pieces = -(-lengths[permutation] // context_length)
-    offsets, placed = _fill(length, start == 0, np.repeat(begun, pieces), context_length, window)
+    offsets, placed = fill_whole(length, start == 0, np.repeat(begun, pieces), context_length, window)
     return PackedContexts(offsets, document[placed], start[placed], length[placed])
 
 
@@ -85,25 +89,39 @@ def filled(
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
     likeness: Likeness | None = None,
+    fills: NDArray[np.bool_] | None = None,
 ) -> PackedContexts:
-    """`whole`, and then every context but the last filled to exactly `context_length` tokens.
+    """Every context but the last filled to exactly `context_length` tokens, and few documents cut.
 
-    As many of the contexts of `whole`, of few documents, are dissolved as the others have room for: their
-    documents go, cut where need be, to the contexts that they are most like (`filling.fill_rows`). No others are cut
-    but those longer than a context. `likeness` says who is alike; without it, what is near in the order. O(m · window)
-    at worst, as `whole`, which takes a third of the time, and the edges.
+    Where an order says by `fills` [m] what fills its contexts, these stay as they are, and are filled by those
+    documents, each cut into pieces for the contexts that follow it (`pouring.poured`). Else, or where that leaves more
+    than one context short, as many of the contexts, of few documents, are dissolved as the others have room for: their
+    documents go, cut where need be, to the contexts that they are most like (`filling.fill_rows`). `likeness` says who
+    is alike; without it, what is near in the order. No other documents are cut but those longer than a context. The
+    pieces of a document lie in contexts that ascend. O(m · window) at worst, as `whole`, and the edges.
 
     Measured on 6,697 technical documents of 1,313 tokens on average, order `contexts`, contexts of 8,192 and of 2,048
-    (rows full, documents cut): 0.999, 3.7 % and 1.000, 18.7 %; `whole`: 0.223, 2.9 % and 0.635, 18.1 %; `stream`:
-    0.999, 14.4 % and 1.000, 32.9 %.
+    (rows full, documents cut): 0.999, 3.6 % and 1.000, 19.1 %; `whole`: 0.228, 2.9 % and 0.637, 18.1 %; `stream`:
+    0.999, 14.4 % and 1.000, 32.6 %.
     """
-    contexts = whole(lengths, permutation, context_length, opens)
     if likeness is None:
         nothing = np.empty(0, np.int64)
         graph = Graph(np.zeros(lengths.size + 1, np.int64), nothing, nothing.astype(np.float32))
         likeness = Likeness(graph, np.arange(lengths.size, dtype=np.int64))
-    uncut = contexts.length == lengths[contexts.document]
-    return PackedContexts(*fill_rows(*contexts, context_length, uncut, *likeness))
+    if fills is None or not fills.any():
+        contexts = whole(lengths, permutation, context_length, opens)
+        uncut = contexts.length == lengths[contexts.document]
+        return PackedContexts(*fill_rows(*contexts, context_length, uncut, *likeness))
+    _check(lengths, permutation, context_length)
+    tokens = lengths[permutation]
+    opened = np.zeros(permutation.size, np.bool_) if opens is None else opens
+    offsets, place, length = poured(tokens, context_length, opened, fills, WINDOW)
+    if np.count_nonzero(np.diff(offsets_of(length)[offsets]) < context_length) > 1:
+        uncut, node = length == tokens[place], likeness.node[permutation]
+        unknown = np.zeros_like(place)
+        rows = fill_rows(offsets, place, unknown, length, context_length, uncut, likeness.graph, node)
+        offsets, place, _, length = rows
+    return PackedContexts(offsets, permutation[place], ascending(place, length), length)
 
 
 def best_fit(
@@ -112,6 +130,7 @@ def best_fit(
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
     likeness: Likeness | None = None,
+    fills: NDArray[np.bool_] | None = None,
     window: int = WINDOW,
     longest_first: int = 0,
 ) -> PackedContexts:
@@ -130,7 +149,7 @@ def best_fit(
     longest_first 1: 2.1 %, 0.439; the paper's: 0.2 %, 0.053; `whole`: 7.3 %, 0.450; `stream`: 0, 0.598.
     """
     _check(lengths, permutation, context_length)
-    document, start, length = _cut(lengths, permutation, context_length)
+    document, start, length = cut_long(lengths, permutation, context_length)
     come = np.arange(length.size, dtype=np.int64)
     place = np.cumsum(length) - length  # in tokens of the order
     if longest_first and length.size:
@@ -150,6 +169,7 @@ def buckets(
     context_length: int,
     opens: NDArray[np.bool_] | None = None,
     likeness: Likeness | None = None,
+    fills: NDArray[np.bool_] | None = None,
 ) -> PackedContexts:
     """Dataset Decomposition (Pouransari et al., arXiv 2405.13226, 2): one piece of one document to a context.
 
@@ -164,7 +184,7 @@ def buckets(
 
 
 Policy = Callable[
-    [NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_], Likeness | None],
+    [NDArray[np.int64], NDArray[np.int64], int, NDArray[np.bool_], Likeness | None, NDArray[np.bool_] | None],
     PackedContexts,
 ]
 
@@ -175,13 +195,13 @@ POLICIES: dict[str, Policy] = {
     "best_fit": best_fit,
     "buckets": buckets,
 }
-"""(lengths [n], permutation [m], context_length, opens [m], likeness) → PackedContexts, by name.
+"""(lengths [n], permutation [m], context_length, opens [m], likeness, fills [m]) → PackedContexts, by name.
 
-A permutation may name a document more than once: it is then placed as often. What a policy does not go by, `opens` or
-`likeness`, it leaves aside.
+A permutation may name a document more than once: it is then placed as often. What a policy does not go by, `opens`,
+`likeness` or `fills`, it leaves aside.
 """
 
-BY_LIKENESS = ("filled",)  # policies that go by which documents are alike
+BY_LIKENESS = ("filled",)  # policies that go by which documents are alike, and by what an order says fills contexts
 
 
 def row_lengths(policy: str, context_length: int) -> NDArray[np.int64]:
@@ -251,65 +271,3 @@ def _stream(
             room -= length
     offsets[contexts] = count
     return offsets, pieces[0, :count].copy(), pieces[1, :count].copy(), pieces[2, :count].copy()
-
-
-def _cut(
-    lengths: NDArray[np.int64], permutation: NDArray[np.int64], context_length: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The documents in order, cut every `context_length` tokens of each: document, start and length of the pieces."""
-    pieces = -(-lengths[permutation] // context_length)
-    document = np.repeat(permutation, pieces)
-    first = np.repeat(np.cumsum(pieces) - pieces, pieces)
-    start = (np.arange(document.size, dtype=np.int64) - first) * context_length
-    return document, start, np.minimum(lengths[document] - start, context_length)
-
-
-@njit(cache=True, nogil=True)
-def _fill(
-    length: NDArray[np.int64],
-    movable: NDArray[np.bool_],
-    begun: NDArray[np.int64],
-    context_length: int,
-    window: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Contexts' offsets, and the pieces as they are placed. A piece that is not movable waits its turn.
-
-    Pieces of different `begun`, which ascends, never share a context.
-    """
-    n = length.size
-    following = np.arange(1, n + 1)  # the pieces not yet placed, as a linked list; n ends it
-    placed = np.empty(n, np.int64)
-    offsets = np.zeros(n + 1, np.int64)
-    contexts, count, head = 0, 0, 0
-    while head < n:
-        room = context_length
-        run = begun[head]
-        while head < n and length[head] <= room and begun[head] == run:
-            placed[count] = head
-            count += 1
-            room -= length[head]
-            head = following[head]
-        fill = count
-        while room > 0 and head < n and begun[head] == run:
-            best, before_best = -1, -1
-            before = head  # which does not fit
-            for _ in range(window):
-                piece = following[before]
-                if piece == n or begun[piece] != run:
-                    break
-                if movable[piece] and length[piece] <= room and (best < 0 or length[piece] > length[best]):
-                    best, before_best = piece, before
-                before = piece
-            if best < 0:
-                break
-            at = count
-            while at > fill and placed[at - 1] > best:  # the filling, too, is read in the order given
-                placed[at] = placed[at - 1]
-                at -= 1
-            placed[at] = best
-            count += 1
-            room -= length[best]
-            following[before_best] = following[best]
-        contexts += 1
-        offsets[contexts] = count
-    return offsets[: contexts + 1], placed

@@ -62,6 +62,10 @@ class Part:
     def strings_weight(self) -> float:
         return self._documents.strings_weight
 
+    @property
+    def rows_filled(self) -> bool:
+        return self._documents.rows_filled
+
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         return self._documents.strings(self._members[members], every)
 

@@ -15,7 +15,7 @@ from sequitur.pipeline.names import NEIGHBORS, SELECTION, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Run
-from sequitur.stages.order.documents import RunDocuments
+from sequitur.stages.order.documents import RunDocuments, rows_filled
 from sequitur.stages.report import order_metrics, saved_bytes
 from sequitur.stages.report.order_metrics import Yardstick
 from sequitur.stages.report.page.comparison import PUBLISHED
@@ -58,7 +58,9 @@ def compare(
         run.manifest(artifact)
     config, progress = run.config, run.progress
     by = order_metrics.yardstick(run.root, config, gain_contexts)
-    documents = RunDocuments(run.root, config.order, config.pack.context_length, progress)
+    documents = RunDocuments(
+        run.root, config.order, config.pack.context_length, progress, rows_filled=rows_filled(config)
+    )
     members = documents.ordinals
     peers = saved_bytes.peers(run.root, config, members, by, progress, exact=exact)
     judge = SavedBytes(peers, by, progress, *([ALL] if exact else []))

@@ -112,6 +112,7 @@ ORDER = pa.schema(
         _required("ordinal", pa.int64()),
         _required("path", pa.int64()),  # fragment of the order, counted from 0 in reading order
         _required("opens", pa.bool_()),  # whether the document is meant to begin a context
+        _required("fills", pa.bool_()),  # whether it is to fill the contexts that follow it
         _required("family", pa.int64()),  # number of the shard family, ascending; 0 where there are none
         pa.field("cosine_to_previous", pa.float32()),  # null for the first document of a family
     ]

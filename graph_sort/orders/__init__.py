@@ -24,6 +24,7 @@ class Order(NamedTuple):
     path: NDArray[np.int64]  # [m], fragment of permutation[i]: 0, 1, 2 … in reading order
     opens: NDArray[np.bool_]  # [m], whether permutation[i] is meant to begin a context
     sorted: bool = False  # whether contexts are to be read in this order, not shuffled
+    fills: NDArray[np.bool_] | None = None  # [m], whether permutation[i] is to fill up the contexts that follow it
 
 
 OrderFunction = Callable[[Documents, int], Order]
@@ -47,8 +48,10 @@ def fault(order: object, n: int) -> str | None:
     if not isinstance(order, Order):
         return f"returned {type(order).__name__}, not an Order of sequitur.graph_sort.orders"
     m = np.size(order.permutation)
-    for name, kind in (("permutation", np.int64), ("path", np.int64), ("opens", np.bool_)):
+    for name, kind in (("permutation", np.int64), ("path", np.int64), ("opens", np.bool_), ("fills", np.bool_)):
         column = getattr(order, name)
+        if name == "fills" and column is None:
+            continue
         if not isinstance(column, np.ndarray) or column.dtype != kind or column.shape != (m,):
             of = f"{column.dtype} {list(column.shape)}" if isinstance(column, np.ndarray) else type(column).__name__
             return f"returned as {name} {of}, not {np.dtype(kind).name} [{m}]"

@@ -4,13 +4,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sequitur.graph_sort.bisection import SCALE, bisect, directions, whole_numbers
+from sequitur.graph_sort.bisection import SCALE, bisect, whole_numbers
 from sequitur.graph_sort.context_exchange import improve
+from sequitur.graph_sort.context_groups import chain, without_excess
 from sequitur.graph_sort.context_paths import arrange
 from sequitur.graph_sort.context_search import Assignment, place
 from sequitur.graph_sort.documents import Documents
+from sequitur.graph_sort.fillers import choose, share_of_room
 from sequitur.graph_sort.graph import Graph
-from sequitur.graph_sort.merging import Items, leaf_order, merge
+from sequitur.graph_sort.merging import Items, merge
+from sequitur.graph_sort.near_duplicates import pair_cosines
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, first_of_runs
 from sequitur.graph_sort.part import induced
@@ -27,7 +30,6 @@ STRINGS = 160  # that a context holds twice weigh as much as a cosine of 1 throu
 KEPT = 384  # strings of a document on average, at most twice as many: else a half of them stands for all, or less
 OPENING = 0.5  # what it is worth, as a cosine, to open a context with a document that is all of it
 CELL = 32_768  # documents that are worked on at a time, at most
-GROUP = 32  # contexts on a path, at most; and about how many paths there are at least
 _HEAD = 1e6  # what it is worth to open with the document that must
 _BLOCK = 8192  # rows of vectors in memory at a time
 
@@ -55,52 +57,74 @@ def order(documents: Documents, seed: int) -> Order:
     A document longer than a context is taken as its tail, which must open the context that it is in; `opens` holds
     there. Documents that leave no tail, or have no tokens, come last, each on a path of its own.
 
+    Where rows will be filled (`rows_filled`), some documents stand aside from step 1 on, to fill contexts that leave
+    more room (`fillers.choose`). A document longer than a context then shares one with its beginning instead of its
+    tail, and need not open it. After step 3 each context is given the filler it is most like, within what that has
+    (`fillers.assign`). A filler and then its contexts are what step 5 merges; in step 4 a context begins with what is
+    most like its filler, of which a piece comes before it.
+
     More than CELL documents are cut into cells of related documents (`bisection.bisect`, drawn by `seed`), each solved
     alone; edges between cells are not used, and their contexts follow one another. All decisions are by integers, or by
     sums in a fixed order. Time O(n·k·d), about 0.1 ms a document on one core (d = 256, k = 20); memory, but for the
     documents themselves, 100 bytes a document and, for one cell, 64 · CELL · k + 16 · CELL · d bytes: about 200 MB.
     Strings take twice as long again, and for one cell up to 28 · CELL · 2 · KEPT bytes.
     """
+    return with_fillers(documents, seed, documents.rows_filled)
+
+
+def with_fillers(documents: Documents, seed: int, filled: bool) -> Order:
+    """`order`, as for rows that will be filled, or not."""
     lengths, length = documents.lengths, documents.context_length
     cells = bisect(documents.vectors, documents.graph, np.flatnonzero(lengths % length), CELL, seed)
-    parts = [_cell(documents, cell) for cell in cells if cell.size]
+    parts = [_cell(documents, cell, filled) for cell in cells if cell.size]
     rest = np.flatnonzero(lengths % length == 0)
-    parts.append((rest, np.arange(rest.size, dtype=np.int64), np.ones(rest.size, np.bool_)))
-    paths = offsets_of([path.max(initial=-1) + 1 for _, path, _ in parts])
+    alone = np.ones(rest.size, np.bool_)
+    parts.append(Order(rest, np.arange(rest.size, dtype=np.int64), alone, fills=~alone))
+    paths = offsets_of([part.path.max(initial=-1) + 1 for part in parts])
     return Order(
-        np.concatenate([permutation for permutation, _, _ in parts]),
-        np.concatenate([path + first for (_, path, _), first in zip(parts, paths[:-1], strict=True)]),
-        np.concatenate([opens for _, _, opens in parts]),
+        np.concatenate([part.permutation for part in parts]),
+        np.concatenate([part.path + first for part, first in zip(parts, paths[:-1], strict=True)]),
+        np.concatenate([part.opens for part in parts]),
+        fills=np.concatenate([part.fills for part in parts]) if filled else None,
     )
 
 
-def _cell(
-    documents: Documents, members: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
-    """Permutation, path and openings of `members` [m], of which each has a number of tokens that fills no context."""
+def _cell(documents: Documents, members: NDArray[np.int64], filled: bool) -> Order:
+    """`members` [m] in order, of which each has a number of tokens that fills no context."""
     length, lengths = documents.context_length, documents.lengths[members]
-    graph = induced(documents.graph, members)
-    items = _items(graph, documents.vectors, members, lengths, length)
-    assignment = place(items, merge(items, length), length, _wanted(lengths, length))
-    improve(items, assignment, _shared(documents, members, assignment, lengths), PASSES)
-    context, path = _chained(graph, assignment.context, assignment.sums)
-    by_context = np.argsort(context, kind="stable")
-    opens = first_of_runs(context[by_context])
+    graph, size, heads = induced(documents.graph, members), lengths % length, lengths > length
+    vector, weight = _weighted(documents.vectors, members, size, length)
+    others, wanted = np.arange(members.size), _wanted(lengths, length)
+    if filled:
+        fills = choose(graph, size, heads, length, share_of_room(size, length))
+        others, wanted, heads = np.flatnonzero(~fills), max(int(size.sum()) // length, 1), np.zeros_like(heads)
+    part = induced(graph, others)
+    bond = _bonds(part, NEAREST, BOND * _scale(length) ** 2)
+    items = Items(part.offsets, part.neighbor, vector[others], weight[others], size[others], heads[others], bond)
+    assignment = place(items, merge(items, length), length, wanted)
+    improve(items, assignment, _shared(documents, members[others], assignment, size[others]), PASSES)
+    context = np.full(members.size, -1, np.int64)
+    context[others] = without_excess(assignment.context, size[others], wanted if filled else others.size)
+    run, path, filler = chain(graph, context, vector, size, length)
+    by_run = np.argsort(run, kind="stable")
+    opens = first_of_runs(run[by_run])
     offsets = np.append(np.flatnonzero(opens), members.size)
-    size = items.size[by_context]
-    share = size / np.repeat(np.add.reduceat(size, offsets[:-1]), np.diff(offsets))
-    opening = OPENING * share + _HEAD * items.heads[by_context]
-    arranged = by_context[_arranged(documents.vectors, members[by_context], offsets, opening)]
-    return members[arranged], path[context[arranged]], opens
+    share = size[by_run] / np.repeat(np.add.reduceat(size[by_run], offsets[:-1]), np.diff(offsets))
+    opening = OPENING * share + _HEAD * heads[by_run]
+    if filled:
+        opening = _cosines(documents.vectors, members[by_run], filler[run[by_run]], members)
+    in_order = _arranged(documents.vectors, members[by_run], offsets, opening)
+    arranged = by_run[in_order]
+    return Order(members[arranged], path[run[arranged]], opens, fills=context[arranged] < 0)
 
 
 def _shared(
-    documents: Documents, members: NDArray[np.int64], assignment: Assignment, lengths: NDArray[np.int64]
+    documents: Documents, members: NDArray[np.int64], assignment: Assignment, size: NDArray[np.int64]
 ) -> Shared:
     """What strings the documents hold and share; none, where they have no weight."""
     if not documents.strings_weight:
         return no_strings(members.size)
-    tokens = int((lengths % documents.context_length).sum())
+    tokens = int(size.sum())
     every = 1 << max(tokens // (KEPT * members.size), 1).bit_length() - 1
     scale = _scale(documents.context_length)
     worth = round(documents.strings_weight * every * scale * scale / STRINGS)
@@ -131,11 +155,10 @@ def _wanted(lengths: NDArray[np.int64], length: int) -> int:
     return max(-(-tokens // length), int(tokens / length + empty))
 
 
-def _items(
-    graph: Graph, vectors: Vectors, members: NDArray[np.int64], lengths: NDArray[np.int64], length: int
-) -> Items:
-    """The documents as what is merged and exchanged: centred, weighted by their tokens, in whole numbers."""
-    size = lengths % length
+def _weighted(
+    vectors: Vectors, members: NDArray[np.int64], size: NDArray[np.int64], length: int
+) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """The vectors of documents of `size` tokens, centred, weighted by these, in whole numbers; and their weights."""
     weight = (size / length) ** WEIGHT
     scale = _scale(length)
     vector = np.empty((members.size, vectors.shape[1]), np.int16)
@@ -147,54 +170,25 @@ def _items(
     for here in blocks:
         factor = (weight[here, None] * scale).astype(np.float32)
         vector[here] = whole_numbers(rows_as_float32(vectors, members[here]) - mean, factor)
-    bond = _bonds(graph, NEAREST, BOND * scale * scale)
-    return Items(graph.offsets, graph.neighbor, vector, weight, size, lengths > length, bond)
+    return vector, weight
+
+
+def _cosines(
+    vectors: Vectors, documents: NDArray[np.int64], other: NDArray[np.int64], members: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Of each of `documents` [m] the cosine to `members[other]`; 0 where `other` [m] is −1."""
+    found = np.zeros(documents.size)
+    known = np.flatnonzero(other >= 0)
+    for begin in range(0, known.size, _BLOCK):
+        here = known[begin : begin + _BLOCK]
+        found[here] = pair_cosines(vectors[documents[here]], vectors[members[other[here]]])
+    return found
 
 
 def _scale(length: int) -> float:
     """Of the integers that stand for components of vectors; its square is the unit of the objective."""
     # Where all documents have one token, the weights of a context sum to length ** (1 − WEIGHT): that must fit int32.
     return float(min(SCALE, 2**29 / length ** (1 - WEIGHT)))
-
-
-def _chained(
-    graph: Graph, context: NDArray[np.int64], sums: NDArray[np.int32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Each document's context, numbered anew so that related ones follow each other; and the path of each context."""
-    used, context = np.unique(context, return_inverse=True)
-    vector = directions(sums[used].astype(np.int64))
-    offsets, neighbor = _context_graph(graph, context, used.size)
-    ones = np.ones(used.size, np.int64)
-    items = Items(
-        offsets,
-        neighbor,
-        vector,
-        ones.astype(np.float64),
-        ones,
-        np.zeros(used.size, np.bool_),
-        np.zeros(neighbor.size, np.int64),
-    )
-    chain, path = leaf_order(merge(items, min(GROUP, max(used.size // GROUP, 1))))
-    place_of = np.empty(used.size, np.int64)
-    place_of[chain] = np.arange(used.size)
-    return place_of[context], path
-
-
-@njit(cache=True, nogil=True)
-def _context_graph(graph: Graph, context: NDArray[np.int64], count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The contexts of the neighbours of the documents of each context, as often as there are edges."""
-    offsets, neighbor, _ = graph
-    begin = np.zeros(count + 1, np.int64)
-    for x in range(context.size):
-        begin[context[x] + 1] += offsets[x + 1] - offsets[x]
-    begin = np.cumsum(begin)
-    free = begin[:-1].copy()
-    found = np.empty(neighbor.size, np.int64)
-    for x in range(context.size):
-        for e in range(offsets[x], offsets[x + 1]):
-            found[free[context[x]]] = context[neighbor[e]]
-            free[context[x]] += 1
-    return begin, found
 
 
 @njit(cache=True, nogil=True)

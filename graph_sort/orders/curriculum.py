@@ -14,7 +14,7 @@ def order(documents: Documents, seed: int) -> Order:
     be read in this order. Raises MissingField where the signal is not known. O(n log n), and that of `contexts`.
     """
     known(documents.signal, documents, "signal")
-    base = contexts.order(documents, seed)
+    base = contexts.with_fillers(documents, seed, False)  # sorted, contexts would leave theirs behind
     context = numbered(base.opens)
     mean = _means(context, documents.signal[base.permutation], documents.lengths[base.permutation])
     rank = np.empty(mean.size, np.int64)

@@ -177,8 +177,8 @@ class Pack(Section):
     )
     policy: Literal["whole", "filled", "stream", "best_fit", "buckets"] = Field(
         "whole",
-        description="whole keeps documents unsplit where it can; filled is whole with every row but the last filled by "
-        "documents of those that are dissolved for it; stream concatenates and cuts; best_fit fills contexts "
+        description="whole keeps documents unsplit where it can; filled makes every row but the last full, "
+        "with pieces of documents that are like what they fill; stream concatenates and cuts; best_fit fills contexts "
         "best, among documents near each other in the order; buckets writes single documents in shards by length.",
     )
     validation_share: Annotated[float, Field(ge=0, lt=1)] = Field(

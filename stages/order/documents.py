@@ -6,10 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
+from sequitur.graph_sort import packing
 from sequitur.graph_sort.documents import MissingField, StringSets, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import NEIGHBORS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Ordering
@@ -27,11 +29,19 @@ BLOCK_TOKENS = 2**22  # at a time
 BLOCK_MEMORY = 40 * BLOCK_TOKENS  # bytes
 
 
+def rows_filled(config: Config) -> bool:
+    """Whether the policy of a run fills rows by what its order says."""
+    return config.pack.policy in packing.BY_LIKENESS
+
+
 class RunDocuments:
     """The documents of a run that stay, as `graph_sort.documents.Documents`; document i has `ordinals[i]`."""
 
-    def __init__(self, root: Directory, settings: Ordering, context_length: int, progress: Progress) -> None:
+    def __init__(
+        self, root: Directory, settings: Ordering, context_length: int, progress: Progress, *, rows_filled: bool = False
+    ) -> None:
         self._root, self._settings, self._context_length, self._progress = root, settings, context_length, progress
+        self.rows_filled = rows_filled
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, Graph]:
@@ -94,11 +104,12 @@ class RunDocuments:
         Tokens are read BLOCK_TOKENS at a time, or as a document has. Memory: BLOCK_MEMORY, and 8 bytes a string kept.
         """
         lengths = self.lengths[members]
-        tails = np.where(lengths > self._context_length, lengths % self._context_length, lengths)
-        of_block = np.cumsum(tails) // BLOCK_TOKENS
+        shared = np.where(lengths > self._context_length, lengths % self._context_length, lengths)
+        read = self._tokens.heads if self.rows_filled else self._tokens.tails
+        of_block = np.cumsum(shared) // BLOCK_TOKENS
         counts, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
         for some in np.split(np.arange(len(members)), np.flatnonzero(np.diff(of_block)) + 1):
-            offsets, ids = self._tokens.tails(self.ordinals[members[some]], tails[some])
+            offsets, ids = read(self.ordinals[members[some]], shared[some])
             found = token_shingle_sets(offsets, ids, self._string_tokens)
             kept = found.hashes % np.uint64(every) == 0
             counts.append(np.diff(offsets_of(kept)[found.offsets]))

@@ -2,8 +2,9 @@
 
 input    `neighbors` and `vectors`; `tokens` for the documents' lengths; `documents` and `signals` where an order asks
 output   a permutation of the ordinals, the path (fragment) that each belongs to, the model's own cosine to the one
-         before; where there are shard families, each is ordered by itself; `order/router` says which family a
-         document belongs to. Where several epochs are asked for, as many orders, one after the other
+         before, which of them begin contexts, and which are to fill them, where `pack.policy` fills rows; where there
+         are shard families, each is ordered by itself; `order/router` says which family a document belongs to. Where
+         several epochs are asked for, as many orders, one after the other
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
 cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families, and with
          epochs, once more; with shared strings up to 0.9 GB more, whatever n
@@ -34,7 +35,7 @@ from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.stages.order import families
-from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments
+from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments, rows_filled
 from sequitur.stages.shared.columns.arrays import all_values
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
@@ -46,7 +47,9 @@ PART_ROWS = 2**22
 def work(run: Run) -> Mapping[str, Any]:
     name = run.config.order.strategy
     config, progress = run.config, run.progress
-    documents = RunDocuments(run.root, config.order, config.pack.context_length, progress)
+    documents = RunDocuments(
+        run.root, config.order, config.pack.context_length, progress, rows_filled=rows_filled(config)
+    )
     family_of, names = families.family_of(run.root, config.families, config.seed, documents, progress)
     progress.step(f"order: {name}", len(names), "families")
     try:
@@ -63,6 +66,7 @@ def work(run: Run) -> Mapping[str, Any]:
         pa.array(ordinals),
         pa.array(order.path),
         pa.array(order.opens),
+        pa.array(_fills(order)),
         pa.array(family),
         pa.array(cosines, mask=first),
     ]
@@ -112,10 +116,11 @@ def contexts_of(order: Order, family: np.ndarray, documents: Documents, settings
     document without tokens. That some documents are kept out for validation later is not considered."""
     found, contexts = np.full(documents.lengths.size, -1, np.int64), 0
     bounds = np.flatnonzero(np.diff(family)) + 1
-    for members, opens in zip(np.split(order.permutation, bounds), np.split(order.opens, bounds), strict=True):
+    columns = (np.split(column, bounds) for column in (order.permutation, order.opens, _fills(order)))
+    for members, opens, fills in zip(*columns, strict=True):
         lengths, everyone = documents.lengths[members], np.arange(members.size, dtype=np.int64)
         alike = None if order.sorted else Likeness(documents.graph, members)
-        cut = packing.POLICIES[settings.policy](lengths, everyone, settings.context_length, opens, alike)
+        cut = packing.POLICIES[settings.policy](lengths, everyone, settings.context_length, opens, alike, fills)
         count = cut.offsets.size - 1
         last = cut.start + cut.length == lengths[cut.document]
         of_piece = np.repeat(np.arange(contexts, contexts + count), np.diff(cut.offsets))
@@ -132,6 +137,7 @@ def end_to_end(found: list[Order]) -> Order:
         np.concatenate([order.path + first for order, first in zip(found, paths[:-1], strict=True)]),
         np.concatenate([order.opens for order in found]),
         found[0].sorted,
+        np.concatenate([_fills(order) for order in found]),
     )
 
 
@@ -171,6 +177,10 @@ def in_families(
     return end_to_end(found), family
 
 
+def _fills(order: Order) -> np.ndarray:
+    return np.zeros(order.permutation.size, np.bool_) if order.fills is None else order.fills
+
+
 def _mean(values: np.ndarray) -> float:
     return float(values.mean(dtype=np.float64)) if len(values) else 0.0
 
@@ -178,6 +188,7 @@ def _mean(values: np.ndarray) -> float:
 def parameters(config: Config) -> Mapping[str, Any]:
     digest = strategy(config.order.strategy).digest
     settings = config.order.model_dump(mode="json") | {"context_length": config.pack.context_length}
+    settings |= {"rows_filled": rows_filled(config)}
     settings |= {} if digest is None else {"strategy_digest": digest}
     if config.pack.epochs > 1:  # a later one depends on how earlier ones are cut
         settings |= {"epochs": config.pack.epochs, "policy": config.pack.policy}
@@ -210,4 +221,4 @@ def verify(run: Run) -> Iterable[str]:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
 
 
-STAGE = Stage("order", ORDER, 3, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))
+STAGE = Stage("order", ORDER, 4, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))

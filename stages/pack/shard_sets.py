@@ -59,7 +59,7 @@ def plan_sets(
 
     Args:
         cutting: how.
-        epochs: the order of each: `ordinal`, `path`, `opens` and `family` of each place; families ascend.
+        epochs: the order of each: `ordinal`, `path`, `opens`, `fills` and `family` of each place; families ascend.
         families: their names, by number.
         likeness: of the documents, by ordinal, for policies that go by it.
     """
@@ -80,11 +80,11 @@ def _sets_of_family(
     row_lengths = packing.row_lengths(settings.policy, settings.context_length)
     by_length: dict[int, dict[str, list[SplitPlan]]] = {}
     for split, here in parts(cutting, family, epochs):
-        ordinals, paths, opens = (here[name].to_numpy() for name in ("ordinal", "path", "opens"))
+        ordinals, paths, opens, fills = (here[name].to_numpy() for name in ("ordinal", "path", "opens", "fills"))
         # Places stand for documents, which may stand at several.
         everyone = np.arange(here.num_rows, dtype=np.int64)
         policy, alike = packing.POLICIES[settings.policy], likeness and likeness._replace(node=likeness.node[ordinals])
-        contexts = policy(lengths[ordinals], everyone, settings.context_length, opens, alike)
+        contexts = policy(lengths[ordinals], everyone, settings.context_length, opens, alike, fills)
         for length, some in packing.by_length(contexts, row_lengths).items():
             directory = directory_name(family, length if settings.policy == "buckets" else None)
             of_split = by_length.setdefault(length, {}).setdefault(split, [])

@@ -93,7 +93,7 @@ def make_header(root: Directory, config: Config) -> Header:
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
     root, settings = run.root, run.config.pack
-    order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "family"])
+    order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "fills", "family"])
     lengths = TokenStore(root / TOKENS, check=True).lengths()
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
@@ -260,7 +260,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "pack",
     SHARDS,
-    4,
+    5,
     (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, ORDER),
     parameters,
     estimate,

@@ -120,8 +120,9 @@ def cut(
     has the node of each of the m documents, for policies that go by it.
     """
     policy, context_length = settings.policy, settings.context_length
+    likeness = None if order.sorted else alike
     contexts = packing.POLICIES[policy](
-        lengths[ordinals], order.permutation, context_length, order.opens, None if order.sorted else alike
+        lengths[ordinals], order.permutation, context_length, order.opens, likeness, order.fills
     )
     rows = packing.row_lengths(policy, context_length)
     tokens = np.diff(offsets_of(contexts.length)[contexts.offsets])

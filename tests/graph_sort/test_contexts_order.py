@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequitur.graph_sort import packing
+from sequitur.graph_sort import context_groups, packing
 from sequitur.graph_sort.bisection import bisect, whole_numbers
 from sequitur.graph_sort.context_exchange import improve
 from sequitur.graph_sort.context_paths import arrange
@@ -173,8 +173,8 @@ def test_denser_and_more_coherent_than_iclm_on_clusters(unit_vectors, knn_graph)
 def test_many_paths_of_related_contexts(unit_vectors, knn_graph):
     order = contexts.order(clustered(unit_vectors, knn_graph), 0)
     by_path = np.bincount(order.path, weights=order.opens)
-    assert by_path.size >= contexts.GROUP
-    assert by_path.max() <= contexts.GROUP
+    assert by_path.size >= context_groups.GROUP
+    assert by_path.max() <= context_groups.GROUP
 
 
 def test_cells_are_solved_alone_and_lose_little(unit_vectors, knn_graph, monkeypatch):

@@ -80,6 +80,13 @@ class TokenStore:
         self._copy(ordinals, self._lengths[ordinals] - lengths, lengths, offsets[:-1], ids)
         return offsets, ids
 
+    def heads(self, ordinals: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`of` the first tokens of documents alone, int64 `lengths` [n] of each."""
+        offsets = offsets_of(lengths)
+        ids = np.empty(offsets[-1], dtype=np.uint32)
+        self._copy(ordinals, np.zeros_like(lengths), lengths, offsets[:-1], ids)
+        return offsets, ids
+
     def gather(self, pieces: PieceTable, contexts: np.ndarray, out: np.ndarray) -> None:
         """Writes the tokens of each of `contexts` (int64) into a row of `out`, uint32 [len(contexts), S], C order.
 

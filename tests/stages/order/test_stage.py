@@ -70,10 +70,13 @@ def replace_weight(run: Run, weight: float) -> Run:
     return replace(run, config=overridden(run.config, [f"order.shared_strings={weight}"]))
 
 
-def test_strings_are_pairs_of_tokens_of_documents_and_of_tails(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("filled", [False, True])
+def test_strings_are_pairs_of_tokens_of_documents_and_of_what_long_ones_share(
+    finished: Run, monkeypatch: pytest.MonkeyPatch, filled: bool
+) -> None:
     monkeypatch.setattr(documents_of_runs, "BLOCK_TOKENS", 1000)
     length = 64
-    documents = RunDocuments(finished.root, finished.config.order, length, finished.progress)
+    documents = RunDocuments(finished.root, finished.config.order, length, finished.progress, rows_filled=filled)
     offsets, ids = documents.terms
     members = np.flatnonzero(documents.lengths % length)[::3]
     numbers: dict[tuple[int, ...], set[int]] = {}  # of each string: hashes that all its documents hold
@@ -81,9 +84,10 @@ def test_strings_are_pairs_of_tokens_of_documents_and_of_tails(finished: Run, mo
     some = documents.strings(members, 4)
     for i, x in enumerate(members.tolist()):
         tokens = ids[offsets[x] : offsets[x + 1]].tolist()
-        tail = tokens[-(len(tokens) % length) :] if len(tokens) > length else tokens
-        size = min(documents._string_tokens, len(tail))
-        strings = {tuple(tail[at : at + size]) for at in range(len(tail) - size + 1)}
+        part = len(tokens) % length
+        shared = tokens if len(tokens) < length else tokens[:part] if filled else tokens[-part:]
+        size = min(documents._string_tokens, len(shared))
+        strings = {tuple(shared[at : at + size]) for at in range(len(shared) - size + 1)}
         hashes = found.hashes[found.offsets[i] : found.offsets[i + 1]]
         assert len(hashes) == len(strings)
         kept = some.hashes[some.offsets[i] : some.offsets[i + 1]]

@@ -62,9 +62,11 @@ def texts_by_ordinal(run: Run, rows: Callable[..., list[dict[str, Any]]]) -> lis
 def test_an_order_is_cut_as_pack_cuts_it(branch: Any, policy: str) -> None:
     run = branch("run", pack={"policy": policy, "context_length": 256, "validation_share": 0})
     ordinals, graph = read_graph(run.artifact("neighbors"))
-    table = artifacts.read_columns(run.artifact("order"), ["ordinal", "path", "opens"])
-    columns = [table[name].to_numpy() for name in ("ordinal", "path", "opens")]
-    order = orders.Order(np.searchsorted(ordinals, columns[0]), *columns[1:])
+    names = ["ordinal", "path", "opens", "fills"]
+    table = artifacts.read_columns(run.artifact("order"), names)
+    columns = [table[name].to_numpy() for name in names]
+    order = orders.Order(np.searchsorted(ordinals, columns[0]), *columns[1:3], fills=columns[3])
+    assert order.fills.any() == (policy == "filled")
 
     lengths = report.token_lengths(run.artifact("tokens"))
     alike = Likeness(graph, np.arange(len(ordinals)))
