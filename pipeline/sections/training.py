@@ -142,12 +142,12 @@ class Ordering(Section):
         "module of your own by its import path, as in my_package.my_order.",
     )
     shared_strings: float = Field(
-        0.0,
+        1.0,
         ge=0,
         le=100,
         allow_inf_nan=False,
         description="For strategy: contexts or curriculum: what strings that a context holds twice weigh beside the "
-        "cosines. 1 is a good weight; 0: they are not looked at.",
+        "cosines. 0: they are not looked at.",
     )
     structure: str = Field(
         "url", description="For strategy: structure: `url` (by the URL's path), or a field of the records."
@@ -176,7 +176,7 @@ class Pack(Section):
         8192, ge=2, le=LONGEST_CONTEXT, description="Tokens in a context; for policy: buckets, of the longest."
     )
     policy: Literal["whole", "filled", "stream", "best_fit", "buckets"] = Field(
-        "whole",
+        "filled",
         description="whole keeps documents unsplit where it can; filled makes every row but the last full, "
         "with pieces of documents that are like what they fill; stream concatenates and cuts; best_fit fills contexts "
         "best, among documents near each other in the order; buckets writes single documents in shards by length.",

@@ -36,7 +36,7 @@ def test_least_configuration_has_the_documented_defaults(path: Path) -> None:
     assert loaded.ingest.inputs == ["a.jsonl"]
     assert (loaded.name, loaded.seed) == ("corpus", 0)
     assert loaded.ingest.part_bytes == 8 * 2**20
-    assert (loaded.order.strategy, loaded.pack.policy, loaded.pack.context_length) == ("contexts", "whole", 8192)
+    assert (loaded.order.strategy, loaded.pack.policy, loaded.pack.context_length) == ("contexts", "filled", 8192)
     assert loaded == validate(LEAST, "")
 
 

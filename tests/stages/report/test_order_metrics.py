@@ -43,9 +43,7 @@ def shuffled(by: Yardstick) -> orders.Order:
 
 def cut_of(run: Run, order: orders.Order, by: Yardstick) -> Cut:
     """An order of all kept documents, as the run would cut it."""
-    everyone = np.arange(len(by.lengths))
-    _, graph = read_graph(run.artifact("neighbors"))
-    return order_metrics.cut(order, everyone, by.lengths, run.config.pack, run.config.seed, Likeness(graph, everyone))
+    return order_metrics.cut(order, np.arange(len(by.lengths)), by.lengths, run.config.pack, run.config.seed)
 
 
 def measured(cut: Cut, by: Yardstick, gain_contexts: int) -> dict[str, Any]:
