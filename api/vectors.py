@@ -32,11 +32,13 @@ def order(
     *,
     strategy: str = STRATEGY,
     context_length: int = CONTEXT_LENGTH,
+    policy: str = POLICY,
     k: int = K,
     seed: int = 0,
     **known: ArrayLike,
 ) -> Order:
-    """A reading order of documents, by their vectors: the one that `order` makes of the same neighbours.
+    """A reading order of documents, by their vectors: the one that `order` makes of the same neighbours where
+    `order.shared_strings` is 0.
 
     The k nearest neighbours of each are found exactly. Near-duplicates are not dropped.
 
@@ -52,21 +54,24 @@ def order(
         lengths: [n], tokens of each; if not given each counts one, and `context_length` counts documents.
         strategy: the name of an order, as in `order.strategy`.
         context_length: tokens of a context.
+        policy: by which it will be packed: for `filled` the order `contexts` says what fills rows.
         k: neighbours of each document.
         seed: as the configuration's `seed`.
         known: what some orders go by: `source` and `structure`, int64 [n] codes; `signal`, float64 [n].
 
     Returns:
         `permutation`, int64 [n]: the document read i-th. `path`, int64 [n]: the fragment that it belongs to; `opens`,
-        bool [n]: whether it is meant to begin a context; `sorted`: whether contexts are to be read in this order.
+        bool [n]: whether it is meant to begin a context; `sorted`: whether contexts are to be read in this order;
+        `fills`, bool [n] or None: whether it is to fill up the contexts that follow it.
 
     Cost: n²·d multiplications; memory about 50·n·k bytes, and 4·n·d.
 
     Raises:
-        ConfigError: there is no such order, or it goes by something that is not given.
+        ConfigError: there is no such order or policy, or it goes by something that is not given.
         ValueError: shapes do not agree, or vectors hold NaN or infinity.
     """
     chosen = strategy_named(strategy)
+    _check_policy(policy)
     rows = _unit_rows(vectors)
     ids = np.arange(len(rows), dtype=np.int64)
     tokens = np.ones(len(rows), np.int64) if lengths is None else np.asarray(lengths).astype(np.int64)
@@ -76,6 +81,7 @@ def order(
     if unknown := set(fields) - {"source", "structure", "signal"}:
         raise ConfigError(f"order: goes by nothing called {min(unknown)}; there are source, structure and signal")
     found = neighbors.scan(rows, rows, ids, k)
+    fields["rows_filled"] = policy in packing.BY_LIKENESS
     documents = ArrayDocuments(from_neighbors(found.neighbor, found.cosine), rows, tokens, context_length, **fields)
     try:
         return chosen.order(documents, derived_seed(seed, "order", chosen.name))
@@ -110,8 +116,7 @@ def pack(
         ConfigError: there is no such policy.
         ValueError: the order names a document that has no length, a length is negative, or a context has no tokens.
     """
-    if policy not in packing.POLICIES:
-        raise ConfigError(f"pack.policy: no policy is called {policy}; there are {', '.join(packing.POLICIES)}")
+    _check_policy(policy)
     tokens = np.ascontiguousarray(lengths, dtype=np.int64)
     if isinstance(order, Order):
         permutation, opens, fills = order.permutation, order.opens, order.fills
@@ -119,6 +124,11 @@ def pack(
         permutation = np.ascontiguousarray(order, dtype=np.int64)
         opens, fills = np.zeros(permutation.size, np.bool_), None
     return packing.POLICIES[policy](tokens, permutation, context_length, opens, None, fills)
+
+
+def _check_policy(policy: str) -> None:
+    if policy not in packing.POLICIES:
+        raise ConfigError(f"pack.policy: no policy is called {policy}; there are {', '.join(packing.POLICIES)}")
 
 
 def _unit_rows(vectors: ArrayLike | pa.Array | pa.ChunkedArray) -> np.ndarray:

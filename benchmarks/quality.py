@@ -54,7 +54,7 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.order.documents import RunDocuments
+from sequitur.stages.order.documents import RunDocuments, rows_filled
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report.order_metrics import Yardstick
 from sequitur.stages.report.page.comparison import PUBLISHED
@@ -87,7 +87,13 @@ def own_graph_orders(run: Run, by: Yardstick) -> dict[str, Metrics]:
     members = RunDocuments(run.root, run.config.order, run.config.pack.context_length, run.progress).ordinals
     run.progress.step("the model's own neighbours")
     graph = own_graph(members, by, run.config.neighbors.k)
-    documents = ArrayDocuments(graph, by.own[members], by.lengths[members], run.config.pack.context_length)
+    documents = ArrayDocuments(
+        graph,
+        by.own[members],
+        by.lengths[members],
+        run.config.pack.context_length,
+        rows_filled=rows_filled(run.config),
+    )
     found = {}
     for name in (OURS, PEER):
         if name in orders.names():

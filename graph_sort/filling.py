@@ -40,10 +40,13 @@ def fill_rows(
     O(e + c log c + p (NEAREST + log p)) for p pieces and e ends of edges, about 0.3 µs a document; memory 16 bytes a
     node and about 100 a piece.
     """
+    nodes, placed = graph.offsets.size - 1, node[document]
+    if placed.size and not 0 <= placed.min() <= placed.max() < nodes:  # a kernel would write wherever that leads
+        raise ValueError(f"nodes must lie in 0 … {nodes - 1}, not {placed.min()} … {placed.max()}")
     count, full = offsets.size - 1, int(length.sum()) // context_length
     if full == count:
         return offsets, document, start, length
-    context_of, tokens_of = _where(offsets, document, length, context_length, node, graph.offsets.size - 1)
+    context_of, tokens_of = _where(offsets, document, length, context_length, node, nodes)
     worth = worths(offsets, document, length, context_length, graph, node, context_of, tokens_of)
     at_stake = np.add.reduceat(uncut.astype(np.int64), offsets[:-1])
     complete = np.maximum.reduceat(length, offsets[:-1]) == context_length  # by one piece; at most `full` are
@@ -54,8 +57,8 @@ def fill_rows(
     loose = loose[stable_order(context_length - length[loose], context_length)]
     room = context_length - np.diff(offsets_of(length)[offsets])
     room[dissolved] = 0
-    nodes = node[document[loose]]
-    piece, row, begin, size = _place(loose, context[loose], length[loose], nodes, room, graph, context_of, tokens_of)
+    of_loose = placed[loose]
+    piece, row, begin, size = _place(loose, context[loose], length[loose], of_loose, room, graph, context_of, tokens_of)
     stay = np.flatnonzero(~dissolved[context])
     in_order = np.argsort(piece, kind="stable")
     pieces = np.concatenate([stay, piece[in_order]])
@@ -63,9 +66,9 @@ def fill_rows(
     starts[stay.size :] += begin[in_order]
     number = np.append(np.cumsum(~dissolved) - 1, full)  # of each context among the rows, and of the last row
     rows = number[np.concatenate([context[stay], row[in_order]])]
-    placed = stable_order(rows, full + 1)
+    by_row = stable_order(rows, full + 1)
     sizes = np.concatenate([length[stay], size[in_order]])
-    return offsets_of(np.bincount(rows)), document[pieces[placed]], starts[placed], sizes[placed]
+    return offsets_of(np.bincount(rows)), document[pieces[by_row]], starts[by_row], sizes[by_row]
 
 
 @njit(cache=True, nogil=True)

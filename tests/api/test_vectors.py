@@ -20,20 +20,21 @@ def placed(run: Run) -> pa.Table:
     return sequitur.open_run(run.config.output).documents(columns).filter(pc.is_valid(pc.field("position")))
 
 
-@pytest.mark.parametrize("strategy", ["contexts", "path", "source"])
-def test_order_and_contexts_are_the_stages(branch: Callable[..., Run], strategy: str) -> None:
-    run = branch(strategy, "pack", order={"strategy": strategy}, pack={"context_length": 1024, "validation_share": 0})
+@pytest.mark.parametrize(("strategy", "policy"), [("contexts", "filled"), ("path", "stream"), ("source", "whole")])
+def test_order_and_contexts_are_the_stages(branch: Callable[..., Run], strategy: str, policy: str) -> None:
+    ordering = {"strategy": strategy, "shared_strings": 0}
+    packing = {"policy": policy, "context_length": 1024, "validation_share": 0}
+    run = branch(strategy, "pack", order=ordering, pack=packing)
     documents = placed(run)
     source = np.unique(documents["source"].to_pylist(), return_inverse=True)[1]
     known = {"source": source} if strategy == "source" else {}
-    order = sequitur.order(
-        documents["vector"], documents["tokens"], strategy=strategy, context_length=1024, k=8, seed=0, **known
-    )
+    how = {"strategy": strategy, "context_length": 1024, "policy": policy, "k": 8, "seed": 0, **known}
+    order = sequitur.order(documents["vector"], documents["tokens"], **how)
     by_place = documents.take(order.permutation)
     assert by_place["position"].to_pylist() == list(range(len(documents)))
     assert (by_place["path"].to_pylist(), by_place["opens"].to_pylist()) == (order.path.tolist(), order.opens.tolist())
 
-    contexts = sequitur.pack(order, documents["tokens"], 1024)
+    contexts = sequitur.pack(order, documents["tokens"], 1024, policy)
     stored = read_splits(run.artifact("shards"))["train"].cut.contexts
     for name in ("offsets", "start", "length"):
         np.testing.assert_array_equal(getattr(contexts, name), getattr(stored, name))

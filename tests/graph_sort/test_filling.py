@@ -195,3 +195,10 @@ def test_without_edges_it_goes_by_the_order():
         [(3, 0, 3), (0, 2, 1)],
         [(4, 0, 3), (5, 0, 1)],
     ]
+
+
+def test_a_node_that_is_none_is_refused():
+    """As of documents that were dropped before the graph was made."""
+    graph = from_neighbors(np.array([[1], [0]]), np.full((2, 1), 0.5, np.float32))
+    with pytest.raises(ValueError, match=r"nodes must lie in 0 … 1, not 0 … 2"):
+        filled(np.full(3, 3), np.arange(3), 4, None, Likeness(graph, np.arange(3)))

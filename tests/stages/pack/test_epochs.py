@@ -46,12 +46,13 @@ def packed(finished: Run, execute: Any, tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture(scope="module")
 def single(packed: Any) -> Run:
-    return packed("single", pack=PACK)
+    return packed("single", pack=PACK | {"policy": "whole"})
 
 
 @pytest.fixture(scope="module")
 def several(packed: Any) -> Run:
-    return packed("several", "report", pack=PACK | {"epochs": EPOCHS})
+    """Documents are whole, so that each meets others in one context of an epoch."""
+    return packed("several", "report", pack=PACK | {"epochs": EPOCHS, "policy": "whole"})
 
 
 @pytest.fixture(scope="module")

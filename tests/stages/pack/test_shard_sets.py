@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from sequitur.pipeline.config import overridden
 from sequitur.pipeline.stage import Run
 from sequitur.shards import ContextDataset
 from sequitur.shards.errors import ManifestMissing
@@ -158,7 +159,7 @@ def test_filled_rows_are_full_but_the_last_of_each_split(filled: Run, rows: Any)
 
 def test_what_fills_rows_depends_on_who_is_alike(filled: Run, families: Run) -> None:
     assert "neighbors" in pack.STAGE.parents_of(filled.config)
-    assert "neighbors" not in pack.STAGE.parents_of(families.config)
+    assert "neighbors" not in pack.STAGE.parents_of(overridden(families.config, ["pack.policy=whole"]))
 
 
 def test_hugging_face_reads_each(parted: Run) -> None:

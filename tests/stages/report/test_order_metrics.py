@@ -98,9 +98,11 @@ def test_pieces_of_text_make_up_the_documents(
     assert begins == [text for text, here in zip(texts, np.repeat(np.isin(chosen, some), counts), strict=True) if here]
 
 
-def test_gain_is_that_of_the_contexts_text(finished: Run, by: Yardstick, shuffled: orders.Order, rows: Any) -> None:
+def test_gain_is_that_of_the_contexts_text(
+    finished: Run, changed: Any, by: Yardstick, shuffled: orders.Order, rows: Any
+) -> None:
     texts = texts_by_ordinal(finished, rows)
-    cut = cut_of(finished, shuffled, by)
+    cut = cut_of(changed("pack.policy=whole"), shuffled, by)
     documents = np.split(cut.contexts.document, cut.contexts.offsets[1:-1])
     sizes = [compressed_sizes([texts[document] for document in context]) for context in documents if len(context) > 1]
     expected = gain(np.array(sizes))
