@@ -48,8 +48,8 @@ def test_nudges_of_those_that_met_sum_to_zero_and_stand_apart(size, seed, d):
     nudges = found * length[:, None] - vectors
     assert np.linalg.norm(nudges, axis=1) == pytest.approx(NUDGE, rel=0.35)
     if size > 1:
-        products = nudges[:size] @ nudges[:size].T / NUDGE**2
-        mean = (products.sum() - np.trace(products)) / (size * (size - 1))
+        met_each_other = nudges[:size] / np.linalg.norm(nudges[:size], axis=1, keepdims=True)
+        mean = ((met_each_other @ met_each_other.T).sum() - size) / (size * (size - 1))
         assert mean == pytest.approx(-1 / (size - 1), abs=0.25 / size + 0.02)
 
 
