@@ -269,14 +269,14 @@ def test_a_part_cut_short_is_no_reason_to_begin_anew_in_silence(
 
 def test_outputs_that_belong_to_others(copy: Path, configure: Configure, sequitur: Sequitur, tmp_path: Path) -> None:
     before = content(copy)
-    other = mistake(sequitur("run", configure(copy, ingest={"text_field": "id"})))
+    other = mistake(sequitur("run", configure(copy, ingest={"text_field": "id"})), 78)
     assert other.startswith(f"{copy}: holds the documents of another configuration (ingest.text_field was text)")
     assert content(copy) == before
     (tmp_path / "file").write_text("precious")
-    assert "is a file" in mistake(sequitur("run", configure(tmp_path / "file")))
+    assert "is a file" in mistake(sequitur("run", configure(tmp_path / "file")), 78)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("precious")
-    assert "holds chapter.txt and no run" in mistake(sequitur("run", configure(tmp_path / "thesis")))
+    assert "holds chapter.txt and no run" in mistake(sequitur("run", configure(tmp_path / "thesis")), 78)
     assert [path.name for path in (tmp_path / "thesis").iterdir()] == ["chapter.txt"]
     assert (tmp_path / "file").read_text() == "precious"
 
@@ -301,12 +301,12 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "fsync", full)
-        line = mistake(sequitur("run", config, "--until", "annotate"))
+        line = mistake(sequitur("run", config, "--until", "annotate"), 75)
     assert line.startswith(str(root))
     assert line.endswith(": the disk is full; free some space and run the same command again")
     with monkeypatch.context() as patched:
         patched.setattr(Directory, "free_bytes", lambda directory: 10)
-        assert f"{root}: " in (line := mistake(sequitur("run", config)))
+        assert f"{root}: " in (line := mistake(sequitur("run", config), 75))
         assert "10 B are free" in line
     assert sequitur("run", config, "--until", "annotate").code == 0
     made = content(root)
