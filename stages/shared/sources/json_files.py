@@ -16,7 +16,7 @@ from sequitur.pipeline.names import TOO_LARGE
 from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.record_files import Bad, Records, parse_json
 
-BLOCK = 2**16
+BLOCK, SPACE = 2**16, b" \t\n\r"
 OUTSIDE, INSIDE = re.compile(rb'["\[\]{},]'), re.compile(rb'["\\]')  # of a string
 
 
@@ -41,11 +41,12 @@ def json_records(file: BinaryIO, limits: Limits, name: str) -> Records:
 
 
 class _Elements:
-    """The bytes of each element as they are found; of a larger one the first `limit` + 1 are held."""
+    """The bytes of each element as they are found, without space around it; of a larger one the first `limit` + 1."""
 
     def __init__(self, limit: int) -> None:
         self._most = limit + 1
         self._element = bytearray()
+        self._begun, self._size = 0, 0  # bytes since the element's first, and up to its last that is no space
         self._depth, self._in_array, self._quoted = 0, False, False
         self._escaped = 0  # bytes of the next block that a backslash has read
 
@@ -65,7 +66,7 @@ class _Elements:
                 self._quoted = not self._quoted
             elif mark in b"[{":
                 if mark == b"[" and self._depth == 0 and not _has_content(self._element + block[start : found.start()]):
-                    self._element.clear()
+                    self._taken(b"")
                     self._in_array, start = True, position
                 self._depth += 1
             elif mark in b"]}":
@@ -82,12 +83,18 @@ class _Elements:
         self._hold(block[start:])
 
     def _hold(self, more: bytes) -> None:
+        if not self._begun:
+            more = more.lstrip(SPACE)
+        if told := more.rstrip(SPACE):
+            self._size = self._begun + len(told)
+        self._begun += len(more)
         self._element += more[: self._most - len(self._element)]
 
     def _taken(self, rest: bytes) -> bytes:
         self._hold(rest)
-        element = bytes(self._element)
+        element = bytes(self._element[: self._size])
         self._element.clear()
+        self._begun = self._size = 0
         return element
 
 

@@ -73,3 +73,14 @@ def test_what_is_not_closed_ends_the_run(content: bytes) -> None:
 def test_nothing_is_no_record() -> None:
     for content in (b"", b" \n", b"[]", b"\xef\xbb\xbf[ ]"):
         assert read(content) == []
+
+
+@pytest.mark.parametrize("spaces", [0, 1, 300])
+def test_space_around_a_record_counts_not_as_its_size(spaces: int) -> None:
+    record = {"text": "a" * (LIMITS.record - len('{"text": ""}'))}
+    larger = {"text": record["text"] + "a"}
+    around = " " * spaces
+    for one, expected in ((record, record), (larger, "too_large")):
+        text = f"{around}{json.dumps(one)}{around}"
+        assert read(f"[{text},{text}]".encode()) == [expected] * 2
+        assert read(f"{text}\n{text}".encode()) == [expected] * 2
