@@ -110,10 +110,9 @@ class RunDocuments:
         counts, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
         for some in np.split(np.arange(len(members)), np.flatnonzero(np.diff(of_block)) + 1):
             offsets, ids = read(self.ordinals[members[some]], shared[some])
-            found = token_shingle_sets(offsets, ids, self._string_tokens)
-            kept = found.hashes % np.uint64(every) == 0
-            counts.append(np.diff(offsets_of(kept)[found.offsets]))
-            hashes.append(found.hashes[kept].astype(np.uint32))
+            found = token_shingle_sets(offsets, ids, self._string_tokens, every)
+            counts.append(np.diff(found.offsets))
+            hashes.append(found.hashes.astype(np.uint32))
         return StringSets(offsets_of(np.concatenate(counts)), np.concatenate(hashes))
 
     @cached_property

@@ -32,17 +32,20 @@ def shingle_sets(words: WordTable, size: int = 5) -> ShingleSets:
         raise ValueError(f"shingle size must be at least 1 word, not {size}")
     hashes = np.empty(len(words.hash), dtype=np.uint64)
     offsets = np.zeros(len(words.document_offsets), dtype=np.int64)
-    _fill_shingles(words.hash, words.document_offsets, size, drawn(), hashes, offsets)
+    _fill_shingles(words.hash, words.document_offsets, size, np.uint64(1), drawn(), hashes, offsets)
     return ShingleSets(hashes[: offsets[-1]], offsets)
 
 
-def token_shingle_sets(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], size: int) -> ShingleSets:
-    """`shingle_sets` of tokens: document i has `ids[offsets[i]:offsets[i + 1]]`, `offsets` [n + 1]."""
+def token_shingle_sets(
+    offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], size: int, every: int = 1
+) -> ShingleSets:
+    """`shingle_sets` of tokens: document i has `ids[offsets[i]:offsets[i + 1]]`, `offsets` [n + 1]. Of the hashes those
+    alone that `every` divides, which are a sample of as many."""
     words = np.empty(len(ids), dtype=np.uint64)
     _mix(ids, words)
     hashes = np.empty(len(ids), dtype=np.uint64)
     own_offsets = np.zeros(len(offsets), dtype=np.int64)
-    _fill_shingles(words, offsets, size, drawn(), hashes, own_offsets)
+    _fill_shingles(words, offsets, size, np.uint64(every), drawn(), hashes, own_offsets)
     return ShingleSets(hashes[: own_offsets[-1]], own_offsets)
 
 
@@ -85,6 +88,7 @@ def _fill_shingles(
     word_hashes: npt.NDArray[np.uint64],
     document_offsets: npt.NDArray[np.int64],
     size: int,
+    every: np.uint64,
     drawn: np.uint64,
     hashes: npt.NDArray[np.uint64],
     offsets: npt.NDArray[np.int64],
@@ -94,11 +98,13 @@ def _fill_shingles(
         first = document_offsets[document]
         length = min(size, document_offsets[document + 1] - first)
         shingles = document_offsets[document + 1] - first - length + 1 if length else 0
-        own = hashes[written : written + shingles]
+        kept = 0
         for i in range(shingles):
-            own[i] = hash_shingle(word_hashes, first + i, length)
+            hashes[written + kept] = hash_shingle(word_hashes, first + i, length)
+            kept += hashes[written + kept] % every == 0
+        own = hashes[written : written + kept]
         sort(own, drawn)
-        for i in range(shingles):
+        for i in range(kept):
             if i == 0 or own[i] != own[i - 1]:
                 hashes[written] = own[i]
                 written += 1

@@ -53,6 +53,17 @@ def test_jaccard_of_tokens_is_that_of_pythons_sets(documents, size):
     assert jaccard(sets, sets, np.array([[0, 1]])).tolist() == [len(a & b) / len(a | b) if a | b else 0.0]
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 30), max_size=40), min_size=1, max_size=4), st.sampled_from([1, 2, 8]))
+def test_a_sample_of_tokens_shingles_is_of_the_same_hashes(documents, every):
+    offsets = np.cumsum([0, *map(len, documents)])
+    ids = np.array([token for row in documents for token in row], np.uint32)
+    whole, some = token_shingle_sets(offsets, ids, 2), token_shingle_sets(offsets, ids, 2, every)
+    for i in range(len(documents)):
+        own = whole.hashes[whole.offsets[i] : whole.offsets[i + 1]]
+        assert some.hashes[some.offsets[i] : some.offsets[i + 1]].tolist() == own[own % np.uint64(every) == 0].tolist()
+
+
 def test_word_order_tells_shingles_apart():
     sets = shingles_of([["a", "b", "c"], ["c", "b", "a"], ["a", "c", "b"]], 3)
     assert jaccard(sets, sets, np.array([[0, 1], [0, 2], [1, 2]])).tolist() == [0, 0, 0]
