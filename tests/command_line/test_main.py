@@ -203,7 +203,7 @@ def test_compare_shows_a_table_and_writes_a_page(
     (stored / "report" / "compare.html").unlink()
     ended = sequitur("compare", "run", "--json", "--gain-contexts", "9")
     assert (ended.code, ended.err, json.loads(ended.out)) == (0, "", COMPARED)
-    assert asked[1][1:] == ("whole", 8192, 9)
+    assert asked[1][1:] == ("filled", 8192, 9)
     assert not (stored / "report" / "compare.html").exists()
 
 
