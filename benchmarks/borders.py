@@ -40,7 +40,7 @@ from benchmarks.awkward_inputs import COMPRESS, LANGUAGES, Awkward, Truth, make
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import SequiturError
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline.stage import Run, parameters_of
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import stage as ingest
 from sequitur.stages.ingest.documents import ReadSplit
@@ -58,12 +58,12 @@ def read(path: str, options: dict[str, Any], scratch: Path) -> tuple[dict[int, d
     config = validate(
         {"name": "borders", "output": str(scratch / "run"), "ingest": {**options, "inputs": [path]}}, "borders"
     )
-    announced = ingest.estimate(Run(config)).each_worker
+    announced = ingest.estimate(Run(config, parameters=parameters_of([ingest.STAGE], config))).each_worker
     settings, rejects = config.ingest, Directory(str(scratch / "rejects"))
     reading = ReadSplit("borders", settings, rejects)
     documents: dict[int, dict[str, Any]] = {}
     first_row = 0
-    for split in plan_splits(settings, find_inputs(settings).files):
+    for split in plan_splits(settings, find_inputs(settings)):
         if split.kind == "jsonl" and split.start >= 0:
             (lines,) = ingest.CountLines(Directory(str(scratch / "lines"))).process(split.to_json())
             split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + lines

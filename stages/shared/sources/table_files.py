@@ -29,9 +29,10 @@ DAMAGED = (OSError, MemoryError, ValueError, pa.ArrowException)
 SLICE_BYTES, SLICE_ROWS = 2**23, 1000  # of rows that are Python objects at a time
 READ_BYTES = 2**20  # of a Parquet column at a time
 GROUP_BYTES, GROUP_ROWS = 2**26, 64  # a larger row group is decoded so many rows at a time
-# Of the largest size: what the pages of all columns that are unpacked at a time may take. But writers look at a page's
-# size only once in some thousand rows, so that rows longer than LONG_ROW on average make larger pages.
-PAGE_RECORDS, LONG_ROW = 4, 2**16
+# What the pages of all columns that are unpacked at a time may take: so many records of the largest size, and PAGE_BYTES
+# in any case. But writers look at a page's size only once in some thousand rows, so that rows longer than LONG_ROW on
+# average make larger pages.
+PAGE_RECORDS, PAGE_BYTES, LONG_ROW = 4, 2**26, 2**16
 VALUE_BYTES = 16  # of a value of fixed width, about
 
 
@@ -207,7 +208,11 @@ def largest_pages(path: str, limits: Limits) -> int:
             sizes = [0, *(bytes_at_once(raw, group) for group in groups if _has_long_rows(group))]
     except DAMAGED as error:
         raise InputError(f"{path}: not a readable Parquet file ({first_line(error)}); fetch it again") from error
-    return max(PAGE_RECORDS * limits.record, *sizes)
+    return max(_most_at_once(limits), *sizes)
+
+
+def _most_at_once(limits: Limits) -> int:
+    return max(PAGE_RECORDS * limits.record, PAGE_BYTES)
 
 
 def _has_long_rows(group: pq.RowGroupMetaData) -> bool:
@@ -217,7 +222,7 @@ def _has_long_rows(group: pq.RowGroupMetaData) -> bool:
 def _check_pages(path: str, number: int, file: BinaryIO, group: pq.RowGroupMetaData, limits: Limits) -> None:
     """Refuses a row group whose pages are larger than `largest_pages` says, whatever its footer says of them."""
     size = 0 if _has_long_rows(group) else bytes_at_once(file, group)
-    if size > PAGE_RECORDS * limits.record:
+    if size > _most_at_once(limits):
         raise InputError(
             f"{path}: the pages of row group {number} unpack to {size:,} bytes at a time; write smaller pages, or "
             f"raise ingest.max_record_bytes to {-(-size // PAGE_RECORDS):,}"

@@ -101,7 +101,10 @@ def test_a_parquet_bomb_is_refused_unread(tmp_path: Path) -> None:
         list(table_files.parquet_records(str(path), range(1), 0, Limits(200, 10**6)))
 
 
-def test_pages_that_unpack_to_more_than_a_few_records_are_refused_packed(tmp_path: Path) -> None:
+def test_pages_that_unpack_to_more_than_a_few_records_are_refused_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table_files, "PAGE_BYTES", 2**20)
     path, limits = tmp_path / "a.parquet", Limits(record=10**6, decompressed=2**40)
     table = pa.table({"text": ["x" * 1000] * 10_000})
     pq.write_table(table, path, use_dictionary=False, compression="zstd", data_page_size=2**30, write_batch_size=2**20)
@@ -117,13 +120,21 @@ def test_pages_that_unpack_to_more_than_a_few_records_are_refused_packed(tmp_pat
     assert len(list(table_files.parquet_records(str(path), range(1), 0, limits))) == 10_000
 
 
-def test_pages_of_long_rows_are_announced_and_read(tmp_path: Path) -> None:
+def test_pages_of_long_rows_are_announced_and_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_files, "PAGE_BYTES", 2**20)
     path, limits = tmp_path / "a.parquet", Limits(record=10**6, decompressed=2**40)
     table = pa.table({"text": [f"{number:0100000}" for number in range(100)]})
     pq.write_table(table, path, use_dictionary=False, compression="zstd")
 
     assert 10**7 < table_files.largest_pages(str(path), limits) < 1.01 * 10**7
     assert len(list(table_files.parquet_records(str(path), range(1), 0, limits))) == 100
+
+
+def test_pages_of_a_few_megabytes_are_read_however_small_records_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({name: ["x" * 90] * 10_000 for name in "abcdefgh"}), path, use_dictionary=False)
+    limits = Limits(record=1000, decompressed=2**40)
+    assert len(list(table_files.parquet_records(str(path), range(1), 0, limits))) == 10_000
 
 
 def test_a_text_that_is_held_once_is_unpacked_a_few_rows_at_a_time(tmp_path: Path) -> None:
