@@ -29,9 +29,9 @@ DAMAGED = (OSError, MemoryError, ValueError, pa.ArrowException)
 SLICE_BYTES, SLICE_ROWS = 2**23, 1000  # of rows that are Python objects at a time
 READ_BYTES = 2**20  # of a Parquet column at a time
 GROUP_BYTES, GROUP_ROWS = 2**26, 64  # a larger row group is decoded so many rows at a time
-# What the pages of all columns that are unpacked at a time may take: so many records of the largest size, and PAGE_BYTES
-# in any case. But writers look at a page's size only once in some thousand rows, so that rows longer than LONG_ROW on
-# average make larger pages.
+# What the pages of all columns that are unpacked at a time may take: so many records of the largest size, and
+# PAGE_BYTES in any case. But writers look at a page's size only once in some thousand rows, so that rows longer than
+# LONG_ROW on average make larger pages.
 PAGE_RECORDS, PAGE_BYTES, LONG_ROW = 4, 2**26, 2**16
 VALUE_BYTES = 16  # of a value of fixed width, about
 
