@@ -177,7 +177,9 @@ def updates_of(options: argparse.Namespace, prepared: Prepared, work: Path, star
         seconds += seconds_of_updates(options, name, shards, work / "models/trial" / name).mean()
     left = options.minutes * 60 - (time.monotonic() - started)
     asked = sum(len(one.ids) for some in prepared.asked.values() for one in some)
-    return max(1, int(left / (options.seeds * seconds) - asked / (3 * of_update)))  # forward alone costs a third
+    # Forward alone costs a third; in float32, as evaluation is, up to three times what it does in bfloat16.
+    evaluation = asked / of_update / (1 if options.bfloat16 else 3)
+    return max(1, int(left / (options.seeds * seconds) - evaluation))
 
 
 def settings_of(options: argparse.Namespace, name: str, shards: Path, out: Path, seed: int, updates: int) -> Settings:
