@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sequitur.command_line.common import AsJson, fail, print_json
+from sequitur.command_line.common import AsJson, copied, fail, print_json
 from sequitur.pipeline.names import SHARDS
 from sequitur.pipeline.terminal import one_line
 
@@ -83,7 +79,7 @@ def _of_run(directory: Directory, progress: Progress) -> list[Problem]:
 def _of_shards(directory: Directory, full: bool, progress: Progress) -> list[Problem]:
     from sequitur.shards.verify import bytes_to_read, problems
 
-    with _local(directory) as root:
+    with copied(directory) as root:
         read = _Bytes(progress, bytes_to_read(root) if full else None)
         return [problem.described() for problem in problems(root, full=full, progress=read.add)]
 
@@ -94,7 +90,7 @@ def _salvage(directory: Directory, out: str, as_json: bool, progress: Progress) 
     from sequitur.shards.verify import bytes_to_read
 
     try:
-        with _local(directory) as root:
+        with copied(directory) as root:
             read = _Bytes(progress, 3 * bytes_to_read(root))  # looked through, copied, and what was written verified
             done = salvage(root, out, progress=read.add)
     except ShardError as error:
@@ -102,19 +98,6 @@ def _salvage(directory: Directory, out: str, as_json: bool, progress: Progress) 
     except OSError as error:
         fail(f"{error.filename or out}: {error.strerror or error}; mend that and repeat the same command")
     _tell_salvaged(directory.url, out, done, as_json)
-
-
-@contextmanager
-def _local(directory: Directory) -> Iterator[Path]:
-    """The directory by a path that this machine can map: itself, or a copy of one on another file system."""
-    from sequitur.pipeline.storage import Directory
-
-    if directory.is_local:
-        yield Path(directory.path())
-        return
-    above, _, name = directory.url.rstrip("/").rpartition("/")
-    with tempfile.TemporaryDirectory() as scratch:
-        yield Directory(above).local_copy(name, Path(scratch))
 
 
 class _Bytes:

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.console import Console
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.names import SHARDS
 from sequitur.pipeline.terminal import one_line
+
+if TYPE_CHECKING:
+    from sequitur.pipeline.storage import Directory
 
 ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
 RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
@@ -28,42 +31,52 @@ def fail(message: str, code: int = 1) -> NoReturn:
     raise typer.Exit(code)
 
 
-def local_shards(context: typer.Context, path: str) -> Path:
-    """The directory of shards by a path that this machine can map: itself; or a copy of one on another file system,
-    which is gone when the command ends. It says how much it copies."""
-    if "://" not in path:
-        return Path(path)
+@contextmanager
+def copied(directory: Directory) -> Iterator[Path]:
+    """The directory by a path that this machine can map: itself; or a copy of one on another file system, which is gone
+    after the block. It says how much it copies."""
+    if directory.is_local:
+        yield Path(directory.path())
+        return
     from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.stage import human
     from sequitur.pipeline.storage import Directory
 
+    above, _, name = directory.url.rstrip("/").rpartition("/")
+    with tempfile.TemporaryDirectory(prefix="sequitur-") as scratch:
+        size, free = sum(directory.sizes().values()), shutil.disk_usage(scratch).free
+        if size > free:
+            fail(
+                f"{directory.url}: {human(size)} would have to be copied, and {scratch} has {human(free)} free; set "
+                "TMPDIR"
+            )
+        Progress().say(f"copying {human(size)} from {directory.url}, which is read where it can be mapped")
+        yield Directory(above).local_copy(name, Path(scratch))
+
+
+def local_shards(context: typer.Context, path: str) -> Path:
+    """A directory of shards as `copied` gives it, until the command ends; of a run's that is elsewhere its shards."""
+    if "://" not in path:
+        return Path(path)
+    from sequitur.pipeline.storage import Directory
+
     directory = Directory(path.rstrip("/"))
-    if directory.is_local:
-        return Path(directory.path())
-    if not directory.exists():
-        fail(f"{path}: no such directory; give that of some shards, such as RUN/shards")
-    if not directory.exists("manifest.json") and directory.exists(SHARDS):  # a run's
-        directory /= SHARDS
-    above, _, name = directory.url.rpartition("/")
-    scratch = tempfile.TemporaryDirectory(prefix="sequitur-")
-    context.call_on_close(scratch.cleanup)
-    size, free = sum(directory.sizes().values()), shutil.disk_usage(scratch.name).free
-    if size > free:
-        fail(f"{path}: {human(size)} would have to be copied, and {scratch.name} has {human(free)} free; set TMPDIR")
-    Progress().say(f"copying {human(size)} from {directory.url}, which is read where it can be mapped")
-    return Directory(above).local_copy(name, Path(scratch.name))
+    if not directory.is_local:
+        if not directory.exists():
+            fail(f"{path}: no such directory; give that of some shards, such as RUN/shards")
+        if not directory.exists("manifest.json") and directory.exists(SHARDS):  # a run's
+            directory /= SHARDS
+    return context.with_resource(copied(directory))
 
 
-ShardsPath = Annotated[
-    Path,
-    typer.Argument(
-        help="Directory of shards, such as RUN/shards, or its URL.",
-        parser=str,
-        callback=local_shards,
-        metavar="path",
-        show_default=False,
-    ),
-]
+def _shards(described: str) -> Any:
+    return typer.Argument(help=described, parser=str, callback=local_shards, metavar="path", show_default=False)
+
+
+ShardsPath = Annotated[Path, _shards("Directory of shards, such as RUN/shards, or its URL.")]
+DatasetPath = Annotated[Path, _shards("Directory of shards, such as RUN/shards, or a run's; or its URL.")]
+
+
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; the number of processor cores if not given.")

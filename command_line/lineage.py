@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sequitur.command_line.common import AsJson, fail, print_json
+from sequitur.command_line.common import AsJson, DatasetPath, fail, print_json
 from sequitur.command_line.shards_of_run import is_told, renew_artifact, renew_report, run_of
-from sequitur.command_line.views import DatasetPath
 from sequitur.pipeline.names import SHARDS
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sequitur.command_line.common import AsJson, RunPath, console, fail, local_shards, print_json
+from sequitur.command_line.common import AsJson, DatasetPath, RunPath, console, fail, print_json
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 
 WIDTH = 80  # of what is not printed on a terminal
 
-DatasetPath = Annotated[
-    Path,
-    typer.Argument(
-        help="Directory of shards, such as RUN/shards, or a run's; or its URL.",
-        parser=str,
-        callback=local_shards,
-        metavar="path",
-        show_default=False,
-    ),
-]
 DocumentName = Annotated[
     str,
     typer.Argument(
