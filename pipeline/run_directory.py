@@ -182,12 +182,13 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
             yield StageStatus(stage.name, stage.artifact, "damaged", 0, 0, 0, None)
             continue
         if manifest is not None:
+            sizes = directory.sizes()
             state = (
                 "done" if fingerprints.get(stage.artifact, manifest.fingerprint) == manifest.fingerprint else "stale"
             )
             if unfinished:
                 state = "interrupted"
-            elif any(directory.size(part.name) != part.bytes for part in manifest.parts):
+            elif any(sizes.get(part.name) != part.bytes for part in manifest.parts):
                 state = "damaged"
         elif noted.get("state") == "running" and directory.exists(artifacts.BUILDING):
             state = "running" if held else "interrupted"
