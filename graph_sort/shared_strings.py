@@ -107,23 +107,25 @@ def _places(
 
 
 @njit(cache=True, nogil=True)
-def gained(shared: Shared, x: int, context: int) -> np.int64:
-    """What it is worth that x comes to a context: its strings that are there already."""
+def _worth(shared: Shared, x: int, context: int, more_than: int) -> np.int64:
+    """Of those strings of x that more than so many documents of a context hold."""
     total = np.int64(0)
     held = shared.held[context]
     for i in range(shared.offsets[x], shared.offsets[x + 1]):
-        total += held[shared.place[i]] > 0
+        total += held[shared.place[i]] > more_than
     return np.int64(total * shared.worth)
+
+
+@njit(cache=True, nogil=True)
+def gained(shared: Shared, x: int, context: int) -> np.int64:
+    """What it is worth that x comes to a context: its strings that are there already."""
+    return np.int64(_worth(shared, x, context, 0))
 
 
 @njit(cache=True, nogil=True)
 def lost(shared: Shared, x: int, context: int) -> np.int64:
     """What it costs that x leaves its context: its strings that another document there holds, too."""
-    total = np.int64(0)
-    held = shared.held[context]
-    for i in range(shared.offsets[x], shared.offsets[x + 1]):
-        total += held[shared.place[i]] > 1
-    return np.int64(total * shared.worth)
+    return np.int64(_worth(shared, x, context, 1))
 
 
 @njit(cache=True, nogil=True)
