@@ -64,7 +64,7 @@ def read(path: str, options: dict[str, Any], scratch: Path) -> tuple[dict[int, d
     documents: dict[int, dict[str, Any]] = {}
     first_row = 0
     for split in plan_splits(settings, find_inputs(settings)):
-        if split.kind == "jsonl" and split.start >= 0:
+        if split.is_of_lines:
             (lines,) = ingest.CountLines(Directory(str(scratch / "lines"))).process(split.to_json())
             split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + lines
         for _, batch in reading.process(split.to_json()):

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from sequitur.command_line.common import (
@@ -22,26 +21,11 @@ from sequitur.command_line.common import (
     print_json,
     resumable,
 )
+from sequitur.command_line.inputs import show_inputs
 from sequitur.pipeline import config as configuration
-from sequitur.pipeline.config_text import starter_yaml
 from sequitur.pipeline.names import DOCUMENTS, METRICS, REPORT, SHARDS
 
 PLOT = "compare.html"
-
-
-def init(
-    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("sequitur.yaml"),
-) -> None:
-    """Write a commented configuration with every default."""
-    if path.exists():
-        fail(f"{path}: exists already; delete it or give another name")
-    try:
-        path.write_text(starter_yaml(), encoding="utf-8")
-    except OSError as error:
-        fail(f"{path}: {error.strerror}; choose another place")
-    Console(stderr=True, highlight=False, soft_wrap=True).print(
-        f"wrote {path}; set ingest.inputs and output, then: sequitur run {path}", markup=False
-    )
 
 
 def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B006 - typer reads it, nobody writes it
@@ -58,12 +42,27 @@ def run(
     only: Annotated[str | None, typer.Option(metavar="STAGE", help="Run this stage alone.")] = None,
     first: Annotated[str | None, typer.Option("--from", metavar="STAGE", help="Begin with this stage.")] = None,
     last: Annotated[str | None, typer.Option("--until", metavar="STAGE", help="End with this stage.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Read so many records at most, from all over the input: a first try.")
+    ] = None,
+    sample: Annotated[
+        float | None, typer.Option(help="Keep this share of the documents, chosen by --seed: a first try.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The seed; that of the configuration if not given.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Look into the inputs as `sequitur inspect` does, and run nothing.")
+    ] = False,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
     """Run the job, or bring it up to date: what is done is skipped, what was interrupted goes on."""
     if only and (first or last):
         fail("--only goes without --from and --until", code=2)
+    short = {"ingest.limit": limit, "ingest.sample": sample, "seed": seed}
+    overrides = [*overrides, *(f"{key}={value}" for key, value in short.items() if value is not None)]
     with resumable():
+        if dry_run:
+            show_inputs(configuration.load(path, overrides))
+            return
         bring_up_to_date(configuration.load(path, overrides), workers, only or first, only or last, on)
 
 

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from sequitur.command_line import checks, demo, exports, graph, jobs, lineage, views
+from sequitur.command_line import checks, demo, exports, graph, inputs, jobs, lineage, views
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.terminal import one_line
 from sequitur.pipeline.termination import sigterm_interrupts
@@ -26,7 +26,8 @@ corpus = typer.Typer(help="Corpora that can be made on this machine.", no_args_i
 rules = typer.Typer(help="Rules by which documents are dropped.", no_args_is_help=True, rich_markup_mode=None)
 
 app.command()(demo.demo)
-app.command()(jobs.init)
+app.command()(inputs.init)
+app.command()(inputs.inspect)
 app.command("config")(jobs.show_config)
 app.command()(jobs.run)
 app.command()(jobs.runners)

@@ -40,6 +40,7 @@ RECORDS_OF: dict[str, str] = {
     "text": "the file",
     "warc": "a [web page](#web-pages)",
     "html": "the file, a [web page](#web-pages)",
+    "pdf": "the text of the file, with the extra `pdf`",
 }
 
 # A change of each setting, to compute what it makes anew.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -17,8 +18,9 @@ WORDS = {str: "text", int: "whole number", float: "number", bool: "true or false
 STARTER = {"ingest.inputs": ["data/*.jsonl.zst"], "output": "runs/corpus"}
 
 
-def starter_yaml() -> str:
-    """A configuration file with every key, its default, and its description as a comment."""
+def starter_yaml(chosen: Mapping[str, Any] = STARTER) -> str:
+    """A configuration file with every key, its default or what is chosen for it by its dotted name, and its description
+    as a comment."""
     lines = [
         "# Sequitur: raw documents to in-context pretraining shards.",
         "# Every key with its default; delete what you keep.",
@@ -31,7 +33,7 @@ def starter_yaml() -> str:
         if (inner := section_of(field)) is not None:
             lines += ["", f"{indent}# {(inner.__doc__ or '').strip().splitlines()[0]}", f"{indent}{key}:"]
             continue
-        value = STARTER.get(name, default_of(field))
+        value = chosen.get(name, default_of(field))
         lines += [f"{indent}# {field.description}", f"{indent}{key}: {_yaml_value(value)}"]
     return "\n".join(lines) + "\n"
 

@@ -112,7 +112,10 @@ def check_paths(config: Config) -> None:
     Raises:
         ConfigError: the output or an input is one.
     """
-    for key, paths in {"output": [config.output], "ingest.inputs": config.ingest.inputs}.items():
+    for key, paths in {
+        "output": [config.output],
+        "ingest.inputs": [each.path for each in config.ingest.inputs],
+    }.items():
         for path in paths:
             if "://" not in path and not Path(path).is_absolute():
                 raise ConfigError(
@@ -125,11 +128,11 @@ class LookAround(beam.DoFn):
     """What a worker must reach: the inputs, and the output to write to. Yields nothing."""
 
     def __init__(self, config: Config) -> None:
-        self._output, self._inputs = Directory(config.output), tuple(config.ingest.inputs)
+        self._output, self._inputs = Directory(config.output), tuple(each.path for each in config.ingest.inputs)
 
     def process(self, _: int) -> Iterator[None]:
         for pattern in self._inputs:
-            place = re.split(r"[^/]*[*?\[]", pattern, maxsplit=1)[0]  # of a glob, the directory before it
+            place = re.split(r"[^/]*[*?\[{]", pattern, maxsplit=1)[0]  # of a glob, the directory before it
             if not Directory(place).exists():
                 raise ConfigError(
                     f"{place}: a worker on {socket.gethostname()} does not find it; correct ingest.inputs"

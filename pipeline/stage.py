@@ -46,6 +46,10 @@ class Estimate:
     mapped: int = 0
     elements: int = 0
 
+    def in_all(self, workers: int) -> int:
+        """Bytes of memory of the main process and of so many worker processes; one worker is the main process."""
+        return BASE_BYTES + self.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * self.each_worker
+
 
 def _in_this_process() -> Runner:
     from sequitur.pipeline.beam import Runner  # Beam takes seconds to load, and only what runs jobs needs it
@@ -216,9 +220,7 @@ def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> in
     manifests = (artifacts.require_manifest(root / parent) for parent in stage.parents_of(config))
     parts = max((len(manifest.parts) for manifest in manifests), default=runner.workers)
     workers = runner.processes(estimate.elements or parts)
-    memory = (
-        BASE_BYTES + estimate.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * estimate.each_worker
-    )
+    memory = estimate.in_all(workers)
     free = root.free_bytes()
     announced = human(memory + estimate.mapped)
     progress.say(

@@ -22,8 +22,8 @@ from sequitur.pipeline import schemas
 from sequitur.pipeline.sections import Ingest, Ordering, Preset, Select
 from sequitur.pipeline.stage import Stage
 from sequitur.shards.exports import TARGETS
-from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split
+from sequitur.stages.ingest.documents import first_records
+from sequitur.stages.ingest.splits import InputFile
 from sequitur.stages.shared.sources.record_files import ENDINGS
 from sequitur.text_core.signals.all_signals import FAMILIES
 from sequitur.text_core.signals.rules import PRESETS
@@ -229,11 +229,11 @@ def test_every_format_has_a_reader(name: str, tmp_path: Path) -> None:
         feather.write_feather(table, file)
     else:
         file.touch()
-    split = Split(0, name, (str(file),), "s", *((0, 1) if name == "parquet" else ()))
+    given = InputFile(str(file), name, "s")
     try:
-        list(ReadSplit("corpus", Ingest(inputs=["a"]), None)._records(split))  # type: ignore[arg-type]
+        list(first_records(given, Ingest(inputs=["a"])))
     except KeyError:
-        pytest.fail(f"stages/ingest/documents.py: read {name} files in ReadSplit._records")
+        pytest.fail(f"stages/ingest/documents.py: read {name} files in _of_file")
 
 
 def test_an_exporter_that_is_forgotten() -> None:

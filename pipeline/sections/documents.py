@@ -2,24 +2,72 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ByteSize, Field, model_validator
+from pydantic import BeforeValidator, ByteSize, Field, model_serializer, model_validator
 
 from sequitur.pipeline.sections.section import MIB, Section, Share, one_or_more
+
+Format = Literal["jsonl", "json", "parquet", "arrow", "csv", "text", "warc", "html", "pdf"]
+
+
+class Input(Section):
+    """Some files, and what is said of them alone. A path alone may be written as such."""
+
+    path: str = Field(description="A file, a directory, or a glob; also {a,b}.")
+    include: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
+        default_factory=list,
+        description="Of a directory only what matches one of these globs: the name, or with a / in it the path below.",
+    )
+    exclude: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
+        default_factory=list, description="And nothing that matches one of these."
+    )
+    format: Format | None = Field(None, description="As ingest.format.")
+    source: str | None = Field(None, description="The source of all documents of these files, whatever they say.")
+    text_field: str | None = Field(None, description="As ingest.text_field; and so the others.")
+    id_field: str | None = None
+    source_field: str | None = None
+    url_field: str | None = None
+    timestamp_field: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_a_path(cls, content: Any) -> Any:
+        if isinstance(content, str):
+            return {"path": content}
+        if not isinstance(content, dict | Input):
+            raise ValueError("an input is a path, or a mapping with the key path")
+        return content
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, whole: Callable[[Any], dict[str, Any]]) -> str | dict[str, Any]:
+        content = whole(self)
+        said = {name: value for name, value in content.items() if value not in (None, [])}
+        return self.path if set(said) == {"path"} else said
 
 
 class Ingest(Section):
     """Reading raw files into `documents`. Records that cannot be read go to `rejects`."""
 
-    inputs: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
+    inputs: Annotated[list[Input], BeforeValidator(one_or_more)] = Field(
         min_length=1,
-        description="Files, globs or directories, local or by any fsspec URL. Read in this order; each sorted by name.",
+        description="Files, globs or directories, local or by any fsspec URL. Read in this order; each sorted by name. "
+        "Each is a path, or a mapping where its files differ from others.",
     )
-    format: Literal["auto", "jsonl", "json", "parquet", "arrow", "csv", "text", "warc", "html"] = Field(
+    limit: int | None = Field(
+        None, ge=1, description="For a first try: read so many records at most, as many from each part of the input."
+    )
+    sample: float = Field(
+        1,
+        gt=0,
+        le=1,
+        description="For a first try: keep this share of the documents, by their ids and the seed.",
+    )
+    format: Literal["auto", Format] = Field(
         "auto",
         description="auto goes by the file name's ending, or else by the content; json is one array, or one value "
-        "after another; text and html make one document of each file, warc (WARC and WET) one of each page.",
+        "after another; text, html and pdf make one document of each file, warc (WARC and WET) one of each page.",
     )
     formats: dict[Annotated[str, Field(pattern=r"^\.[a-z0-9][a-z0-9_-]*$")], str] = Field(
         default_factory=dict,
@@ -73,6 +121,13 @@ class Ingest(Section):
         gt=0,
         description="Larger uncompressed JSONL and Parquet files are split over workers.",
     )
+
+    def of(self, number: int) -> Ingest:
+        """The settings for the files of one of the inputs."""
+        chosen = self.inputs[number]
+        names = ("format", "text_field", "id_field", "source_field", "url_field", "timestamp_field")
+        said = {name: value for name in names if (value := getattr(chosen, name)) is not None}
+        return self.model_copy(update=said)
 
     @model_validator(mode="after")
     def _formats_go_by_names(self) -> Ingest:

@@ -13,7 +13,7 @@ Preset = Literal["gopher_lenient", "gopher_short", "gopher_quality", "gopher_rep
 
 
 def one_or_more(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | dict) else value
 
 
 class Section(BaseModel):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apache_beam as beam
@@ -16,16 +16,17 @@ from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, NO_TEXT, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.own_formats import own_records
-from sequitur.stages.ingest.splits import Split
+from sequitur.stages.ingest.splits import DOCUMENT_FILES, InputFile, Split
 from sequitur.stages.ingest.values import as_json, as_text, is_missing, microseconds
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import Limits, reading
 from sequitur.stages.shared.sources.csv_files import csv_records
 from sequitur.stages.shared.sources.extraction import Extraction
+from sequitur.stages.shared.sources.input_paths import file_url, modified
 from sequitur.stages.shared.sources.json_files import json_records
 from sequitur.stages.shared.sources.record_files import Bad
 from sequitur.stages.shared.sources.table_files import arrow_records, parquet_records
-from sequitur.stages.shared.sources.web_records import Page, html_page, warc_records
+from sequitur.stages.shared.sources.web_records import Page, page_file, warc_records
 
 PART_ROWS = 32768
 STRINGS = [schemas.DOCUMENTS.get_field_index(name) for name in ("record_id", "text", "source", "url", "metadata")]
@@ -40,6 +41,7 @@ class _Part:
     rejects: list[tuple[Any, ...]] = field(default_factory=list)
     bytes: int = 0  # of all strings but the file's name, so that parts do not depend on where it lies
     skipped: int = 0  # records of a WARC file that are no pages
+    unsampled: int = 0  # documents that `ingest.sample` leaves out
     untimed: int = 0  # documents whose time cannot be read
 
     def is_full(self, part_bytes: int) -> bool:
@@ -62,42 +64,70 @@ class ReadSplit(beam.DoFn):
 
     The rejects of a part are written before the part itself, so that a part never stands without them. Each part's
     metadata says at which record of the split the next one begins, and whether it is the split's last.
+
+    Args:
+        name: of the dataset.
+        settings: what is read.
+        rejects: the artifact.
+        seed: of the sample, where `ingest.sample` asks for one.
     """
 
-    def __init__(self, name: str, settings: Ingest, rejects: Directory) -> None:
-        self._name = name
-        self._settings = settings
-        self._rejects = rejects
-        self._limits = Limits.of(settings)
+    def __init__(self, name: str, settings: Ingest, rejects: Directory, seed: int = 0) -> None:
+        self._name, self._settings, self._rejects, self._seed = name, settings, rejects, seed
+        self._of_input = [settings.of(number) for number in range(len(settings.inputs))]
+        self._sample = int(settings.sample * 2**64)
+        self._extraction: Extraction | None = None  # of a bundle: starting one takes as long as hundreds of pages
+
+    def start_bundle(self) -> None:
+        self._extraction = Extraction(self._settings.extraction_seconds, int(self._settings.max_record_bytes))
+
+    def finish_bundle(self) -> None:
+        if self._extraction is not None:
+            self._extraction.close()
 
     def process(self, text: str) -> Iterator[Rows]:
-        split, settings = Split.from_json(text), self._settings
+        if self._extraction is None:
+            self.start_bundle()
+        try:
+            yield from self._parts(Split.from_json(text), self._extraction)
+        except BaseException:
+            self.finish_bundle()
+            raise
+
+    def _parts(self, split: Split, extraction: Extraction) -> Iterator[Rows]:
         part, piece = _Part(), split.resume_piece
-        with Extraction(settings.extraction_seconds, self._limits.record, settings.text_field) as extraction:
-            for position, (file, row, record) in enumerate(self._records(split)):
-                if position < split.resume_at:
-                    continue
-                if part.is_full(settings.part_bytes):
-                    yield self._finish(split, piece, part, next_record=position, last=False)
-                    part, piece = _Part(), piece + 1
-                if record is None:
-                    part.skipped += 1
-                else:
-                    self._add(part, extraction.record(record) if isinstance(record, Page) else record, split, file, row)
+        for position, (file, row, record) in enumerate(records_of(split, self._of_input)):
+            if position == split.most:
+                break
+            if position < split.resume_at:
+                continue
+            if part.is_full(self._settings.part_bytes):
+                yield self._finish(split, piece, part, next_record=position, last=False)
+                part, piece = _Part(), piece + 1
+            settings = self._of_input[file.input]
+            if record is None:
+                part.skipped += 1
+            else:
+                if isinstance(record, Page):
+                    record = extraction.record(record, settings.text_field)
+                self._add(part, record, file, row, settings)
         yield self._finish(split, piece, part, next_record=-1, last=True)
 
-    def _add(self, part: _Part, record: Mapping[str, Any] | Bad, split: Split, file: str, row: int) -> None:
-        source = split.source
+    def _add(self, part: _Part, record: Mapping[str, Any] | Bad, file: InputFile, row: int, settings: Ingest) -> None:
+        source = file.source
         document: tuple[Any, ...] | Bad
         time: object = None
         if not isinstance(record, Bad):
-            source = as_text(record.get(self._settings.source_field)) or source
-            time = record.get(self._settings.timestamp_field)
-            document = self._document(record, source, file, row)
+            if not settings.inputs[file.input].source:
+                source = as_text(record.get(settings.source_field)) or source
+            time = record.get(settings.timestamp_field)
+            document = self._document(record, source, file.path, row, settings)
         else:
             document = record
         if isinstance(document, Bad):
-            part.rejects.append((_utf8(source), file, row, document.reason, _utf8(document.detail)))
+            part.rejects.append((_utf8(source), file.path, row, document.reason, _utf8(document.detail)))
+        elif self._sample < 2**64 and xxhash.xxh3_64_intdigest(document[0], self._seed) >= self._sample:
+            part.unsampled += 1
         else:
             part.documents.append(document)
             part.untimed += document[5] is None and not is_missing(time)
@@ -115,56 +145,23 @@ class ReadSplit(beam.DoFn):
             "last": int(last),
             "text_bytes": text_bytes,
             "skipped": part.skipped,
+            "unsampled": part.unsampled,
             "untimed": part.untimed,
         }
         return name, batch.replace_schema_metadata({key: str(value) for key, value in about.items()})
 
-    def _records(self, split: Split) -> Iterator[tuple[str, int, Page | Mapping[str, Any] | Bad | None]]:
-        if split.kind == "text":
-            for path in split.files:
-                yield path, 0, record_files.text_record(path, self._limits, self._settings.text_field)
-            return
-        if split.kind == "html":
-            for path in split.files:
-                yield path, 0, html_page(path, self._limits)
-            return
-        path = split.files[0]
-        records: Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]
-        if own_modules.is_own(split.kind):
-            records = own_records(path, split.kind, self._limits)
-        elif split.kind == "warc":
-            records = warc_records(path, self._limits, self._settings)
-        elif split.kind == "parquet":
-            records = parquet_records(path, range(split.start, split.end), split.first_row, self._limits)
-        elif split.kind == "arrow":
-            records = arrow_records(path, self._limits)
-        else:
-            records = self._line_records(split, path)
-        for row, record in records:
-            yield path, row, record
-
-    def _line_records(self, split: Split, path: str) -> record_files.Records:
-        with reading(path, self._limits) as file:
-            if split.start > 0:
-                file.seek(split.start - 1)
-                while (rest := file.readline(2**16)) and not rest.endswith(b"\n"):
-                    continue
-            if split.end >= 0:
-                file = _Stretch(file, split.end)  # type: ignore[assignment]
-            for row, record in READERS[split.kind](file, self._limits, path):
-                yield split.first_row + row, record
-
-    def _document(self, record: Mapping[str, Any], source: str, file: str, row: int) -> tuple[Any, ...] | Bad:
-        settings = self._settings
-        text = record.get(settings.text_field)
+    def _document(
+        self, record: Mapping[str, Any], source: str, file: str, row: int, settings: Ingest
+    ) -> tuple[Any, ...] | Bad:
+        text, limit = record.get(settings.text_field), int(settings.max_record_bytes)
         if not isinstance(text, str):
             what = "no field" if settings.text_field not in record else f"{type(text).__name__} in field"
             return Bad(NO_TEXT, f"{what} {settings.text_field!r}; fields: {', '.join(map(str, record))}"[:500])
         if not text.strip():
             return Bad(NO_TEXT, f"field {settings.text_field!r} is empty")
         try:
-            if len(text) > self._limits.record // 4 and len(text.encode()) > self._limits.record:
-                return Bad(TOO_LARGE, f"more than {self._limits.record:,} bytes of text")
+            if len(text) > limit // 4 and len(text.encode()) > limit:
+                return Bad(TOO_LARGE, f"more than {limit:,} bytes of text")
             mapped = (settings.id_field, settings.url_field, settings.source_field)
             texts = [as_text(record.get(name)) for name in mapped]
             record_id, url, _ = texts
@@ -189,6 +186,78 @@ class ReadSplit(beam.DoFn):
         except (TypeError, RecursionError) as error:
             return Bad(BAD_JSON, str(error)[:200])
         return document
+
+
+Found = Iterator[tuple[InputFile, int, Page | Mapping[str, Any] | Bad | None]]
+
+
+def records_of(split: Split, settings: Sequence[Ingest]) -> Found:
+    """The records of a split: each with its file, its row there, and what it holds, or why it is none; None for those
+    of a WARC file that are no pages.
+
+    Args:
+        split: what to read.
+        settings: for each of `ingest.inputs` those for its files.
+
+    Raises:
+        InputError: a file cannot be read to its end.
+    """
+    for file in split.files:
+        for row, record in _of_file(file, split, settings[file.input]):
+            yield file, row, record
+
+
+def first_records(file: InputFile, settings: Ingest) -> Iterator[Page | Mapping[str, Any] | Bad | None]:
+    """The records of one file, or of a Parquet file those of its first row group, as `records_of` gives them."""
+    start = (0, 1) if file.kind == "parquet" else ()
+    return (record for _, record in _of_file(file, Split(0, (file,), *start), settings))
+
+
+def _of_file(
+    file: InputFile, split: Split, settings: Ingest
+) -> Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]:
+    path, kind, limits = file.path, file.kind, Limits.of(settings)
+    if kind in DOCUMENT_FILES:
+        yield 0, _with_place(_whole_file(path, kind, limits, settings), path, settings)
+    elif own_modules.is_own(kind):
+        yield from own_records(path, kind, limits)
+    elif kind == "warc":
+        yield from warc_records(path, limits, settings)
+    elif kind == "parquet":
+        groups = None if split.start < 0 else range(split.start, split.end)
+        yield from parquet_records(path, groups, split.first_row, limits)
+    elif kind == "arrow":
+        yield from arrow_records(path, limits)
+    else:
+        yield from _line_records(file, split, limits)
+
+
+def _whole_file(path: str, kind: str, limits: Limits, settings: Ingest) -> Page | Mapping[str, Any] | Bad:
+    if kind == "text":
+        return record_files.text_record(path, limits, settings.text_field)
+    return page_file(path, kind, limits)
+
+
+def _with_place(found: Page | Mapping[str, Any] | Bad, path: str, settings: Ingest) -> Page | Mapping[str, Any] | Bad:
+    """The record of a whole file, with its place as URL, and the time at which it was written last."""
+    if isinstance(found, Bad):
+        return found
+    fields = {settings.url_field: file_url(path), settings.timestamp_field: modified(path)}
+    if isinstance(found, Page):
+        return replace(found, fields={**fields, **found.fields})
+    return {**fields, **found}
+
+
+def _line_records(file: InputFile, split: Split, limits: Limits) -> record_files.Records:
+    with reading(file.path, limits) as opened:
+        if split.start > 0:
+            opened.seek(split.start - 1)
+            while (rest := opened.readline(2**16)) and not rest.endswith(b"\n"):
+                continue
+        if split.end >= 0:
+            opened = _Stretch(opened, split.end)  # type: ignore[assignment]
+        for row, record in READERS[file.kind](opened, limits, file.path):
+            yield split.first_row + row, record
 
 
 class _Stretch:

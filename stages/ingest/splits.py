@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
@@ -16,27 +17,44 @@ from sequitur.pipeline.sections import Ingest
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import COMPRESSIONS, Limits, compression_in
 from sequitur.stages.shared.sources.input_paths import file_size, find_files, open_input
+from sequitur.stages.shared.sources.other_files import other_kind
 from sequitur.stages.shared.sources.table_files import DAMAGED, first_line
 
-DOCUMENT_FILES = ("text", "html")  # formats of which a file is one document
+PDF_LIBRARY = "pypdfium2"
+FILES_TOGETHER = 4096  # in one split
+DOCUMENT_FILES = ("text", "html", "pdf")  # formats of which a file is one document
+
+
+class InputFile(NamedTuple):
+    """A file to read: its format, or of one of the user's own the import path of its module; its source, where its
+    records name none; and by which of `ingest.inputs` it was found."""
+
+    path: str
+    kind: str
+    source: str
+    input: int = 0
 
 
 @dataclass(frozen=True)
 class Split:
-    """Work for one worker: a stretch of one file, or several small files that are one document each.
+    """Work for one worker: a stretch of one file, or whole files one after the other.
 
-    `start` and `end` are bytes of a JSONL file, or row groups of a Parquet file; −1 stands for the whole file.
+    `start` and `end` are bytes of a JSONL file, or row groups of a Parquet file; −1 stands for whole files.
     """
 
     index: int
-    kind: str
-    files: tuple[str, ...]
-    source: str
+    files: tuple[InputFile, ...]
     start: int = -1
     end: int = -1
     first_row: int = 0
+    most: int = -1  # records that are read of it; −1 for all
     resume_piece: int = 0
     resume_at: int = 0  # records of the split that earlier pieces hold
+
+    @property
+    def is_of_lines(self) -> bool:
+        """Whether it is a stretch of lines, of which those before it must be counted."""
+        return self.start >= 0 and self.files[0].kind == "jsonl"
 
     def part_name(self, piece: int) -> str:
         return f"part-{self.index:05}-{piece:04}.arrow"
@@ -47,7 +65,7 @@ class Split:
     @classmethod
     def from_json(cls, text: str) -> Split:
         content = json.loads(text)
-        return cls(**{**content, "files": tuple(content["files"])})
+        return cls(**{**content, "files": tuple(InputFile(*file) for file in content["files"])})
 
 
 class PassedOver(NamedTuple):
@@ -55,49 +73,78 @@ class PassedOver(NamedTuple):
 
     hidden: list[str]
     no_files: list[str]  # links that lead nowhere or to what is read already, sockets and the like
+    others: dict[str, str]  # of files that hold no text the kind, such as picture
 
 
-def find_inputs(settings: Ingest) -> list[tuple[str, str, str]]:
-    """The path, format and source by default of each file to read, in reading order; looks into those whose names do
-    not tell their format. A format of the user's own is the import path of its module.
+def find_inputs(settings: Ingest) -> list[InputFile]:
+    """The files to read, in reading order; looks into those whose names do not tell their format. A file is of the
+    first input that names it. Those that hold no text are passed over.
 
     Raises:
-        InputError: an input names no file, or a file of which the format cannot be told.
+        InputError: an input names no file, or one alone that holds no text.
     """
-    files: dict[str, tuple[str, str]] = {}
-    for pattern in settings.inputs:
-        found = find_files(pattern)
-        if not found.files:
-            beside = " but hidden ones" if found.hidden else ""
-            raise InputError(f"{pattern}: no such file, or no file matches{beside}; correct ingest.inputs")
+    files: dict[str, InputFile] = {}
+    for number, given in enumerate(settings.inputs):
+        found = find_files(given.path, given.include, given.exclude)
+        of_input, are_some, is_one = settings.of(number), False, found.files == [given.path]
         for path in found.files:
+            are_some = are_some or path in files
+            if path in files:
+                continue
             if not _is_unicode(path):
                 raise InputError(f"{path!a}: the file's name is not UTF-8; rename it")
-            kind = _format(path, settings, in_directory=found.in_directory)
-            source = PurePosixPath(pattern if found.in_directory and kind in DOCUMENT_FILES else path).name
-            files.setdefault(path, (kind, _stem(source, settings.formats)))
-    return [(path, kind, source) for path, (kind, source) in files.items()]
+            kind, is_other = _format(path, of_input, is_one=is_one)
+            if kind is None:
+                raise InputError(f"{path}: neither its name nor its content tells its format; set ingest.format")
+            if not is_other:
+                files[path] = InputFile(path, kind, given.source or _source(path, kind, given.path, settings), number)
+                are_some = True
+            elif is_one:
+                raise InputError(f"{path}: is {_with_article(kind)}; {REMEDIES.get(kind, REMEDY)}")
+        if not are_some:
+            beside = " but hidden ones" if found.hidden else " but such as hold no text" if found.files else ""
+            raise InputError(f"{given.path}: no such file, or no file matches{beside}; correct ingest.inputs")
+    return list(files.values())
 
 
-def passed_over(settings: Ingest) -> PassedOver:
-    """What lies beside the files to read."""
-    every = [find_files(pattern) for pattern in settings.inputs]
-    files = {path for found in every for path in found.files}
-    hidden = {path for found in every for path in found.hidden}
-    return PassedOver(sorted(hidden - files), sorted({path for found in every for path in found.no_files}))
+def passed_over(settings: Ingest, files: Sequence[InputFile]) -> PassedOver:
+    """What lies beside the files that `find_inputs` found."""
+    read = {file.path for file in files}
+    hidden: set[str] = set()
+    no_files: set[str] = set()
+    others: dict[str, str] = {}
+    for number, given in enumerate(settings.inputs):
+        found = find_files(given.path, given.include, given.exclude)
+        hidden, no_files = hidden.union(found.hidden), no_files.union(found.no_files)
+        left = (path for path in found.files if path not in read)
+        others |= {path: str(_format(path, settings.of(number))[0]) for path in left if path not in others}
+    return PassedOver(sorted(hidden - read), sorted(no_files), others)
 
 
-def _format(path: str, settings: Ingest, *, in_directory: bool) -> str:
+REMEDY = "unpack it, or name files that hold text"
+REMEDIES = {"PDF": "pip install 'sequitur-data[pdf]' for what reads it"}
+
+
+def _with_article(kind: str) -> str:
+    article = "" if kind.startswith("data") else "an " if kind[0] in "aeiouAEIOU" else "a "
+    return article + kind
+
+
+def _format(path: str, settings: Ingest, *, is_one: bool = False) -> tuple[str | None, bool]:
+    """The format of a file, or what kind of file it is that holds no text, and True. None where it cannot be told, and
+    is not one of several: of these what is not a record file is a document."""
     if settings.format != "auto":
-        return settings.format
+        return settings.format, False
     kind = record_files.format_of(path, settings.formats)
     if kind in (None, "json"):
-        kind = record_files.format_in(path, Limits.of(settings), kind)
-    if kind is None and in_directory:
-        return "text"  # a directory of files: what is not a record file is a document
-    if kind is None:
-        raise InputError(f"{path}: neither its name nor its content tells its format; set ingest.format")
-    return kind
+        beginning = record_files.unpacked_beginning(path, Limits.of(settings))
+        kind = record_files.format_in(beginning, kind)
+        other = other_kind(beginning) if kind is None else None
+        if other:
+            return other, True
+    if kind == "pdf" and importlib.util.find_spec(PDF_LIBRARY) is None:
+        return "PDF", True
+    return kind or (None if is_one else "text"), False
 
 
 def _is_unicode(path: str) -> bool:
@@ -108,39 +155,61 @@ def _is_unicode(path: str) -> bool:
     return True
 
 
-def _stem(name: str, own: Iterable[str]) -> str:
-    known = "|".join([*COMPRESSIONS, *record_files.FORMATS, *own]).replace(".", r"\.")
+def _source(path: str, kind: str, pattern: str, settings: Ingest) -> str:
+    """The name of a record file; of files that are one document each that of the directory or glob they are of."""
+    name = PurePosixPath(path).name
+    if kind in DOCUMENT_FILES and path != pattern:
+        fixed = PurePosixPath(re.split(r"[^/]*[*?\[{]", pattern, maxsplit=1)[0])
+        name = fixed.name or name
+    known = "|".join([*COMPRESSIONS, *record_files.FORMATS, *settings.formats]).replace(".", r"\.")
     return re.sub(rf"({known})+$", "", name, flags=re.IGNORECASE) or name
 
 
-def plan_splits(settings: Ingest, files: list[tuple[str, str, str]]) -> list[Split]:
-    """Divides the input files into splits, by their sizes alone."""
+def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
+    """Divides the input files into splits, by their sizes alone: large ones by themselves, and in stretches where their
+    format allows, small ones several together."""
     splits: list[Split] = []
 
-    def add(kind: str, paths: tuple[str, ...], source: str, *stretch: int) -> None:
-        splits.append(Split(len(splits), kind, paths, source, *stretch))
+    def add(paths: Sequence[InputFile], *stretch: int) -> None:
+        splits.append(Split(len(splits), tuple(paths), *stretch))
 
-    batch: list[str] = []  # of files that are one document each
-    batch_bytes, batch_of = 0, ("", "")
-    for path, kind, source in files:
-        size = file_size(path)
-        if batch and ((kind, source) != batch_of or batch_bytes + size > settings.part_bytes):
-            add(batch_of[0], tuple(batch), batch_of[1])
-            batch, batch_bytes = [], 0
-        if kind in DOCUMENT_FILES:
-            batch.append(path)
-            batch_bytes, batch_of = batch_bytes + size, (kind, source)
-        elif kind == "jsonl" and size > settings.split_bytes and compression_in(path) is None:
+    together: list[InputFile] = []
+    together_bytes = 0
+    for file in files:
+        size = file_size(file.path)
+        if together and (together_bytes + size > settings.part_bytes or len(together) == FILES_TOGETHER):
+            add(together)
+            together, together_bytes = [], 0
+        if size <= min(settings.part_bytes, settings.split_bytes) or file.kind in DOCUMENT_FILES:
+            together.append(file)
+            together_bytes += size
+            continue
+        if together:
+            add(together)
+            together, together_bytes = [], 0
+        if settings.limit is None and file.kind == "parquet":
+            for first, last, row in _row_group_stretches(file.path, settings.split_bytes):
+                add([file], first, last, row)
+        elif settings.limit is None and _is_long_jsonl(file, size, settings.split_bytes):
             for start in range(0, size, settings.split_bytes):
-                add(kind, (path,), source, start, min(start + settings.split_bytes, size))
-        elif kind == "parquet":
-            for first, last, row in _row_group_stretches(path, settings.split_bytes):
-                add(kind, (path,), source, first, last, row)
+                add([file], start, min(start + settings.split_bytes, size))
         else:
-            add(kind, (path,), source)
-    if batch:
-        add(batch_of[0], tuple(batch), batch_of[1])
-    return splits
+            add([file])
+    if together:
+        add(together)
+    return splits if settings.limit is None else _limited(splits, settings.limit)
+
+
+def _is_long_jsonl(file: InputFile, size: int, split_bytes: int) -> bool:
+    return file.kind == "jsonl" and size > split_bytes and compression_in(file.path) is None
+
+
+def _limited(splits: list[Split], limit: int) -> list[Split]:
+    """Splits that are spread evenly, with so many records in all at most."""
+    count = min(limit, len(splits))
+    chosen = [splits[place * len(splits) // count] for place in range(count)]
+    bounds = [place * limit // count for place in range(count + 1)]
+    return [replace(split, index=place, most=bounds[place + 1] - bounds[place]) for place, split in enumerate(chosen)]
 
 
 def _row_group_stretches(path: str, split_bytes: int) -> Iterator[tuple[int, int, int]]:

@@ -13,8 +13,9 @@ The files are divided into *splits* by their sizes alone, so parts are the same 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
@@ -32,19 +33,27 @@ from sequitur.pipeline.names import DOCUMENTS, NO_TEXT, REJECTS
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.ingest import own_formats, whole_inputs
+from sequitur.stages.ingest import look, own_formats, whole_inputs
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import PassedOver, Split, find_inputs, passed_over, plan_splits
+from sequitur.stages.ingest.splits import (
+    DOCUMENT_FILES,
+    InputFile,
+    PassedOver,
+    Split,
+    find_inputs,
+    passed_over,
+    plan_splits,
+)
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.sources.compression import Limits, compression_in
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
-from sequitur.stages.shared.sources.input_paths import file_size, open_input
+from sequitur.stages.shared.sources.input_paths import file_size, modified, open_input
 from sequitur.stages.shared.sources.table_files import largest_batch, largest_pages
 
 LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
 WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
-WEB_FORMATS = ("warc", "html")
+WEB_FORMATS = ("warc", "html", "pdf")
 PACKED_FORMATS = ("parquet", "arrow")  # may hold a text once that many rows have
 
 
@@ -58,7 +67,7 @@ class CountLines(beam.DoFn):
         split = Split.from_json(text)
         # A line begins at the start of the file and after every newline.
         begun, position, last = int(split.start == 0), max(split.start - 1, 0), split.end - 1
-        with open_input(split.files[0]) as file:
+        with open_input(split.files[0].path) as file:
             file.seek(position)
             while position < last and (block := file.read(min(2**22, last - position))):
                 begun += block.count(b"\n")
@@ -68,41 +77,46 @@ class CountLines(beam.DoFn):
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    """The settings; of each input file its size and a hash of its first and last 64 KiB; formats of the user's own."""
+    """The settings; of each input file its size and a hash of its first and last 64 KiB, and the time of one that is a
+    document with that time; formats of the user's own."""
     settings = config.ingest
     mapped = settings.model_dump(mode="json", exclude={"inputs", "formats", "max_reject_share"})
     own = own_formats.parameters(settings.formats)
+    said = [each.model_dump(exclude={"path", "include", "exclude"}, exclude_none=True) for each in settings.inputs]
     return {
         "name": config.name,
-        "files": [_identity(*entry) for entry in find_inputs(settings)],
+        "files": [[*file, *_identity(file)] for file in find_inputs(settings)],
         **mapped,
+        **({"inputs": said} if any(said) else {}),
         **({"formats": own} if own else {}),
+        **({"seed": config.seed} if settings.sample < 1 else {}),
     }
 
 
-def _identity(path: str, kind: str, source: str) -> list[Any]:
-    size = file_size(path)
+def _identity(file: InputFile) -> list[Any]:
+    size = file_size(file.path)
     try:
-        with open_input(path) as file:
-            ends = file.read(2**16)
+        with open_input(file.path) as opened:
+            ends = opened.read(2**16)
             if size > 2**16:
-                file.seek(max(size - 2**16, 2**16))
-                ends += file.read(2**16)
+                opened.seek(max(size - 2**16, 2**16))
+                ends += opened.read(2**16)
     except OSError as error:
-        raise unreadable(path, error) from error
-    return [path, kind, source, size, xxhash.xxh3_128_hexdigest(ends)]
+        raise unreadable(file.path, error) from error
+    time = [str(modified(file.path))] if file.kind in DOCUMENT_FILES else []
+    return [size, xxhash.xxh3_128_hexdigest(ends), *time]
 
 
-def _files(run: Run) -> list[tuple[str, str, str]]:
-    """The path, format and source by default of each file, as they were found when the run began."""
-    return [(path, kind, source) for path, kind, source, *_ in run.parameters[DOCUMENTS]["files"]]
+def _files(run: Run) -> list[InputFile]:
+    """The files as they were found when the run began."""
+    return [InputFile(*entry[: len(InputFile._fields)]) for entry in run.parameters[DOCUMENTS]["files"]]
 
 
 def estimate(run: Run) -> Estimate:
     settings = run.config.ingest
     files = _files(run)
-    packed = {path for path, kind, _ in files if compression_in(path) or kind in PACKED_FORMATS}
-    sizes = {path: file_size(path) for path, _, _ in files}
+    packed = {file.path for file in files if compression_in(file.path) or file.kind in PACKED_FORMATS}
+    sizes = {file.path: file_size(file.path) for file in files}
     unpacked = sum(size * (5 if path in packed else 1) for path, size in sizes.items())
     # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
     # What is packed may be one record, however small.
@@ -110,8 +124,8 @@ def estimate(run: Run) -> Estimate:
     each = 6 * settings.part_bytes + 4 * record
     limits = Limits.of(settings)
     at_once = {"arrow": largest_batch, "parquet": largest_pages}
-    each += max((at_once[kind](path, limits) for path, kind, _ in files if kind in at_once), default=0)
-    if any(kind in WEB_FORMATS for _, kind, _ in files):
+    each += max((at_once[file.kind](file.path, limits) for file in files if file.kind in at_once), default=0)
+    if any(file.kind in WEB_FORMATS for file in files):
         each += PROCESS_BYTES
     return Estimate(memory=0, disk=unpacked, each_worker=each, elements=len(plan_splits(settings, files)))
 
@@ -120,29 +134,35 @@ def work(run: Run) -> Mapping[str, Any]:
     settings, documents, rejects = run.config.ingest, run.artifact(DOCUMENTS), run.artifact(REJECTS)
     fingerprint = artifacts.read_building(documents)
     artifacts.begin(rejects, fingerprint)
-    files, beside = _files(run), passed_over(settings)
+    files = _files(run)
+    beside = passed_over(settings, files)
     _tell_passed_over(run, beside)
-    digest = whole_inputs.write(run.jobs, documents, [path for path, _, _ in files])
+    if not documents.exists(whole_inputs.INPUTS):  # not where an interrupted run goes on
+        run.progress.step("ingest: looking into the files")
+        for line in look.check(settings, look.look_into(settings, files)):
+            run.progress.say(f"warning: {line}")
+    whole = [] if settings.limit else [file.path for file in files]  # a first try reads no more than it must
+    digest = whole_inputs.write(run.jobs, documents, whole)
     splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, files))
     done = {part.name: part for part in artifacts.written_parts(documents)}
     left = [split for split in (_resumed(documents, done, split) for split in splits) if split is not None]
     if left:
+        read = ReadSplit(run.config.name, settings, rejects, run.config.seed)
 
         def build(pipeline: beam.Pipeline) -> None:
             _ = (
                 pipeline
                 | "Splits" >> beam.Create([split.to_json() for split in left])
                 | "Spread" >> beam.Reshuffle()
-                | "Read" >> beam.ParDo(ReadSplit(run.config.name, settings, rejects)).with_output_types(Rows)
+                | "Read" >> beam.ParDo(read).with_output_types(Rows)
                 | "Write" >> beam.ParDo(WritePart(documents, compress=True))
             )
 
-        kinds = {path: split.kind for split in splits for path in split.files}
-        sizes = {path: file_size(path) for path in kinds}
+        sizes = {file: file_size(file.path) for file in {file for split in splits for file in split.files}}
         guess = max(len(splits), sum(sizes.values()) // settings.part_bytes)
         seconds = sum(
-            size / (WEB_BYTES_PER_SECOND if kinds[path] in WEB_FORMATS else BYTES_PER_SECOND)
-            for path, size in sizes.items()
+            size / (WEB_BYTES_PER_SECOND if file.kind in WEB_FORMATS else BYTES_PER_SECOND)
+            for file, size in sizes.items()
         )
         with run.jobs.watching(documents, guess, "ingest: reading"):
             run.runner.run(build, len(left), seconds)
@@ -153,22 +173,24 @@ def work(run: Run) -> Mapping[str, Any]:
     _check_rejects(settings, rejects, kept, refused)
     documents.remove(LINES)
     about = [artifacts.part_metadata(documents, part) for part in parts]
-    names = ("text_bytes", "skipped", "untimed")
-    text_bytes, skipped, untimed = (sum(int(each[name]) for each in about) for name in names)
+    names = ("text_bytes", "skipped", "untimed", "unsampled")
+    text_bytes, skipped, untimed, unsampled = (sum(int(each[name]) for each in about) for name in names)
     if untimed:
         run.progress.say(
             f"warning: {untimed:,} of {kept:,} documents have no time that can be read in the field "
             f"{settings.timestamp_field}; what it holds stays in their metadata"
         )
     return {
-        "records": kept + refused,
+        "records": kept + refused + unsampled,
         "documents": kept,
         "rejected": refused,
         "skipped": skipped,
+        "unsampled": unsampled,
         "text_bytes": text_bytes,
         "untimed": untimed,
         "hidden_files": len(beside.hidden),
         "no_files": len(beside.no_files),
+        "other_files": dict(Counter(beside.others.values())),
         whole_inputs.STATISTIC: digest,
     }
 
@@ -178,6 +200,9 @@ def _tell_passed_over(run: Run, beside: PassedOver) -> None:
         run.progress.say(
             f"{len(beside.hidden):,} files are passed over, whose names begin with . or _, as {beside.hidden[0]}"
         )
+    for kind, count in Counter(beside.others.values()).most_common():
+        example = next(path for path in beside.others if beside.others[path] == kind)
+        run.progress.say(f"{count:,} files are passed over that hold no text ({kind}), as {example}")
     if beside.no_files:
         run.progress.say(
             f"warning: {len(beside.no_files):,} names are no files, or links that lead nowhere or to what is read "
@@ -187,7 +212,7 @@ def _tell_passed_over(run: Run, beside: PassedOver) -> None:
 
 def _with_first_rows(jobs: Jobs, notes: Directory, splits: list[Split]) -> list[Split]:
     """Counts the lines of JSONL files that are split, so that each split knows its first row; keeps them in `notes`."""
-    stretches = [split for split in splits if split.kind == "jsonl" and split.start >= 0]
+    stretches = [split for split in splits if split.is_of_lines]
     known = set(notes.names())
     left = [split.to_json() for split in stretches if f"{split.index:05}.json" not in known]
     if left:
@@ -201,10 +226,10 @@ def _with_first_rows(jobs: Jobs, notes: Directory, splits: list[Split]) -> list[
     rows: dict[str, int] = {}
     numbered = []
     for split in splits:
-        if split.kind == "jsonl" and split.start >= 0:
-            before = rows.get(split.files[0], 0)
-            rows[split.files[0]] = before + notes.read_json(f"{split.index:05}.json")
-            numbered.append(Split(**{**asdict(split), "first_row": before}))
+        if split.is_of_lines:
+            before = rows.get(split.files[0].path, 0)
+            rows[split.files[0].path] = before + notes.read_json(f"{split.index:05}.json")
+            numbered.append(replace(split, first_row=before))
         else:
             numbered.append(split)
     return numbered
@@ -218,13 +243,13 @@ def _resumed(documents: Directory, done: Mapping[str, Part], split: Split) -> Sp
         if metadata["last"] == "1":
             return None
         piece, position = piece + 1, int(metadata["next_record"])
-    return Split(**{**asdict(split), "resume_piece": piece, "resume_at": position})
+    return replace(split, resume_piece=piece, resume_at=position)
 
 
 def _check_rejects(settings: Ingest, rejects: Directory, kept: int, refused: int) -> None:
     total = kept + refused
     if total == 0:
-        raise InputError(f"{', '.join(settings.inputs)}: no records in the input; nothing to do")
+        raise InputError(f"{', '.join(each.path for each in settings.inputs)}: no records in the input; nothing to do")
     if refused <= settings.max_reject_share * total:
         return
     records = artifacts.read_columns(rejects, ["source_file", "source_row", "reason", "detail"])
@@ -249,4 +274,4 @@ def verify(run: Run) -> Iterable[str]:
     whole_inputs.read(run.artifact(DOCUMENTS))
 
 
-STAGE = Stage("ingest", DOCUMENTS, 4, (), parameters, estimate, work, verify, (REJECTS,))
+STAGE = Stage("ingest", DOCUMENTS, 5, (), parameters, estimate, work, verify, (REJECTS,))

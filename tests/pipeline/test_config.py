@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sequitur.pipeline import config, config_text
 from sequitur.pipeline.config import Config, fields, load, validate
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.sections import Input
 
 LEAST = {"output": "runs/a", "ingest": {"inputs": ["a.jsonl"]}}
 
@@ -33,7 +34,7 @@ def refusal(content: Any) -> str:
 def test_least_configuration_has_the_documented_defaults(path: Path) -> None:
     loaded = load(path)
 
-    assert loaded.ingest.inputs == ["a.jsonl"]
+    assert loaded.ingest.inputs == [Input(path="a.jsonl")]
     assert (loaded.name, loaded.seed) == ("corpus", 0)
     assert loaded.ingest.part_bytes == 8 * 2**20
     assert (loaded.order.strategy, loaded.pack.policy, loaded.pack.context_length) == ("contexts", "filled", 8192)
@@ -111,7 +112,7 @@ def test_unknown_key_names_the_nearest(given: dict[str, Any], near: str) -> None
         ({"select": {"exact_duplicates": "yes"}}, "select.exact_duplicates: input should be a valid boolean"),
         ({"select": {"thresholds": {"x": "much"}}}, "select.thresholds.x: input should be a valid number, not 'much'"),
         ({"ingest": {"inputs": []}}, "ingest.inputs: list should have at least 1 item"),
-        ({"ingest": {"inputs": ["a", 3]}}, "ingest.inputs: input should be a valid string, not 3"),
+        ({"ingest": {"inputs": ["a", 3]}}, "ingest.inputs: an input is a path, or a mapping with the key path, not 3"),
         ({"ingest": {"inputs": "a", "part_bytes": "large"}}, "ingest.part_bytes: could not parse value and unit"),
         ({"ingest": {"inputs": "a", "part_bytes": "2 GiB"}}, "ingest.part_bytes: input should be less than"),
         ({"ingest": {}}, "ingest.inputs is missing; add it"),
@@ -210,7 +211,7 @@ def test_overrides_are_yaml_and_the_last_wins(path: Path) -> None:
     assert overridden.order.strategy == "iclm"
     assert overridden.seed == 2
     assert overridden.select.thresholds == {"a": None}
-    assert overridden.ingest.inputs == ["b", "c=d"]
+    assert [one.path for one in overridden.ingest.inputs] == ["b", "c=d"]
     assert overridden.ingest.part_bytes == 8 * 2**20
 
 

@@ -34,23 +34,27 @@ class Extraction:
     Args:
         seconds: of processor time that one page may take.
         limit: bytes that a page may unpack to.
-        text_field: the name under which a record holds its text.
     """
 
-    def __init__(self, seconds: float, limit: int, text_field: str) -> None:
-        self._seconds, self._limit, self._text_field = seconds, limit, text_field
+    def __init__(self, seconds: float, limit: int) -> None:
+        self._seconds, self._limit = seconds, limit
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Extraction:
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process, if there is one; the next page starts another."""
         if self._process is not None:
             self._process.kill()
             self._end()
 
-    def record(self, page: Page) -> Mapping[str, Any] | Bad:
-        """The page's fields with its text and title, or why there are none. Depends on the page alone.
+    def record(self, page: Page, text_field: str) -> Mapping[str, Any] | Bad:
+        """The page's fields with its title, and its text under that name, or why there are none. Depends on the page
+        alone.
 
         Raises:
             OverMemory: the process was killed from outside, which says nothing about the page.
@@ -66,12 +70,12 @@ class Extraction:
         if "reason" in found:
             return Bad(found["reason"], found["detail"])
         title = {"title": found["title"]} if found["title"] else {}
-        return {**title, **page.fields, self._text_field: found["text"]}
+        return {**title, **page.fields, text_field: found["text"]}
 
     def _ask(self, page: Page) -> tuple[bytes | None, int]:
         """The reply, or None and the process's exit code."""
         process = self._process or self._start()
-        head = {"charset": page.charset, "codings": page.codings, "chunked": page.chunked}
+        head = {"charset": page.charset, "codings": page.codings, "chunked": page.chunked, "kind": page.kind}
         try:
             send(_pipe(process.stdin), json.dumps(head).encode())
             send(_pipe(process.stdin), page.content)

@@ -10,9 +10,11 @@ import io
 import os
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
+from urllib.parse import quote
 
 import fsspec
 import xxhash
@@ -27,6 +29,8 @@ BUFFER = 2**18  # bytes taken at a time of what the file system itself reads ahe
 STEP = 2**22  # bytes that are hashed at a time
 HIDDEN = re.compile(r"(^|/)(\.|_(?!_))")
 WILDCARD = re.compile(r"[*?\[]")
+BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
+MOST_ALTERNATIVES = 10_000
 
 
 class Found(NamedTuple):
@@ -81,6 +85,27 @@ def file_size(path: str) -> int:
         raise unreadable(path, error) from error
 
 
+def modified(path: str) -> datetime | None:
+    """When a file was written last, in UTC; None where the file system cannot tell.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    fs, name = located(path)
+    try:
+        moment: datetime = fs.modified(name)
+    except NotImplementedError:
+        return None
+    except OSError as error:
+        raise unreadable(path, error) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def file_url(path: str) -> str:
+    """A path as a URL (RFC 8089); a relative one stays relative, so that it does not depend on where data lies."""
+    return path if "://" in path else f"file:{'//' * path.startswith('/')}{quote(path)}"
+
+
 def digest(path: str, start: int = 0, end: int = -1) -> str:
     """The xxh3-128 of the bytes of an input file from `start` to `end`, −1 for its end, as they lie on storage, in hex.
 
@@ -99,15 +124,54 @@ def digest(path: str, start: int = 0, end: int = -1) -> str:
     return str(found.hexdigest())
 
 
-def find_files(pattern: str) -> Found:
+def find_files(pattern: str, include: Sequence[str] = (), exclude: Sequence[str] = ()) -> Found:
     """The files of an input. Links to directories are followed, but each directory is entered once.
 
     Hidden files are passed over unless a glob itself spells out a leading `.` or `_`, as in a shell. Names are spelled
     as the pattern is (a relative one gives relative names), so that document ids do not depend on where data lies.
 
+    Args:
+        pattern: a file, a directory, or a glob, which may have {a,b} in it.
+        include: globs of which a file's name, or where there is a / in the glob its path below the directory (or below
+            the first wildcard), matches one; all files if none.
+        exclude: globs of which it matches none.
+
     Raises:
         StorageError: the file system, or a directory on it, cannot be read.
     """
+    found = _find(pattern, include, exclude)
+    if found.files or found.hidden or found.no_files or "{" not in pattern:  # which may stand in a name, too
+        return found
+    every = [_find(each, include, exclude) for each in alternatives(pattern)]
+    return Found(
+        sorted({name for one in every for name in one.files}),
+        all(one.in_directory for one in every),
+        sorted({name for one in every for name in one.hidden}),
+        sorted({name for one in every for name in one.no_files}),
+    )
+
+
+def alternatives(pattern: str) -> list[str]:
+    """What a glob with {a,b} in it stands for, as in a shell; braces without a comma are themselves.
+
+    Raises:
+        StorageError: for more than 10,000 globs.
+    """
+    patterns = [pattern]
+    while any(BRACES.search(each) for each in patterns):
+        longer = []
+        for each in patterns:
+            braces = BRACES.search(each)
+            chosen = braces[1].split(",") if braces else [""]
+            start, end = braces.span() if braces else (len(each), len(each))
+            longer += [each[:start] + one + each[end:] for one in chosen]
+        patterns = longer
+        if len(patterns) > MOST_ALTERNATIVES:
+            raise StorageError(f"{pattern[:200]}: its braces stand for more than {MOST_ALTERNATIVES:,} globs; use *")
+    return list(dict.fromkeys(patterns))
+
+
+def _find(pattern: str, include: Sequence[str], exclude: Sequence[str]) -> Found:
     try:
         fs, path = located(pattern)
         in_directory = fs.isdir(path)
@@ -122,13 +186,23 @@ def find_files(pattern: str) -> Found:
             f"{pattern}: {str(error) or type(error).__name__}; check the path and its file system"
         ) from error
     base = len(path if in_directory else _fixed(path)) + 1
+    wanted, unwanted = _matcher(include), _matcher(exclude)
     all_wanted = not in_directory and HIDDEN.search(path[base:]) is not None
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
     for name, is_file in found:
+        if (include and not wanted(name[base:])) or unwanted(name[base:]):
+            continue
         is_hidden = not all_wanted and HIDDEN.search(name[base:])
         parts[1 if is_hidden else 0 if is_file else 2].append(_spelled(name, pattern, fs, path))
     files, hidden, no_files = map(sorted, parts)
     return Found(files, in_directory, hidden, no_files)
+
+
+def _matcher(globs: Sequence[str]) -> Callable[[str], bool]:
+    """Whether a path below a directory matches one of some globs; one without a / is for the file's name."""
+    spelled = [one if "/" in one else f"**/{one}" for each in globs for one in alternatives(each)]
+    regexes = [re.compile(glob_translate(f"/{each.lstrip('/')}")) for each in spelled]
+    return lambda name: any(regex.match(f"/{name}") for regex in regexes)
 
 
 def _fixed(path: str) -> str:

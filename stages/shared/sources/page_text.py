@@ -1,10 +1,11 @@
-"""The text of a page of HTML, in a process of its own: a page may stall, fill or crash it, and harms nothing else.
+"""The text of a page of HTML or of a PDF, in a process of its own: one that stalls, fills or crashes it harms no other.
 
 Started by `extraction` beside it as `python -P page_text.py SECONDS MEMORY LIMIT`. It imports nothing of ours.
 
-On standard input come pages, each as two frames: a JSON object (`charset`, `codings`, `chunked`) and the content. For
-each a frame goes back: a JSON object with `text` and `title`, or with `reason` and `detail`. The first frame, an empty
-object, says that all is imported and warm. A frame is its length, 8 bytes little-endian, and as many bytes.
+On standard input come pages, each as two frames: a JSON object (`charset`, `codings`, `chunked`, `kind`) and the
+content. For each a frame goes back: a JSON object with `text` and `title`, or with `reason` and `detail`. The first
+frame, an empty object, says that all is imported and warm. A frame is its length, 8 bytes little-endian, and as many
+bytes.
 
 The process ends itself, by a timer of the kernel, when a page takes longer than SECONDS of processor time; so it needs
 no watcher, and outlives a parent that was killed by that long at most. It ends with `OUT_OF_MEMORY` where a page takes
@@ -174,6 +175,8 @@ class PageReader:
         from warcio.bufferedreaders import ChunkedDataReader
 
         try:
+            if head["kind"] == "pdf":
+                return pdf_text(content, self._limit)
             if head["chunked"]:
                 content = ChunkedDataReader(io.BytesIO(content)).read()
             content = unpacked(content, head["codings"], self._limit)
@@ -181,14 +184,40 @@ class PageReader:
             text = None if tree is None else self._extractor.extract(tree)
             if not text:
                 raise Refused(NO_TEXT, "no main text in the page" if content.strip() else "the page is empty")
-            title = " ".join((tree.findtext(".//title") or "").split())[:MAX_TITLE]
-            return {"text": text, "title": title}
+            return {"text": text, "title": _in_short(tree.findtext(".//title"))}
         except Refused as refused:
             return dict(zip(("reason", "detail"), refused.args, strict=True))
         except MemoryError:
             raise
         except Exception as error:  # whatever a page brings about in the libraries is its own loss alone
             return {"reason": EXTRACTION_FAILED, "detail": f"{type(error).__name__}: {error}"[:200]}
+
+
+def _in_short(title: str | None) -> str:
+    return " ".join((title or "").split())[:MAX_TITLE]
+
+
+def pdf_text(content: bytes, limit: int) -> dict[str, str]:
+    """The text of a PDF file in the order in which it is drawn, pages apart by an empty line; and its title.
+
+    Words that a line's end divides by a soft hyphen are joined. A file of pictures alone has no text.
+    """
+    import pypdfium2
+
+    with pypdfium2.PdfDocument(content) as document:
+        pages, size = [], 0
+        for page in document:
+            text = page.get_textpage().get_text_bounded().replace("\r\n", "\n").replace("\ufffe\n", "").strip()
+            page.close()
+            size += len(text)
+            if size > limit:
+                raise Refused(TOO_LARGE, f"more than {limit:,} characters of text")
+            pages.append(text.replace("\0", ""))
+        title = _in_short(document.get_metadata_value("Title"))
+    text = "\n\n".join(filter(None, pages))
+    if not text:
+        raise Refused(NO_TEXT, "no text in the PDF; its pages may be pictures")
+    return {"text": text, "title": title}
 
 
 def receive(stream: BinaryIO) -> bytes | None:
@@ -217,7 +246,7 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints must not come between the frames
     reader = PageReader(limit)
     for page in WARM_UP:
-        reader.read({"charset": None, "codings": "", "chunked": False}, page.encode())
+        reader.read({"charset": None, "codings": "", "chunked": False, "kind": "html"}, page.encode())
     for kind, bound in ((resource.RLIMIT_DATA, memory), (resource.RLIMIT_CORE, 0)):
         with suppress(OSError, ValueError):  # a lower bound is set already, or the system knows none
             resource.setrlimit(kind, (bound, bound))

@@ -29,11 +29,10 @@ ENDINGS = {
     "text": (".txt", ".text", ".md", ".rst"),
     "warc": (".warc", ".wet"),
     "html": (".html", ".htm", ".xhtml"),
+    "pdf": (".pdf",),
 }
 FORMATS = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
-BEGINNINGS = {b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow", b"WARC/1.": "warc"}
-ARCHIVES = {b"PK\x03\x04": "zip", b"7z\xbc\xaf\x27\x1c": "7z", b"Rar!\x1a\x07": "rar"}
-TAR, TAR_PLACE = b"ustar", 257
+BEGINNINGS = {b"%PDF-": "pdf", b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow", b"WARC/1.": "warc"}
 SNIFFED = 2**16  # bytes in which a record of JSONL is looked for
 # A list of objects, or one object over several lines.
 JSON_BEGINNING = re.compile(rb"\[\s*(\{|\]|$)|\{[ \t]*\r?\n\s*\"")
@@ -58,17 +57,18 @@ def format_of(path: str, own: Mapping[str, str] | None = None) -> str | None:
     return {**FORMATS, **(own or {})}.get(name.suffix.lower())
 
 
-def format_in(path: str, limits: Limits, named: str | None = None) -> str | None:
-    """The format that a file's content tells; what its name tells, or None, where the content tells none.
+def unpacked_beginning(path: str, limits: Limits) -> bytes:
+    """The first 64 KiB of a file, unpacked.
 
     Raises:
-        InputError: the file cannot be read, or is an archive of several files.
+        InputError: the file cannot be read.
     """
     with reading(path, limits) as file:
-        beginning = file.read(SNIFFED)
-    archive = told_by(beginning, ARCHIVES) or ("tar" if beginning[TAR_PLACE:].startswith(TAR) else None)
-    if archive:
-        raise InputError(f"{path}: is a {archive} archive; unpack it, and name the files or their directory")
+        return file.read(SNIFFED)
+
+
+def format_in(beginning: bytes, named: str | None = None) -> str | None:
+    """The format that the beginning of a file tells; what its name tells, or None, where that tells none."""
     content = beginning.removeprefix(codecs.BOM_UTF8).lstrip()
     if JSON_BEGINNING.match(content):
         return "json"

@@ -175,8 +175,8 @@ def _taken(sizes: np.ndarray, indices: pa.Array) -> np.ndarray:
     return np.where(indices.is_valid().to_numpy(zero_copy_only=False), np.append(sizes, 0)[chosen], 0)
 
 
-def parquet_records(path: str, groups: range, first_row: int, limits: Limits) -> Records:
-    """The rows of some row groups of a Parquet file.
+def parquet_records(path: str, groups: range | None, first_row: int, limits: Limits) -> Records:
+    """The rows of some row groups of a Parquet file, of all if None.
 
     Raises:
         InputError: it is no Parquet file or damaged, has two columns of a name, or unpacks to more than the limit, in
@@ -185,6 +185,7 @@ def parquet_records(path: str, groups: range, first_row: int, limits: Limits) ->
     try:
         with open_input(path) as raw, pq.ParquetFile(raw) as footer:
             _check_names(path, footer.schema_arrow)
+            groups = range(footer.num_row_groups) if groups is None else groups
             check_size(path, sum(footer.metadata.row_group(group).total_byte_size for group in groups), limits)
             for group in groups:
                 _check_pages(path, group, raw, footer.metadata.row_group(group), limits)

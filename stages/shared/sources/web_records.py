@@ -39,23 +39,26 @@ CHARSET = re.compile(r"charset\s*=\s*(?:[\"']\s*)?([\w:.-]{1,40})", re.I)
 
 @dataclass(frozen=True)
 class Page:
-    """A page of HTML as it was sent, from which no text is extracted yet."""
+    """A page of HTML as it was sent, or a file of PDF, from which no text is extracted yet."""
 
     content: bytes
     fields: Mapping[str, Any] = field(default_factory=dict)  # of the record to be, by the configured names
     charset: str | None = None
     codings: str = ""  # HTTP's Content-Encoding
     chunked: bool = False
+    kind: str = "html"  # or pdf
 
 
 WebRecords = Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]
 
 
-def html_page(path: str, limits: Limits) -> Page | Bad:
-    """A whole file as one page."""
+def page_file(path: str, kind: str, limits: Limits) -> Page | Bad:
+    """A whole file, of HTML or PDF, as one page."""
     with reading(path, limits) as file:
         content = file.read(limits.record + 1)
-    return Page(content) if len(content) <= limits.record else Bad(TOO_LARGE, f"more than {limits.record:,} bytes")
+    if len(content) > limits.record:
+        return Bad(TOO_LARGE, f"more than {limits.record:,} bytes")
+    return Page(content, kind=kind)
 
 
 def warc_records(path: str, limits: Limits, settings: Ingest) -> WebRecords:

@@ -121,7 +121,7 @@ def test_an_ending_of_ours_may_be_taken_over(tmp_path: Path) -> None:
     for name in ("a.json", "b.JSON.gz", "c.txt"):
         (tmp_path / name).touch()
     found = find_inputs(Ingest(inputs=[str(tmp_path)], formats={".json": "mine.other"}))
-    assert [(kind, source) for _, kind, source in found] == [
+    assert [(kind, source) for _, kind, source, _ in found] == [
         ("mine.other", "a"),
         ("mine.other", "b"),
         ("text", tmp_path.name),

@@ -20,7 +20,7 @@ from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split, find_inputs, plan_splits
+from sequitur.stages.ingest.splits import InputFile, Split, find_inputs, plan_splits
 from sequitur.stages.ingest.stage import CountLines
 
 Rows = list[dict[str, Any]]
@@ -41,7 +41,7 @@ def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, st
     found: list[tuple[int, str | None, str]] = []
     first_row = 0
     for split in plan_splits(settings, find_inputs(settings)):
-        if split.kind == "jsonl" and split.start >= 0:
+        if split.is_of_lines:
             (count,) = CountLines(notes).process(split.to_json())
             split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + count
         for _, batch in read.process(split.to_json()):
@@ -83,7 +83,7 @@ def test_parquet_is_split_by_row_groups(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     records = [{"id": str(number), "text": f"Text {number}."} for number in range(50)]
     pq.write_table(pa.Table.from_pylist(records), path, row_group_size=7)
-    splits = plan_splits(Ingest(inputs=[str(path)], split_bytes=1), [(str(path), "parquet", "a")])
+    splits = plan_splits(Ingest(inputs=[str(path)], split_bytes=1), [InputFile(str(path), "parquet", "a")])
     assert [(split.start, split.end, split.first_row) for split in splits][:3] == [(0, 1, 0), (1, 2, 7), (2, 3, 14)]
     expected = [(number, str(number), f"Text {number}.") for number in range(50)]
     assert read_splits(path, tmp_path, split_bytes=1) == expected
@@ -94,7 +94,7 @@ def test_parquet_is_split_by_row_groups(tmp_path: Path) -> None:
 def test_parts_are_bounded_by_all_strings(tmp_path: Path, field: str) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": "ä" * 50, field: "x" * 900}] * 10)
     read = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=2000), Directory(str(tmp_path / "rejects")))
-    parts = [batch.num_rows for _, batch in read.process(Split(0, "jsonl", (str(path),), "a").to_json())]
+    parts = [batch.num_rows for _, batch in read.process(Split(0, (InputFile(str(path), "jsonl", "a"),)).to_json())]
     assert parts == [2, 2, 2, 2, 2]
 
 
@@ -128,7 +128,7 @@ def test_a_directory_of_odd_names_is_read_by_content(tmp_path: Path) -> None:
     (tmp_path / "part-0").write_bytes(lines)
     (tmp_path / "notes").write_text("A text.")
     found = find_inputs(Ingest(inputs=[str(tmp_path)]))
-    assert [(Path(path).name, kind) for path, kind, _ in found] == [
+    assert [(Path(path).name, kind) for path, kind, *_ in found] == [
         ("000.gz", "jsonl"),
         ("good.jsonl", "jsonl"),
         ("notes", "text"),
@@ -174,3 +174,79 @@ def test_a_packed_file_is_not_split_whatever_its_name(tmp_path: Path) -> None:
     assert len(plan_splits(settings, find_inputs(settings))) == 14
     path.write_bytes(gzip.compress(path.read_bytes() + bytes(range(256))))
     assert len(plan_splits(settings, find_inputs(settings))) == 1
+
+
+def test_small_files_share_a_split_whatever_their_kinds(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "a.jsonl", [{"text": "one"}, {"text": "two"}])
+    (tmp_path / "b.txt").write_text("three")
+    pq.write_table(pa.table({"text": ["four", "five"]}), tmp_path / "c.parquet")
+    settings = Ingest(inputs=[str(tmp_path)])
+    (split,) = plan_splits(settings, find_inputs(settings))
+    assert [file.kind for file in split.files] == ["jsonl", "text", "parquet"]
+    ((name, batch),) = ReadSplit("corpus", settings, Directory(str(tmp_path / "rejects"))).process(split.to_json())
+    assert name == "part-00000-0000.arrow"
+    found = [(row["source_row"], row["text"], row["source"]) for row in batch.to_pylist()]
+    assert found == [(0, "one", "a"), (1, "two", "a"), (0, "three", tmp_path.name), (0, "four", "c"), (1, "five", "c")]
+
+
+def test_each_input_may_have_fields_and_a_source_of_its_own(
+    execute: Execute, rows: Callable[[Run], Rows], tmp_path: Path
+) -> None:
+    data = tmp_path / "in"
+    data.mkdir()
+    write_jsonl(data / "a.jsonl", [{"text": "one", "source": "its own"}])
+    write_jsonl(data / "b.jsonl", [{"body": "two", "source": "its own", "key": 7}])
+    write_jsonl(data / "c.jsonl", [{"body": "three"}])
+    inputs = [
+        {"path": str(data), "include": "b*", "text_field": "body", "id_field": "key", "source": "named"},
+        {"path": str(data), "exclude": ["c.jsonl"]},
+    ]
+    run = execute(tmp_path / "run", "ingest", ingest={"inputs": inputs})
+    assert [(row["text"], row["source"], row["record_id"]) for row in rows(run)] == [
+        ("two", "named", "7"),
+        ("one", "its own", None),
+    ]
+    again = execute(tmp_path / "again", "ingest", ingest={"inputs": [inputs[0] | {"include": ["b.jsonl"]}, inputs[1]]})
+    assert again.manifest("documents").fingerprint == run.manifest("documents").fingerprint
+
+
+def test_a_limit_reads_all_over_the_input(execute: Execute, rows: Callable[[Run], Rows], tmp_path: Path) -> None:
+    data = tmp_path / "in"
+    data.mkdir()
+    for letter in "abcde":
+        write_jsonl(data / f"{letter}.jsonl", [{"text": f"{letter}{number}"} for number in range(9)])
+    settings: dict[str, Any] = {"inputs": [str(data)], "part_bytes": 100, "split_bytes": 50}
+    for limit, wanted in {3: ["a0", "b0", "d0"], 7: ["a0", "b0", "c0", "c1", "d0", "e0", "e1"]}.items():
+        run = execute(tmp_path / f"run{limit}", "ingest", ingest={**settings, "limit": limit})
+        assert [row["text"] for row in rows(run)] == wanted
+    assert len(rows(execute(tmp_path / "all", "ingest", ingest={**settings, "limit": 1000}))) == 45
+
+
+def test_a_sample_is_of_documents_and_by_the_seed(
+    execute: Execute, rows: Callable[[Run], Rows], tmp_path: Path
+) -> None:
+    path = write_jsonl(tmp_path / "a.jsonl", [{"text": f"Text {number}."} for number in range(400)])
+    chosen = []
+    for name, seed in (("one", 1), ("again", 1), ("other", 2)):
+        run = execute(tmp_path / name, "ingest", seed=seed, ingest={"inputs": [str(path)], "sample": 0.25})
+        texts = {row["text"] for row in rows(run)}
+        counted = run.manifest("documents").statistics
+        assert (counted["records"], counted["unsampled"]) == (400, 400 - len(texts))
+        assert 70 < len(texts) < 130
+        chosen.append(texts)
+    assert chosen[0] == chosen[1] != chosen[2]
+
+
+def test_what_holds_no_text_is_passed_over_and_counted(execute: Execute, tmp_path: Path) -> None:
+    data = tmp_path / "in"
+    data.mkdir()
+    (data / "a").write_text("A text.")
+    for number in range(3):
+        (data / f"{number}.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (data / "b.tar.gz").write_bytes(gzip.compress(b"\0" * 257 + b"ustar"))
+    counted = execute(tmp_path / "run", "ingest", ingest={"inputs": [str(data)]}).manifest("documents").statistics
+    assert (counted["records"], counted["other_files"]) == (1, {"picture": 3, "tar archive": 1})
+    with pytest.raises(InputError, match=r"0\.png: is a picture; unpack it, or name files that hold text"):
+        find_inputs(Ingest(inputs=[str(data / "0.png")]))
+    with pytest.raises(InputError, match=r"\*\.png: .* but such as hold no text; correct ingest\.inputs"):
+        find_inputs(Ingest(inputs=[str(data / "*.png")]))

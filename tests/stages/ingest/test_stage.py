@@ -14,7 +14,7 @@ import xxhash
 import zstandard
 from object_store import PROTOCOL
 
-from sequitur.pipeline.errors import CorruptPart, InputError, TooManyRejects
+from sequitur.pipeline.errors import CorruptPart, InputError
 from sequitur.pipeline.stage import Run
 from sequitur.stages.ingest import stage as ingest
 from sequitur.stages.ingest.splits import find_inputs
@@ -239,39 +239,6 @@ def test_rejects_name_file_row_and_reason(ingested: Any, tmp_path: Path) -> None
     assert rejects[3]["detail"] == "int in field 'text'; fields: text"
 
 
-def test_too_many_rejects_end_the_run_with_the_most_frequent_reason(
-    execute: Execute, rows: Any, tmp_path: Path
-) -> None:
-    path = write_jsonl(tmp_path / "a.jsonl", [{"body": "Some text.", "id": "1"}, {"body": "More."}])
-    options = {"inputs": [str(path)]}
-    with pytest.raises(
-        TooManyRejects,
-        match=r"2 of 2 records \(100.0%\).*2 for no_text, the first in .*a\.jsonl row 0 \(no field 'text'; fields: "
-        r"body, id\); set ingest.text_field",
-    ):
-        execute(tmp_path / "run", "ingest", ingest=options)
-    run = execute(tmp_path / "run", "ingest", ingest={**options, "text_field": "body"})
-    assert len(rows(run)) == 2
-    assert rows(run, "rejects") == []
-
-
-def test_a_larger_share_may_be_allowed_after_the_fact(execute: Execute, tmp_path: Path) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(b'{"text": "Fine."}\n{\n')
-    with pytest.raises(TooManyRejects, match=r"1 of 2 records .* raise ingest.max_reject_share"):
-        execute(tmp_path / "run", "ingest", ingest={"inputs": [str(path)]})
-    run = execute(tmp_path / "run", "ingest", ingest={"inputs": [str(path)], "max_reject_share": 0.5})
-    assert run.manifest("documents").statistics["rejected"] == 1
-
-
-@pytest.mark.parametrize("content", [b"", b"\n\n \n"])
-def test_no_records_at_all(ingested: Any, tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "a.jsonl"
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.jsonl: no records in the input"):
-        ingested(path)
-
-
 def test_a_truncated_file_ends_the_run_naming_it(ingested: Any, tmp_path: Path) -> None:
     whole = gzip.compress(write_jsonl(tmp_path / "a.jsonl", RECORDS * 100).read_bytes())
     path = tmp_path / "a.jsonl.gz"
@@ -326,3 +293,11 @@ def test_pages_are_documents_and_what_is_none_is_counted(execute: Execute, rows:
     assert [statistics[name] for name in ("records", "documents", "rejected", "skipped")] == [2, 1, 1, 2]
     assert [row["text"] for row in rows(run)] == ["A text."]
     assert [row["reason"] for row in rows(run, "rejects")] == ["bad_utf8"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n \n"])
+def test_no_records_at_all(ingested: Any, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.jsonl: no records in the input"):
+        ingested(path)

@@ -39,7 +39,7 @@ def test_resuming_takes_operations_in_proportion_to_files(
         inputs = [tmp_path / f"{files}-{number}.jsonl" for number in range(files)]
         for path in inputs:
             path.write_text(json.dumps({"id": path.stem, "text": f"Text of {path.stem}."}))
-        sections = {"ingest": {"inputs": [str(path) for path in inputs]}}
+        sections = {"ingest": {"inputs": [str(path) for path in inputs], "part_bytes": 1}}  # a split a file
         run = execute(tmp_path / f"run-{files}", "ingest", **sections)
         before = rows(run)
         run.artifact("documents").remove(run.manifest("documents").names[files // 2])

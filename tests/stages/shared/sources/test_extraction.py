@@ -22,14 +22,14 @@ from sequitur.stages.shared.sources.web_records import Page
 
 @pytest.fixture(scope="module")
 def pages() -> Iterator[Extraction]:
-    with Extraction(60, LIMIT, "text") as extraction:
+    with Extraction(60, LIMIT) as extraction:
         yield extraction
 
 
 def test_a_page_that_takes_too_much_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "MEMORY", 150_000_000)
-    with Extraction(60, len(SLOW), "text") as pages:
-        assert [_reason(pages.record(page)) for page in (Page(html()), Page(SLOW), Page(html()))] == [
+    with Extraction(60, len(SLOW)) as pages:
+        assert [_reason(pages.record(page, "text")) for page in (Page(html()), Page(SLOW), Page(html()))] == [
             None,
             "extraction_failed",
             None,
@@ -41,12 +41,12 @@ def _reason(record: Any) -> str | None:
 
 
 def test_a_process_that_died_between_pages_is_replaced() -> None:
-    with Extraction(60, LIMIT, "text") as pages:
-        assert _reason(pages.record(Page(html()))) is None
+    with Extraction(60, LIMIT) as pages:
+        assert _reason(pages.record(Page(html()), "text")) is None
         assert pages._process is not None
         pages._process.send_signal(signal.SIGSEGV)
         pages._process.wait()
-        assert _reason(pages.record(Page(html()))) is None
+        assert _reason(pages.record(Page(html()), "text")) is None
 
 
 def test_a_kill_from_outside_is_not_the_pages_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,14 +59,14 @@ def test_a_kill_from_outside_is_not_the_pages_fault(monkeypatch: pytest.MonkeyPa
         return process
 
     monkeypatch.setattr(Extraction, "_start", start_and_kill)
-    with Extraction(60, LIMIT, "text") as pages, pytest.raises(OverMemory, match=r"SIGKILL.*fewer --workers"):
-        pages.record(Page(html()))
+    with Extraction(60, LIMIT) as pages, pytest.raises(OverMemory, match=r"SIGKILL.*fewer --workers"):
+        pages.record(Page(html()), "text")
 
 
 def test_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    with Extraction(60, LIMIT, "text") as pages, pytest.raises(StageFailed, match=r"does not start \(exit code 1\)"):
-        pages.record(Page(html()))
+    with Extraction(60, LIMIT) as pages, pytest.raises(StageFailed, match=r"does not start \(exit code 1\)"):
+        pages.record(Page(html()), "text")
 
 
 def test_the_process_ends_with_its_parent() -> None:
@@ -74,11 +74,11 @@ def test_the_process_ends_with_its_parent() -> None:
 import sys
 from sequitur.stages.shared.sources.extraction import Extraction
 from sequitur.stages.shared.sources.web_records import Page
-with Extraction(1, 2**30, "text") as pages:
+with Extraction(1, 2**30) as pages:
     pages._start()
     print(pages._process.pid, flush=True)
     while True:
-        pages.record(Page(sys.argv[1].encode() * 2_000))
+        pages.record(Page(sys.argv[1].encode() * 2_000), "text")
 """
     command = [sys.executable, "-c", script, f"<p>{SENTENCE}</p>"]
     parent = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[4])
@@ -94,4 +94,4 @@ with Extraction(1, 2**30, "text") as pages:
 def test_the_same_page_always_gives_the_same_text(pages: Extraction) -> None:
     """datatrove's default would drop a paragraph that earlier pages had twice."""
     page = Page(html(SENTENCE * 3))
-    assert len({json.dumps(pages.record(page)) for _ in range(4)}) == 1
+    assert len({json.dumps(pages.record(page, "text")) for _ in range(4)}) == 1

@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from sequitur.pipeline.errors import StorageError
-from sequitur.stages.shared.sources.input_paths import find_files, open_input
+from sequitur.stages.shared.sources.input_paths import file_url, find_files, modified, open_input
 
 
 @pytest.fixture
@@ -48,6 +48,8 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("data/_*", ["_SUCCESS", "__init__.py"]),
         ("data/_temporary", ["_temporary/0.jsonl"]),
         ("data/deep/.git", ["deep/.git/e.jsonl"]),
+        ("data/{b,a}.jsonl", ["a.jsonl", "b.jsonl"]),
+        ("data/{deep/*,{none,note}}{.jsonl,.txt}", ["deep/d.jsonl", "note.txt"]),
         ("data/none", []),
         ("data/none*", []),
     ],
@@ -149,3 +151,38 @@ def test_links_that_fork_again_and_again_end(tmp_path: Path) -> None:
     (tmp_path / "40").mkdir()
     (tmp_path / "40" / "a.jsonl").touch()
     assert len(find_files(str(tmp_path / "0")).files) == 1
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "found"),
+    [
+        (["*.jsonl"], [], ["a.jsonl", "b.jsonl", "deep/d.jsonl", "x[1].jsonl"]),
+        (["/*.jsonl"], ["a*"], ["b.jsonl", "x[1].jsonl"]),
+        (["deep/**"], [], ["deep/d.jsonl"]),
+        (["*.{txt,py}"], [], ["__init__.py", "note.txt"]),
+        ([], ["*.jsonl", "_*"], ["note.txt"]),
+        (["*.none"], [], []),
+    ],
+)
+@pytest.mark.usefixtures("files")
+def test_of_a_directory_some_files_are_chosen(include: list[str], exclude: list[str], found: list[str]) -> None:
+    assert find_files("data", include, exclude).files == [f"data/{name}" for name in found]
+
+
+@pytest.mark.usefixtures("files")
+def test_braces_may_stand_in_a_name() -> None:
+    Path("data/{a,b}.txt").touch()
+    assert find_files("data/{a,b}.txt").files == ["data/{a,b}.txt"]
+    with pytest.raises(StorageError, match="more than 10,000 globs"):
+        find_files("{0,1,2,3,4,5,6,7,8,9}" * 5)
+
+
+def test_a_path_as_a_url(tmp_path: Path) -> None:
+    assert file_url("/data/a b.txt") == "file:///data/a%20b.txt"
+    assert file_url("data/a.txt") == "file:data/a.txt"
+    assert file_url("s3://bucket/a b") == "s3://bucket/a b"
+    (tmp_path / "a").touch()
+    os.utime(tmp_path / "a", (10**9, 10**9))
+    moment = modified(str(tmp_path / "a"))
+    assert moment is not None
+    assert moment.timestamp() == 10**9

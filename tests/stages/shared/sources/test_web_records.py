@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import zstandard
+from pdf_files import pdf
 from warcio.statusandheaders import StatusAndHeaders
 from web_pages import LIMIT, SENTENCE, SLOW, Warc, html
 
@@ -17,8 +18,9 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.ingest import splits
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split, find_inputs, plan_splits
+from sequitur.stages.ingest.splits import InputFile, Split, find_inputs, plan_splits
 from sequitur.stages.shared.sources import web_records
 from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.record_files import Bad
@@ -94,7 +96,9 @@ def test_html_files(tmp_path: Path) -> None:
         ("f.html", SENTENCE),
         ("g.txt", "A text among pages."),
     ]
-    assert (documents[0]["record_id"], documents[0]["url"], documents[0]["source"]) == (None, None, "site")
+    url, time = f"file://{folder}/a.html", (folder / "a.html").stat().st_mtime
+    assert (documents[0]["record_id"], documents[0]["url"], documents[0]["source"]) == (None, url, "site")
+    assert documents[0]["timestamp"].timestamp() == pytest.approx(time, abs=1e-5)
     assert json.loads(documents[0]["metadata"]) == {"title": "First"}
     assert [reason for _, reason in rejects] == ["no_text", "no_text", "too_large"]
 
@@ -175,10 +179,10 @@ def test_a_resumed_split_goes_on_with_the_same_rows(tmp_path: Path) -> None:
         warc.response(html(f"{SENTENCE} Number {number}."))
     path = warc.write(tmp_path / "a.warc")
     read_split = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=700), Directory(str(tmp_path / "rejects")))
-    whole = list(read_split.process(Split(0, "warc", (str(path),), "a").to_json()))
+    whole = list(read_split.process(Split(0, (InputFile(str(path), "warc", "a"),)).to_json()))
     assert len(whole) == 3
     at = int(whole[0][1].schema.metadata[b"next_record"])
-    rest = Split(0, "warc", (str(path),), "a", resume_piece=1, resume_at=at)
+    rest = Split(0, (InputFile(str(path), "warc", "a"),), resume_piece=1, resume_at=at)
     assert list(read_split.process(rest.to_json())) == whole[1:]
     assert sum(int(batch.schema.metadata[b"skipped"]) for _, batch in whole) == 12
 
@@ -220,3 +224,34 @@ def test_a_large_record_is_not_held(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert [type(record) for _, record in records] == [Bad, type(None), Page]
     assert peak < 2**23
+
+
+def test_pdf_files(tmp_path: Path) -> None:
+    folder = tmp_path / "papers"
+    folder.mkdir()
+    for name, content in {
+        "a.pdf": pdf("The first page.", "", "The third one (of three).", title="On pages"),
+        "b.pdf": pdf(""),
+        "c.pdf": b"%PDF-1.7 and no more",
+        "d": pdf("A file without an ending."),
+    }.items():
+        (folder / name).write_bytes(content)
+    documents, rejects, _ = read(folder)
+    assert [(Path(row["source_file"]).name, row["text"]) for row in documents] == [
+        ("a.pdf", "The first page.\n\nThe third one (of three)."),
+        ("d", "A file without an ending."),
+    ]
+    assert json.loads(documents[0]["metadata"]) == {"title": "On pages"}
+    assert [reason for _, reason in rejects] == ["no_text", "extraction_failed"]
+
+
+def test_without_its_library_pdf_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "PDF_LIBRARY", "no_such_library")
+    (tmp_path / "a.pdf").write_bytes(pdf("A page."))
+    (tmp_path / "b.txt").write_text("A text.")
+    settings = Ingest(inputs=[str(tmp_path)])
+    files = find_inputs(settings)
+    assert [Path(file.path).name for file in files] == ["b.txt"]
+    assert splits.passed_over(settings, files).others == {str(tmp_path / "a.pdf"): "PDF"}
+    with pytest.raises(InputError, match=r"a\.pdf: is a PDF; pip install 'sequitur-data\[pdf\]'"):
+        find_inputs(Ingest(inputs=[str(tmp_path / "a.pdf")]))

@@ -1,0 +1,84 @@
+"""Commands for before a run: what the inputs hold, and a configuration that fits them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from sequitur.command_line.common import AsJson, Overrides, console, fail, print_json
+from sequitur.pipeline import config as configuration
+from sequitur.pipeline.config_text import STARTER, starter_yaml
+
+if TYPE_CHECKING:
+    from sequitur.pipeline.config import Config
+
+NOWHERE = "runs/inspected"  # a run that is not made
+
+
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write.")] = Path("sequitur.yaml"),
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--from", metavar="INPUT", help="Files, globs or directories to look into; several times."),
+    ] = None,
+) -> None:
+    """Write a commented configuration with every default; with --from one that fits these inputs."""
+    if path.exists():
+        fail(f"{path}: exists already; delete it or give another name")
+    chosen, left = dict(STARTER), "set ingest.inputs and output, then"
+    if inputs:
+        from sequitur.inspection.fitting import fitting
+        from sequitur.pipeline.progress import Progress
+
+        with Progress().stage("init"):
+            fitted = fitting(_reading(inputs).ingest)
+        chosen |= {f"ingest.{name}": value for name, value in fitted.items()}
+        left = "see that output suits you, then"
+    try:
+        path.write_text(starter_yaml(chosen), encoding="utf-8")
+    except OSError as error:
+        fail(f"{path}: {error.strerror}; choose another place")
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"wrote {path}; {left}: sequitur run {path}", markup=False
+    )
+
+
+def inspect(
+    inputs: Annotated[list[str], typer.Argument(help="Files, globs or directories.", show_default=False)],
+    overrides: Overrides = [],  # noqa: B006 - typer reads it, nobody writes it
+    as_json: AsJson = False,
+) -> None:
+    """Show what a run would read of these inputs, and what it would take: nothing is written.
+
+    Which files are read as what, which fields they have, what is passed over, languages and lengths of some documents,
+    and by estimate how many there are, and the time, memory and disk of each stage.
+    """
+    show_inputs(configuration.overridden(_reading(inputs), overrides), as_json=as_json)
+
+
+def _reading(inputs: list[str]) -> Config:
+    return configuration.validate({"output": NOWHERE, "ingest": {"inputs": list(inputs)}}, "inputs")
+
+
+def show_inputs(settings: Config, *, as_json: bool = False) -> None:
+    """Prints what is seen of the inputs.
+
+    Raises:
+        SequiturError: they cannot be found or read.
+    """
+    from sequitur import beam_job
+    from sequitur.inspection.inputs import inspect as looked_into
+    from sequitur.inspection.inputs_view import render
+    from sequitur.pipeline.progress import Progress
+    from sequitur.shards.views.text import harmless_all
+
+    progress = Progress()
+    with progress.stage("inspect"):
+        found = looked_into(settings, beam_job.RECIPE, progress)
+    if as_json:
+        print_json(found)
+        return
+    console().print(render(harmless_all(found)))
