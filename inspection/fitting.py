@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,6 +14,7 @@ from sequitur.pipeline.sections import Ingest
 from sequitur.stages.ingest.look import Look, look_into, suggested
 from sequitur.stages.ingest.splits import DOCUMENT_FILES, find_inputs
 
+LEAST_RECORDS = 5  # of the same fields: a single one whose text has another name is a setting or the like
 _LEFT_OUT = (("", ""),)  # in place of names of fields
 
 
@@ -28,12 +29,16 @@ def fitting(settings: Ingest) -> dict[str, Any]:
     inputs: list[dict[str, Any]] = []
     for number, given in enumerate(settings.inputs):
         own, of_input = settings.of(number), [look for look in looks if look.file.input == number]
+        alike = Counter({look.fields: 0 for look in of_input})
+        for look in of_input:
+            alike[look.fields] += len(look.records)
         names: dict[tuple[tuple[str, str], ...], list[Look]] = defaultdict(list)
         for look in of_input:
-            if look.problem or not _has_text(look, settings):
+            fields = tuple(sorted(_own(look, own).items()))
+            if look.problem or not _has_text(look, settings) or (fields and alike[look.fields] < LEAST_RECORDS):
                 names[_LEFT_OUT].append(look)
             else:
-                names[tuple(sorted(_own(look, own).items()))].append(look)
+                names[fields].append(look)
         if len(of_input) == 1 and of_input[0].file.path == given.path:
             inputs.append({"path": given.path, **dict(next(iter(names)))})
             continue
@@ -42,7 +47,7 @@ def fitting(settings: Ingest) -> dict[str, Any]:
                 inputs.append({"path": given.path, "include": _globs(group, of_input, given.path), **dict(fields)})
         if () in names:
             left_out = names.get(_LEFT_OUT, [])
-            exclude = {"exclude": _globs(left_out, of_input, given.path)} if left_out else {}
+            exclude = {"exclude": _globs(left_out, [*left_out, *names[()]], given.path)} if left_out else {}
             inputs.append({"path": given.path, **exclude})
     fitted: dict[str, Any] = {"inputs": [each["path"] if set(each) == {"path"} else each for each in inputs]}
     if _ids_repeat(settings, looks):
@@ -56,7 +61,9 @@ def fitting(settings: Ingest) -> dict[str, Any]:
 
 def _has_text(look: Look, settings: Ingest) -> bool:
     own = settings.of(look.file.input)
-    return look.has_field(own) or "text_field" in _own(look, own)
+    if look.file.kind in DOCUMENT_FILES or "text_field" in _own(look, own):
+        return True
+    return look.has_field(own) and look.share_without_text(own) < 1
 
 
 def _own(look: Look, own: Ingest) -> dict[str, str]:

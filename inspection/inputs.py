@@ -26,6 +26,7 @@ MOST_TEXTS = 2000  # whose languages are told
 EXAMPLES = 3
 SNIPPET = 200  # characters
 TEXT_OF_PAGES = 0.15  # of a page's bytes, where none was extracted
+OF_ALL_KINDS = ("…",)  # in place of the fields of tables and settings that have no text, each with fields of its own
 Groups = dict[tuple[Any, ...], list[Look]]
 
 
@@ -74,8 +75,12 @@ def inspect(config: Config, recipe: Sequence[Stage], progress: Progress) -> dict
 def _groups(settings: Ingest, looks: Iterable[Look]) -> Groups:
     groups: Groups = defaultdict(list)
     for look in looks:
+        own = settings.of(look.file.input)
         fields = () if look.pages or look.file.kind == "text" else look.fields
-        key = (look.file.input, look.file.kind, look.compression or "", fields if len(fields) < 50 else ("…",))
+        guess = () if look.has_field(own) else suggested(look.records, own)
+        if not look.has_field(own) and ("text_field" not in guess or len(look.records) == 1):
+            fields = OF_ALL_KINDS
+        key = (look.file.input, look.file.kind, look.compression or "", fields)
         groups[(*key, bool(look.problem))].append(look)
     return dict(sorted(groups.items(), key=lambda item: (item[0][0], -len(item[1]), item[0][1:4])))
 
@@ -98,7 +103,7 @@ def _described(key: tuple[Any, ...], group: Sequence[Look], settings: Ingest) ->
         "documents": sum(look.rows for look in group),
         "fields": list(fields),
         "mapped": mapped,
-        "suggested": suggested(first.records, own) if fields else {},
+        "suggested": suggested(first.records, own) if fields and fields != OF_ALL_KINDS else {},
         "example": first.file.path,
         "problem": problem,
     }

@@ -27,7 +27,7 @@ from sequitur.stages.shared.sources.table_files import DAMAGED
 from sequitur.stages.shared.sources.web_records import Page
 
 RECORDS = 8  # of a file that are looked at
-MOST_DOCUMENT_FILES = 2000  # of files that are one document each so many, spread evenly: they have no fields
+MOST_DOCUMENT_FILES = 4000  # of files that are one document each so many, spread evenly: they have no fields
 THREADS = 8  # files that lie elsewhere are waited for
 UNPACKED = 5  # bytes that a packed one stands for, as `ingest` estimates
 WARC_RECORD = 10_000  # packed bytes of a record of a crawl that is a page, and of the requests beside it
@@ -169,19 +169,19 @@ def _said(looks: Sequence[Look], settings: Ingest) -> str:
 
 
 NAMES = {
-    "text_field": "text content body raw_content document article page_content markdown content_text story message "
-    "comment review abstract description code",
+    "text_field": "text content body raw_content document article page_content markdown content_text",
     "id_field": "id doc_id docid document_id uuid guid _id key",
     "url_field": "url link uri source_url web_url permalink href",
     "timestamp_field": "timestamp date created created_at published published_at pub_date time datetime updated_at",
     "source_field": "source site dataset subset",
 }
+WORDS = 3
 LEAST_CHARACTERS = 40  # of a field on average that is taken for the text though its name does not say so
 
 
 def suggested(records: Sequence[Mapping[str, Any]], settings: Ingest) -> dict[str, str]:
     """The fields that records seem to have for text, id, URL, time and source, where they are not those of the
-    settings: by their names, whatever their case; of text else the longest."""
+    settings: by their names, whatever their case; of text else the longest that is prose."""
     names = Counter(str(name) for record in records for name, value in record.items() if value not in (None, ""))
     by_lower: dict[str, str] = {}
     for name in names:
@@ -194,11 +194,17 @@ def suggested(records: Sequence[Mapping[str, Any]], settings: Ingest) -> dict[st
         if chosen := next((name for name in present if setting != "text_field" or _mean_length(name, records)), ""):
             found[setting] = chosen
     if "text_field" not in found and settings.text_field not in names:
-        lengths = {name: _mean_length(name, records) for name in names}
+        lengths = {name: _mean_length(name, records) for name in names if _is_prose(name, records)}
         longest = max(lengths, key=lambda name: (lengths[name], name), default="")
         if longest and lengths[longest] >= LEAST_CHARACTERS:
             found["text_field"] = longest
     return found
+
+
+def _is_prose(name: str, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a field's values are of several words, which numbers, hashes and paths are not; or not in ASCII."""
+    values = [value for record in records if isinstance(value := record.get(name), str) and value]
+    return any(not value.isascii() or len(value.split()) > WORDS for value in values)
 
 
 def _mean_length(name: str, records: Sequence[Mapping[str, Any]]) -> float:
