@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 from rich.console import Console
@@ -80,6 +80,10 @@ DatasetPath = Annotated[Path, _shards("Directory of shards, such as RUN/shards, 
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")]
 Workers = Annotated[
     int | None, typer.Option(min=1, help="Worker processes; the number of processor cores if not given.")
+]
+LogFile = Annotated[Path | None, typer.Option(help="Append what is said, and how far each stage is, to this file.")]
+LogFormat = Annotated[
+    Literal["text", "json"], typer.Option(help="json: each line an object with time, message, and of a stage how far.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 

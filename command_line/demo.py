@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sequitur.command_line.common import Workers, fail, resumable
+from sequitur.command_line.common import LogFile, LogFormat, Workers, fail, resumable
 from sequitur.command_line.jobs import bring_up_to_date
 from sequitur.command_line.views import show
 from sequitur.pipeline.names import SHARDS
@@ -20,6 +20,8 @@ def demo(
     ),
     max_documents: Annotated[int, typer.Option(min=1, help="Documents of the corpus, if it is not there yet.")] = 10000,
     workers: Workers = None,
+    log_file: LogFile = None,
+    log_format: LogFormat = "text",
 ) -> None:
     """Run the whole job on the documentation of the installed Python packages, and show a context.
 
@@ -29,7 +31,8 @@ def demo(
         from sequitur.corpora import demo as of_demo
         from sequitur.pipeline.progress import Progress
 
-        progress, corpus = Progress(), directory / of_demo.CORPUS
+        progress = Progress(as_json=log_format == "json", log_file=log_file)
+        corpus = directory / of_demo.CORPUS
         try:
             with progress.stage("gathering documentation"):
                 count = of_demo.make_corpus(directory, max_documents)
@@ -37,7 +40,7 @@ def demo(
             fail(f"{corpus}: {error.strerror or error}; choose another place")
         progress.say(f"{corpus} is there already" if count is None else f"wrote {count:,} documents to {corpus}")
         settings = of_demo.config_of(directory)
-        bring_up_to_date(settings, workers)
+        bring_up_to_date(settings, workers, progress)
         show(Path(settings.output) / SHARDS, context=0)
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,6 +17,8 @@ from rich.table import Table
 from sequitur.command_line.common import (
     AsJson,
     ConfigPath,
+    LogFile,
+    LogFormat,
     Overrides,
     RunPath,
     Workers,
@@ -24,8 +30,13 @@ from sequitur.command_line.common import (
 from sequitur.command_line.inputs import show_inputs
 from sequitur.pipeline import config as configuration
 from sequitur.pipeline.names import DOCUMENTS, METRICS, REPORT, SHARDS
+from sequitur.pipeline.progress import Progress
+
+if TYPE_CHECKING:
+    from sequitur.pipeline.run_directory import StageStatus
 
 PLOT = "compare.html"
+WATCH_SECONDS = 2
 
 
 def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B006 - typer reads it, nobody writes it
@@ -49,6 +60,8 @@ def run(
         float | None, typer.Option(help="Keep this share of the documents, chosen by --seed: a first try.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The seed; that of the configuration if not given.")] = None,
+    log_file: LogFile = None,
+    log_format: LogFormat = "text",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Look into the inputs as `sequitur inspect` does, and run nothing.")
     ] = False,
@@ -63,12 +76,14 @@ def run(
         if dry_run:
             show_inputs(configuration.load(path, overrides))
             return
-        bring_up_to_date(configuration.load(path, overrides), workers, only or first, only or last, on)
+        progress = Progress(as_json=log_format == "json", log_file=log_file)
+        bring_up_to_date(configuration.load(path, overrides), workers, progress, only or first, only or last, on)
 
 
 def bring_up_to_date(
     settings: configuration.Config,
     workers: int | None,
+    progress: Progress,
     first: str | None = None,
     last: str | None = None,
     on: Path | None = None,
@@ -80,9 +95,7 @@ def bring_up_to_date(
     """
     from sequitur import beam_job
     from sequitur.pipeline import engines
-    from sequitur.pipeline.progress import Progress
 
-    progress = Progress()
     options = engines.read_engine(on) if on else ()
     job = beam_job.bring_up_to_date(settings, options, workers or os.cpu_count() or 1, progress, first, last)
     report = job.artifact(REPORT)
@@ -131,34 +144,60 @@ def runners(
 
 def status(
     path: RunPath,
+    as_json: AsJson = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Show it again every two seconds until every stage is done, or Ctrl-C.")
+    ] = False,
     deep: Annotated[
         bool, typer.Option("--deep", help="Read the input files again, too, and name those that were edited since.")
     ] = False,
 ) -> None:
     """Show the stages of a run: done, stale, running, interrupted, damaged or absent; rows, bytes, time."""
+    from rich.live import Live
+
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.stage import Run, human
+    from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
     from sequitur.pipeline.terminal import one_line
     from sequitur.stages.ingest import whole_inputs
 
+    if watch and (as_json or deep):
+        fail("--watch goes without --json and --deep", code=2)
     job = Run(run_directory.read_config(Directory(path)))
-    table = Table(box=None)
-    table.add_column("stage")
-    table.add_column("artifact")
-    table.add_column("state")
-    for name in ("parts", "rows", "bytes", "seconds"):
-        table.add_column(name, justify="right")
-    for one in run_directory.status(beam_job.RECIPE, job):
-        seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
-        table.add_row(one.name, one.artifact, one.state, f"{one.parts:,}", f"{one.rows:,}", human(one.bytes), seconds)
-    console(100).print(table)
+    if deep and job.config.ingest.limit:
+        fail("--deep: with ingest.limit the input files are read in part and not hashed")
+    found = run_directory.status(beam_job.RECIPE, job)
+    if watch:
+        with Live(_standing(found), console=console(100)) as live, suppress(KeyboardInterrupt):
+            while any(one.state != "done" for one in found):
+                time.sleep(WATCH_SECONDS)
+                found = run_directory.status(beam_job.RECIPE, job)
+                live.update(_standing(found))
+        return
+    if as_json:
+        print_json({"stages": [asdict(one) for one in found]})
+    else:
+        console(100).print(_standing(found))
     if deep:
         lines = list(whole_inputs.changed(job.artifact(DOCUMENTS)))
         sys.stdout.writelines(f"{one_line(line)}\n" for line in lines or ["the input files are as they were ingested"])
         if lines:
             raise typer.Exit(1)
+
+
+def _standing(stages: Sequence[StageStatus]) -> Table:
+    from sequitur.pipeline.stage import human
+
+    table = Table(box=None)
+    for name in ("stage", "artifact", "state"):
+        table.add_column(name)
+    for name in ("parts", "rows", "bytes", "seconds"):
+        table.add_column(name, justify="right")
+    for one in stages:
+        seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
+        table.add_row(one.name, one.artifact, one.state, f"{one.parts:,}", f"{one.rows:,}", human(one.bytes), seconds)
+    return table
 
 
 def compare(
@@ -183,7 +222,6 @@ def compare(
     from sequitur.inspection.compare import compare as measured_orders
     from sequitur.inspection.compare_view import render
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
     from sequitur.shards.views.text import harmless_all

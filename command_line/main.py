@@ -6,9 +6,11 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+from sequitur import __version__
 from sequitur.command_line import checks, demo, exports, graph, inputs, jobs, lineage, views
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.terminal import one_line
@@ -24,6 +26,22 @@ app = typer.Typer(
 )
 corpus = typer.Typer(help="Corpora that can be made on this machine.", no_args_is_help=True, rich_markup_mode=None)
 rules = typer.Typer(help="Rules by which documents are dropped.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(f"sequitur {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_tell_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Raw documents to in-context pretraining shards."""
+
 
 app.command()(demo.demo)
 app.command()(inputs.init)

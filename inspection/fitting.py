@@ -14,7 +14,7 @@ from sequitur.pipeline.sections import Ingest
 from sequitur.stages.ingest.look import Look, look_into, suggested
 from sequitur.stages.ingest.splits import DOCUMENT_FILES, find_inputs
 
-LEAST_RECORDS = 5  # of the same fields: a single one whose text has another name is a setting or the like
+LEAST_RECORDS = 5  # of JSON with the same fields: fewer whose text has another name are settings or the like
 _LEFT_OUT = (("", ""),)  # in place of names of fields
 
 
@@ -35,7 +35,8 @@ def fitting(settings: Ingest) -> dict[str, Any]:
         names: dict[tuple[tuple[str, str], ...], list[Look]] = defaultdict(list)
         for look in of_input:
             fields = tuple(sorted(_own(look, own).items()))
-            if look.problem or not _has_text(look, settings) or (fields and alike[look.fields] < LEAST_RECORDS):
+            is_setting = fields and look.file.kind == "json" and alike[look.fields] < LEAST_RECORDS
+            if look.problem or not _has_text(look, settings) or is_setting:
                 names[_LEFT_OUT].append(look)
             else:
                 names[fields].append(look)

@@ -1,9 +1,16 @@
-"""What a person sees while a run goes on: one line per stage, with rate and time left, on standard error."""
+"""What a person sees while a run goes on, on standard error: on a terminal bars, elsewhere a line as each stage ends, and
+every ten seconds within one; where it is asked for, all of it in a file, or as JSON."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -18,7 +25,19 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from sequitur.pipeline.terminal import printable
+from sequitur.pipeline.errors import StorageError
+from sequitur.pipeline.terminal import one_line, printable
+
+LINE_SECONDS = 10.0  # between two lines about a step, where there is no terminal
+
+
+def _rate(speed: float) -> str:
+    return f"{speed:,.1f}/s" if speed < 100 else f"{speed:,.0f}/s"
+
+
+def _time_left(seconds: float) -> str:
+    left = int(seconds)
+    return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
 
 
 class _RateAndTimeLeft(ProgressColumn):
@@ -30,20 +49,67 @@ class _RateAndTimeLeft(ProgressColumn):
         text = f"{int(task.completed):,}/{int(task.total):,} {task.fields['unit']}"
         speed = task.finished_speed or task.speed
         if speed:
-            text += f"  {speed:,.1f}/s" if speed < 100 else f"  {speed:,.0f}/s"
+            text += f"  {_rate(speed)}"
         if speed and not task.finished:
-            left = int((task.total - task.completed) / speed)
-            text += f"  {left // 3600}:{left // 60 % 60:02}:{left % 60:02} left"
+            text += f"  {_time_left((task.total - task.completed) / speed)}"
         return Text(text)
 
 
-class Progress:
-    """Progress of one run. On a terminal bars; elsewhere a line as each stage ends, which the caller prints."""
+@dataclass
+class _Step:
+    """A step of a stage, since it began."""
 
-    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+    what: str
+    total: int | None
+    unit: str
+    begun: float
+    told: float  # when a line was printed last
+    first: int | None = None  # done at the first look, from which on the rate is: an interrupted run has some before
+    done: int = 0
+
+    def about(self, now: float) -> dict[str, Any]:
+        """Done, total, unit, rate and seconds left, as far as they are known."""
+        speed = (self.done - (self.first or 0)) / (now - self.begun) if now > self.begun else 0.0
+        found: dict[str, Any] = {"done": self.done, "total": self.total, "unit": self.unit}
+        if speed > 0:
+            found["rate"] = round(speed, 3)
+            if self.total:
+                found["seconds_left"] = round(max(0.0, self.total - self.done) / speed, 1)
+        return found
+
+    def line(self, about: dict[str, Any]) -> str:
+        of = f"/{self.total:,}" if self.total else ""
+        text = f"{self.what}  {self.done:,}{of} {self.unit}"
+        if "rate" in about:
+            text += f"  {_rate(about['rate'])}"
+        return text + (f"  {_time_left(about['seconds_left'])}" if "seconds_left" in about else "")
+
+
+class Progress:
+    """Progress of one run.
+
+    Args:
+        console: where it is shown; standard error if none.
+        quiet: show nothing.
+        as_json: a JSON object a line instead of text: `time` (UTC), `message`, and of a step `stage`, `done`, `total`,
+            `unit`, `rate` a second and `seconds_left`.
+        log_file: to which every line is appended, too, with its time.
+    """
+
+    def __init__(
+        self,
+        console: Console | None = None,
+        *,
+        quiet: bool = False,
+        as_json: bool = False,
+        log_file: Path | None = None,
+    ) -> None:
         self.console = console or Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._as_json, self._log_file = as_json, log_file
         self._bars: Bars | None = None
         self._task: TaskID | None = None
+        self._stage = ""
+        self._step: _Step | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -56,35 +122,64 @@ class Progress:
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
-            disable=not self.console.is_terminal,
+            disable=not self.console.is_terminal or self._as_json,
         )
         with bars:
-            self._bars, self._task = bars, bars.add_task(name, total=None, unit="")
+            self._bars, self._task, self._stage = bars, bars.add_task(name, total=None, unit=""), name
             try:
                 yield
             finally:
-                self._bars = self._task = None
+                self._bars = self._task = self._step = None
+                self._stage = ""
 
     def step(self, what: str, total: int | None = None, unit: str = "parts") -> None:
         """Begins a step of the stage: what is done, and out of how many."""
         if self._bars is not None and self._task is not None:
             self._bars.remove_task(self._task)  # a reset would keep the old total where the new one is unknown
             self._task = self._bars.add_task(what, total=total, unit=unit)
+            now = time.monotonic()
+            self._step = _Step(what, total, unit, now, now)
 
     def update(self, done: int) -> None:
         """Notes how many of the step's total are done."""
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=done)
+        step = self._step
+        if self._bars is None or self._task is None or step is None:
+            return
+        self._bars.update(self._task, completed=done)
+        now = time.monotonic()
+        if step.first is None:
+            step.first, step.begun = done, now
+        step.done = done
+        if now - step.told >= LINE_SECONDS:
+            step.told = now
+            about = step.about(now)
+            self._line(step.line(about), about, shown=not self.console.is_terminal)
 
     def counted(self, what: str) -> Callable[[int, int], None]:
         """A function that tells of a step how many parts of how many are done."""
 
         def tell(done: int, total: int) -> None:
-            self.step(what, total)
+            if self._step is None or (self._step.what, self._step.total) != (what, total):
+                self.step(what, total)
             self.update(done)
 
         return tell
 
     def say(self, text: str) -> None:
         """Prints a line that stays."""
-        self.console.print(printable(text), markup=False)
+        self._line(text, {})
+
+    def _line(self, text: str, about: dict[str, Any], *, shown: bool = True) -> None:
+        moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = printable(text)
+        if self._as_json:
+            stage = {"stage": self._stage} if self._stage else {}
+            line = json.dumps({"time": moment, **stage, "message": one_line(text), **about}, ensure_ascii=False)
+        if shown or self._as_json:
+            self.console.print(line, markup=False)
+        if self._log_file is not None:
+            try:
+                with self._log_file.open("a", encoding="utf-8") as file:
+                    file.write(f"{line}\n" if self._as_json else f"{moment}  {line}\n")
+            except OSError as error:
+                raise StorageError(f"{self._log_file}: {error.strerror}; choose another --log-file") from error

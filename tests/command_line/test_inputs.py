@@ -102,3 +102,21 @@ def test_mistakes_are_one_line(sequitur: Sequitur, pile: Path) -> None:
     assert sequitur("inspect", "data/sub/0.png").err.endswith(
         "0.png: is a picture; unpack it, or name files that hold text\n"
     )
+
+
+def test_how_a_run_stands_for_programs(sequitur: Sequitur, pile: Path) -> None:
+    Path("my.yaml").write_text("output: run\ningest: {inputs: data/a.jsonl}\n")
+    ended = sequitur(
+        "run", "my.yaml", "--until", "ingest", "--workers", "1", "--log-format", "json", "--log-file", "log"
+    )
+    assert ended.code == 0
+    lines = [json.loads(line) for line in Path("log").read_text().splitlines()]
+    assert [json.loads(line) for line in ended.err.splitlines()] == lines
+    assert lines[-1]["message"].startswith("ingest 30 rows")
+    stages = json.loads(sequitur("status", "run", "--json").out)["stages"]
+    assert [(one["name"], one["state"], one["rows"]) for one in stages][:2] == [
+        ("ingest", "done", 30),
+        ("annotate", "absent", 0),
+    ]
+    assert sequitur("status", "run", "--json", "--watch").code == 2
+    assert sequitur("--version").out.startswith("sequitur ")
