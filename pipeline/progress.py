@@ -1,5 +1,5 @@
-"""What a person sees while a run goes on, on standard error: on a terminal bars, elsewhere a line as each stage ends, and
-every ten seconds within one; where it is asked for, all of it in a file, or as JSON."""
+"""What a person sees while a run goes on, on standard error: on a terminal bars, elsewhere a line as each stage ends,
+and every ten seconds within one; where it is asked for, all of it in a file, or as JSON."""
 
 from __future__ import annotations
 
