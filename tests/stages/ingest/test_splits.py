@@ -250,3 +250,19 @@ def test_what_holds_no_text_is_passed_over_and_counted(execute: Execute, tmp_pat
         find_inputs(Ingest(inputs=[str(data / "0.png")]))
     with pytest.raises(InputError, match=r"\*\.png: .* but such as hold no text; correct ingest\.inputs"):
         find_inputs(Ingest(inputs=[str(data / "*.png")]))
+
+
+def test_a_glob_of_pages_is_divided_as_their_directory_is(tmp_path: Path) -> None:
+    pages = tmp_path / "pages"
+    pages.mkdir()
+    for number in range(30):
+        (pages / f"{number}.html").write_text("<p>A page.</p>" * 100)
+    plans = []
+    for pattern in (str(pages), str(pages / "*.html"), str(tmp_path / "{pages,none}" / "*.html")):
+        settings = Ingest(inputs=[pattern], part_bytes=10_000)
+        plans.append([split.files for split in plan_splits(settings, find_inputs(settings))])
+    assert len(plans[0]) == 5
+    assert plans[0] == plans[1]
+    assert [[file.path for file in files] for files in plans[2]] == [
+        [file.path for file in files] for files in plans[0]
+    ]
