@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -167,12 +167,12 @@ def status(
     job = Run(run_directory.read_config(Directory(path)))
     if deep and job.config.ingest.limit:
         fail("--deep: with ingest.limit the input files are read in part and not hashed")
-    found = run_directory.status(beam_job.RECIPE, job)
+    found = list(run_directory.status(beam_job.RECIPE, job))
     if watch:
         with Live(_standing(found), console=console(100)) as live, suppress(KeyboardInterrupt):
             while any(one.state != "done" for one in found):
                 time.sleep(WATCH_SECONDS)
-                found = run_directory.status(beam_job.RECIPE, job)
+                found = list(run_directory.status(beam_job.RECIPE, job))
                 live.update(_standing(found))
         return
     if as_json:
@@ -186,7 +186,7 @@ def status(
             raise typer.Exit(1)
 
 
-def _standing(stages: Sequence[StageStatus]) -> Table:
+def _standing(stages: Iterable[StageStatus]) -> Table:
     from sequitur.pipeline.stage import human
 
     table = Table(box=None)

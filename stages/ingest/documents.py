@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -76,25 +76,20 @@ class ReadSplit(beam.DoFn):
         self._name, self._settings, self._rejects, self._seed = name, settings, rejects, seed
         self._of_input = [settings.of(number) for number in range(len(settings.inputs))]
         self._sample = int(settings.sample * 2**64)
-        self._extraction: Extraction | None = None  # of a bundle: starting one takes as long as hundreds of pages
-
-    def start_bundle(self) -> None:
-        self._extraction = Extraction(self._settings.extraction_seconds, int(self._settings.max_record_bytes))
+        # Its process stays for all splits of a bundle: to start it takes as long as a hundred pages.
+        self._extraction = Extraction(settings.extraction_seconds, int(settings.max_record_bytes))
 
     def finish_bundle(self) -> None:
-        if self._extraction is not None:
-            self._extraction.close()
+        self._extraction.close()
 
     def process(self, text: str) -> Iterator[Rows]:
-        if self._extraction is None:
-            self.start_bundle()
         try:
-            yield from self._parts(Split.from_json(text), self._extraction)
+            yield from self._parts(Split.from_json(text))
         except BaseException:
             self.finish_bundle()
             raise
 
-    def _parts(self, split: Split, extraction: Extraction) -> Iterator[Rows]:
+    def _parts(self, split: Split) -> Iterator[Rows]:
         part, piece = _Part(), split.resume_piece
         for position, (file, row, record) in enumerate(records_of(split, self._of_input)):
             if position == split.most:
@@ -109,7 +104,7 @@ class ReadSplit(beam.DoFn):
                 part.skipped += 1
             else:
                 if isinstance(record, Page):
-                    record = extraction.record(record, settings.text_field)
+                    record = self._extraction.record(record, settings.text_field)
                 self._add(part, record, file, row, settings)
         yield self._finish(split, piece, part, next_record=-1, last=True)
 
@@ -207,7 +202,7 @@ def records_of(split: Split, settings: Sequence[Ingest]) -> Found:
             yield file, row, record
 
 
-def first_records(file: InputFile, settings: Ingest) -> Iterator[Page | Mapping[str, Any] | Bad | None]:
+def first_records(file: InputFile, settings: Ingest) -> Generator[Page | Mapping[str, Any] | Bad | None]:
     """The records of one file, or of a Parquet file those of its first row group, as `records_of` gives them."""
     start = (0, 1) if file.kind == "parquet" else ()
     return (record for _, record in _of_file(file, Split(0, (file,), *start), settings))

@@ -51,7 +51,7 @@ def read(path: str, limits: Limits, setting: str = DECONTAMINATE, field: str | N
     """
     kind = record_files.format_of(path)
     if kind == "json":
-        kind = record_files.format_in(path, limits, kind)
+        kind = record_files.format_in(record_files.unpacked_beginning(path, limits), kind)
     records = _paragraphs if kind == "text" else _json_texts(json_records if kind == "json" else jsonl_records, field)
     row = 0
     try:
