@@ -26,7 +26,8 @@ def names(directory: Path) -> list[str]:
 def test_the_configuration_reads_the_corpus_and_writes_beside_it() -> None:
     config = demo.config_of(Path("some/where"))
 
-    assert (config.output, list(config.ingest.inputs)) == ("some/where/run", ["some/where/python_docs.jsonl.zst"])
+    paths = [each.path for each in config.ingest.inputs]
+    assert (config.output, paths) == ("some/where/run", ["some/where/python_docs.jsonl.zst"])
     assert (config.name, config.ingest.part_bytes, config.pack.context_length) == ("python-docs", 4 * 2**20, 2048)
 
 
