@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
 from sequitur.pipeline.names import DOCUMENTS, REFINED
@@ -69,6 +70,10 @@ class Run:
     def artifact(self, name: str) -> Directory:
         return self.root / name
 
+    def build(self, name: str) -> Build:
+        """The build of an artifact, which was begun."""
+        return builds.current(self.artifact(name))
+
     def manifest(self, name: str) -> Manifest:
         """The manifest of a finished artifact.
 
@@ -111,6 +116,7 @@ class Stage:
         also: artifacts that it reads besides, under this configuration.
         guard: raises where making the artifact anew would undo what was done to it since it was made.
         unfinished: raises where something was begun with the finished artifact that is to be ended first.
+        in_place: whether others read the artifact as it is, so that its files lie in its directory itself.
     """
 
     name: str
@@ -126,6 +132,7 @@ class Stage:
     also: Callable[[Config], tuple[str, ...]] = lambda config: ()
     guard: Callable[[Run], None] = lambda run: None
     unfinished: Callable[[Run], None] = lambda run: None
+    in_place: bool = False
 
     def parents_of(self, config: Config) -> tuple[str, ...]:
         """The artifacts that it reads under this configuration."""
@@ -194,11 +201,11 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     state = {"stage": stage.name, "fingerprint": fingerprint, "state": "running", "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
-    artifacts.begin(directory, fingerprint)
+    build = builds.begin(directory, fingerprint, in_place=stage.in_place)
     with run.progress.stage(stage.name):
         statistics = stage.work(run)
         parents = {parent: fingerprints[parent] for parent in stage.parents_of(run.config)}
-        manifest = artifacts.finish(directory, fingerprint, run.parameters[stage.artifact], parents, statistics)
+        manifest = builds.finish(build, run.parameters[stage.artifact], parents, statistics)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
@@ -246,7 +253,7 @@ def aligned(directory: Directory, documents: Directory) -> Iterator[str]:
     of_both = zip(artifacts.require_manifest(directory).parts, artifacts.require_manifest(documents).parts, strict=True)
     for part, document in of_both:
         if (part.name, part.rows) != (document.name, document.rows):
-            yield f"{directory.path(part.name)}: not aligned with documents; delete it and run again"
+            yield f"{directory.path(part.path)}: not aligned with documents; delete it and run again"
 
 
 def every_ordinal(directory: Directory, selection: Directory) -> Iterator[str]:

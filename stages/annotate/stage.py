@@ -138,7 +138,7 @@ def work(run: Run) -> Mapping[str, Any]:
     run.jobs.map_parts(
         {run.artifact(run.text): ["text"]},
         ComputeSignals(run.config.annotate, run.config.embed.device),
-        run.artifact(SIGNALS),
+        run.build(SIGNALS),
         step="annotate: signals",
         seconds=seconds,
     )
@@ -156,11 +156,11 @@ def _column_problems(directory: Directory) -> Iterator[str]:
     manifest = artifacts.require_manifest(directory)
     first: pa.Schema | None = None
     for part in manifest.parts:
-        schema = pa.ipc.open_file(directory.buffer(part.name)).schema
+        schema = pa.ipc.open_file(directory.buffer(part.path)).schema
         if lacking := [name for name in _column_names(manifest.parameters) if name not in schema.names]:
-            yield f"{directory.path(part.name)}: lacks {', '.join(lacking)}; delete it and run again"
+            yield f"{directory.path(part.path)}: lacks {', '.join(lacking)}; delete it and run again"
         elif first is not None and not schema.equals(first):
-            yield f"{directory.path(part.name)}: has other columns than the first part; delete it and run again"
+            yield f"{directory.path(part.path)}: has other columns than the first part; delete it and run again"
         first = first or schema
 
 

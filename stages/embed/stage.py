@@ -27,8 +27,9 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import SELECTION, VECTORS
@@ -56,8 +57,8 @@ MODEL_PER_SECOND = 30  # documents through a small transformer on one core, meas
 class EmbedText(beam.DoFn):
     """Text, `kept` and `ordinal` of a part → the vectors of its kept documents."""
 
-    def __init__(self, settings: Embed, directory: Directory) -> None:
-        self._settings, self._directory = settings, directory
+    def __init__(self, settings: Embed, build: Build) -> None:
+        self._settings, self._directory, self._notes = settings, build.directory, build.files / NOT_FINITE
 
     def setup(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
@@ -72,7 +73,7 @@ class EmbedText(beam.DoFn):
         batch = batch.filter(batch.column("kept"))
         vectors = self._encoder.encode(batch.column("text").to_pylist())
         if not_finite := int((~np.isfinite(vectors).all(axis=1)).sum()):
-            (self._directory / NOT_FINITE).write_json(f"{name}.json", not_finite)
+            self._notes.write_json(f"{name}.json", not_finite)
         vectors = unit(vectors)
         if self._words is not None:
             vectors = lexical.joint_vectors(vectors, batch.column("text"), self._words, self._settings)
@@ -82,7 +83,7 @@ class EmbedText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, directory = run.config.embed, run.artifact(VECTORS)
+    settings, directory, build = run.config.embed, run.artifact(VECTORS), run.build(VECTORS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     text, selection, told = run.artifact(run.text), run.artifact(SELECTION), run.progress.counted("embed: sampling")
     seed, documents = run.seed("embed"), settings.sample_documents
@@ -100,19 +101,19 @@ def work(run: Run) -> Mapping[str, Any]:
     kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {text: ["text"], selection: ["kept", "ordinal"]}
-    encode = EmbedText(settings, directory)
-    run.jobs.map_parts(columns, encode, directory, step="embed: encoding", seconds=seconds, documents=kept)
+    encode = EmbedText(settings, build)
+    run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept)
     empty, dimensions = 0, 0
-    for part in artifacts.written_parts(directory):
+    for part in builds.written_parts(build):
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
         if dimensions not in (0, rows.shape[1]):
             raise ModelError(
-                f"{directory.path(part.name)}: has vectors of {rows.shape[1]} dimensions, the parts before it of "
+                f"{directory.path(part.path)}: has vectors of {rows.shape[1]} dimensions, the parts before it of "
                 f"{dimensions}: the model has changed; delete {directory.path()} and run again"
             )
         empty += int((~rows.any(axis=1)).sum())
         dimensions = rows.shape[1]
-    notes = directory / NOT_FINITE
+    notes = build.files / NOT_FINITE
     not_finite = sum(int(notes.read_json(name)) for name in notes.names())
     if 0 < kept == not_finite:
         raise ModelError(

@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort.near_duplicates import Duplicates, keep_first
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import (
     DOCUMENTS,
@@ -68,9 +69,9 @@ def work(run: Run) -> Mapping[str, Any]:
     asked = {SUBSET: run.config.select.subset.share}
     raised = alarms.after_selection(run.root, fallen, run.config.select.alarm_share, asked)
     alarms.tell(progress, raised)
-    _keep(searches.found, run.artifact(NEIGHBORS))
+    _keep(searches.found, search.build)
+    search.build.files.remove(SEARCH)
     for directory in (
-        SEARCH,
         ASSIGNED,
         TRUTH,
         words.WORDS,
@@ -116,10 +117,10 @@ class Searches:
         # A document that was dropped may return when its duplicate goes; the first search has the lists of all.
         self.last = Round(ROUND.format(self.count), members, base, ROUND.format(0) if self.count else None)
         self.count += 1
-        fingerprint = self.last.fingerprint(self.search.building)
+        fingerprint = self.last.fingerprint(self.search.build.fingerprint)
         if not artifacts.is_finished(self.found, fingerprint):
-            artifacts.begin(self.found, fingerprint)
-            artifacts.finish(self.found, fingerprint, {}, {}, self._method.search(self.search, self.last))
+            build = builds.begin(self.found, fingerprint)
+            builds.finish(build, {}, {}, self._method.search(self.search, self.last, build))
         self.statistics = artifacts.require_manifest(self.found).statistics
 
 
@@ -162,12 +163,12 @@ def _without_duplicates(
     return keep_first(near_duplicates.joined(known), searches.documents), tried
 
 
-def _keep(lists: Directory, neighbors: Directory) -> None:
+def _keep(lists: Directory, neighbors: Build) -> None:
     """Copies the lists of the last round into `neighbors`."""
-    done = {part.name for part in artifacts.written_parts(neighbors)}
+    done = {part.name for part in builds.written_parts(neighbors)}
     for part in artifacts.require_manifest(lists).parts:
         if part.name not in done:
-            artifacts.write_part(neighbors, part.name, artifacts.read_part(lists, part), compress=False)
+            builds.write_part(neighbors, part.name, artifacts.read_part(lists, part), compress=False)
 
 
 def _told(statistics: Mapping[str, Any], recall_target: float) -> str:

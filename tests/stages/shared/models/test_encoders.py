@@ -14,7 +14,7 @@ from sentence_transformers.models import Pooling, Transformer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Run
@@ -172,11 +172,11 @@ def test_the_exported_model_is_stored_and_used_again(
     assert list(embed.verify(run)) == []
     before, manifest = StoredVectors(run.artifact("vectors"), own=False).all(), run.manifest("vectors")
     directory = run.artifact("vectors")
-    artifacts.begin(directory, manifest.fingerprint)
+    builds.begin(directory, manifest.fingerprint)
     for part in manifest.parts[1:]:  # as if the run had been killed after its first part
-        directory.remove(part.name)
+        directory.remove(part.path)
     monkeypatch.setattr(encoders, "prepare", lambda *_: pytest.fail("exported again"))
-    again = artifacts.finish(directory, manifest.fingerprint, manifest.parameters, manifest.parents, embed.work(run))
+    again = builds.finish(builds.current(directory), manifest.parameters, manifest.parents, embed.work(run))
     assert again.parts == manifest.parts
     np.testing.assert_array_equal(StoredVectors(run.artifact("vectors"), own=False).all(), before)
 
@@ -225,11 +225,11 @@ def test_a_model_that_has_changed_is_noticed(execute: Any, transformer: Path, tm
     run = run_with(execute, tmp_path / "run", transformer, backend="torch", precision="float32")
     directory, manifest = run.artifact("vectors"), run.manifest("vectors")
     other = run_with(execute, tmp_path / "other", tiny_model)
-    artifacts.begin(directory, manifest.fingerprint)
+    builds.begin(directory, manifest.fingerprint)
     last = manifest.parts[-1].name
     part = {part.name: part for part in other.manifest("vectors").parts}[last]
     batch = artifacts.read_part(other.artifact("vectors"), part)
-    artifacts.write_part(directory, last, batch, compress=False)
+    builds.write_part(builds.current(directory), last, batch, compress=False)
     with pytest.raises(
         ModelError, match=r"has vectors of 48 dimensions, the parts before it of 32: the model has changed"
     ):
