@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -191,25 +192,57 @@ def is_done(stage: Stage, root: Directory, fingerprint: str) -> bool:
 def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     """Brings the stage's artifact up to date. The caller holds the run's lock, has seen to the parents and found the
     parameters."""
-    fingerprint = fingerprints[stage.artifact]
-    directory = run.artifact(stage.artifact)
+    fingerprint, parameters = fingerprints[stage.artifact], run.parameters[stage.artifact]
+    directory, parents = run.artifact(stage.artifact), {one: fingerprints[one] for one in stage.parents_of(run.config)}
     if is_done(stage, run.root, fingerprint):
         run.progress.say(f"{stage.name:<10} done before")
         return
     stage.guard(run)
+    if changed := _changed(noted(run.config, stage.name), {"parameters": parameters, "parents": parents}):
+        run.progress.say(f"{stage.name:<10} is made anew, for other {', '.join(changed)}")
     announced = announce(stage, stage.estimate(run), run.config, run.jobs)
-    state = {"stage": stage.name, "fingerprint": fingerprint, "state": "running", "announced_bytes": announced}
+    state: dict[str, Any] = {"stage": stage.name, "fingerprint": fingerprint, "state": "running"}
+    state |= {"parameters": parameters, "parents": parents, "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
     build = builds.begin(directory, fingerprint, in_place=stage.in_place)
     with run.progress.stage(stage.name):
-        statistics = stage.work(run)
-        parents = {parent: fingerprints[parent] for parent in stage.parents_of(run.config)}
-        manifest = builds.finish(build, run.parameters[stage.artifact], parents, statistics)
+        manifest = builds.finish(build, parameters, parents, stage.work(run))
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     run.progress.say(f"{stage.name:<10} {manifest.rows:>12,} rows  {human(manifest.bytes):>10}  {seconds:7.1f} s")
+
+
+def noted(config: Config, stage: str) -> Mapping[str, Any]:
+    """What is noted in `_state` of when a stage was last begun in a run; nothing where it never was."""
+    directory, name = Directory(config.output) / STATE, f"{stage}.json"
+    content = directory.content(name)
+    return {} if content is None else dict(directory.parsed(name, content))
+
+
+def as_decided(
+    config: Config, stage: str, parameters: Mapping[str, Any], undecided: Collection[str]
+) -> Mapping[str, Any]:
+    """The parameters of a stage, of which the machine decides those that no setting does. What was decided when the
+    stage was last begun in the run stays, if all else is the same: a run that is moved is not made anew for that.
+
+    Args:
+        config: with the run's output.
+        stage: its name.
+        parameters: as this machine decides.
+        undecided: the names of those that it does.
+    """
+    before = noted(config, stage).get("parameters", {})
+    kept = {name: before[name] for name in undecided if name in before}
+    as_before = {**parameters, **kept}
+    return as_before if json.loads(json.dumps(as_before)) == before else parameters
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The names of parameters and parents that are not what they were when a stage was last begun."""
+    both = [(before[kind], json.loads(json.dumps(now[kind]))) for kind in now if kind in before]
+    return [name for old, new in both for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
 
 
 def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> int:

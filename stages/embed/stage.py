@@ -34,14 +34,15 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import SELECTION, VECTORS
 from sequitur.pipeline.sections import Embed
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided, every_ordinal
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed import lexical
 from sequitur.stages.embed.lexical import SAMPLE_BYTES
 from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.shared.columns.stored_vectors import unit
-from sequitur.stages.shared.models import encoders
-from sequitur.stages.shared.models.encoders import FITTED, MODEL
+from sequitur.stages.shared.models import choices, encoders
+from sequitur.stages.shared.models.choices import FITTED, Choice
+from sequitur.stages.shared.models.encoders import MODEL
 from sequitur.stages.shared.models.model_files import digests
 from sequitur.text_core.vectors import word_vectors
 from sequitur.text_core.vectors.languages import language_numbers, language_shares
@@ -94,7 +95,7 @@ def work(run: Run) -> Mapping[str, Any]:
             _fit(directory, sample(), seed % 2**32)
         else:
             run.progress.step("embed: preparing the model")
-            _prepare(settings, directory)
+            _prepare(settings, directory, _decision(run.parameters[VECTORS]))
     if settings.lexical_weight:
         lexical.fit(directory, sample, run.progress)
     del sample  # and with it the texts
@@ -114,7 +115,7 @@ def work(run: Run) -> Mapping[str, Any]:
         empty += int((~rows.any(axis=1)).sum())
         dimensions = rows.shape[1]
     notes = build.files / NOT_FINITE
-    not_finite = sum(int(notes.read_json(name)) for name in notes.names())
+    not_finite = sum(map(int, notes.read_json_of(notes.names())))
     if 0 < kept == not_finite:
         raise ModelError(
             f"embed.model {settings.model}: no vector is of finite numbers; delete {directory.path()}, and set "
@@ -125,7 +126,7 @@ def work(run: Run) -> Mapping[str, Any]:
 
 
 def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
-    """What computed the model: `backend` and `precision`."""
+    """What computed the model: `backend`, `precision` and `device`."""
     if settings.model == FITTED:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -144,10 +145,14 @@ def _fit(directory: Directory, texts: Sequence[str], seed: int) -> None:
         _store(Path(scratch) / MODEL, directory)
 
 
-def _prepare(settings: Embed, directory: Directory) -> None:
+def _decision(parameters: Mapping[str, Any]) -> Choice:
+    return Choice(parameters["backend"], parameters["precision"], parameters["device"])
+
+
+def _prepare(settings: Embed, directory: Directory, decision: Choice) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / MODEL).mkdir()
-        encoders.prepare(settings, Path(scratch) / MODEL)
+        encoders.prepare(settings, Path(scratch) / MODEL, decision)
         _store(Path(scratch) / MODEL, directory)
 
 
@@ -160,15 +165,19 @@ def parameters(config: Config) -> Mapping[str, Any]:
     settings = config.embed
     if settings.model == FITTED:
         fitted = {"model": FITTED, "sample_documents": settings.sample_documents, "seed": config.seed}
-        return fitted | lexical.parameters(config)
-    named = ("model", "max_characters", "backend", "precision", "long_documents")
+        device = choices.kind_of(choices.device_of(settings))
+        elsewhere = {} if device == "cpu" else {"device": device}
+        return fitted | lexical.parameters(config) | elsewhere
+    named = ("model", "max_characters", "long_documents")
     chosen = {name: getattr(settings, name) for name in named} | lexical.parameters(config)
     path = Path(settings.model)
     if path.is_dir():
         chosen |= {"model": path.name, "files": digests(path)}
     elif path.is_absolute() or settings.model.startswith("."):
         raise ModelError(f"{path}: no such directory; correct embed.model")
-    return chosen
+    by_machine = choices.decided(settings)._asdict()
+    undecided = [name for name in by_machine if getattr(settings, name) == "auto"]
+    return as_decided(config, "embed", chosen | by_machine, undecided)
 
 
 def estimate(run: Run) -> Estimate:

@@ -25,6 +25,7 @@ from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
+from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import (
     DOCUMENTS,
     NEIGHBORS,
@@ -38,7 +39,7 @@ from sequitur.pipeline.names import (
     VECTORS,
 )
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors import by_cells, by_exact, by_index, near_duplicates, subset, words
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
@@ -47,6 +48,7 @@ from sequitur.stages.neighbors.near_duplicates import TRIED, Judge
 from sequitur.stages.neighbors.words import Words
 from sequitur.stages.shared import alarms
 from sequitur.stages.shared.columns.arrays import all_values, problems_beside
+from sequitur.stages.shared.models import choices
 
 
 def work(run: Run) -> Mapping[str, Any]:
@@ -54,7 +56,7 @@ def work(run: Run) -> Mapping[str, Any]:
     count, k = vectors.rows, settings.k
     if k >= count:
         progress.say(f"neighbors  k is {k} and there are {count:,} documents; the lists end with none (-1)")
-    gpu = by_exact.gpu(run.config.embed.device) if settings.method == "exact" else None
+    gpu = _gpu(run) if settings.method == "exact" else None
     search = Search(run.root, settings, run.config.seed, run.jobs, gpu)
     searches = Searches(search, method_of(settings, vectors), count)
     searches.next(np.arange(count, dtype=np.int64))
@@ -86,6 +88,18 @@ def work(run: Run) -> Mapping[str, Any]:
         "unselected": run.manifest(UNSELECTED).rows,
         "alarms": alarms.stored(raised),
     }
+
+
+def _gpu(run: Run) -> str | None:
+    """What exact search runs on, as it was decided; None for this process.
+
+    Raises:
+        ModelError: the run began on a GPU, and there is none here.
+    """
+    gpu = by_exact.gpu(run.config.embed.device)
+    if gpu is None and run.parameters.get(NEIGHBORS, {}).get("device") == "cuda":
+        raise ModelError("embed.device auto: the run began on a GPU, and there is none here; set it to cpu")
+    return None if run.parameters.get(NEIGHBORS, {}).get("device") == "cpu" else gpu
 
 
 class Searches:
@@ -185,7 +199,11 @@ def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
 
 def parameters(config: Config) -> Mapping[str, Any]:
     settings = config.neighbors.model_dump(mode="json")
-    return {**settings, **subset.parameters(config), "seed": config.seed}
+    chosen = {**settings, **subset.parameters(config), "seed": config.seed}
+    if config.neighbors.method != "exact":
+        return chosen
+    chosen["device"] = choices.kind_of(by_exact.gpu(config.embed.device) or "cpu")
+    return as_decided(config, "neighbors", chosen, ["device"] if config.embed.device == "auto" else [])
 
 
 def estimate(run: Run) -> Estimate:

@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, run_directory
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.errors import MissingArtifact, OverMemory, StorageFull
 from sequitur.pipeline.progress import Progress
@@ -22,6 +23,7 @@ from sequitur.pipeline.stage import (
     Stage,
     aligned,
     announce,
+    as_decided,
     every_ordinal,
     expected,
     human,
@@ -176,3 +178,26 @@ def test_progress_is_told_in_parts_or_in_their_rows(make_run: Any, unit: str, ex
     with run.jobs.watching(builds.current(directory), 9, "counting", unit):
         assert seen.wait(30)
     assert told[0] == expected_done
+
+
+@pytest.mark.parametrize("undecided", [["device"], []])
+def test_what_was_decided_when_a_stage_was_last_begun_stays(
+    make_run: Any, recipe: tuple[Stage, Stage], undecided: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(**given: Any) -> tuple[Mapping[str, Any], str]:
+        said: list[str] = []
+        monkeypatch.setattr(Progress, "say", lambda _, line: said.append(line))
+        double = replace(recipe[1], parameters=lambda config: as_decided(config, "double", given, undecided))
+        run = make_run()
+        run_directory.execute((recipe[0], double), run)
+        return run.manifest("doubled").parameters, next(line for line in said if line.startswith("double"))
+
+    assert execute(device="cuda", size=1)[0]["device"] == "cuda"
+    parameters, said = execute(device="cpu", size=1)
+    if undecided:
+        assert (parameters["device"], said) == ("cuda", "double     done before")
+    else:
+        assert (parameters["device"], said) == ("cpu", "double     is made anew, for other device")
+    parameters, said = execute(device="cpu", size=2)
+    assert parameters == {"device": "cpu", "size": 2}
+    assert said.endswith("device, size" if undecided else "for other size")
