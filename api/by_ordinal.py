@@ -51,9 +51,9 @@ def of_shards(root: Directory, count: int) -> Arrays:
     for part in artifacts.require_manifest(directory).parts:
         if part.name.endswith(".parquet"):
             try:
-                table = pq.read_table(pa.BufferReader(directory.buffer(part.name)), columns=["doc_key", "split"])
+                table = pq.read_table(pa.BufferReader(directory.buffer(part.path)), columns=["doc_key", "split"])
             except (pa.ArrowException, OSError) as error:
-                raise CorruptPart(f"{directory.path(part.name)}: damaged; `sequitur verify` tells more") from error
+                raise CorruptPart(f"{directory.path(part.path)}: damaged; `sequitur verify` tells more") from error
             keys.append(table["doc_key"].to_numpy().astype(np.int64))
             splits += table["split"].cast(pa.string()).chunks
     place = places(np.concatenate(keys), count)

@@ -37,7 +37,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 
 from benchmarks.awkward_inputs import COMPRESS, LANGUAGES, Awkward, Truth, make
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.stage import Run, parameters_of
@@ -59,7 +59,7 @@ def read(path: str, options: dict[str, Any], scratch: Path) -> tuple[dict[int, d
         {"name": "borders", "output": str(scratch / "run"), "ingest": {**options, "inputs": [path]}}, "borders"
     )
     announced = ingest.estimate(Run(config, parameters=parameters_of([ingest.STAGE], config))).each_worker
-    settings, rejects = config.ingest, Directory(str(scratch / "rejects"))
+    settings, rejects = config.ingest, builds.begin(Directory(str(scratch / "rejects")), "borders")
     reading = ReadSplit("borders", settings, rejects)
     documents: dict[int, dict[str, Any]] = {}
     first_row = 0
@@ -73,8 +73,8 @@ def read(path: str, options: dict[str, Any], scratch: Path) -> tuple[dict[int, d
                 documents |= {row["source_row"]: _short(row) for row in columns.slice(start, 10).to_pylist()}
     beyond = _peak() - before - announced - ALLOCATOR
     reasons = {}
-    for part in artifacts.written_parts(rejects):
-        refused = artifacts.read_part(rejects, part, ["source_row", "reason"])
+    for part in builds.written_parts(rejects):
+        refused = artifacts.read_part(rejects.directory, part, ["source_row", "reason"])
         reasons |= dict(zip(refused["source_row"].to_pylist(), refused["reason"].to_pylist(), strict=True))
     return documents, reasons, beyond
 

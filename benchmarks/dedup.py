@@ -119,7 +119,7 @@ class Signatures(beam.DoFn):
 
 def sign(run: Run) -> Mapping[str, Any]:
     """The work of `annotate`, as far as deduplication needs it."""
-    run.jobs.map_parts({run.artifact(run.text): ["text"]}, Signatures(), run.artifact("signals"), step="signatures")
+    run.jobs.map_parts({run.artifact(run.text): ["text"]}, Signatures(), run.build("signals"), step="signatures")
     return {"signals": []}
 
 

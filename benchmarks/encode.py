@@ -26,7 +26,7 @@ from benchmarks.embedder import read_corpus
 from sequitur.corpora.python_docs import write_python_docs
 from sequitur.pipeline.sections import Embed
 from sequitur.stages.shared.columns.stored_vectors import unit
-from sequitur.stages.shared.models import encoders
+from sequitur.stages.shared.models import choices, encoders
 
 BLOCKS = 2
 K = 10
@@ -54,7 +54,7 @@ def load(model: str, backend: str, precision: str) -> tuple[encoders.Encoder, en
     """Ours, as `embed` loads it."""
     settings = Embed(model=model, device="cpu", backend=backend, precision=precision)
     with tempfile.TemporaryDirectory() as directory:
-        choice = encoders.prepare(settings, Path(directory))
+        choice = encoders.prepare(settings, Path(directory), choices.decided(settings))
         return encoders.load(settings, model, Path(directory)), choice
 
 
@@ -102,7 +102,7 @@ def measure(texts: list[str], model: str, only_default: bool) -> dict[str, Any]:
         "recall_at_10": round(recall(np.concatenate([vectors for vectors, _ in ours_of]), exact), 4),
     }
     for backend, precision in [] if only_default else OPTIONS:
-        if backend == "openvino" and not encoders.openvino_is_installed():
+        if backend == "openvino" and not choices.openvino_is_installed():
             continue
         vectors, taken = timed(load(model, backend, precision)[0].encode, blocks[0])
         name = f"{backend}_{precision}"

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import packing
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import builds, schemas
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.contexts import context_batch
 from sequitur.shards.format import BATCH_ROWS, Boundaries, Header, SpecialIds, TokenizerInfo, context_schema
@@ -45,15 +45,15 @@ def make_lengths(count: int, generator: np.random.Generator) -> np.ndarray:
 
 def write_tokens(directory: Directory, lengths: np.ndarray, generator: np.random.Generator) -> None:
     """Makes an artifact of random tokens, in parts of about PART_TOKENS."""
-    artifacts.begin(directory, "benchmark")
+    build = builds.begin(directory, "benchmark")
     parts = np.split(np.arange(len(lengths)), np.flatnonzero(np.diff(np.cumsum(lengths) // PART_TOKENS)) + 1)
     for index, ordinals in enumerate(parts):
         offsets = np.append(0, np.cumsum(lengths[ordinals]))
         ids = generator.integers(0, VOCABULARY, offsets[-1], dtype=np.uint32)
         column = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(ids))
         batch = pa.record_batch([pa.array(ordinals), column], schema=schemas.TOKENS)
-        artifacts.write_part(directory, f"part-00000-{index:04}.arrow", batch, compress=False)
-    artifacts.finish(directory, "benchmark", {}, {}, {})
+        builds.write_part(build, f"part-00000-{index:04}.arrow", batch, compress=False)
+    builds.finish(build, {}, {}, {})
 
 
 def make_plan(lengths: np.ndarray, generator: np.random.Generator) -> SplitPlan:

@@ -20,12 +20,13 @@ RENEWED = {"manifest.json", "families.json", "state.json", "dataset_info.json"} 
 def run_of(root: Path, progress: Progress) -> Run | None:
     """The run that the shards in `root` are an artifact of, if they are."""
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.artifacts import BUILDING, MANIFEST
+    from sequitur.pipeline.artifacts import MANIFEST
+    from sequitur.pipeline.builds import BUILDING
     from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
 
     parent = root.resolve().parent
-    if (root / BUILDING).is_file():
+    if (root / BUILDING).is_file() and not (root / MANIFEST).is_file():
         fail(f"{root}: a run is making these shards, or was interrupted; finish it first")
     if (
         root.resolve().name != SHARDS

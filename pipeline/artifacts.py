@@ -1,16 +1,15 @@
-"""Artifacts: directories of Arrow parts with a manifest whose presence means completion.
+"""Artifacts: directories of Arrow parts with a manifest whose presence means completion. `builds` makes them.
 
-    documents/part-00000-0000.arrow …    one record batch each, written whole or not at all
-    documents/_building.json             fingerprint of the artifact that is being built; gone when it is done
-    documents/_parts/<part>.json         rows, bytes and checksum of each part written so far; gone when it is done
-    documents/_manifest.json             written last
+    documents/<folder>/part-00000-0000.arrow …   one record batch each, written whole or not at all
+    documents/_manifest.json                     written last; names the folder and the parts
 
 A part is named by the input split it came from and its place there, so that names sort in reading order whatever the
-number of workers. A builder that starts again keeps the parts of its own fingerprint and clears those of any other.
+number of workers.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,22 +20,31 @@ import pyarrow as pa
 import xxhash
 
 from sequitur.pipeline.errors import CorruptPart, MissingArtifact, StorageError
-from sequitur.pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline.storage import Directory
 
 SCHEMA_VERSION = 1
 MANIFEST = "_manifest.json"
-BUILDING = "_building.json"
-PARTS = "_parts"
+SCHEMA_BYTES = 2**16  # in which the schema of a part nearly always is
 
 
 @dataclass(frozen=True)
 class Part:
-    """One file of an artifact. `checksum` is the xxh3-128 of its bytes, in hex."""
+    """One file of an artifact. `checksum` is the xxh3-128 of its bytes, in hex; `folder` is where in the artifact's
+    directory it lies, empty where it lies there itself. Equal content makes equal parts, wherever it lies."""
 
     name: str
     rows: int
     bytes: int
     checksum: str
+    folder: str = dataclasses.field(default="", compare=False)
+
+    @property
+    def path(self) -> str:
+        """From the artifact's directory on."""
+        return f"{self.folder}/{self.name}" if self.folder else self.name
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "rows": self.rows, "bytes": self.bytes, "checksum": self.checksum}
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Manifest:
     parents: Mapping[str, str]
     parts: tuple[Part, ...]
     statistics: Mapping[str, Any]
+    folder: str = ""  # in which the parts lie
     schema_version: int = SCHEMA_VERSION
 
     @property
@@ -64,7 +73,8 @@ class Manifest:
         return [part.name for part in self.parts]
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "rows": self.rows, "bytes": self.bytes}
+        parts = [part.to_json() for part in self.parts]
+        return {**asdict(self), "parts": parts, "rows": self.rows, "bytes": self.bytes}
 
 
 def fingerprint_of(stage: str, version: int, parameters: Mapping[str, Any], parents: Mapping[str, str]) -> str:
@@ -95,22 +105,25 @@ def read_manifest(directory: Directory) -> Manifest | None:
     Raises:
         CorruptPart: the file is not a manifest.
     """
-    if directory.size(MANIFEST) is None:
+    found = directory.content(MANIFEST)
+    if found is None:
         return None
-    content = directory.read_json(MANIFEST)
+    content = directory.parsed(MANIFEST, found)
     try:
         if content["schema_version"] != SCHEMA_VERSION:
             raise CorruptPart(
                 f"{directory.path(MANIFEST)}: schema version {content['schema_version']}, this is a reader of "
                 f"{SCHEMA_VERSION}; use the version that wrote it, or another output directory"
             )
+        folder = str(content.get("folder", ""))
         return Manifest(
             artifact=content["artifact"],
             fingerprint=content["fingerprint"],
             parameters=dict(content["parameters"]),
             parents=dict(content["parents"]),
-            parts=tuple(_part(part, directory.path(MANIFEST)) for part in content["parts"]),
+            parts=tuple(part_of(part, directory.path(MANIFEST), folder) for part in content["parts"]),
             statistics=dict(content["statistics"]),
+            folder=folder,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptPart(
@@ -118,19 +131,19 @@ def read_manifest(directory: Directory) -> Manifest | None:
         ) from error
 
 
-def _part(entry: Any, origin: str) -> Part:
-    """An entry of the manifest or note `origin`, refused where its name would lead out of the artifact."""
+def part_of(entry: Any, origin: str, folder: str = "") -> Part:
+    """An entry of the manifest or note `origin`, refused where it would lead out of the artifact."""
     try:
-        part = Part(str(entry["name"]), int(entry["rows"]), int(entry["bytes"]), str(entry["checksum"]))
+        part = Part(str(entry["name"]), int(entry["rows"]), int(entry["bytes"]), str(entry["checksum"]), folder)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise CorruptPart(f"{origin}: not an entry of a part; delete the file and run again to rebuild it") from error
-    if "\\" in part.name or {"", ".", ".."} & set(part.name.split("/")):
-        raise CorruptPart(f"{origin}: part {part.name} lies outside the artifact; delete the file and run again")
+    if "\\" in part.path or {"", ".", ".."} & {*part.path.split("/"), *part.name.split("/")}:
+        raise CorruptPart(f"{origin}: part {part.path} lies outside the artifact; delete the file and run again")
     return part
 
 
-def require_manifest(directory: Directory) -> Manifest:
-    """The manifest of an artifact that must be there.
+def require_manifest(directory: Directory, fingerprint: str | None = None) -> Manifest:
+    """The manifest of an artifact that must be there; of this fingerprint, if one is given.
 
     Raises:
         MissingArtifact: it is not.
@@ -138,6 +151,8 @@ def require_manifest(directory: Directory) -> Manifest:
     manifest = read_manifest(directory)
     if manifest is None:
         raise MissingArtifact(f"{directory.path()}: not finished; run the stage that makes it first")
+    if fingerprint not in (None, manifest.fingerprint):  # a job that outlives the process that started it may meet this
+        raise MissingArtifact(f"{directory.path()}: was made anew meanwhile; run the command again")
     return manifest
 
 
@@ -149,9 +164,9 @@ def is_whole(directory: Directory, manifest: Manifest) -> bool:
     """
     sizes = directory.sizes()
     for part in manifest.parts:
-        if sizes.get(part.name, part.bytes) != part.bytes:
-            raise CorruptPart(damage(directory, part, f"{sizes[part.name]} bytes where {part.bytes} were written"))
-    return all(part.name in sizes for part in manifest.parts)
+        if sizes.get(part.path, part.bytes) != part.bytes:
+            raise CorruptPart(damage(directory, part, f"{sizes[part.path]} bytes where {part.bytes} were written"))
+    return all(part.path in sizes for part in manifest.parts)
 
 
 def is_finished(directory: Directory, fingerprint: str) -> bool:
@@ -164,85 +179,6 @@ def is_finished(directory: Directory, fingerprint: str) -> bool:
     return manifest is not None and manifest.fingerprint == fingerprint and is_whole(directory, manifest)
 
 
-def begin(directory: Directory, fingerprint: str) -> None:
-    """Makes a directory ready to be built into the artifact of this fingerprint.
-
-    Parts that an interrupted build of the same artifact finished stay; whatever belongs to another is cleared.
-    """
-    directory.make()
-    manifest = read_manifest(directory)
-    if manifest is not None and manifest.fingerprint == fingerprint:
-        # Finished once, but a part has gone: keep the others.
-        (directory / PARTS).make()
-        sizes = directory.sizes()
-        for part in manifest.parts:
-            if sizes.get(part.name) == part.bytes:
-                record_part(directory, part)
-    elif not directory.exists(BUILDING) or read_building(directory) != fingerprint:
-        directory.remove(MANIFEST)
-        for name in directory.names():
-            directory.remove(name)
-    directory.write_json(BUILDING, {"fingerprint": fingerprint})
-    directory.remove(MANIFEST)
-    directory.remove_temporaries()
-
-
-def read_building(directory: Directory) -> str:
-    """The fingerprint of the artifact that is being built in a directory.
-
-    Raises:
-        CorruptPart: the note of it is not what was written.
-    """
-    try:
-        return str(directory.read_json(BUILDING)["fingerprint"])
-    except (KeyError, TypeError) as error:
-        raise CorruptPart(f"{directory.path(BUILDING)}: not a note of this program; delete it and run again") from error
-
-
-def write_part(directory: Directory, name: str, batch: pa.RecordBatch, *, compress: bool) -> Part:
-    """Writes one part: an Arrow IPC file of one record batch, zstd-compressed where it holds text."""
-    options = pa.ipc.IpcWriteOptions(compression="zstd" if compress else None)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, batch.schema, options=options) as writer:
-        writer.write_batch(batch)
-    content = memoryview(sink.getvalue())
-    with directory.writing(name) as file:
-        file.write(content)
-    part = Part(name, batch.num_rows, content.nbytes, digest(content))
-    record_part(directory, part)
-    return part
-
-
-def record_part(directory: Directory, part: Part) -> None:
-    """Notes that a part is whole. Comes after the part itself, so a note without its part cannot be."""
-    (directory / PARTS).write_json(f"{part.name.replace('/', '--')}.json", asdict(part))
-
-
-def written_parts(directory: Directory) -> list[Part]:
-    """The parts that are whole so far, in order of their names."""
-    notes = directory / PARTS
-    names = [name for name in notes.names() if not name.startswith(TEMPORARY)]
-    parts = [_part(note, notes.path(name)) for name, note in zip(names, notes.read_json_of(names), strict=True)]
-    sizes = directory.sizes()
-    return [part for part in parts if sizes.get(part.name) == part.bytes]
-
-
-def finish(
-    directory: Directory,
-    fingerprint: str,
-    parameters: Mapping[str, Any],
-    parents: Mapping[str, str],
-    statistics: Mapping[str, Any],
-) -> Manifest:
-    """Writes the manifest over all parts written. From here on the artifact is complete."""
-    name = directory.url.rstrip("/").rsplit("/", 1)[-1]
-    manifest = Manifest(name, fingerprint, parameters, parents, tuple(written_parts(directory)), statistics)
-    directory.write_json(MANIFEST, manifest.to_json())
-    directory.remove(PARTS)
-    directory.remove(BUILDING)
-    return manifest
-
-
 def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = None) -> pa.RecordBatch:
     """Reads one part, checks its bytes against the manifest, and returns its (chosen) columns.
 
@@ -251,10 +187,10 @@ def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = 
         CorruptPart: it is not what was written.
     """
     try:
-        buffer = directory.buffer(part.name)
+        buffer = directory.buffer(part.path)
     except StorageError as error:
-        if directory.size(part.name) is None:
-            raise MissingArtifact(f"{directory.path(part.name)}: missing; run again to rebuild it") from error
+        if directory.size(part.path) is None:
+            raise MissingArtifact(f"{directory.path(part.path)}: missing; run again to rebuild it") from error
         raise
     if buffer.size != part.bytes or digest(buffer) != part.checksum:
         raise CorruptPart(damage(directory, part, "its checksum differs from the manifest's"))
@@ -263,7 +199,7 @@ def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = 
 
 def map_part(directory: Directory, part: Part, columns: Sequence[str] | None = None) -> pa.RecordBatch:
     """As `read_part`, but checks the size alone: for memory-mapped arrays of which only a few rows are touched."""
-    buffer = directory.buffer(part.name)
+    buffer = directory.buffer(part.path)
     if buffer.size != part.bytes:
         raise CorruptPart(damage(directory, part, f"{buffer.size} bytes where {part.bytes} were written"))
     return _open(directory, part, buffer, columns)
@@ -282,17 +218,24 @@ def _open(directory: Directory, part: Part, buffer: pa.Buffer, columns: Sequence
 
 
 def part_schema(directory: Directory, part: Part) -> pa.Schema:
-    """The schema of a part; where it is local nothing else is read."""
+    """The schema of a part, which stands at its end; nothing else is read."""
     try:
-        return pa.ipc.open_file(directory.buffer(part.name)).schema
+        try:
+            return pa.ipc.open_file(directory.buffer(part.path, SCHEMA_BYTES)).schema
+        except pa.ArrowInvalid:  # it may be longer than that
+            return pa.ipc.open_file(directory.buffer(part.path)).schema
     except (pa.ArrowInvalid, OSError) as error:
         raise CorruptPart(damage(directory, part, "it is not the Arrow file that was written")) from error
 
 
 def part_metadata(directory: Directory, part: Part) -> dict[str, str]:
     """The key-value metadata in a part's schema."""
-    metadata = part_schema(directory, part).metadata or {}
-    return {key.decode(): value.decode() for key, value in metadata.items()}
+    return metadata_of(part_schema(directory, part))
+
+
+def metadata_of(schema: pa.Schema) -> dict[str, str]:
+    """The key-value metadata in a schema."""
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
 
 
 def read_columns(directory: Directory, columns: Sequence[str]) -> pa.Table:
@@ -304,17 +247,17 @@ def read_columns(directory: Directory, columns: Sequence[str]) -> pa.Table:
 def damaged_parts(directory: Directory, manifest: Manifest) -> Iterable[str]:
     """One line for each part that is missing or not what was written."""
     for part in manifest.parts:
-        if directory.size(part.name) is None:
+        if directory.size(part.path) is None:
             yield damage(directory, part, "it is missing")
             continue
-        buffer = directory.buffer(part.name)
+        buffer = directory.buffer(part.path)
         if buffer.size != part.bytes or digest(buffer) != part.checksum:
             yield damage(directory, part, "its checksum differs from the manifest's")
 
 
 def damage(directory: Directory, part: Part, what: str) -> str:
     """The line of a `CorruptPart`: the part, what is wrong with it, and the remedy."""
-    return f"{directory.path(part.name)}: damaged ({what}); delete it and run again to rebuild it"
+    return f"{directory.path(part.path)}: damaged ({what}); delete it and run again to rebuild it"
 
 
 def schema_problems(directory: Directory, schema: pa.Schema) -> Iterable[str]:
@@ -323,8 +266,8 @@ def schema_problems(directory: Directory, schema: pa.Schema) -> Iterable[str]:
         batch = read_part(directory, part)
         if not batch.schema.equals(schema):
             wanted = ", ".join(schema.names)
-            yield f"{directory.path(part.name)}: has other columns than {wanted}; delete it and run again"
+            yield f"{directory.path(part.path)}: has other columns than {wanted}; delete it and run again"
             continue
         for field, column in zip(schema, batch.columns, strict=True):
             if not field.nullable and column.null_count:
-                yield f"{directory.path(part.name)}: column {field.name} holds nulls; delete it and run again"
+                yield f"{directory.path(part.path)}: column {field.name} holds nulls; delete it and run again"

@@ -29,8 +29,9 @@ from apache_beam.options.pipeline_options import PipelineOptions, StandardOption
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import environments
 
-from sequitur.pipeline import artifacts, errors
+from sequitur.pipeline import artifacts, builds, errors
 from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.storage import Directory
 
 WORKERS = "sequitur-workers-"  # what directories of worker processes are called
@@ -62,11 +63,12 @@ class ReadPart(beam.DoFn):
 
     def __init__(self, columns: Mapping[Directory, Sequence[str]]) -> None:
         self._columns = columns
+        self._fingerprints = {directory: artifacts.require_manifest(directory).fingerprint for directory in columns}
 
     def setup(self) -> None:
         self._parts = {
-            directory: {part.name: part for part in artifacts.require_manifest(directory).parts}
-            for directory in self._columns
+            directory: {part.name: part for part in artifacts.require_manifest(directory, fingerprint).parts}
+            for directory, fingerprint in self._fingerprints.items()
         }
 
     def process(self, name: str) -> Iterator[Rows]:
@@ -80,13 +82,13 @@ class ReadPart(beam.DoFn):
 class WritePart(beam.DoFn):
     """A part's name and rows → the part on storage, whole or not at all; yields its entry for the manifest."""
 
-    def __init__(self, directory: Directory, *, compress: bool) -> None:
-        self._directory = directory
+    def __init__(self, build: Build, *, compress: bool) -> None:
+        self._build = build
         self._compress = compress
 
     def process(self, rows: Rows) -> Iterator[Part]:
         name, batch = rows
-        yield artifacts.write_part(self._directory, name, batch, compress=self._compress)
+        yield builds.write_part(self._build, name, batch, compress=self._compress)
 
 
 def side_by_side(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:

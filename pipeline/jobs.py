@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.beam import RowsOfParts, Runner, WritePart
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import TEMPORARY, Directory
 
@@ -29,7 +30,7 @@ class Jobs:
         self,
         source: Mapping[Directory, Sequence[str]],
         transform: beam.DoFn,
-        target: Directory,
+        target: Build,
         *,
         compress: bool = False,
         step: str,
@@ -41,14 +42,14 @@ class Jobs:
         Args:
             source: columns to read, by artifact. The first artifact names the parts.
             transform: takes and yields `Rows`.
-            target: artifact to write; parts that it already has are left alone.
+            target: what is built; parts that it already has are left alone.
             compress: whether the parts hold text.
             step: what the progress line says.
             seconds: about what all parts take on one core, which says how many processes are worth starting.
             documents: rows of all parts of the target, where progress is to be told in them.
         """
         columns = {artifact: tuple(names) for artifact, names in source.items()}
-        done = {part.name for part in artifacts.written_parts(target)}
+        done = {part.name for part in builds.written_parts(target)}
         every = artifacts.require_manifest(next(iter(source))).names
         left = [name for name in every if name not in done]
         if not left:
@@ -68,9 +69,9 @@ class Jobs:
             self.runner.run(build, len(left), seconds * len(left) / len(every))
 
     @contextmanager
-    def watching(self, target: Directory, total: int, step: str, unit: str = "parts") -> Iterator[None]:
+    def watching(self, target: Build, total: int, step: str, unit: str = "parts") -> Iterator[None]:
         """Shows progress by the parts that appear in an artifact, or their rows, which works on every runner."""
-        notes = target / artifacts.PARTS
+        notes = target.files / builds.PARTS
         stop = threading.Event()
         rows: dict[str, int] = {}
 
@@ -78,12 +79,12 @@ class Jobs:
             names = notes.names()
             if unit != "documents":
                 return len(names)
-            new = (name for name in names if name not in rows and not name.startswith(TEMPORARY))
-            rows.update((name, int(notes.read_json(name)["rows"])) for name in new)
+            new = [name for name in names if name not in rows and not name.startswith(TEMPORARY)]
+            rows.update((name, int(note["rows"])) for name, note in zip(new, notes.read_json_of(new), strict=True))
             return sum(rows.values())
 
         def watch() -> None:
-            while not stop.wait(LOOK_SECONDS if target.is_local else LOOK_ELSEWHERE_SECONDS):
+            while not stop.wait(LOOK_SECONDS if notes.is_local else LOOK_ELSEWHERE_SECONDS):
                 self.progress.update(done())
 
         self.progress.step(step, total, unit)

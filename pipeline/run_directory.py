@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from sequitur.pipeline import artifacts, lock
+from sequitur.pipeline import artifacts, builds, lock
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.names import DOCUMENTS
@@ -177,7 +177,9 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
         unfinished = _unfinished(stage, run) is not None
         try:
             manifest = artifacts.read_manifest(directory)
-            parts = manifest.parts if manifest else tuple(artifacts.written_parts(directory))
+            building = manifest is None and directory.exists(builds.BUILDING)
+            written = builds.written_parts(builds.current(directory)) if building else []
+            parts = manifest.parts if manifest else tuple(written)
         except CorruptPart:
             yield StageStatus(stage.name, stage.artifact, "damaged", 0, 0, 0, None)
             continue
@@ -188,9 +190,9 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
             )
             if unfinished:
                 state = "interrupted"
-            elif any(sizes.get(part.name) != part.bytes for part in manifest.parts):
+            elif any(sizes.get(part.path) != part.bytes for part in manifest.parts):
                 state = "damaged"
-        elif noted.get("state") == "running" and directory.exists(artifacts.BUILDING):
+        elif noted.get("state") == "running" and building:
             state = "running" if held else "interrupted"
         else:
             state = "absent"

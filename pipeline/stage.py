@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
 from sequitur.pipeline.names import DOCUMENTS, REFINED
@@ -73,6 +75,10 @@ class Run:
     def artifact(self, name: str) -> Directory:
         return self.root / name
 
+    def build(self, name: str) -> Build:
+        """The build of an artifact, which was begun."""
+        return builds.current(self.artifact(name))
+
     def manifest(self, name: str) -> Manifest:
         """The manifest of a finished artifact.
 
@@ -115,6 +121,7 @@ class Stage:
         also: artifacts that it reads besides, under this configuration.
         guard: raises where making the artifact anew would undo what was done to it since it was made.
         unfinished: raises where something was begun with the finished artifact that is to be ended first.
+        in_place: whether others read the artifact as it is, so that its files lie in its directory itself.
     """
 
     name: str
@@ -130,6 +137,7 @@ class Stage:
     also: Callable[[Config], tuple[str, ...]] = lambda config: ()
     guard: Callable[[Run], None] = lambda run: None
     unfinished: Callable[[Run], None] = lambda run: None
+    in_place: bool = False
 
     def parents_of(self, config: Config) -> tuple[str, ...]:
         """The artifacts that it reads under this configuration."""
@@ -188,25 +196,57 @@ def is_done(stage: Stage, root: Directory, fingerprint: str) -> bool:
 def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     """Brings the stage's artifact up to date. The caller holds the run's lock, has seen to the parents and found the
     parameters."""
-    fingerprint = fingerprints[stage.artifact]
-    directory = run.artifact(stage.artifact)
+    fingerprint, parameters = fingerprints[stage.artifact], run.parameters[stage.artifact]
+    directory, parents = run.artifact(stage.artifact), {one: fingerprints[one] for one in stage.parents_of(run.config)}
     if is_done(stage, run.root, fingerprint):
         run.progress.say(f"{stage.name:<10} done before")
         return
     stage.guard(run)
+    if changed := _changed(noted(run.config, stage.name), {"parameters": parameters, "parents": parents}):
+        run.progress.say(f"{stage.name:<10} is made anew, for other {', '.join(changed)}")
     announced = announce(stage, stage.estimate(run), run.config, run.jobs)
-    state = {"stage": stage.name, "fingerprint": fingerprint, "state": "running", "announced_bytes": announced}
+    state: dict[str, Any] = {"stage": stage.name, "fingerprint": fingerprint, "state": "running"}
+    state |= {"parameters": parameters, "parents": parents, "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
-    artifacts.begin(directory, fingerprint)
+    build = builds.begin(directory, fingerprint, in_place=stage.in_place)
     with run.progress.stage(stage.name):
-        statistics = stage.work(run)
-        parents = {parent: fingerprints[parent] for parent in stage.parents_of(run.config)}
-        manifest = artifacts.finish(directory, fingerprint, run.parameters[stage.artifact], parents, statistics)
+        manifest = builds.finish(build, parameters, parents, stage.work(run))
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     run.progress.say(f"{stage.name:<10} {manifest.rows:>12,} rows  {human(manifest.bytes):>10}  {seconds:7.1f} s")
+
+
+def noted(config: Config, stage: str) -> Mapping[str, Any]:
+    """What is noted in `_state` of when a stage was last begun in a run; nothing where it never was."""
+    directory, name = Directory(config.output) / STATE, f"{stage}.json"
+    content = directory.content(name)
+    return {} if content is None else dict(directory.parsed(name, content))
+
+
+def as_decided(
+    config: Config, stage: str, parameters: Mapping[str, Any], undecided: Collection[str]
+) -> Mapping[str, Any]:
+    """The parameters of a stage, of which the machine decides those that no setting does. What was decided when the
+    stage was last begun in the run stays, if all else is the same: a run that is moved is not made anew for that.
+
+    Args:
+        config: with the run's output.
+        stage: its name.
+        parameters: as this machine decides.
+        undecided: the names of those that it does.
+    """
+    before = noted(config, stage).get("parameters", {})
+    kept = {name: before[name] for name in undecided if name in before}
+    as_before = {**parameters, **kept}
+    return as_before if json.loads(json.dumps(as_before)) == before else parameters
+
+
+def _changed(before: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The names of parameters and parents that are not what they were when a stage was last begun."""
+    both = [(before[kind], json.loads(json.dumps(now[kind]))) for kind in now if kind in before]
+    return [name for old, new in both for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
 
 
 def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> int:
@@ -248,7 +288,7 @@ def aligned(directory: Directory, documents: Directory) -> Iterator[str]:
     of_both = zip(artifacts.require_manifest(directory).parts, artifacts.require_manifest(documents).parts, strict=True)
     for part, document in of_both:
         if (part.name, part.rows) != (document.name, document.rows):
-            yield f"{directory.path(part.name)}: not aligned with documents; delete it and run again"
+            yield f"{directory.path(part.path)}: not aligned with documents; delete it and run again"
 
 
 def every_ordinal(directory: Directory, selection: Directory) -> Iterator[str]:

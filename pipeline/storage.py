@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,8 +91,7 @@ class Directory:
 
     def files(self) -> list[str]:
         """The names of all files here and below, from here, sorted; none where it is absent."""
-        root = self.path()
-        return sorted(str(path).removeprefix(f"{root}/") for path in self._located[0].find(root))
+        return sorted(self.sizes())
 
     def sizes(self) -> dict[str, int]:
         """Bytes of all files here and below, by their names from here: of a remote store a listing, no question for
@@ -121,9 +120,7 @@ class Directory:
 
     def remove_temporaries(self) -> None:
         """Clears what an interrupted writer left, here and below. Only for the holder of the run's lock."""
-        root = self.path()
-        for path in self._located[0].find(root):
-            name = path.removeprefix(f"{root}/")
+        for name in self.files():
             if f"/{TEMPORARY}" in f"/{name}":
                 self.remove(name)
 
@@ -180,7 +177,7 @@ class Directory:
         fs.invalidate_cache(self.path())
         try:
             return bytes(fs.cat_file(self.path(name)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
@@ -211,7 +208,7 @@ class Directory:
         Raises:
             CorruptPart: it is not JSON, so it is not what was written.
         """
-        return self._parsed(name, self.read_bytes(name))
+        return self.parsed(name, self.read_bytes(name))
 
     def read_json_of(self, names: list[str]) -> list[Any]:
         """`read_json` of several files, asked for all at once where they are not local."""
@@ -222,20 +219,21 @@ class Directory:
             contents = self._located[0].cat(paths)
         except OSError as error:
             raise from_storage(error, self.url) from error
-        return [self._parsed(name, contents[path]) for name, path in zip(names, paths, strict=True)]
+        return [self.parsed(name, contents[path]) for name, path in zip(names, paths, strict=True)]
 
-    def _parsed(self, name: str, content: bytes) -> Any:
+    def parsed(self, name: str, content: bytes) -> Any:
+        """The value in `content`, the bytes of a JSON file of ours; raises as `read_json`."""
         try:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise CorruptPart(f"{self.path(name)}: not valid JSON; delete it and run again to rebuild it") from error
 
-    def buffer(self, name: str) -> pa.Buffer:
-        """A file's bytes: memory-mapped where it is local, fetched where it is not."""
+    def buffer(self, name: str, last: int | None = None) -> pa.Buffer:
+        """A file's bytes: memory-mapped where it is local, else fetched, the `last` of them alone if that is given."""
         try:
             if self.is_local:
                 return pa.memory_map(self.path(name)).read_buffer()
-            return pa.py_buffer(self.read_bytes(name))
+            return pa.py_buffer(self._located[0].cat_file(self.path(name), start=-last if last else None))
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
 
@@ -250,6 +248,26 @@ class Directory:
             except OSError as error:
                 raise from_storage(error, self.path(name)) from error
         return target
+
+    def move(self, names: Sequence[str], target: Directory) -> None:
+        """Moves files from here to the same names in another directory of this file system, each whole: renamed where
+        it is local; copied by the store elsewhere, all at once, and then removed."""
+        fs, _ = self._located
+        olds, news = ([place.path(name) for name in names] for place in (self, target))
+        folders = {Path(new).parent for new in news}
+        try:
+            if not self.is_local and names:
+                fs.copy(olds, news)
+                fs.rm(olds)
+            elif self.is_local:
+                for folder in folders:
+                    folder.mkdir(parents=True, exist_ok=True)
+                for old, new in zip(olds, news, strict=True):
+                    Path(old).replace(new)
+                for folder in folders:
+                    _sync_directory(folder)
+        except OSError as error:
+            raise from_storage(error, target.url) from error
 
     def put_directory(self, source: Path, name: str) -> None:
         """Copies a local directory here under `name`, replacing what is there. Locally whole or not at all."""

@@ -10,43 +10,50 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import sentence_transformers  # noqa: F401 - once here, and not in every job
 
 from sequitur import beam_job
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import builds
 from sequitur.pipeline.artifacts import Part
-from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.builds import Build
 
 
 def die_at(point: str) -> None:
     """Arranges for this process and its group to be killed at a point of the job."""
     artifact, count, *before = point.split(":")
-    record, noted = artifacts.record_part, 0
+    record, noted = builds.record_part, 0
 
-    def record_and_die(directory: Directory, part: Part) -> None:
+    def record_and_die(build: Build, part: Part, about: Mapping[str, Any] | None = None) -> None:
         nonlocal noted
-        noted += directory.url.endswith(f"/{artifact}")
+        noted += build.directory.url.endswith(f"/{artifact}")
         if noted == int(count) and before:
             os.killpg(0, signal.SIGKILL)
-        record(directory, part)
+        record(build, part, about)
         if noted == int(count):
             os.killpg(0, signal.SIGKILL)
 
-    artifacts.record_part = record_and_die
+    builds.record_part = record_and_die
 
 
 def whole_parts(root: Path) -> dict[str, tuple[int, int]]:
     """Inode and time of writing of every Arrow part that is noted as whole, or that stands in a manifest."""
     found = {}
     for artifact in root.iterdir():
-        names = [json.loads(note.read_text())["name"] for note in artifact.glob("_parts/*.json")]
+        parts = [
+            (note.parents[1].name, json.loads(note.read_text())["name"]) for note in artifact.glob("*/_parts/*.json")
+        ]
         for manifest in artifact.glob("_manifest.json"):
-            names += [part["name"] for part in json.loads(manifest.read_text())["parts"]]
-        for name in filter(lambda name: name.endswith(".arrow"), names):
-            status = (artifact / name).stat()
-            found[f"{artifact.name}/{name}"] = (status.st_ino, status.st_mtime_ns)
+            about = json.loads(manifest.read_text())
+            parts += [(about["folder"], part["name"]) for part in about["parts"]]
+        for folder, name in parts:
+            last = artifact / ("" if folder.startswith("_") else folder) / name  # where it comes to lie
+            status = (last if last.exists() else artifact / folder / name).stat()
+            if name.endswith(".arrow"):
+                found[str(last.relative_to(root))] = (status.st_ino, status.st_mtime_ns)
     return found
 
 

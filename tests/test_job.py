@@ -19,9 +19,10 @@ import pytest
 from job_runs import PACK, changed, content, mistake, written
 
 from sequitur import beam_job
-from sequitur.pipeline import artifacts, beam, run_directory
+from sequitur.pipeline import beam, builds, run_directory
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import load
+from sequitur.pipeline.names import NEIGHBORS
 from sequitur.pipeline.stage import Run, wanted
 from sequitur.pipeline.storage import Directory
 from sequitur.shards import ContextDataset
@@ -105,6 +106,14 @@ def test_two_processes_give_the_same_bytes_as_one(
                 patched.setattr(beam, "START_SECONDS", 1e-9)
             run_directory.execute(beam_job.RECIPE, job, stage.name, stage.name)
     assert content(one) == content(two)
+    sections["neighbors"] = {**sections["neighbors"], "method": "cells"}
+    jobs = [Run(load(configure(output, **sections)), Runner(workers)) for output, workers in ((one, 1), (two, 2))]
+    for job in jobs:
+        with monkeypatch.context() as patched:
+            patched.setattr(beam, "START_SECONDS", 1e-9)
+            run_directory.execute(beam_job.RECIPE, job, "neighbors")
+    assert content(one) == content(two)
+    assert jobs[0].manifest(NEIGHBORS).statistics["method"] == "cells"
 
 
 def start_annotating(root: Path, configure: Configure) -> subprocess.Popen[str]:
@@ -119,7 +128,7 @@ def start_annotating(root: Path, configure: Configure) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    while job.poll() is None and not list((root / "signals").glob("_parts/*.json")):
+    while job.poll() is None and not list((root / "signals").glob("*/_parts/*.json")):
         time.sleep(0.001)
     return job
 
@@ -158,11 +167,11 @@ def test_worker_processes_end_with_the_job(configure: Configure, tmp_path: Path,
     assert gone(job.pid)
     assert {path.name for path in root.parent.iterdir()} <= {"run", "run.yaml"}  # TMPDIR
     # Killed between a part and its note, a job writes that part again.
-    noted = [part.name for part in artifacts.written_parts(Directory(str(root / "signals")))]
+    noted = [part.path for part in builds.written_parts(builds.current(Directory(str(root / "signals"))))]
     before = written(root)
     run_directory.execute(beam_job.RECIPE, Run(load(root.with_suffix(".yaml"))), "annotate", "annotate")
     after = written(root)
-    parts = [f"signals/{name}" for name in noted]
+    parts = [f"signals/{path}" for path in noted]
     assert parts
     assert [after[name] for name in parts] == [before[name] for name in parts]
     assert not [name for name in after if "_parts" in name or ".tmp" in name]
@@ -208,16 +217,16 @@ def flip(path: Path) -> None:
 @pytest.mark.parametrize(
     "pattern",
     [
-        "documents/part-*",
-        "rejects/part-*",
-        "signals/part-*",
-        "selection/part-*",
-        "tokens/part-*",
+        "documents/*/part-*",
+        "rejects/*/part-*",
+        "signals/*/part-*",
+        "selection/*/part-*",
+        "tokens/*/part-*",
         "tokens/tokenizer.json",
-        "vectors/part-*",
-        "neighbors/part-*",
-        "neighbors/duplicates/part-*",
-        "order/part-*",
+        "vectors/*/part-*",
+        "neighbors/*/part-*",
+        "neighbors/duplicates/*/part-*",
+        "order/*/part-*",
         "shards/train/*.arrow",
         "shards/val/*.arrow",
         "shards/docs/*.parquet",
@@ -239,7 +248,7 @@ def test_a_flipped_byte_is_found(copy: Path, pattern: str) -> None:
 
 
 def test_verify_names_what_is_damaged(copy: Path, sequitur: Sequitur) -> None:
-    damaged = sorted(copy.glob("signals/part-*"))[0]
+    damaged = sorted(copy.glob("signals/*/part-*"))[0]
     flip(damaged)
     ended = sequitur("verify", copy)
     assert (ended.code, ended.err) == (1, f"error: {copy}: 1 problem\n")
@@ -250,7 +259,7 @@ def test_verify_names_what_is_damaged(copy: Path, sequitur: Sequitur) -> None:
 
 
 def test_a_corrupt_part_stops_the_stage_that_reads_it(copy: Path, configure: Configure, sequitur: Sequitur) -> None:
-    damaged = sorted(copy.glob("documents/part-*"))[1]
+    damaged = sorted(copy.glob("documents/*/part-*"))[1]
     flip(damaged)
     before = content(copy)
     config = configure(copy, tokenize={"vocabulary": 500})
@@ -262,7 +271,7 @@ def test_a_corrupt_part_stops_the_stage_that_reads_it(copy: Path, configure: Con
 def test_a_part_cut_short_is_no_reason_to_begin_anew_in_silence(
     copy: Path, configure: Configure, sequitur: Sequitur
 ) -> None:
-    damaged = sorted(copy.glob("documents/part-*"))[1]
+    damaged = sorted(copy.glob("documents/*/part-*"))[1]
     damaged.write_bytes(damaged.read_bytes()[:-1])
     assert mistake(sequitur("run", configure(copy))).startswith(f"{damaged}: damaged (")
 

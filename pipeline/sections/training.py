@@ -43,14 +43,20 @@ class Embed(Section):
         "fitted",
         description="fitted (a static model, on this corpus), or any sentence-transformers model by path or name.",
     )
-    device: str = Field("auto", description="auto, cpu, cuda, cuda:0, mps, …")
+    device: str = Field(
+        "auto",
+        description="auto, cpu, cuda, cuda:0, mps, …; auto: a GPU where the run begins with one, but for "
+        "the fitted model the CPU.",
+    )
     backend: Literal["auto", "torch", "openvino"] = Field(
-        "auto", description="What computes a given model; auto: openvino on a CPU where it is installed, else torch."
+        "auto",
+        description="What computes a given model; auto: openvino on a CPU where it is installed, else torch, as it is "
+        "where the run begins.",
     )
     precision: Literal["auto", "float32", "bfloat16", "int8"] = Field(
         "auto",
         description="Numbers a given model computes in; auto: bfloat16 where the device has instructions for it, else "
-        "float32. int8, by openvino, changes 3 to 4 % of the ten nearest neighbours.",
+        "float32, as it is where the run begins. int8, by openvino, changes 3 to 4 % of the ten nearest neighbours.",
     )
     batch_size: int | None = Field(
         None, ge=1, description="Documents the model takes at a time; null goes by the device and by their lengths."

@@ -24,9 +24,10 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.sections import Annotate
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned, as_decided
 from sequitur.pipeline.storage import Directory, read_list
 from sequitur.stages.annotate import model_signals, own_signals
+from sequitur.stages.shared.models import choices
 from sequitur.text_core.duplicates import minhash
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.signals import listed_words
@@ -116,12 +117,16 @@ def parameters(config: Config) -> Mapping[str, Any]:
     except ValueError as error:
         raise ConfigError(f"annotate.stop_words: {error}; correct the list") from error
     lines = None if settings.word_list is None else read_list(settings.word_list, "annotate.word_list")
-    return {
+    chosen = {
         **settings.model_dump(mode="json", exclude={"models", "word_list", "own_signals"}),
         "word_list": None if lines is None else artifacts.digest("\n".join(lines).encode()),
         "models": model_signals.parameters(settings.models),
         **({"own_signals": own} if own else {}),
     }
+    if not settings.models:
+        return chosen
+    chosen["device"] = choices.kind_of(choices.device_named(config.embed.device))
+    return as_decided(config, "annotate", chosen, ["device"] if config.embed.device == "auto" else [])
 
 
 def estimate(run: Run) -> Estimate:
@@ -137,12 +142,18 @@ def work(run: Run) -> Mapping[str, Any]:
     seconds = run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND
     run.jobs.map_parts(
         {run.artifact(run.text): ["text"]},
-        ComputeSignals(run.config.annotate, run.config.embed.device),
-        run.artifact(SIGNALS),
+        ComputeSignals(run.config.annotate, _device(run)),
+        run.build(SIGNALS),
         step="annotate: signals",
         seconds=seconds,
     )
     return {"signature_version": minhash.SIGNATURE_VERSION}
+
+
+def _device(run: Run) -> str:
+    """What the models run on, as it was decided."""
+    named = run.config.embed.device
+    return run.parameters[SIGNALS].get("device", "cpu") if named == "auto" else named
 
 
 def verify(run: Run) -> Iterable[str]:
@@ -156,11 +167,11 @@ def _column_problems(directory: Directory) -> Iterator[str]:
     manifest = artifacts.require_manifest(directory)
     first: pa.Schema | None = None
     for part in manifest.parts:
-        schema = pa.ipc.open_file(directory.buffer(part.name)).schema
+        schema = artifacts.part_schema(directory, part)
         if lacking := [name for name in _column_names(manifest.parameters) if name not in schema.names]:
-            yield f"{directory.path(part.name)}: lacks {', '.join(lacking)}; delete it and run again"
+            yield f"{directory.path(part.path)}: lacks {', '.join(lacking)}; delete it and run again"
         elif first is not None and not schema.equals(first):
-            yield f"{directory.path(part.name)}: has other columns than the first part; delete it and run again"
+            yield f"{directory.path(part.path)}: has other columns than the first part; delete it and run again"
         first = first or schema
 
 

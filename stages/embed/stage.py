@@ -27,20 +27,22 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import SELECTION, VECTORS
 from sequitur.pipeline.sections import Embed
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided, every_ordinal
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed import lexical
 from sequitur.stages.embed.lexical import SAMPLE_BYTES
 from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.shared.columns.stored_vectors import unit
-from sequitur.stages.shared.models import encoders
-from sequitur.stages.shared.models.encoders import FITTED, MODEL
+from sequitur.stages.shared.models import choices, encoders
+from sequitur.stages.shared.models.choices import FITTED, Choice
+from sequitur.stages.shared.models.encoders import MODEL
 from sequitur.stages.shared.models.model_files import digests
 from sequitur.text_core.vectors import word_vectors
 from sequitur.text_core.vectors.languages import language_numbers, language_shares
@@ -56,8 +58,8 @@ MODEL_PER_SECOND = 30  # documents through a small transformer on one core, meas
 class EmbedText(beam.DoFn):
     """Text, `kept` and `ordinal` of a part → the vectors of its kept documents."""
 
-    def __init__(self, settings: Embed, directory: Directory) -> None:
-        self._settings, self._directory = settings, directory
+    def __init__(self, settings: Embed, build: Build) -> None:
+        self._settings, self._directory, self._notes = settings, build.directory, build.files / NOT_FINITE
 
     def setup(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
@@ -72,7 +74,7 @@ class EmbedText(beam.DoFn):
         batch = batch.filter(batch.column("kept"))
         vectors = self._encoder.encode(batch.column("text").to_pylist())
         if not_finite := int((~np.isfinite(vectors).all(axis=1)).sum()):
-            (self._directory / NOT_FINITE).write_json(f"{name}.json", not_finite)
+            self._notes.write_json(f"{name}.json", not_finite)
         vectors = unit(vectors)
         if self._words is not None:
             vectors = lexical.joint_vectors(vectors, batch.column("text"), self._words, self._settings)
@@ -82,7 +84,7 @@ class EmbedText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, directory = run.config.embed, run.artifact(VECTORS)
+    settings, directory, build = run.config.embed, run.artifact(VECTORS), run.build(VECTORS)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     text, selection, told = run.artifact(run.text), run.artifact(SELECTION), run.progress.counted("embed: sampling")
     seed, documents = run.seed("embed"), settings.sample_documents
@@ -93,27 +95,27 @@ def work(run: Run) -> Mapping[str, Any]:
             _fit(directory, sample(), seed % 2**32)
         else:
             run.progress.step("embed: preparing the model")
-            _prepare(settings, directory)
+            _prepare(settings, directory, _decision(run.parameters[VECTORS]))
     if settings.lexical_weight:
         lexical.fit(directory, sample, run.progress)
     del sample  # and with it the texts
     kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {text: ["text"], selection: ["kept", "ordinal"]}
-    encode = EmbedText(settings, directory)
-    run.jobs.map_parts(columns, encode, directory, step="embed: encoding", seconds=seconds, documents=kept)
+    encode = EmbedText(settings, build)
+    run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept)
     empty, dimensions = 0, 0
-    for part in artifacts.written_parts(directory):
+    for part in builds.written_parts(build):
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
         if dimensions not in (0, rows.shape[1]):
             raise ModelError(
-                f"{directory.path(part.name)}: has vectors of {rows.shape[1]} dimensions, the parts before it of "
+                f"{directory.path(part.path)}: has vectors of {rows.shape[1]} dimensions, the parts before it of "
                 f"{dimensions}: the model has changed; delete {directory.path()} and run again"
             )
         empty += int((~rows.any(axis=1)).sum())
         dimensions = rows.shape[1]
-    notes = directory / NOT_FINITE
-    not_finite = sum(int(notes.read_json(name)) for name in notes.names())
+    notes = build.files / NOT_FINITE
+    not_finite = sum(map(int, notes.read_json_of(notes.names())))
     if 0 < kept == not_finite:
         raise ModelError(
             f"embed.model {settings.model}: no vector is of finite numbers; delete {directory.path()}, and set "
@@ -124,7 +126,7 @@ def work(run: Run) -> Mapping[str, Any]:
 
 
 def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
-    """What computed the model: `backend` and `precision`."""
+    """What computed the model: `backend`, `precision` and `device`."""
     if settings.model == FITTED:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -143,10 +145,14 @@ def _fit(directory: Directory, texts: Sequence[str], seed: int) -> None:
         _store(Path(scratch) / MODEL, directory)
 
 
-def _prepare(settings: Embed, directory: Directory) -> None:
+def _decision(parameters: Mapping[str, Any]) -> Choice:
+    return Choice(parameters["backend"], parameters["precision"], parameters["device"])
+
+
+def _prepare(settings: Embed, directory: Directory, decision: Choice) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / MODEL).mkdir()
-        encoders.prepare(settings, Path(scratch) / MODEL)
+        encoders.prepare(settings, Path(scratch) / MODEL, decision)
         _store(Path(scratch) / MODEL, directory)
 
 
@@ -159,15 +165,19 @@ def parameters(config: Config) -> Mapping[str, Any]:
     settings = config.embed
     if settings.model == FITTED:
         fitted = {"model": FITTED, "sample_documents": settings.sample_documents, "seed": config.seed}
-        return fitted | lexical.parameters(config)
-    named = ("model", "max_characters", "backend", "precision", "long_documents")
+        device = choices.kind_of(choices.device_of(settings))
+        elsewhere = {} if device == "cpu" else {"device": device}
+        return fitted | lexical.parameters(config) | elsewhere
+    named = ("model", "max_characters", "long_documents")
     chosen = {name: getattr(settings, name) for name in named} | lexical.parameters(config)
     path = Path(settings.model)
     if path.is_dir():
         chosen |= {"model": path.name, "files": digests(path)}
     elif path.is_absolute() or settings.model.startswith("."):
         raise ModelError(f"{path}: no such directory; correct embed.model")
-    return chosen
+    by_machine = choices.decided(settings)._asdict()
+    undecided = [name for name in by_machine if getattr(settings, name) == "auto"]
+    return as_decided(config, "embed", chosen | by_machine, undecided)
 
 
 def estimate(run: Run) -> Estimate:

@@ -10,11 +10,11 @@ import apache_beam as beam
 import pyarrow as pa
 import xxhash
 
-from sequitur.pipeline import artifacts, own_modules, schemas
+from sequitur.pipeline import builds, own_modules, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, NO_TEXT, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
-from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest.own_formats import own_records
 from sequitur.stages.ingest.splits import DOCUMENT_FILES, InputFile, Split
 from sequitur.stages.ingest.values import as_json, as_text, is_missing, microseconds
@@ -72,7 +72,7 @@ class ReadSplit(beam.DoFn):
         seed: of the sample, where `ingest.sample` asks for one.
     """
 
-    def __init__(self, name: str, settings: Ingest, rejects: Directory, seed: int = 0) -> None:
+    def __init__(self, name: str, settings: Ingest, rejects: Build, seed: int = 0) -> None:
         self._name, self._settings, self._rejects, self._seed = name, settings, rejects, seed
         self._of_input = [settings.of(number) for number in range(len(settings.inputs))]
         self._sample = int(settings.sample * 2**64)
@@ -132,7 +132,7 @@ class ReadSplit(beam.DoFn):
         name = split.part_name(piece)
         if part.rejects:
             batch = part.batch(schemas.REJECTS, part.rejects)
-            artifacts.write_part(self._rejects, name, batch, compress=True)
+            builds.write_part(self._rejects, name, batch, compress=True)
         batch = part.batch(schemas.DOCUMENTS, part.documents)
         text_bytes = batch.column("text").get_total_buffer_size()
         about = {

@@ -23,8 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from sequitur.pipeline import artifacts, schemas
-from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects, unreadable
@@ -131,21 +130,20 @@ def estimate(run: Run) -> Estimate:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, documents, rejects = run.config.ingest, run.artifact(DOCUMENTS), run.artifact(REJECTS)
-    fingerprint = artifacts.read_building(documents)
-    artifacts.begin(rejects, fingerprint)
+    settings, documents = run.config.ingest, run.build(DOCUMENTS)
+    rejects = builds.begin(run.artifact(REJECTS), documents.fingerprint)
     files = _files(run)
     beside = passed_over(settings, files)
     _tell_passed_over(run, beside)
-    if not documents.exists(whole_inputs.INPUTS):  # not where an interrupted run goes on
+    if not documents.directory.exists(whole_inputs.INPUTS):  # not where an interrupted run goes on
         run.progress.step("ingest: looking into the files")
         for line in look.check(settings, look.look_into(settings, files)):
             run.progress.say(f"warning: {line}")
     whole = [] if settings.limit else [file.path for file in files]  # a first try reads no more than it must
     digest = whole_inputs.write(run.jobs, documents, whole)
-    splits = _with_first_rows(run.jobs, documents / LINES, plan_splits(settings, files))
-    done = {part.name: part for part in artifacts.written_parts(documents)}
-    left = [split for split in (_resumed(documents, done, split) for split in splits) if split is not None]
+    splits = _with_first_rows(run.jobs, documents.files / LINES, plan_splits(settings, files))
+    done = {part.name: about for part, about in builds.written(documents).items()}
+    left = [split for split in (_resumed(done, split) for split in splits) if split is not None]
     if left:
         read = ReadSplit(run.config.name, settings, rejects, run.config.seed)
 
@@ -166,15 +164,14 @@ def work(run: Run) -> Mapping[str, Any]:
         )
         with run.jobs.watching(documents, guess, "ingest: reading"):
             run.runner.run(build, len(left), seconds)
-    refused = sum(part.rows for part in artifacts.written_parts(rejects))
-    artifacts.finish(rejects, fingerprint, {}, {}, {"rows": refused})
-    parts = artifacts.written_parts(documents)
+    refused = sum(part.rows for part in builds.written_parts(rejects))
+    builds.finish(rejects, {}, {}, {"rows": refused})
+    parts = builds.written(documents)
     kept = sum(part.rows for part in parts)
-    _check_rejects(settings, rejects, kept, refused)
-    documents.remove(LINES)
-    about = [artifacts.part_metadata(documents, part) for part in parts]
+    _check_rejects(settings, rejects.directory, kept, refused)
+    documents.files.remove(LINES)
     names = ("text_bytes", "skipped", "untimed", "unsampled")
-    text_bytes, skipped, untimed, unsampled = (sum(int(each[name]) for each in about) for name in names)
+    text_bytes, skipped, untimed, unsampled = (sum(int(about[name]) for about in parts.values()) for name in names)
     if untimed:
         run.progress.say(
             f"warning: {untimed:,} of {kept:,} documents have no time that can be read in the field "
@@ -223,26 +220,27 @@ def _with_first_rows(jobs: Jobs, notes: Directory, splits: list[Split]) -> list[
             _ = counted | "Count" >> beam.ParDo(CountLines(notes))
 
         jobs.runner.run(build, len(left), sum(split.end - split.start for split in stretches) / 1e9)
+    counts = notes.read_json_of([f"{split.index:05}.json" for split in stretches])
+    lines = {split.index: count for split, count in zip(stretches, counts, strict=True)}
     rows: dict[str, int] = {}
     numbered = []
     for split in splits:
-        if split.is_of_lines:
+        if split.index in lines:
             before = rows.get(split.files[0].path, 0)
-            rows[split.files[0].path] = before + notes.read_json(f"{split.index:05}.json")
+            rows[split.files[0].path] = before + lines[split.index]
             numbered.append(replace(split, first_row=before))
         else:
             numbered.append(split)
     return numbered
 
 
-def _resumed(documents: Directory, done: Mapping[str, Part], split: Split) -> Split | None:
-    """The split from where an interrupted run left it, with these parts by name; None where it is done."""
+def _resumed(done: Mapping[str, Mapping[str, Any]], split: Split) -> Split | None:
+    """The split from where an interrupted run left it, with the metadata of parts by name; None where it is done."""
     piece, position = 0, 0
-    while (part := done.get(split.part_name(piece))) is not None:
-        metadata = artifacts.part_metadata(documents, part)
-        if metadata["last"] == "1":
+    while (about := done.get(split.part_name(piece))) is not None:
+        if about["last"] == "1":
             return None
-        piece, position = piece + 1, int(metadata["next_record"])
+        piece, position = piece + 1, int(about["next_record"])
     return replace(split, resume_piece=piece, resume_at=position)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import apache_beam as beam
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart, InputError
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
@@ -59,16 +60,16 @@ def _note(number: int) -> str:
     return f"{number:06}.json"
 
 
-def write(jobs: Jobs, documents: Directory, paths: Sequence[str]) -> str:
+def write(jobs: Jobs, documents: Build, paths: Sequence[str]) -> str:
     """Writes `INPUTS` for some files, and returns its digest. What an interrupted run hashed is not read again.
 
     Raises:
         InputError: a file cannot be read.
     """
-    if not documents.exists(INPUTS):
+    if not documents.directory.exists(INPUTS):
         sizes = {path: file_size(path) for path in paths}
         batches = list(_batches(sizes))
-        notes = documents / NOTES
+        notes = documents.files / NOTES
         known = set(notes.names())
         left = [json.dumps([number, batch]) for number, batch in enumerate(batches) if _note(number) not in known]
         if left:
@@ -80,12 +81,13 @@ def write(jobs: Jobs, documents: Directory, paths: Sequence[str]) -> str:
 
             jobs.runner.run(build, len(left), sum(sizes.values()) / BYTES_PER_SECOND)
         digests: dict[str, list[str]] = {path: [] for path in paths}
-        for number, batch in enumerate(batches):
-            for block, of_block in zip(batch, notes.read_json(_note(number)), strict=True):
+        noted = notes.read_json_of([_note(number) for number in range(len(batches))])
+        for batch, of_batch in zip(batches, noted, strict=True):
+            for block, of_block in zip(batch, of_batch, strict=True):
                 digests[block.path].append(of_block)
-        documents.write_json(INPUTS, [[path, _of_file(of_file)] for path, of_file in digests.items()])
-        documents.remove(NOTES)
-    return artifacts.digest(documents.read_bytes(INPUTS))
+        documents.directory.write_json(INPUTS, [[path, _of_file(of_file)] for path, of_file in digests.items()])
+        documents.files.remove(NOTES)
+    return artifacts.digest(documents.directory.read_bytes(INPUTS))
 
 
 def _batches(sizes: Mapping[str, int]) -> Iterator[list[Block]]:

@@ -20,9 +20,10 @@ from threadpoolctl import threadpool_limits
 from sequitur.graph_sort import cells
 from sequitur.graph_sort.cells import QUERY, STORED, Tasks
 from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
@@ -41,13 +42,13 @@ BLOCK = 16384  # about the most vectors that a task stores, and the most queries
 PROBES_EXPECTED = 16  # by which the estimate goes; how many there are is known only when recall is measured
 
 
-def search(search: Search, this: Round) -> Mapping[str, Any]:
+def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector."""
     statistics = prepare(search, this)
     vectors, k, directory = artifacts.require_manifest(search.vectors), search.settings.k, search.directory
-    target, assigned = search.root / this.target, search.root / ASSIGNED
+    assigned = search.root / ASSIGNED
     before = search.root / this.before if this.before else None
-    done = {part.name for part in artifacts.written_parts(target)}
+    done = {part.name for part in builds.written_parts(target)}
     left = [number for number, name in enumerate(vectors.names) if name not in done]
     if not left:
         return statistics

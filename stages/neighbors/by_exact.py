@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort.neighbors import Neighbors
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.stages.neighbors.lists import SEARCH, SEARCHED, Round, Search, as_batch, load, save_vectors
@@ -33,13 +34,12 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local:
     return Estimate(memory=2 * size + 36 * vectors.rows * settings.k, disk=size)
 
 
-def search(search: Search, this: Round) -> Mapping[str, Any]:
+def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     """Searches a round, all of it anew: finding out who has lost a neighbour would hardly be faster."""
     from sequitur.graph_sort.exact_search import exact_neighbors
 
     on, manifest = search.gpu or "cpu", artifacts.require_manifest(search.vectors)
-    target = search.root / this.target
-    search.root.remove(SEARCH)
+    search.build.files.remove(SEARCH)
     save_vectors(search.vectors, this.members, search.directory)
     search.jobs.progress.step(f"neighbors: searching on {on}")
     vectors = load(search.directory, SEARCHED)
@@ -49,7 +49,7 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
     ends = np.searchsorted(this.members, offsets_of([part.rows for part in manifest.parts]))
     for part, begin, end in zip(manifest.parts, ends, ends[1:], strict=False):
         lists = Neighbors(neighbor[begin:end], found.cosine[begin:end])
-        artifacts.write_part(target, part.name, as_batch(this.members[begin:end], lists), compress=False)
+        builds.write_part(target, part.name, as_batch(this.members[begin:end], lists), compress=False)
     return {
         "method": "exact",
         "device": on,

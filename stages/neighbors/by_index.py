@@ -22,6 +22,7 @@ from sequitur.graph_sort.neighbors import Neighbors
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import VECTORS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
@@ -87,7 +88,7 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local:
     )
 
 
-def search(search: Search, this: Round) -> Mapping[str, Any]:
+def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     """Searches a round. What is done already is kept: parts of the target, and the index."""
     prepared, runner = _prepare(search, this), search.jobs.runner
     save(search.directory, MEMBERS, mask(search.vectors, this.members))
@@ -97,19 +98,23 @@ def search(search: Search, this: Round) -> Mapping[str, Any]:
     found_by = SearchPart(search.directory, search.settings.k, prepared["depth"], threads)
     columns = ("ordinal",) if this.before is None else ("ordinal", "neighbor", "cosine")
     source = {search.root / (this.before or VECTORS): columns}
-    search.jobs.map_parts(source, found_by, search.root / this.target, step="neighbors: searching", seconds=seconds)
+    search.jobs.map_parts(source, found_by, target, step="neighbors: searching", seconds=seconds)
     statistics: Mapping[str, Any] = prepared["statistics"]
     return statistics
 
 
 def _prepare(search: Search, this: Round) -> Mapping[str, Any]:
     """Vectors and index of the base, and how to search it; stored, so that an interrupted search goes on with them."""
-    directory, fingerprint, settings = search.directory, this.base_fingerprint(search.building), search.settings
+    directory, fingerprint, settings = (
+        search.directory,
+        this.base_fingerprint(search.build.fingerprint),
+        search.settings,
+    )
     if directory.exists(PREPARED):
         prepared: Mapping[str, Any] = directory.read_json(PREPARED)
         if prepared["fingerprint"] == fingerprint:
             return prepared
-    search.root.remove(SEARCH)
+    search.build.files.remove(SEARCH)
     search.jobs.progress.step("neighbors: index")
     dimensions = artifacts.require_manifest(search.vectors).statistics["dimensions"]
     chosen = plan(settings, len(this.base), dimensions)

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import cells, spherical_kmeans
 from sequitur.graph_sort.neighbors import Neighbors, nothing_found
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.names import NEIGHBORS
 from sequitur.pipeline.seeds import derived_seed
@@ -42,10 +42,14 @@ def prepare(search: Search, this: Round) -> Mapping[str, Any]:
 
     `neighbors/_assigned` has, row by row as `vectors`, int32 `cell` [probes]: the cells nearest to it, nearest first.
     """
-    directory, fingerprint, settings = search.directory, this.base_fingerprint(search.building), search.settings
+    directory, fingerprint, settings = (
+        search.directory,
+        this.base_fingerprint(search.build.fingerprint),
+        search.settings,
+    )
     neighbors = search.root / NEIGHBORS
     if not (directory.exists(OF) and directory.read_json(OF) == fingerprint):
-        search.root.remove(SEARCH)
+        search.build.files.remove(SEARCH)
         search.jobs.progress.step("neighbors: cells")
         _train(search, this.base)
         directory.write_json(OF, fingerprint)
@@ -91,11 +95,11 @@ def _train(search: Search, base: np.ndarray) -> None:
 def _map(search: Search, transform: beam.DoFn, target: str, fingerprint: str, seconds: float) -> None:
     directory = search.root / target
     if not artifacts.is_finished(directory, fingerprint):
-        artifacts.begin(directory, fingerprint)
+        build = builds.begin(directory, fingerprint)
         step = f"neighbors: {target.rsplit('_', 1)[-1]}"
         vectors = {search.vectors: ("ordinal", "vector")}
-        search.jobs.map_parts(vectors, transform, directory, step=step, seconds=seconds)
-        artifacts.finish(directory, fingerprint, {}, {}, {})
+        search.jobs.map_parts(vectors, transform, build, step=step, seconds=seconds)
+        builds.finish(build, {}, {}, {})
 
 
 def _ranks(truth: Directory, k: int, queries: np.ndarray, centroids: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,8 +13,9 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort.neighbors import Neighbors
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import NEIGHBORS, VECTORS
@@ -22,7 +24,7 @@ from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 
 # Working files of the stage, gone when it is done: what workers search with, and what each round finds.
-SEARCH = "neighbors/_search"
+SEARCH = "_search"  # in the folder of the build
 ROUND = "neighbors/_round-{}"
 MEMBERS, SEARCHED = "members.npy", "vectors.npy"
 REBUILT_BELOW = 0.5  # of all documents; where fewer are left, index or cells are made for them alone
@@ -33,7 +35,7 @@ class Round:
     """A search of some documents for each other.
 
     Attributes:
-        target: the artifact to make, part by part like `vectors`.
+        target: the name of the artifact to make, part by part like `vectors`.
         members: int64 ordinals, ascending: who is searched for, and by whom.
         base: int64 ordinals, ascending, with all members among them: for whom index or cells are made.
         before: the artifact with the lists of an earlier search, in which all members were; those that name none but
@@ -80,12 +82,12 @@ class Search:
     @property
     def directory(self) -> Directory:
         """The working files that workers search with."""
-        return self.root / SEARCH
+        return self.build.files / SEARCH
 
-    @property
-    def building(self) -> str:
-        """The fingerprint of `neighbors`, which is being built."""
-        return artifacts.read_building(self.root / NEIGHBORS)
+    @cached_property
+    def build(self) -> Build:
+        """Of `neighbors`."""
+        return builds.current(self.root / NEIGHBORS)
 
 
 class Method(Protocol):
@@ -94,8 +96,9 @@ class Method(Protocol):
     def estimate(self, settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
         """What searching `vectors` takes, `part` documents at a time, where jobs run here or elsewhere."""
 
-    def search(self, search: Search, this: Round) -> Mapping[str, Any]:
-        """Searches a round, and returns how: `method`, `reason`, `recall`, `recall_queries`, `recall_reached`."""
+    def search(self, search: Search, this: Round, target: Build) -> Mapping[str, Any]:
+        """Searches a round into `target`, and returns how: `method`, `reason`, `recall`, `recall_queries`,
+        `recall_reached`."""
 
 
 def _digests(this: Round) -> dict[str, str]:
@@ -169,7 +172,7 @@ def vector_blocks(directory: Directory) -> Iterator[tuple[np.ndarray, np.ndarray
     for part in manifest.parts:
         batch = artifacts.read_part(directory, part, ["ordinal", "vector"])
         rows = schemas.list_matrix(batch.column("vector"))
-        path = directory.path(part.name)
+        path = directory.path(part.path)
         if rows.shape[1] != dimensions:
             raise CorruptPart(
                 f"{path}: vectors of {rows.shape[1]} dimensions where the others have {dimensions}; delete "

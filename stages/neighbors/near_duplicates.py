@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from sequitur.graph_sort import near_duplicates
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.storage import Directory
@@ -75,8 +75,7 @@ class Judge:
 
     def write(self, root: Directory, duplicates: Duplicates) -> None:
         """Makes `neighbors/duplicates` of a run."""
-        directory, fingerprint = root / SEMANTIC_DUPLICATES, artifacts.read_building(root / NEIGHBORS)
-        artifacts.begin(directory, fingerprint)
+        build = builds.begin(root / SEMANTIC_DUPLICATES, builds.current(root / NEIGHBORS).fingerprint)
         lost = np.flatnonzero(duplicates.of >= 0)
         edges = np.stack([lost, duplicates.of[lost]], axis=1)
         overlap = similarity = pa.nulls(len(lost), pa.float32())
@@ -86,8 +85,8 @@ class Judge:
             similarity = pa.array(ngram_jaccard(self._tokens, edges))
         columns = [lost, edges[:, 1], duplicates.cosine[lost], overlap, similarity]
         batch = pa.record_batch(columns, schema=schemas.DUPLICATES)
-        artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
-        artifacts.finish(directory, fingerprint, {}, {}, {})
+        builds.write_part(build, "part-00000-0000.arrow", batch, compress=False)
+        builds.finish(build, {}, {}, {})
 
 
 def would_drop(pairs: Pairs) -> dict[str, int]:

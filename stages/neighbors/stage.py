@@ -21,9 +21,11 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort.near_duplicates import Duplicates, keep_first
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
+from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import (
     DOCUMENTS,
     NEIGHBORS,
@@ -37,7 +39,7 @@ from sequitur.pipeline.names import (
     VECTORS,
 )
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage
+from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors import by_cells, by_exact, by_index, near_duplicates, subset, words
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
@@ -46,6 +48,7 @@ from sequitur.stages.neighbors.near_duplicates import TRIED, Judge
 from sequitur.stages.neighbors.words import Words
 from sequitur.stages.shared import alarms
 from sequitur.stages.shared.columns.arrays import all_values, problems_beside
+from sequitur.stages.shared.models import choices
 
 
 def work(run: Run) -> Mapping[str, Any]:
@@ -53,7 +56,7 @@ def work(run: Run) -> Mapping[str, Any]:
     count, k = vectors.rows, settings.k
     if k >= count:
         progress.say(f"neighbors  k is {k} and there are {count:,} documents; the lists end with none (-1)")
-    gpu = by_exact.gpu(run.config.embed.device) if settings.method == "exact" else None
+    gpu = _gpu(run) if settings.method == "exact" else None
     search = Search(run.root, settings, run.config.seed, run.jobs, gpu)
     searches = Searches(search, method_of(settings, vectors), count)
     searches.next(np.arange(count, dtype=np.int64))
@@ -68,9 +71,9 @@ def work(run: Run) -> Mapping[str, Any]:
     asked = {SUBSET: run.config.select.subset.share}
     raised = alarms.after_selection(run.root, fallen, run.config.select.alarm_share, asked)
     alarms.tell(progress, raised)
-    _keep(searches.found, run.artifact(NEIGHBORS))
+    _keep(searches.found, search.build)
+    search.build.files.remove(SEARCH)
     for directory in (
-        SEARCH,
         ASSIGNED,
         TRUTH,
         words.WORDS,
@@ -85,6 +88,18 @@ def work(run: Run) -> Mapping[str, Any]:
         "unselected": run.manifest(UNSELECTED).rows,
         "alarms": alarms.stored(raised),
     }
+
+
+def _gpu(run: Run) -> str | None:
+    """What exact search runs on, as it was decided; None for this process.
+
+    Raises:
+        ModelError: the run began on a GPU, and there is none here.
+    """
+    gpu = by_exact.gpu(run.config.embed.device)
+    if gpu is None and run.parameters.get(NEIGHBORS, {}).get("device") == "cuda":
+        raise ModelError("embed.device auto: the run began on a GPU, and there is none here; set it to cpu")
+    return None if run.parameters.get(NEIGHBORS, {}).get("device") == "cpu" else gpu
 
 
 class Searches:
@@ -116,10 +131,10 @@ class Searches:
         # A document that was dropped may return when its duplicate goes; the first search has the lists of all.
         self.last = Round(ROUND.format(self.count), members, base, ROUND.format(0) if self.count else None)
         self.count += 1
-        fingerprint = self.last.fingerprint(self.search.building)
+        fingerprint = self.last.fingerprint(self.search.build.fingerprint)
         if not artifacts.is_finished(self.found, fingerprint):
-            artifacts.begin(self.found, fingerprint)
-            artifacts.finish(self.found, fingerprint, {}, {}, self._method.search(self.search, self.last))
+            build = builds.begin(self.found, fingerprint)
+            builds.finish(build, {}, {}, self._method.search(self.search, self.last, build))
         self.statistics = artifacts.require_manifest(self.found).statistics
 
 
@@ -162,12 +177,12 @@ def _without_duplicates(
     return keep_first(near_duplicates.joined(known), searches.documents), tried
 
 
-def _keep(lists: Directory, neighbors: Directory) -> None:
+def _keep(lists: Directory, neighbors: Build) -> None:
     """Copies the lists of the last round into `neighbors`."""
-    done = {part.name for part in artifacts.written_parts(neighbors)}
+    done = {part.name for part in builds.written_parts(neighbors)}
     for part in artifacts.require_manifest(lists).parts:
         if part.name not in done:
-            artifacts.write_part(neighbors, part.name, artifacts.read_part(lists, part), compress=False)
+            builds.write_part(neighbors, part.name, artifacts.read_part(lists, part), compress=False)
 
 
 def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
@@ -184,7 +199,11 @@ def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
 
 def parameters(config: Config) -> Mapping[str, Any]:
     settings = config.neighbors.model_dump(mode="json")
-    return {**settings, **subset.parameters(config), "seed": config.seed}
+    chosen = {**settings, **subset.parameters(config), "seed": config.seed}
+    if config.neighbors.method != "exact":
+        return chosen
+    chosen["device"] = choices.kind_of(by_exact.gpu(config.embed.device) or "cpu")
+    return as_decided(config, "neighbors", chosen, ["device"] if config.embed.device == "auto" else [])
 
 
 def estimate(run: Run) -> Estimate:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import subset
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
@@ -63,14 +63,14 @@ def chosen(root: Directory, lists: Directory, config: Config, progress: Progress
         InputError: a file of targets cannot be read.
         ModelError: the model that encodes them cannot be loaded.
     """
-    directory, fingerprint = root / UNSELECTED, artifacts.read_building(root / NEIGHBORS)
+    directory, fingerprint = root / UNSELECTED, builds.current(root / NEIGHBORS).fingerprint
     ordinals = artifacts.read_columns(lists, ["ordinal"])["ordinal"].to_numpy()
     if not artifacts.is_finished(directory, fingerprint):
         left, score = _left_out(root / VECTORS, lists, ordinals, config, progress)
-        artifacts.begin(directory, fingerprint)
+        build = builds.begin(directory, fingerprint)
         batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
-        artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=False)
-        artifacts.finish(directory, fingerprint, {}, {}, {})
+        builds.write_part(build, "part-00000-0000.arrow", batch, compress=False)
+        builds.finish(build, {}, {}, {})
     return np.setdiff1d(ordinals, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy())
 
 

@@ -8,7 +8,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.names import NEIGHBORS, SELECTION
 from sequitur.pipeline.seeds import derived_seed
@@ -35,14 +35,14 @@ BYTES_A_SECOND = 5e7  # of text on one core, about: words alone are read at twic
 def read(run: Run) -> None:
     """Makes the working artifact WORDS. An interrupted run goes on with the parts that are there."""
     text, selection, target = run.artifact(run.text), run.artifact(SELECTION), run.artifact(WORDS)
-    fingerprint = artifacts.fingerprint_of(WORDS, 1, {}, {"neighbors": artifacts.read_building(run.root / NEIGHBORS)})
+    fingerprint = artifacts.fingerprint_of(WORDS, 1, {}, {"neighbors": run.build(NEIGHBORS).fingerprint})
     if artifacts.is_finished(target, fingerprint):
         return
-    artifacts.begin(target, fingerprint)
+    build = builds.begin(target, fingerprint)
     columns = {text: ["text"], selection: ["kept", "ordinal"]}
     seconds = artifacts.require_manifest(text).statistics["text_bytes"] / BYTES_A_SECOND
-    run.jobs.map_parts(columns, ReadWords(), target, step="neighbors: reading words", seconds=seconds)
-    artifacts.finish(target, fingerprint, {}, {}, {})
+    run.jobs.map_parts(columns, ReadWords(), build, step="neighbors: reading words", seconds=seconds)
+    builds.finish(build, {}, {}, {})
 
 
 @beam.typehints.with_input_types(Rows)

@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from sequitur.graph_sort import balanced_clusters
-from sequitur.pipeline import artifacts
-from sequitur.pipeline.artifacts import Manifest, Part
+from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import ORDER, ROUTER, VECTORS
@@ -171,13 +171,12 @@ def safe_names(names: list[str], longest: int) -> list[str]:
 def _write_router(
     root: Directory, settings: Families, families: Mapping[str, list[str]], centroids: Mapping[str, np.ndarray]
 ) -> None:
-    directory, fingerprint = root / ROUTER, artifacts.read_building(root / ORDER)
-    artifacts.begin(directory, fingerprint)
+    build = builds.begin(root / ROUTER, builds.current(root / ORDER).fingerprint, in_place=True)
     groups = {name: f"centroids-{index:05}.npy" for index, name in enumerate(centroids)}
     for group, array in centroids.items():
         content = io.BytesIO()
         np.save(content, array, allow_pickle=False)
-        _write(directory, groups[group], content.getvalue())
+        builds.write_file(build, groups[group], content.getvalue())
     about = {
         "by": settings.by,
         "k": settings.k,
@@ -186,13 +185,8 @@ def _write_router(
         "encoder": dict(artifacts.require_manifest(root / VECTORS).parameters),
         "dimensions": next((array.shape[1] for array in centroids.values()), None),
     }
-    _write(directory, ROUTER_JSON, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
-    artifacts.finish(directory, fingerprint, {}, {}, {})
-
-
-def _write(directory: Directory, name: str, content: bytes) -> None:
-    directory.write_bytes(name, content)
-    artifacts.record_part(directory, Part(name, 0, len(content), artifacts.digest(content)))
+    builds.write_file(build, ROUTER_JSON, (json.dumps(about, indent=1, ensure_ascii=False) + "\n").encode())
+    builds.finish(build, {}, {}, {})
 
 
 def route(vectors: np.ndarray, router: Router, value: str | None = None) -> np.ndarray:

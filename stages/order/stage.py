@@ -26,7 +26,7 @@ from sequitur.graph_sort.orders import Order, contexts
 from sequitur.graph_sort.packing import Likeness
 from sequitur.graph_sort.part import Part
 from sequitur.graph_sort.shared_strings import memory_bytes as strings_memory
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import NEIGHBORS, ORDER, ROUTER, TOKENS, VECTORS
@@ -71,11 +71,12 @@ def work(run: Run) -> Mapping[str, Any]:
         pa.array(cosines, mask=first),
     ]
     table = pa.record_batch(columns, schema=schemas.ORDER)
-    done = {part.name for part in artifacts.written_parts(run.artifact(ORDER))}
+    build = run.build(ORDER)
+    done = {part.name for part in builds.written_parts(build)}
     for index, start in enumerate(range(0, table.num_rows, PART_ROWS)):
         part = f"part-{index:05}-0000.arrow"
         if part not in done:
-            artifacts.write_part(run.artifact(ORDER), part, table.slice(start, PART_ROWS), compress=False)
+            builds.write_part(build, part, table.slice(start, PART_ROWS), compress=False)
     return {
         "strategy": name,
         "paths": int(order.path[-1]) + 1,

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.graph_sort import metrics
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import HashingSink, Part
-from sequitur.pipeline.names import DOCUMENTS, SELECTION, SHARDS, SIGNALS, VECTORS
+from sequitur.pipeline.builds import Build
+from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import docs_schema
@@ -39,9 +40,10 @@ class Placed(NamedTuple):
 
 
 def write_docs_tables(
-    root: Directory, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray, progress: Progress
+    root: Directory, build: Build, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray, progress: Progress
 ) -> list[list[FileEntry]]:
-    """The documents table of each dataset, one file for each part of `documents` that has a document in it.
+    """The documents table of each dataset, one file for each part of `documents` that has a document in it; the shards
+    are being built.
 
     One pass over `documents`. Memory: 20 bytes for each document of a dataset.
     """
@@ -68,7 +70,7 @@ def write_docs_tables(
             rows = pa.array(rows_of[index][some.ordinals - begins[index]])
             table = _docs_table(batch.take(rows), some, list(sets[number].plans), lengths, path)
             name = f"docs/docs-{len(entries[number]):05}-of-{files[number]:05}.parquet"
-            entries[number].append(_write(root / SHARDS, sets[number].directory, name, table))
+            entries[number].append(_write(build, sets[number].directory, name, table))
         progress.update(index + 1)
     return entries
 
@@ -99,13 +101,13 @@ def _kept_rows(selection: Directory, part: Part) -> np.ndarray:
     return np.flatnonzero(kept.to_numpy(zero_copy_only=False))
 
 
-def _write(shards: Directory, directory: str, name: str, table: pa.Table) -> FileEntry:
+def _write(build: Build, directory: str, name: str, table: pa.Table) -> FileEntry:
     full_name = f"{directory}/{name}" if directory else name
     folder, _, file_name = full_name.rpartition("/")
-    with (shards / folder).writing(file_name) as file:
+    with (build.directory / folder).writing(file_name) as file:
         sink = HashingSink(file)
         entry = write_docs(sink, name, table)
-    artifacts.record_part(shards, Part(full_name, 0, entry.bytes, sink.hash.hexdigest()))
+    builds.record_part(build, Part(full_name, 0, entry.bytes, sink.hash.hexdigest()))
     return entry
 
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import HashingSink, Part
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.names import SHARDS, TOKENS
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.contexts import Contexts, context_batch
 from sequitur.shards.format import BATCH_ROWS, Header, context_schema, shard_name
@@ -25,8 +25,7 @@ from sequitur.stages.pack.shard_sets import ShardSet
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.offsets import offsets_of
 
-PLAN = "shards/_plan"
-ENTRIES = "shards/_entries"
+PLAN = "_plan"  # in the folder of the build, beside the shards until they are published
 WRITTEN_PER_SECOND = 100e6  # bytes of shards on one core, measured
 
 
@@ -51,34 +50,32 @@ class ShardTask(NamedTuple):
         """From `shards`."""
         return f"{self.directory}/{self.path}" if self.directory else self.path
 
-    @property
-    def note(self) -> str:
-        return f"{self.full_path.replace('/', '--')}.json"
-
 
 class WriteShard(beam.DoFn):
-    """A `ShardTask` → the shard on storage, and its entry for the manifest beside it."""
+    """A `ShardTask` → the shard in the folder of the build, noted with its entry for the manifest."""
 
-    def __init__(self, root: Directory, header: Header) -> None:
-        self._root, self._header = root, header
+    def __init__(self, build: Build, tokens: Directory, header: Header) -> None:
+        self._build, self._tokens_in, self._header = build, tokens, header
+        self._fingerprint = artifacts.require_manifest(tokens).fingerprint
 
     def setup(self) -> None:
         self._plans: dict[tuple[str, str], SplitPlan] = {}
-        self._tokens = TokenStore(self._root / TOKENS, check=False)
+        artifacts.require_manifest(self._tokens_in, self._fingerprint)
+        self._tokens = TokenStore(self._tokens_in, check=False)
 
     def process(self, element: tuple[str, str, int, int, int, int, int]) -> Iterator[str]:
         task = ShardTask(*element)
         key = (task.directory, task.split)
         if key not in self._plans:
-            self._plans[key] = read_plan(self._root, *key)
+            self._plans[key] = read_plan(self._build, *key)
         header = replace(self._header, seq_len=task.context_length)
         schema = context_schema(header, task.split, task.number, task.of)
         folder, _, name = task.full_path.rpartition("/")
-        with (self._root / SHARDS / folder).writing(name) as file:
+        with (self._build.files / folder).writing(name) as file:
             sink = HashingSink(file)
             entry = write_shard(sink, task.path, self._batches(self._plans[key], task, schema), schema)
-        (self._root / ENTRIES).write_json(task.note, asdict(entry))
-        artifacts.record_part(self._root / SHARDS, Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest()))
+        part = Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest())
+        builds.record_part(self._build, part, asdict(entry))
         yield task.full_path
 
     def _batches(self, plan: SplitPlan, task: ShardTask, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
@@ -114,13 +111,13 @@ def gather_contexts(tokens: TokenStore, plan: SplitPlan, contexts: np.ndarray, s
     )
 
 
-def write_plan(root: Directory, directory: str, split: str, plan: SplitPlan) -> None:
-    with (root / PLAN).writing(_plan_name(directory, split)) as file:
+def write_plan(build: Build, directory: str, split: str, plan: SplitPlan) -> None:
+    with (build.files / PLAN).writing(_plan_name(directory, split)) as file:
         np.savez(file, **plan._asdict())
 
 
-def read_plan(root: Directory, directory: str, split: str) -> SplitPlan:
-    buffer = (root / PLAN).buffer(_plan_name(directory, split))
+def read_plan(build: Build, directory: str, split: str) -> SplitPlan:
+    buffer = (build.files / PLAN).buffer(_plan_name(directory, split))
     with np.load(pa.BufferReader(buffer), allow_pickle=False) as columns:
         return SplitPlan(**columns)
 
@@ -130,31 +127,37 @@ def _plan_name(directory: str, split: str) -> str:
 
 
 def write_shards(
-    jobs: Jobs, root: Directory, sets: Sequence[ShardSet], header: Header, shard_bytes: int
+    jobs: Jobs, build: Build, tokens: Directory, sets: Sequence[ShardSet], header: Header, shard_bytes: int
 ) -> dict[tuple[str, str], list[ShardEntry]]:
     """Writes what is not written yet; returns the entries of all shards, in order, by directory and split."""
     tasks = [task for shard_set in sets for task in _tasks(shard_set, shard_bytes)]
-    notes, shards = root / ENTRIES, root / SHARDS
-    written = {part.name for part in artifacts.written_parts(shards)}
-    left = [task for task in tasks if task.full_path not in written or not notes.exists(task.note)]
+    written = _published(build)
+    left = [task for task in tasks if task.full_path not in written]
     if left:
         for shard_set in sets:
             for split, plan in shard_set.plans.items():
-                write_plan(root, shard_set.directory, split, plan)
-        write = WriteShard(root, header)
+                write_plan(build, shard_set.directory, split, plan)
+        write = WriteShard(build, tokens, header)
 
-        def build(pipeline: beam.Pipeline) -> None:
+        def job(pipeline: beam.Pipeline) -> None:
             elements = pipeline | "Shards" >> beam.Create([tuple(task) for task in left]) | "Spread" >> beam.Reshuffle()
             _ = elements | "Write" >> beam.ParDo(write)
 
-        with jobs.watching(shards, len(tasks), "pack: shards", "shards"):
+        with jobs.watching(build, len(tasks), "pack: shards", "shards"):
             seconds = sum(4 * task.rows * task.context_length for task in left) / WRITTEN_PER_SECOND
-            jobs.runner.run(build, len(left), seconds)
+            jobs.runner.run(job, len(left), seconds)
+        written = _published(build)
     entries: dict[tuple[str, str], list[ShardEntry]] = {}
     for task in tasks:
-        entry = from_json(ShardEntry, notes.read_json(task.note))
+        entry = from_json(ShardEntry, written[task.full_path])
         entries.setdefault((task.directory, task.split), []).append(entry)
     return entries
+
+
+def _published(build: Build) -> dict[str, Mapping[str, Any]]:
+    """The entries of the shards that are written, by path, after moving those to their place that are not there."""
+    builds.publish(build, builds.notes(build))
+    return {part.name: entry for part, entry in builds.written(build).items() if entry}
 
 
 def _tasks(shard_set: ShardSet, shard_bytes: int) -> Iterator[ShardTask]:

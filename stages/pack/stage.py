@@ -29,8 +29,8 @@ import numpy as np
 from sequitur import __version__
 from sequitur.graph_sort import packing
 from sequitur.graph_sort.packing import Likeness
-from sequitur.pipeline import artifacts
-from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import RemovalsUndone, RemovalUnfinished
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
@@ -64,7 +64,7 @@ from sequitur.stages.pack.shard_sets import (
     plan_sets,
     split_documents,
 )
-from sequitur.stages.pack.shard_writing import ENTRIES, PLAN, write_shards
+from sequitur.stages.pack.shard_writing import write_shards
 from sequitur.stages.shared.columns import router
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
@@ -81,7 +81,7 @@ def make_header(root: Directory, config: Config) -> Header:
     settings["shards"] = dict(parameters(config))
     return Header(
         created_by=f"sequitur {__version__}",
-        run_id=artifacts.read_building(root / SHARDS)[:16],
+        run_id=builds.current(root / SHARDS).fingerprint[:16],
         config_sha256=hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
         seq_len=config.pack.context_length,
         tokenizer=TokenizerInfo(about["name"], None, about["sha256"], about["vocab_size"]),
@@ -92,7 +92,7 @@ def make_header(root: Directory, config: Config) -> Header:
 
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
-    root, settings = run.root, run.config.pack
+    root, settings, build = run.root, run.config.pack, run.build(SHARDS)
     order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "fills", "family"])
     lengths = TokenStore(root / TOKENS, check=True).lengths()
     ordering = run.manifest(ORDER).statistics
@@ -101,10 +101,10 @@ def work(run: Run) -> Mapping[str, Any]:
     orders = [order.slice(first, last - first) for first, last in pairwise(epochs.tolist())]
     sets = plan_sets(cutting, orders, ordering["families"], _likeness(run, cutting))
     header = make_header(root, run.config)
-    entries = write_shards(run.jobs, root, sets, header, int(settings.shard_bytes))
-    docs = write_docs_tables(root, sets, order, lengths, run.progress)
+    entries = write_shards(run.jobs, build, root / TOKENS, sets, header, int(settings.shard_bytes))
+    docs = write_docs_tables(root, build, sets, order, lengths, run.progress)
     manifests = [
-        finish_dataset(root, cutting, replace(header, seq_len=one.context_length), one, entries, files)
+        finish_dataset(build, root / TOKENS, cutting, replace(header, seq_len=one.context_length), one, entries, files)
         for one, files in zip(sets, docs, strict=True)
     ]
     datasets = [
@@ -114,11 +114,9 @@ def work(run: Run) -> Mapping[str, Any]:
         files = router.router_files(root / ROUTER) if run.config.families.by else {}
         copies = {f"{ROUTER_FOLDER}/{name}": content for name, content in files.items()}
         for path, content in copies.items():
-            _write_extra(root / SHARDS, path, content)
+            builds.write_file(build, path, content)
         listed = [router_file(path, content) for path, content in copies.items()]
-        _write_extra(root / SHARDS, FAMILIES_NAME, families_json(datasets, listed).encode())
-    root.remove(PLAN)
-    root.remove(ENTRIES)
+        builds.write_file(build, FAMILIES_NAME, families_json(datasets, listed).encode())
     return _statistics(sets, datasets, manifests, lengths)
 
 
@@ -131,7 +129,8 @@ def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
 
 
 def finish_dataset(
-    root: Directory,
+    build: Build,
+    tokens: Directory,
     cutting: Cutting,
     header: Header,
     shard_set: ShardSet,
@@ -139,7 +138,7 @@ def finish_dataset(
     docs: list[FileEntry],
 ) -> Manifest:
     """Writes what a dataset has beside its shards and documents table; its manifest last."""
-    shards, tokens, directory = root / SHARDS, root / TOKENS, shard_set.directory
+    directory = shard_set.directory
     splits = {
         split: split_entry(entries[directory, split], len(np.unique(plan.document)))
         for split, plan in shard_set.plans.items()
@@ -150,17 +149,11 @@ def finish_dataset(
     for split, entry in splits.items():
         names = [shard.path.rsplit("/", 1)[-1] for shard in entry.shards]
         for name, text in hf_files(split, names, manifest.fingerprint, context_columns(header.seq_len)).items():
-            _write_extra(shards, f"{below}{split}/{name}", text.encode())
+            builds.write_file(build, f"{below}{split}/{name}", text.encode())
     if tokens.exists(TOKENIZER_NAME):
-        _write_extra(shards, f"{below}{TOKENIZER_NAME}", tokens.read_bytes(TOKENIZER_NAME))
-    _write_extra(shards, f"{below}{MANIFEST_NAME}", manifest_json(manifest).encode())
+        builds.write_file(build, f"{below}{TOKENIZER_NAME}", tokens.read_bytes(TOKENIZER_NAME))
+    builds.write_file(build, f"{below}{MANIFEST_NAME}", manifest_json(manifest).encode())
     return manifest
-
-
-def _write_extra(shards: Directory, path: str, content: bytes) -> None:
-    folder, _, name = path.rpartition("/")
-    (shards / folder if folder else shards).write_bytes(name, content)
-    artifacts.record_part(shards, Part(path, 0, len(content), artifacts.digest(content)))
 
 
 def _statistics(
@@ -269,4 +262,5 @@ STAGE = Stage(
     also=lambda config: (NEIGHBORS,) if config.pack.policy in packing.BY_LIKENESS else (),
     guard=guard,
     unfinished=unfinished,
+    in_place=True,
 )

@@ -8,7 +8,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import DOCUMENTS, REFINED
@@ -83,14 +83,14 @@ def find_repeats(jobs: Jobs, root: Directory, settings: Refine, columns: list[st
         columns: of `documents`, those that the operations before the count read.
     """
     directory, source = root / REPEATS, root / DOCUMENTS
-    fingerprint = artifacts.read_building(root / REFINED)
+    fingerprint = builds.current(root / REFINED).fingerprint
     if artifacts.is_finished(directory, fingerprint):
         return
-    artifacts.begin(directory, fingerprint)
+    build = builds.begin(directory, fingerprint)
     documents = artifacts.require_manifest(source)
     groups = max(1, shuffled_bytes(documents.statistics["text_bytes"]) // GROUP_BYTES)
 
-    def build(pipeline: beam.Pipeline) -> None:
+    def job(pipeline: beam.Pipeline) -> None:
         _ = (
             pipeline
             | "Parts" >> beam.Create(documents.names)
@@ -98,12 +98,12 @@ def find_repeats(jobs: Jobs, root: Directory, settings: Refine, columns: list[st
             | "Count" >> beam.ParDo(CountRepeats(settings, groups))
             | "ByGroup" >> beam.GroupByKey()
             | "Frequent" >> beam.ParDo(Frequent(settings))
-            | "Write" >> beam.ParDo(WritePart(directory, compress=False))
+            | "Write" >> beam.ParDo(WritePart(build, compress=False))
         )
 
-    with jobs.watching(directory, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
-        jobs.runner.run(build, len(documents.parts))
-    artifacts.finish(directory, fingerprint, {}, {}, {})
+    with jobs.watching(build, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
+        jobs.runner.run(job, len(documents.parts))
+    builds.finish(build, {}, {}, {})
 
 
 def read_repeats(directory: Directory, settings: Refine) -> Repeats:

@@ -20,8 +20,9 @@ import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import CHANGES, DOCUMENTS, REFINED
@@ -47,7 +48,7 @@ class RefineText(beam.DoFn):
     The changes are written before the text, so that a part of `refined` never stands without them.
     """
 
-    def __init__(self, settings: Refine, changes: Directory, repeats: Directory) -> None:
+    def __init__(self, settings: Refine, changes: Build, repeats: Directory) -> None:
         self._settings, self._changes, self._repeats = settings, changes, repeats
 
     def setup(self) -> None:
@@ -62,7 +63,7 @@ class RefineText(beam.DoFn):
             text = edited.text
         changes = changes_of(documents.column("doc_id"), changed)
         if changes.num_rows:
-            artifacts.write_part(self._changes, name, changes, compress=True)
+            builds.write_part(self._changes, name, changes, compress=True)
         counts = (_total(pc.binary_length(text)), _characters(documents.column("text")), _characters(text))
         metadata = {key: str(count) for key, count in zip(COUNTS, counts, strict=True)}
         yield name, pa.record_batch([text], schema=schemas.REFINED.with_metadata(metadata))
@@ -142,9 +143,8 @@ def estimate(run: Run) -> Estimate:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, refined, changes = run.config.refine, run.artifact(REFINED), run.artifact(CHANGES)
-    fingerprint = artifacts.read_building(refined)
-    artifacts.begin(changes, fingerprint)
+    settings, refined = run.config.refine, run.build(REFINED)
+    changes = builds.begin(run.artifact(CHANGES), refined.fingerprint)
     if _counts_repeats(settings):
         find_repeats(run.jobs, run.root, settings, COLUMNS)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
@@ -157,13 +157,13 @@ def work(run: Run) -> Mapping[str, Any]:
         seconds=run.manifest(DOCUMENTS).statistics["text_bytes"]
         / (STRINGS_PER_SECOND if strings else ARRAYS_PER_SECOND),
     )
-    artifacts.finish(changes, fingerprint, {}, {}, {})
+    builds.finish(changes, {}, {}, {})
     run.root.remove(REPEATS)
-    return {**_counted(refined), **_changed(changes)}
+    return {**_counted(refined), **_changed(changes.directory)}
 
 
-def _counted(refined: Directory) -> dict[str, int]:
-    metadata = [artifacts.part_metadata(refined, part) for part in artifacts.written_parts(refined)]
+def _counted(refined: Build) -> dict[str, int]:
+    metadata = builds.written(refined).values()
     return {name: sum(int(one[name]) for one in metadata) for name in COUNTS}
 
 

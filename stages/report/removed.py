@@ -25,12 +25,12 @@ def removed_documents(shards: Directory) -> dict[bytes, int]:
     for part in artifacts.require_manifest(shards).parts:
         if PurePosixPath(part.name).parent.name != REMOVALS:
             continue
-        record = shards.read_json(part.name)
+        record = shards.read_json(part.path)
         try:
             named = {**record["documents"], **record["other_documents"]}
             found |= {bytes.fromhex(name): int(tokens) for name, tokens in named.items()}
         except (KeyError, TypeError, ValueError) as error:
-            raise CorruptPart(f"{shards.path(part.name)}: not a removal record; restore it") from error
+            raise CorruptPart(f"{shards.path(part.path)}: not a removal record; restore it") from error
     return found
 
 

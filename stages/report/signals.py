@@ -162,7 +162,7 @@ def _parts(root: Directory, names: list[str]) -> Iterator[tuple[pa.RecordBatch, 
 
 def _schema(signals: Directory) -> pa.Schema:
     parts = artifacts.require_manifest(signals).parts
-    schema: pa.Schema = pa.ipc.open_file(signals.buffer(parts[0].name)).schema
+    schema: pa.Schema = artifacts.part_schema(signals, parts[0])
     return schema
 
 

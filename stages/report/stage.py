@@ -23,8 +23,9 @@ import pyarrow.compute as pc
 
 from sequitur.graph_sort import orders
 from sequitur.graph_sort.packing import Likeness, PackedContexts
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.names import (
@@ -88,7 +89,7 @@ def read_splits(shards: Directory, *, check: bool = False) -> dict[str, Placed]:
         directory, _, split = path.rpartition("/")
         if split in splits and name.endswith(".arrow"):
             blocks = splits[split].setdefault(directory, [])
-            buffer = shards.buffer(part.name)
+            buffer = shards.buffer(part.path)
             if check and (buffer.size != part.bytes or artifacts.digest(buffer) != part.checksum):
                 raise CorruptPart(artifacts.damage(shards, part, "its checksum differs from the manifest's"))
             with pa.ipc.open_stream(buffer) as stream:
@@ -209,7 +210,7 @@ def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
 
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
-    root, config, directory = run.root, run.config, run.artifact(REPORT)
+    root, config, build = run.root, run.config, run.build(REPORT)
     splits = read_splits(root / SHARDS, check=True)
     lengths = token_lengths(root / TOKENS)
     ledger = make_ledger(root, config, splits, lengths)
@@ -227,18 +228,19 @@ def work(run: Run) -> Mapping[str, Any]:
         "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(config)},
         "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(config)},
     }
-    _write(directory, METRICS, report)
+    _write(build, METRICS, report)
     cuts = {name: split.cut for name, split in splits.items()} | {TRAIN: trains[0]}
-    _write(directory, PAGE, page_data(root, config, report, cuts, by, run.progress))
-    directory.write_bytes(INDEX, render(directory.read_json(PAGE)).encode())  # no part: `compare` renews it
+    _write(build, PAGE, page_data(root, config, report, cuts, by, run.progress))
+    page = render(build.directory.read_json(PAGE))
+    build.directory.write_bytes(INDEX, page.encode())  # no part: `compare` renews it
     ledger.check()
     return {"ledger_balances": True}
 
 
-def _write(directory: Directory, name: str, value: Any) -> None:
-    directory.write_json(name, value)
-    content = directory.read_bytes(name)
-    artifacts.record_part(directory, Part(name, 0, len(content), artifacts.digest(content)))
+def _write(build: Build, name: str, value: Any) -> None:
+    build.directory.write_json(name, value)
+    content = build.directory.read_bytes(name)
+    builds.record_part(build, Part(name, 0, len(content), artifacts.digest(content)))
 
 
 def measure_order(
@@ -323,4 +325,5 @@ STAGE = Stage(
     estimate,
     work,
     verify,
+    in_place=True,
 )

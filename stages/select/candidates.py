@@ -15,8 +15,9 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
@@ -102,7 +103,7 @@ def find(
     root: Directory,
     sources: Sequence[Signatures],
     documents: int,
-    target: str,
+    target: Build,
     bands: tuple[int, int],
     first_other: int | None = None,
 ) -> None:
@@ -110,18 +111,20 @@ def find(
 
     Args:
         jobs: what runs the jobs.
-        root: of the run, which holds `target`.
+        root: of the run.
         sources: the signatures, of all sources together.
         documents: about how many they are.
-        target: an artifact in which a build was begun.
+        target: what is built.
         bands: how signatures are cut: the number of bands, and the rows of each.
         first_other: if given, only pairs of a row below it with one from it on.
     """
-    directory, spread = root / target, Spread(*bands, max(1, -(-shuffled_bytes(documents, bands) // GROUP_BYTES)))
+    spread = Spread(*bands, max(1, -(-shuffled_bytes(documents, bands) // GROUP_BYTES)))
     parts = sum(len(source.names) for source in sources)
     seconds = documents / KEYED_PER_SECOND
     if documents * RECORD.itemsize > GROUP_BYTES:  # no key has more records than there are documents
-        spread = replace(spread, hot=_hot_slots(jobs, root / LOADS, sources, spread, parts, seconds / 2))
+        fingerprint = artifacts.fingerprint_of(LOADS, 1, {}, {"pairs": target.fingerprint})
+        loads = builds.begin(root / LOADS, fingerprint)
+        spread = replace(spread, hot=_hot_slots(jobs, loads, sources, spread, parts, seconds / 2))
 
     def build(pipeline: beam.Pipeline) -> None:
         keyed = [
@@ -134,9 +137,9 @@ def find(
         if spread.hot and first_other is None:
             heads = found[HEADS] | "HeadsByGroup" >> beam.GroupByKey()
             pairs.append(heads | "PairsOfHeads" >> beam.ParDo(CandidatePairs(spread, 1)))
-        _ = pairs | "AllPairs" >> beam.Flatten() | "Write" >> beam.ParDo(WritePart(directory, compress=False))
+        _ = pairs | "AllPairs" >> beam.Flatten() | "Write" >> beam.ParDo(WritePart(target, compress=False))
 
-    with jobs.watching(directory, spread.groups, "select: candidate pairs", "groups"):
+    with jobs.watching(target, spread.groups, "select: candidate pairs", "groups"):
         jobs.runner.run(build, parts, seconds)
 
 
@@ -150,11 +153,9 @@ def _read(pipeline: beam.Pipeline, number: int, source: Signatures) -> beam.PCol
 
 
 def _hot_slots(
-    jobs: Jobs, directory: Directory, sources: Sequence[Signatures], spread: Spread, parts: int, seconds: float
+    jobs: Jobs, target: Build, sources: Sequence[Signatures], spread: Spread, parts: int, seconds: float
 ) -> tuple[tuple[int, int], ...]:
     """Counts all band keys by slot; the slots with more records than a group takes, and the groups they need."""
-    fingerprint = artifacts.fingerprint_of(LOADS, 1, {"sources": [source.signals.url for source in sources]}, {})
-    artifacts.begin(directory, fingerprint)
 
     def build(pipeline: beam.Pipeline) -> None:
         counted = [
@@ -166,13 +167,13 @@ def _hot_slots(
             | "Together" >> beam.Flatten()
             | "Sum" >> beam.CombineGlobally(SumLoads()).without_defaults()
             | "Rows" >> beam.ParDo(LoadsAsRows())
-            | "Write" >> beam.ParDo(WritePart(directory, compress=False))
+            | "Write" >> beam.ParDo(WritePart(target, compress=False))
         )
 
     jobs.progress.step("select: counting band keys")
     jobs.runner.run(build, parts, seconds)
-    (part,) = artifacts.written_parts(directory)
-    loads = artifacts.read_part(directory, part).column("load").to_numpy()
+    (part,) = builds.written_parts(target)
+    loads = artifacts.read_part(target.directory, part).column("load").to_numpy()
     capacity = GROUP_BYTES // RECORD.itemsize
     hot = np.flatnonzero(loads > capacity)
     pieces = np.minimum(-(-loads[hot] // capacity), spread.groups)

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
@@ -90,16 +90,16 @@ def find(jobs: Jobs, root: Directory, text: Directory, config: Config) -> tuple[
     parents = {documents.artifact: documents.fingerprint, EVALUATION: evaluation.fingerprint}
     fingerprint = artifacts.fingerprint_of(FOUND, 1, {}, parents)
     if not artifacts.is_finished(directory, fingerprint):
-        artifacts.begin(directory, fingerprint)
+        build = builds.begin(directory, fingerprint)
         jobs.map_parts(
             {text: ["text"]},
             FindOverlaps(root / EVALUATION, config.select.decontaminate_words),
-            directory,
+            build,
             compress=True,
             step="select: contamination",
             seconds=documents.statistics["text_bytes"] / BYTES_PER_SECOND,
         )
-        artifacts.finish(directory, fingerprint, {}, parents, {})
+        builds.finish(build, {}, parents, {})
     found = _read(directory, documents.parts)
     return found, {CONTAMINATED: len(found.row), **evaluation.statistics}
 
@@ -112,13 +112,12 @@ def write(root: Directory, found: Contamination, dropped: np.ndarray) -> None:
         found: what `find` returned.
         dropped: bool [c], whether each document was dropped for its contamination.
     """
-    directory, fingerprint = root / CONTAMINATION, artifacts.read_building(root / SELECTION)
-    artifacts.begin(directory, fingerprint)
+    build = builds.begin(root / CONTAMINATION, builds.current(root / SELECTION).fingerprint)
     documents, records = _ids_and_sources(root / DOCUMENTS, found.row), _records(root / EVALUATION, found.text)
     columns = [*documents, pa.array(found.ngram, pa.large_string()), *records]
     batch = pa.record_batch([*columns, pa.array(dropped, pa.bool_())], schema=schemas.CONTAMINATION)
-    artifacts.write_part(directory, "part-00000-0000.arrow", batch, compress=True)
-    artifacts.finish(directory, fingerprint, {}, {}, {})
+    builds.write_part(build, "part-00000-0000.arrow", batch, compress=True)
+    builds.finish(build, {}, {}, {})
 
 
 def remove_working_parts(root: Directory) -> None:
@@ -146,7 +145,7 @@ def _index(config: Config, directory: Directory, progress: Progress) -> None:
         f"{'':<10} {len(index.hash):,} runs of {size} words in {len(texts):,} evaluation texts, of which {short:,} are "
         "shorter and not looked for"
     )
-    artifacts.begin(directory, fingerprint)
+    build = builds.begin(directory, fingerprint)
     about = {
         "text": column,
         "file": pa.array([text.file for text in texts], pa.string()).dictionary_encode(),
@@ -160,10 +159,8 @@ def _index(config: Config, directory: Directory, progress: Progress) -> None:
         NGRAMS: {"hash": index.hash, "word": index.word},
     }
     for name, columns in parts.items():
-        artifacts.write_part(directory, name, pa.record_batch(columns), compress=False)
-    artifacts.finish(
-        directory, fingerprint, {}, {}, {"evaluation_texts": len(texts), "evaluation_texts_too_short": short}
-    )
+        builds.write_part(build, name, pa.record_batch(columns), compress=False)
+    builds.finish(build, {}, {}, {"evaluation_texts": len(texts), "evaluation_texts_too_short": short})
 
 
 def _check(paths: list[str], texts: list[EvaluationText], long_enough: np.ndarray, size: int) -> None:

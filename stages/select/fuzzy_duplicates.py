@@ -14,11 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.names import SIGNALS
+from sequitur.pipeline.names import SELECTION, SIGNALS
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates
 from sequitur.stages.select.candidates import Likeness, Signatures
@@ -68,13 +68,13 @@ def find_links(
     """
     bands, rows_per_band = likeness.bands
     write_rows(root, ALIVE, alive)
-    fingerprint = artifacts.require_manifest(root / ALIVE).fingerprint
+    fingerprint = fingerprint_among(root, CANDIDATES, ALIVE)
     signals, pairs, links = root / SIGNALS, root / CANDIDATES, root / LINKS
     if not artifacts.is_finished(pairs, fingerprint):
-        artifacts.begin(pairs, fingerprint)
+        found = builds.begin(pairs, fingerprint)
         source = Signatures(signals, root / ALIVE, "row")
-        candidates.find(jobs, root, [source], int(alive.sum()), CANDIDATES, likeness.bands)
-        artifacts.finish(pairs, fingerprint, {}, {}, {})
+        candidates.find(jobs, root, [source], int(alive.sum()), found, likeness.bands)
+        builds.finish(found, {}, {}, {})
     if not artifacts.is_finished(links, fingerprint):
         parts = _compute_shingles(jobs, root, text, likeness.shingle_words, involved(pairs, len(alive)))
         sets = Shingles(root / SHINGLES, parts, artifacts.require_manifest(signals).parts)
@@ -85,7 +85,7 @@ def find_links(
 def remove_working_parts(directory: Directory) -> None:
     """Removes all that lies in `selection` besides its parts, its manifest and the notes of its own build."""
     for name in directory.names():
-        if name.startswith("_") and name not in (artifacts.MANIFEST, artifacts.BUILDING, artifacts.PARTS):
+        if name.startswith("_") and name not in (artifacts.MANIFEST, builds.BUILDING):
             directory.remove(name)
 
 
@@ -99,6 +99,12 @@ def involved(pairs: Directory, documents: int) -> np.ndarray:
     return found
 
 
+def fingerprint_among(root: Directory, target: str, rows: str) -> str:
+    """Of what is made of some `rows` within this build of `selection`, by which settings and parents are known."""
+    parents = {rows: artifacts.require_manifest(root / rows).fingerprint}
+    return artifacts.fingerprint_of(target, 1, {}, {SELECTION: builds.current(root / SELECTION).fingerprint, **parents})
+
+
 def write_rows(root: Directory, target: str, chosen: np.ndarray) -> None:
     """Writes, row-aligned with `signals`, the row number of each chosen document and −1 for the others."""
     directory = root / target
@@ -106,29 +112,29 @@ def write_rows(root: Directory, target: str, chosen: np.ndarray) -> None:
     fingerprint = artifacts.fingerprint_of(target, 1, {"rows": artifacts.digest(rows)}, {})
     if artifacts.is_finished(directory, fingerprint):
         return
-    artifacts.begin(directory, fingerprint)
+    build = builds.begin(directory, fingerprint)
     start = 0
     for part in artifacts.require_manifest(root / SIGNALS).parts:
         batch = pa.record_batch({"row": rows[start : start + part.rows]})
-        artifacts.write_part(directory, part.name, batch, compress=False)
+        builds.write_part(build, part.name, batch, compress=False)
         start += part.rows
-    artifacts.finish(directory, fingerprint, {}, {}, {})
+    builds.finish(build, {}, {}, {})
 
 
 def _compute_shingles(jobs: Jobs, root: Directory, text: Directory, size: int, chosen: np.ndarray) -> tuple[Part, ...]:
     """Makes the working artifact SHINGLES, of shingles of `size` words of the chosen documents. Returns its parts."""
     write_rows(root, INVOLVED, chosen)
-    directory, fingerprint = root / SHINGLES, artifacts.require_manifest(root / INVOLVED).fingerprint
+    directory, fingerprint = root / SHINGLES, fingerprint_among(root, SHINGLES, INVOLVED)
     if not artifacts.is_finished(directory, fingerprint):
-        artifacts.begin(directory, fingerprint)
+        build = builds.begin(directory, fingerprint)
         jobs.map_parts(
             {text: ["text"], root / INVOLVED: ["row"]},
             ComputeShingles(size),
-            directory,
+            build,
             step="select: shingles of candidates",
             seconds=artifacts.require_manifest(text).statistics["text_bytes"] / 60e6,
         )
-        artifacts.finish(directory, fingerprint, {}, {}, {})
+        builds.finish(build, {}, {}, {})
     return artifacts.require_manifest(directory).parts
 
 
@@ -178,7 +184,7 @@ def verify(
     statistics tell how many pairs were compared and how many are left.
     """
     source = artifacts.require_manifest(pairs)
-    artifacts.begin(target, source.fingerprint)
+    verified = builds.begin(target, source.fingerprint)
     names = [f"part-{part:05}-0000.arrow" for part in range(len(mine.starts))]
 
     def build(pipeline: beam.Pipeline) -> None:
@@ -189,16 +195,16 @@ def verify(
             | "ByPart" >> beam.ParDo(PairsByPart(mine.starts))
             | "Group" >> beam.GroupByKey()
             | "Verify" >> beam.ParDo(VerifyPairs(mine, others, names, least))
-            | "Write" >> beam.ParDo(WritePart(target, compress=False))
+            | "Write" >> beam.ParDo(WritePart(verified, compress=False))
         )
 
     if source.rows:
-        with jobs.watching(target, len(names), "select: verifying pairs"):
+        with jobs.watching(verified, len(names), "select: verifying pairs"):
             jobs.runner.run(build, len(names), source.rows / VERIFIED_PER_SECOND)
-    written = artifacts.written_parts(target)
-    compared = [int(artifacts.part_metadata(target, part)["compared"]) for part in written]
+    written = builds.written(verified)
+    compared = [int(about["compared"]) for about in written.values()]
     counts = {"candidate_pairs": sum(compared), "verified_pairs": sum(part.rows for part in written)}
-    artifacts.finish(target, source.fingerprint, {}, {}, counts)
+    builds.finish(verified, {}, {}, counts)
 
 
 @beam.typehints.with_input_types(Rows)

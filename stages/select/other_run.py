@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.compute as pc
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
@@ -120,17 +120,17 @@ def similar_texts(
     """
     fuzzy_duplicates.write_rows(root, fuzzy_duplicates.ALIVE, alive)
     first = len(alive)
-    fingerprint = artifacts.require_manifest(root / fuzzy_duplicates.ALIVE).fingerprint
+    fingerprint = fuzzy_duplicates.fingerprint_among(root, CANDIDATES, fuzzy_duplicates.ALIVE)
     signals, pairs, links = root / SIGNALS, root / CANDIDATES, root / LINKS
     if not artifacts.is_finished(pairs, fingerprint):
-        artifacts.begin(pairs, fingerprint)
+        found = builds.begin(pairs, fingerprint)
         sources = [
             Signatures(signals, root / fuzzy_duplicates.ALIVE, "row"),
             Signatures(other.root / SIGNALS, other.root / SELECTION, "ordinal", offset=first),
         ]
         documents = int(alive.sum()) + other.selection.statistics["kept"]
-        candidates.find(jobs, root, sources, documents, CANDIDATES, likeness.bands, first_other=first)
-        artifacts.finish(pairs, fingerprint, {}, {}, {})
+        candidates.find(jobs, root, sources, documents, found, likeness.bands, first_other=first)
+        builds.finish(found, {}, {}, {})
     if not artifacts.is_finished(links, fingerprint):
         mine = Signed(signals, artifacts.require_manifest(signals).parts)
         fuzzy_duplicates.verify(jobs, pairs, mine, SignedElsewhere(other, first), links, likeness.jaccard)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import NothingKept
 from sequitur.pipeline.names import (
@@ -104,10 +104,10 @@ def work(run: Run) -> Mapping[str, Any]:
 
 
 def _write(root: Directory, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
-    directory = root / SELECTION
+    selection = builds.current(root / SELECTION)
     kept = verdicts.reason == KEPT
     ordinals = np.cumsum(kept, dtype=np.int64) - 1
-    done = {part.name for part in artifacts.written_parts(directory)}
+    done = {part.name for part in builds.written_parts(selection)}
     start = 0
     for part in artifacts.require_manifest(root / SIGNALS).parts:
         rows = slice(start, start + part.rows)
@@ -126,7 +126,7 @@ def _write(root: Directory, documents: Documents, verdicts: Verdicts, reasons: l
             pa.array(ordinals[rows], mask=~here),
         ]
         batch = pa.record_batch(columns, schema=schemas.SELECTION)
-        artifacts.write_part(directory, part.name, batch, compress=False)
+        builds.write_part(selection, part.name, batch, compress=False)
 
 
 def _ids(doc_id: np.ndarray, rows: np.ndarray) -> pa.Array:

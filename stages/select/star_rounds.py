@@ -13,8 +13,9 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import SELECTION
 from sequitur.pipeline.storage import Directory
@@ -55,9 +56,9 @@ def _converged(jobs: Jobs, root: Directory, links: Directory) -> Directory:
         before = root / f"{ROUND}-{number}" if number else links
         number += 1
         after = root / f"{ROUND}-{number}"
-        artifacts.begin(after, fingerprint)
-        _round(jobs, before, after, groups, number)
-        artifacts.finish(after, fingerprint, {}, {}, {})
+        build = builds.begin(after, fingerprint)
+        _round(jobs, before, build, groups, number)
+        builds.finish(build, {}, {}, {})
         if artifacts.require_manifest(after).parts == artifacts.require_manifest(before).parts:  # checksums among them
             return after
         root.remove(f"{ROUND}-{number - 1}")
@@ -69,7 +70,7 @@ def _rounds(root: Directory) -> list[int]:
     return [int(name.removeprefix(prefix)) for name in names if name.startswith(prefix)]
 
 
-def _round(jobs: Jobs, before: Directory, after: Directory, groups: int, number: int) -> None:
+def _round(jobs: Jobs, before: Directory, after: Build, groups: int, number: int) -> None:
     edges = artifacts.require_manifest(before)
 
     def build(pipeline: beam.Pipeline) -> None:

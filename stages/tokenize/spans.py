@@ -13,9 +13,10 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import OverMemory
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.progress import Progress
@@ -60,17 +61,17 @@ def find(
     progress.step("tokenize: repeated spans")
     stream, offsets = _stream(tokens, parts, int(settings.span_memory), progress)
     spans = repeated_spans(stream, offsets, settings.span_tokens)
-    artifacts.begin(spans_of, fingerprint)
+    build = builds.begin(spans_of, fingerprint)
     first, repeated = 0, 0
     for part in parts:
         rows = slice(*np.searchsorted(spans.document, [first, first + part.rows]))
         here = Spans(*(column[rows] for column in spans))
         starts = offsets[first : first + part.rows + 1] - offsets[first]
         repeated += int(covered(starts, here.document - first, here.start, here.length).sum())
-        artifacts.write_part(spans_of, part.name, pa.record_batch([*here], schema=schemas.SPANS), compress=False)
+        builds.write_part(build, part.name, pa.record_batch([*here], schema=schemas.SPANS), compress=False)
         first += part.rows
     counts = {"spans": len(spans.start), "repeated_tokens": repeated}
-    artifacts.finish(spans_of, fingerprint, {}, {}, counts)
+    builds.finish(build, {}, {}, counts)
     return counts
 
 
@@ -129,7 +130,7 @@ class RemoveSpans(beam.DoFn):
         yield name, pa.record_batch([batch.column("ordinal"), lists], schema=schemas.TOKENS)
 
 
-def remove(whole: Directory, spans: Directory, tokens: Directory, jobs: Jobs) -> None:
+def remove(whole: Directory, spans: Directory, tokens: Build, jobs: Jobs) -> None:
     """Writes the parts of `tokens` from those of the whole documents, without the spans."""
     jobs.map_parts(
         {whole: ["ordinal", "input_ids"]},

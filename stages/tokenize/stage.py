@@ -23,8 +23,9 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.jobs import Jobs
@@ -126,6 +127,7 @@ class EncodeText(beam.DoFn):
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, tokens, progress = run.config.tokenize, run.artifact(TOKENS), run.progress
+    build = run.build(TOKENS)
     text, selection = run.artifact(run.text), run.artifact(SELECTION)
     if settings.tokenizer != BYTES and not tokens.exists(TOKENIZER):
         tokenizer = _make(settings, text, selection, run.seed("tokenize"), progress)
@@ -133,25 +135,25 @@ def work(run: Run) -> Mapping[str, Any]:
     about = _described(settings, tokens)
     encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), run.jobs)
     if settings.repeated_spans == "ignore":
-        encode(tokens)
+        encode(build)
         return {"tokenizer": about}
-    spans, fingerprint = run.artifact(SPANS), artifacts.read_building(tokens)
+    spans, fingerprint = run.artifact(SPANS), build.fingerprint
     if settings.repeated_spans == "report":
-        encode(tokens)
-        counts = token_spans.find(spans, fingerprint, tokens, artifacts.written_parts(tokens), settings, progress)
+        encode(build)
+        counts = token_spans.find(spans, fingerprint, tokens, builds.written_parts(build), settings, progress)
         return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": 0}}
     whole = run.artifact(token_spans.WHOLE)
     if not artifacts.is_finished(whole, fingerprint):
-        artifacts.begin(whole, fingerprint)
-        encode(whole)
-        artifacts.finish(whole, fingerprint, {}, {}, {})
+        of_whole = builds.begin(whole, fingerprint)
+        encode(of_whole)
+        builds.finish(of_whole, {}, {}, {})
     counts = token_spans.find(spans, fingerprint, whole, artifacts.require_manifest(whole).parts, settings, progress)
-    token_spans.remove(whole, spans, tokens, run.jobs)
+    token_spans.remove(whole, spans, build, run.jobs)
     run.root.remove(token_spans.WHOLE)
     return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": counts["repeated_tokens"]}}
 
 
-def _encode(text: Directory, selection: Directory, transform: EncodeText, jobs: Jobs, target: Directory) -> None:
+def _encode(text: Directory, selection: Directory, transform: EncodeText, jobs: Jobs, target: Build) -> None:
     jobs.map_parts(
         {text: ["text"], selection: ["kept", "ordinal"]},
         transform,
@@ -243,7 +245,7 @@ def _documents_that_end_inside(directory: Directory, end: int) -> Iterator[str]:
         ends = np.flatnonzero(tokens.flatten().to_numpy() == end)
         if not np.array_equal(ends, tokens.offsets.to_numpy()[1:] - tokens.offsets[0].as_py() - 1):
             yield (
-                f"{directory.path(part.name)}: holds documents without one end-of-document id, the last of their ids; "
+                f"{directory.path(part.path)}: holds documents without one end-of-document id, the last of their ids; "
                 f"delete {directory.path()} and run again"
             )
 

@@ -32,5 +32,8 @@ def mistake(ended: Any, code: int = 1) -> str:
     assert ended.code == code
     assert ended.out == ""
     assert line.startswith("error: ")
-    assert all("will take up to" in other or "done before" in other or " rows " in other for other in announced)
+    assert all(
+        "will take up to" in other or "done before" in other or " rows " in other or "is made anew" in other
+        for other in announced
+    )
     return line.removeprefix("error: ")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.stage import Run
 from sequitur.stages.neighbors import stage as neighbors
 from sequitur.stages.shared.columns.arrays import all_values
@@ -28,16 +28,16 @@ def place(
 ) -> Run:
     """Puts vectors, tokens if any, and all documents as kept, of one source, where the stage looks for them."""
     dimensions = vectors.shape[1]
-    artifacts.begin(job.artifact("vectors"), "vectors")
-    artifacts.begin(job.artifact("tokens"), "tokens")
+    builds.begin(job.artifact("vectors"), "vectors")
+    builds.begin(job.artifact("tokens"), "tokens")
     for number, ordinals in enumerate(np.array_split(np.arange(len(vectors)), parts)):
         name, rows = f"part-{number:05}-0000.arrow", vectors[ordinals].astype(np.float16)
         column = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), dimensions)
         batch = pa.record_batch([pa.array(ordinals), column], schema=schemas.vectors(dimensions))
-        artifacts.write_part(job.artifact("vectors"), name, batch, compress=False)
+        builds.write_part(job.build("vectors"), name, batch, compress=False)
         ids = pa.array([tokens[ordinal] for ordinal in ordinals] if tokens else [], schemas.TOKENS.field(1).type)
         batch = pa.record_batch([pa.array(ordinals if tokens else [], pa.int64()), ids], schema=schemas.TOKENS)
-        artifacts.write_part(job.artifact("tokens"), name, batch, compress=False)
+        builds.write_part(job.build("tokens"), name, batch, compress=False)
     one = pa.array(["one"] * len(vectors), pa.string())
     columns = {
         "documents": {"source": one},
@@ -45,11 +45,11 @@ def place(
         "selection": {"kept": pa.array([True] * len(vectors))},
     }
     for artifact, column in columns.items():
-        artifacts.begin(job.artifact(artifact), artifact)
-        artifacts.write_part(job.artifact(artifact), "part-00000-0000.arrow", pa.record_batch(column), compress=False)
-        artifacts.finish(job.artifact(artifact), artifact, {}, {}, {})
-    artifacts.finish(job.artifact("tokens"), "tokens", {}, {}, {})
-    artifacts.finish(job.artifact("vectors"), "vectors", {}, {}, {"dimensions": dimensions} | statistics)
+        builds.begin(job.artifact(artifact), artifact)
+        builds.write_part(job.build(artifact), "part-00000-0000.arrow", pa.record_batch(column), compress=False)
+        builds.finish(job.build(artifact), {}, {}, {})
+    builds.finish(job.build("tokens"), {}, {}, {})
+    builds.finish(job.build("vectors"), {}, {}, {"dimensions": dimensions} | statistics)
     return job
 
 
@@ -57,7 +57,7 @@ def place_texts(job: Run, texts: Sequence[str], parts: int = 2) -> Run:
     """Puts the texts of documents where the stage looks for them, a dropped one among those of each part."""
     for name in ("documents", "signals", "selection"):
         job.root.remove(name)
-        artifacts.begin(job.artifact(name), name)
+        builds.begin(job.artifact(name), name)
     for number, ordinals in enumerate(np.array_split(np.arange(len(texts)), parts)):
         name = f"part-{number:05}-0000.arrow"
         kept = [texts[ordinal] for ordinal in ordinals]
@@ -71,16 +71,16 @@ def place_texts(job: Run, texts: Sequence[str], parts: int = 2) -> Run:
             "selection": pa.record_batch(columns, ["kept", "ordinal"]),
         }
         for artifact, batch in batches.items():
-            artifacts.write_part(job.artifact(artifact), name, batch, compress=False)
-    artifacts.finish(job.artifact("signals"), "signals", {}, {}, {})
-    artifacts.finish(job.artifact("documents"), "documents", {}, {}, {"text_bytes": sum(map(len, texts))})
-    artifacts.finish(job.artifact("selection"), "selection", {}, {}, {"kept": len(texts)})
+            builds.write_part(job.build(artifact), name, batch, compress=False)
+    builds.finish(job.build("signals"), {}, {}, {})
+    builds.finish(job.build("documents"), {}, {}, {"text_bytes": sum(map(len, texts))})
+    builds.finish(job.build("selection"), {}, {}, {"kept": len(texts)})
     return job
 
 
 def work(job: Run) -> Run:
-    artifacts.begin(job.artifact("neighbors"), "neighbors")
-    artifacts.finish(job.artifact("neighbors"), "neighbors", {}, {}, neighbors.work(job))
+    builds.begin(job.artifact("neighbors"), "neighbors")
+    builds.finish(job.build("neighbors"), {}, {}, neighbors.work(job))
     return job
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import builds
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import Config, validate
 from sequitur.pipeline.errors import InputError
@@ -77,12 +77,12 @@ def recipe(calls: list[str]) -> tuple[Stage, Stage]:
         calls.append("count")
         for part in range(2):
             batch = pa.record_batch({"value": pa.array([3 * part, 3 * part + 1, 3 * part + 2])})
-            artifacts.write_part(run.artifact("documents"), f"part-{part:05}.arrow", batch, compress=False)
+            builds.write_part(run.build("documents"), f"part-{part:05}.arrow", batch, compress=False)
         return {"rows": 6}
 
     def double(run: Run) -> Mapping[str, Any]:
         calls.append("double")
-        run.jobs.map_parts({run.artifact("documents"): ["value"]}, Double(), run.artifact("doubled"), step="doubling")
+        run.jobs.map_parts({run.artifact("documents"): ["value"]}, Double(), run.build("doubled"), step="doubling")
         return {}
 
     def double_parameters(config: Config) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Artifacts: built part by part, resumed, proved whole, and never believed when damaged or forged."""
+"""Artifacts: read back, proved whole, and never believed when damaged or forged."""
 
 import json
 from collections.abc import Callable
@@ -6,65 +6,47 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
-from sequitur.pipeline import artifacts
-from sequitur.pipeline.artifacts import Manifest, Part
+from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline.artifacts import Part
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart, MissingArtifact
-from sequitur.pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline.storage import Directory
 
 SCHEMA = pa.schema([pa.field("text", pa.string()), pa.field("number", pa.int64(), nullable=False)])
 NAMES = ["part-00000.arrow", "part-00001.arrow", "part-00002.arrow"]
+FOLDER = "fingerprint"  # its first 16 characters
 
 
 def batch(number: int) -> pa.RecordBatch:
     return pa.record_batch([pa.array([f"text {number}"] * 3), pa.array([number] * 3, pa.int64())], schema=SCHEMA)
 
 
-def write(directory: Directory, names: list[str], *, compress: bool = False) -> None:
+def write(build: Build, names: list[str]) -> None:
     for name in names:
-        artifacts.write_part(directory, name, batch(NAMES.index(name)), compress=compress)
-
-
-def finish(directory: Directory, fingerprint: str = "fingerprint") -> Manifest:
-    return artifacts.finish(directory, fingerprint, {"b": 1, "a": [2]}, {"parent": "its fingerprint"}, {"rows": 9})
+        builds.write_part(build, name, batch(NAMES.index(name)), compress=False)
 
 
 @pytest.fixture
 def finished(directory: Directory) -> Directory:
     """An artifact of three parts."""
-    artifacts.begin(directory, "fingerprint")
-    write(directory, NAMES)
-    finish(directory)
+    build = builds.begin(directory, "fingerprint")
+    write(build, NAMES)
+    builds.finish(build, {"b": 1, "a": [2]}, {"parent": "its fingerprint"}, {"rows": 9})
     return directory
 
 
 def flip_last_byte(directory: Directory, name: str) -> None:
-    content = directory.read_bytes(name)
-    directory.write_bytes(name, content[:-1] + bytes([content[-1] ^ 1]))
+    folder = directory / FOLDER
+    content = folder.read_bytes(name)
+    folder.write_bytes(name, content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def forge(directory: Directory, change: Callable[[dict[str, Any]], object]) -> None:
     content = directory.read_json(artifacts.MANIFEST)
     change(content)
     directory.write_json(artifacts.MANIFEST, content)
-
-
-@pytest.mark.parametrize("compress", [False, True])
-def test_finished_artifact_holds_its_parts_and_manifest_alone(directory: Directory, compress: bool) -> None:
-    artifacts.begin(directory, "fingerprint")
-    assert artifacts.read_building(directory) == "fingerprint"
-    assert artifacts.read_manifest(directory) is None
-    write(directory, NAMES[::-1], compress=compress)
-
-    manifest = finish(directory)
-
-    assert directory.names() == [artifacts.MANIFEST, *NAMES]
-    assert artifacts.require_manifest(directory) == manifest
-    assert (manifest.artifact, manifest.names, manifest.rows) == ("documents", NAMES, 9)
-    assert manifest.bytes == sum(directory.size(name) or 0 for name in NAMES)
-    assert artifacts.is_whole(directory, manifest)
-    assert list(artifacts.damaged_parts(directory, manifest)) == []
-    assert list(artifacts.schema_problems(directory, SCHEMA)) == []
 
 
 def test_parts_read_back_whole_or_by_column(finished: Directory) -> None:
@@ -77,72 +59,15 @@ def test_parts_read_back_whole_or_by_column(finished: Directory) -> None:
     assert artifacts.part_metadata(finished, part) == {}
 
 
-def test_equal_content_gives_equal_manifest_bytes(finished: Directory) -> None:
-    before = finished.read_bytes(artifacts.MANIFEST)
-    artifacts.begin(finished, "another")
-    artifacts.begin(finished, "fingerprint")
-    write(finished, [NAMES[2], NAMES[0], NAMES[1]])
-    artifacts.finish(finished, "fingerprint", {"a": [2], "b": 1}, {"parent": "its fingerprint"}, {"rows": 9})
-
-    assert finished.read_bytes(artifacts.MANIFEST) == before
-
-
-def test_interrupted_build_keeps_its_parts(directory: Directory) -> None:
-    artifacts.begin(directory, "fingerprint")
-    write(directory, NAMES[:2])
-
-    artifacts.begin(directory, "fingerprint")
-
-    assert [part.name for part in artifacts.written_parts(directory)] == NAMES[:2]
-
-
-def test_parts_of_another_fingerprint_are_cleared(directory: Directory) -> None:
-    artifacts.begin(directory, "before")
-    write(directory, NAMES)
-    artifacts.begin(directory, "fingerprint")
-    assert artifacts.written_parts(directory) == []
-
-    write(directory, NAMES[:1])
-    finish(directory)
-    artifacts.begin(directory, "after")
-    assert directory.names() == [artifacts.BUILDING]
-
-
-def test_what_an_interrupted_writer_left_is_no_part(directory: Directory) -> None:
-    artifacts.begin(directory, "fingerprint")
-    write(directory, NAMES[:2])
-    directory.remove(NAMES[0])
-    directory.write_bytes(f"{TEMPORARY}abc", b"half")
-    (directory / artifacts.PARTS).write_bytes(f"{TEMPORARY}{NAMES[2]}.json", b"{")
-    (directory / "train").write_bytes(f"{TEMPORARY}def", b"half")
-
-    assert [part.name for part in artifacts.written_parts(directory)] == NAMES[1:2]
-    artifacts.begin(directory, "fingerprint")
-    assert f"{TEMPORARY}abc" not in directory.names()
-    assert (directory / "train").names() == []
-
-
-def test_only_a_lost_part_is_rebuilt(finished: Directory) -> None:
-    manifest = artifacts.require_manifest(finished)
-    finished.remove(NAMES[1])
-    assert not artifacts.is_whole(finished, manifest)
-    with pytest.raises(MissingArtifact, match=r"part-00001.arrow: missing; run again"):
-        artifacts.read_part(finished, manifest.parts[1])
-
-    artifacts.begin(finished, "fingerprint")
-    assert [part.name for part in artifacts.written_parts(finished)] == [NAMES[0], NAMES[2]]
-    write(finished, [NAMES[1]])
-
-    assert finish(finished) == manifest
-
-
 @pytest.mark.parametrize("content", [b"", b"short", b"x" * 10_000])
 def test_part_of_another_size_is_damage(finished: Directory, content: bytes) -> None:
     manifest = artifacts.require_manifest(finished)
-    finished.write_bytes(NAMES[1], content)
+    (finished / FOLDER).write_bytes(NAMES[1], content)
 
     for read in (artifacts.read_part, artifacts.map_part):
-        with pytest.raises(CorruptPart, match=r"run/documents/part-00001.arrow: damaged .*delete it and run again"):
+        with pytest.raises(
+            CorruptPart, match=r"run/documents/fingerprint/part-00001.arrow: damaged .*delete it and run"
+        ):
             read(finished, manifest.parts[1])
     with pytest.raises(CorruptPart, match=f"{len(content)} bytes where {manifest.parts[1].bytes} were written"):
         artifacts.is_whole(finished, manifest)
@@ -152,7 +77,7 @@ def test_part_of_another_size_is_damage(finished: Directory, content: bytes) -> 
 def test_flipped_bit_is_damage(finished: Directory) -> None:
     manifest = artifacts.require_manifest(finished)
     flip_last_byte(finished, NAMES[2])
-    finished.remove(NAMES[0])
+    (finished / FOLDER).remove(NAMES[0])
 
     with pytest.raises(CorruptPart, match=r"part-00002.arrow: damaged \(its checksum differs"):
         artifacts.read_part(finished, manifest.parts[2])
@@ -181,14 +106,6 @@ def test_forged_part_name_does_not_lead_outside(finished: Directory, name: str) 
         artifacts.read_manifest(finished)
 
 
-def test_forged_note_does_not_lead_outside(directory: Directory) -> None:
-    artifacts.begin(directory, "fingerprint")
-    artifacts.record_part(directory, Part("../a", 1, 1, ""))
-
-    with pytest.raises(CorruptPart, match=r"_parts/\.\.--a.json: part \.\./a lies outside the artifact"):
-        artifacts.written_parts(directory)
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -202,6 +119,8 @@ def test_forged_note_does_not_lead_outside(directory: Directory) -> None:
         lambda content: content.update(parents=[1]),
         lambda content: content.update(statistics=None),
         lambda content: content.update(schema_version=99),
+        lambda content: content.update(folder=".."),
+        lambda content: content.update(folder="/etc"),
     ],
 )
 def test_manifest_of_another_shape_is_refused(finished: Directory, change: Callable[[dict[str, Any]], object]) -> None:
@@ -219,14 +138,6 @@ def test_manifest_that_is_none_is_refused(finished: Directory, content: bytes) -
         artifacts.read_manifest(finished)
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"{}"])
-def test_note_of_a_build_that_is_none_is_refused(directory: Directory, content: bytes) -> None:
-    directory.write_bytes(artifacts.BUILDING, content)
-
-    with pytest.raises(CorruptPart, match=r"_building.json: .*delete it and run again"):
-        artifacts.begin(directory, "fingerprint")
-
-
 def test_absent_artifact_is_not_an_empty_one(directory: Directory) -> None:
     assert artifacts.read_manifest(directory) is None
     with pytest.raises(MissingArtifact, match="run/documents: not finished; run the stage that makes it first"):
@@ -234,12 +145,12 @@ def test_absent_artifact_is_not_an_empty_one(directory: Directory) -> None:
 
 
 def test_wrong_columns_and_nulls_are_problems(directory: Directory) -> None:
-    artifacts.begin(directory, "fingerprint")
-    write(directory, NAMES[:1])
+    build = builds.begin(directory, "fingerprint")
+    write(build, NAMES[:1])
     lacking = pa.record_batch([pa.array(["a"]), pa.array([None], pa.int64())], schema=SCHEMA)
-    artifacts.write_part(directory, NAMES[1], lacking, compress=False)
-    artifacts.write_part(directory, NAMES[2], pa.record_batch({"other": [1]}), compress=False)
-    finish(directory)
+    builds.write_part(build, NAMES[1], lacking, compress=False)
+    builds.write_part(build, NAMES[2], pa.record_batch({"other": [1]}), compress=False)
+    builds.finish(build, {}, {}, {})
 
     nulls, columns = artifacts.schema_problems(directory, SCHEMA)
 
@@ -272,6 +183,7 @@ def test_manifest_names_no_clock_and_no_machine(finished: Directory) -> None:
         "artifact",
         "bytes",
         "fingerprint",
+        "folder",
         "parameters",
         "parents",
         "parts",
@@ -279,3 +191,40 @@ def test_manifest_names_no_clock_and_no_machine(finished: Directory) -> None:
         "schema_version",
         "statistics",
     ]
+
+
+def test_an_artifact_of_the_first_layout_is_read(directory: Directory) -> None:
+    """Its parts lie beside the manifest, which names no folder."""
+    build = builds.begin(directory, "fingerprint", in_place=True)
+    write(build, NAMES)
+    manifest = builds.finish(build, {}, {}, {})
+    forge(directory, lambda content: content.pop("folder"))
+
+    assert artifacts.require_manifest(directory) == manifest
+    assert artifacts.is_finished(directory, "fingerprint")
+    assert artifacts.read_columns(directory, ["number"])["number"].to_pylist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_what_was_made_anew_is_not_read_for_what_was_there(finished: Directory) -> None:
+    assert artifacts.require_manifest(finished, "fingerprint").rows == 9
+    with pytest.raises(MissingArtifact, match="run/documents: was made anew meanwhile; run the command again"):
+        artifacts.require_manifest(finished, "another")
+
+
+@pytest.mark.parametrize("columns", [1, 2000])
+def test_a_schema_is_read_from_the_end_of_a_part(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = Directory("memory://run/documents")
+    build = builds.begin(directory, "fingerprint")
+    wide = pa.record_batch({f"column {number}": pa.array(range(2**20 // columns)) for number in range(columns)})
+    part = builds.write_part(build, NAMES[0], wide.replace_schema_metadata({"kept": "3"}), compress=False)
+    fetched, cat = [], MemoryFileSystem.cat_file
+
+    def counted(*given: Any, **ends: Any) -> bytes:
+        fetched.append(len(content := cat(*given, **ends)))
+        return content
+
+    monkeypatch.setattr(MemoryFileSystem, "cat_file", counted)
+    assert artifacts.part_metadata(directory, part) == {"kept": "3"}
+    assert fetched[0] == artifacts.SCHEMA_BYTES
+    assert (len(fetched) == 1) == (columns == 1)
+    directory.remove("")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import builds
 from sequitur.pipeline.beam import ArrowBatchCoder, ReadPart, Runner, side_by_side
 from sequitur.pipeline.errors import ConfigError, InputError, MissingArtifact, StageFailed, StorageFull, from_worker
 from sequitur.pipeline.stage import Run, Stage
@@ -187,15 +187,15 @@ def test_killed_worker_fails_the_stage_at_once(tmp_path: Path, logs: Path) -> No
 
 def test_one_process_and_two_write_the_same_parts(make_run: Callable[..., Run], recipe: tuple[Stage, Stage]) -> None:
     count, double = recipe
-    artifacts.begin(make_run().artifact("documents"), "fingerprint")
+    builds.begin(make_run().artifact("documents"), "fingerprint")
     count.work(make_run())
-    artifacts.finish(make_run().artifact("documents"), "fingerprint", {}, {}, {})
+    builds.finish(builds.current(make_run().artifact("documents")), {}, {}, {})
     written = []
     for workers in (1, 2):
         run = make_run(workers)
-        artifacts.begin(run.artifact("doubled"), str(workers))
+        builds.begin(run.artifact("doubled"), str(workers))
         double.work(run)
-        written.append(artifacts.written_parts(run.artifact("doubled")))
+        written.append(builds.written_parts(run.build("doubled")))
 
     assert written[0] == written[1]
     assert [part.rows for part in written[0]] == [3, 3]

@@ -9,7 +9,7 @@ import fsspec
 import pyarrow as pa
 import pytest
 
-from sequitur.pipeline import artifacts, lock
+from sequitur.pipeline import artifacts, builds, lock
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, RunLocked
 from sequitur.pipeline.run_directory import CONFIG, execute, problems, read_config, status
 from sequitur.pipeline.stage import Run, Stage
@@ -187,7 +187,7 @@ def interrupted(make_run: Any, recipe: Recipe) -> Run:
 
     def one_part(run: Run) -> Mapping[str, Any]:
         batch = pa.record_batch({"value": [-1, -1, -1]})
-        artifacts.write_part(run.artifact("doubled"), "part-00000.arrow", batch, compress=False)
+        builds.write_part(run.build("doubled"), "part-00000.arrow", batch, compress=False)
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -213,17 +213,25 @@ def test_interrupted_stage_goes_on_where_it_stopped(interrupted: Run, recipe: Re
 def test_interrupted_parts_of_other_settings_are_not_taken_over(
     interrupted: Run, make_run: Any, recipe: Recipe
 ) -> None:
-    changed = make_run(annotate={"shingle_words": 6})
-    execute(recipe, changed)
+    changed, left_over = make_run(annotate={"shingle_words": 6}), interrupted.build("doubled")
+
+    def work(run: Run) -> Mapping[str, Any]:
+        statistics = recipe[1].work(run)
+        for name in ("part-00000.arrow", "part-00001.arrow"):  # the engine goes on with what the killed process began
+            builds.write_part(left_over, name, pa.record_batch({"value": [-1, -1, -1]}), compress=False)
+        return statistics
+
+    execute((recipe[0], replace(recipe[1], work=work)), changed)
 
     assert artifacts.read_columns(changed.artifact("doubled"), ["value"])["value"].to_pylist() == [0, 2, 4, 6, 8, 10]
+    assert list(problems(recipe, changed)) == []
 
 
 def test_lost_part_is_rebuilt(make_run: Any, recipe: Recipe, calls: list[str]) -> None:
     run = make_run()
     execute(recipe, run)
     manifest = run.manifest("doubled")
-    run.artifact("doubled").remove("part-00001.arrow")
+    run.artifact("doubled").remove(manifest.parts[1].path)
     assert states(recipe, run) == ["done", "damaged"]
 
     execute(recipe, run)
@@ -235,12 +243,13 @@ def test_lost_part_is_rebuilt(make_run: Any, recipe: Recipe, calls: list[str]) -
 def test_part_of_another_size_stops_the_run(make_run: Any, recipe: Recipe) -> None:
     run = make_run()
     execute(recipe, run)
-    run.artifact("documents").write_bytes("part-00001.arrow", b"short")
+    part = run.manifest("documents").parts[1]
+    (run.artifact("documents") / part.folder).write_bytes(part.name, b"short")
 
     assert states(recipe, run) == ["damaged", "done"]
-    with pytest.raises(CorruptPart, match=r"documents/part-00001.arrow: damaged \(5 bytes where .* delete it and run"):
+    with pytest.raises(CorruptPart, match=r"/part-00001.arrow: damaged \(5 bytes where .* delete it and run"):
         execute(recipe, run)
-    run.artifact("documents").remove("part-00001.arrow")
+    run.artifact("documents").remove(part.path)
     execute(recipe, run)
     assert states(recipe, run) == ["done", "done"]
 
@@ -268,9 +277,9 @@ def test_flipped_byte_is_a_problem_and_ends_the_look_at_content(make_run: Any, r
     execute(verifying, run)
     assert list(problems(verifying, run)) == ["doubled: looks odd"]
 
-    flip_byte(Path(run.artifact("documents").path("part-00000.arrow")))
+    flip_byte(Path(run.artifact("documents").path(run.manifest("documents").parts[0].path)))
     (found,) = problems(verifying, run)
-    assert "documents/part-00000.arrow: damaged (its checksum differs" in found
+    assert "/part-00000.arrow: damaged (its checksum differs" in found
     assert looked_at == ["doubled"]
 
 

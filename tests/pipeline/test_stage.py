@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds, run_directory
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.errors import MissingArtifact, OverMemory, StorageFull
 from sequitur.pipeline.progress import Progress
@@ -22,6 +23,7 @@ from sequitur.pipeline.stage import (
     Stage,
     aligned,
     announce,
+    as_decided,
     every_ordinal,
     expected,
     human,
@@ -35,10 +37,10 @@ GIB = 2**30
 def finish(run: Run, artifact: str, columns: list[dict[str, Any]], statistics: dict[str, Any] | None = None) -> None:
     """An artifact of one part for each of `columns`."""
     directory = run.artifact(artifact)
-    artifacts.begin(directory, artifact)
+    builds.begin(directory, artifact)
     for index, part in enumerate(columns):
-        artifacts.write_part(directory, f"part-{index:05}.arrow", pa.record_batch(part), compress=False)
-    artifacts.finish(directory, artifact, {}, {}, statistics or {})
+        builds.write_part(builds.current(directory), f"part-{index:05}.arrow", pa.record_batch(part), compress=False)
+    builds.finish(builds.current(directory), {}, {}, statistics or {})
 
 
 def announced(run: Run, stage: Stage, estimate: Estimate) -> int:
@@ -108,15 +110,15 @@ def test_seeds_differ_by_purpose_and_configuration(make_run: Any) -> None:
 def test_only_the_missing_parts_are_computed(make_run: Any, recipe: tuple[Stage, Stage]) -> None:
     run = make_run()
     finish(run, "documents", [{"value": [1]}, {"value": [2]}])
-    artifacts.begin(run.artifact("doubled"), "fingerprint")
+    builds.begin(run.artifact("doubled"), "fingerprint")
     there_before = pa.record_batch({"value": [-1]})
-    artifacts.write_part(run.artifact("doubled"), "part-00000.arrow", there_before, compress=False)
+    builds.write_part(run.build("doubled"), "part-00000.arrow", there_before, compress=False)
 
     recipe[1].work(run)
-    artifacts.finish(run.artifact("doubled"), "fingerprint", {}, {}, {})
+    recipe[1].work(run)  # which finds nothing to do
+    builds.finish(run.build("doubled"), {}, {}, {})
 
     assert artifacts.read_columns(run.artifact("doubled"), ["value"])["value"].to_pylist() == [-1, 4]
-    recipe[1].work(run)
 
 
 def test_unfinished_artifact_has_no_manifest(make_run: Any) -> None:
@@ -168,9 +170,34 @@ def test_progress_is_told_in_parts_or_in_their_rows(make_run: Any, unit: str, ex
 
     run = replace(make_run(), progress=Told(quiet=True))
     directory = run.artifact("words")
-    artifacts.begin(directory, "words")
+    builds.begin(directory, "words")
     for index, rows in enumerate(([1, 2], [3, 4, 5])):
-        artifacts.write_part(directory, f"part-{index:05}.arrow", pa.record_batch({"word": rows}), compress=False)
-    with run.jobs.watching(directory, 9, "counting", unit):
+        builds.write_part(
+            builds.current(directory), f"part-{index:05}.arrow", pa.record_batch({"word": rows}), compress=False
+        )
+    with run.jobs.watching(builds.current(directory), 9, "counting", unit):
         assert seen.wait(30)
     assert told[0] == expected_done
+
+
+@pytest.mark.parametrize("undecided", [["device"], []])
+def test_what_was_decided_when_a_stage_was_last_begun_stays(
+    make_run: Any, recipe: tuple[Stage, Stage], undecided: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def execute(**given: Any) -> tuple[Mapping[str, Any], str]:
+        said: list[str] = []
+        monkeypatch.setattr(Progress, "say", lambda _, line: said.append(line))
+        double = replace(recipe[1], parameters=lambda config: as_decided(config, "double", given, undecided))
+        run = make_run()
+        run_directory.execute((recipe[0], double), run)
+        return run.manifest("doubled").parameters, next(line for line in said if line.startswith("double"))
+
+    assert execute(device="cuda", size=1)[0]["device"] == "cuda"
+    parameters, said = execute(device="cpu", size=1)
+    if undecided:
+        assert (parameters["device"], said) == ("cuda", "double     done before")
+    else:
+        assert (parameters["device"], said) == ("cpu", "double     is made anew, for other device")
+    parameters, said = execute(device="cpu", size=2)
+    assert parameters == {"device": "cpu", "size": 2}
+    assert said.endswith("device, size" if undecided else "for other size")

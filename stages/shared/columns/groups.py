@@ -47,7 +47,7 @@ def kept_column(root: Directory, artifact: str, column: str) -> pa.ChunkedArray:
     """
     directory, selection = root / artifact, root / SELECTION
     parts, chunks = artifacts.require_manifest(directory).parts, []
-    if column not in pa.ipc.open_file(directory.buffer(parts[0].name)).schema.names:
+    if column not in artifacts.part_schema(directory, parts[0]).names:
         raise KeyError(column)
     for part, verdicts in zip(parts, artifacts.require_manifest(selection).parts, strict=True):
         kept = artifacts.read_part(selection, verdicts, ["kept"]).column("kept")

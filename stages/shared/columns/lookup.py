@@ -160,7 +160,7 @@ def row_of(directory: Directory, part: Part, row: int, columns: Sequence[str]) -
     """Some columns of one row."""
     found: list[dict[str, Any]] = artifacts.map_part(directory, part, columns).slice(row, 1).to_pylist()
     if not found:
-        raise CorruptPart(f"{directory.path(part.name)}: has no row {row}, as documents has; delete it and run again")
+        raise CorruptPart(f"{directory.path(part.path)}: has no row {row}, as documents has; delete it and run again")
     return found[0]
 
 
@@ -210,7 +210,7 @@ def describe(corpus: Corpus, places: Iterable[Place]) -> dict[Place, dict[str, A
         try:
             title, license_ = (string_field(metadata, field) for field in ("title", "license"))
         except json.JSONDecodeError as error:
-            path = corpus.documents.path(documents[place.part].name)
+            path = corpus.documents.path(documents[place.part].path)
             raise CorruptPart(f"{path}: metadata in row {place.row} is not JSON; delete it and run again") from error
         if not title:
             title = title_in(row_of(corpus.text, texts[place.part], place.row, ["text"])["text"])

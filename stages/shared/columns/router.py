@@ -25,7 +25,7 @@ class Router(NamedTuple):
 
 def router_files(directory: Directory) -> dict[str, bytes]:
     """The files of the router in a directory by name, for copying."""
-    return {part.name: directory.read_bytes(part.name) for part in artifacts.require_manifest(directory).parts}
+    return {part.name: directory.read_bytes(part.path) for part in artifacts.require_manifest(directory).parts}
 
 
 def read_router(directory: Directory) -> Router:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,21 +19,14 @@ from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.stored_vectors import normalized
+from sequitur.stages.shared.models.choices import FITTED, Choice, choose, decided, device_of, settled
 from sequitur.stages.shared.models.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
 
 MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
-FITTED = "fitted"
 CHOICE = "encoder.json"
 # Tokens in a batch, padding included. On a CPU the activations of a small model then stay in the cache of a core: all
 # back ends are slower by 5 to 20 % at 4,096 and beyond (all-MiniLM-L6-v2, AMD EPYC, 1 MiB of cache). A GPU wants many.
 CPU_TOKENS, GPU_TOKENS = 1024, 2**16
-
-
-class Choice(NamedTuple):
-    """What computes a model, torch or openvino, and in which numbers: float32, bfloat16 or int8."""
-
-    backend: str
-    precision: str
 
 
 @dataclass(frozen=True)
@@ -69,8 +61,13 @@ class Encoder:
             ) from error
 
 
-def prepare(settings: Embed, directory: Path) -> Choice:
-    """Decides what computes `embed.model`, exports it where that is needed, and writes both into a directory.
+def prepare(settings: Embed, directory: Path, decision: Choice) -> Choice:
+    """Says what computes `embed.model`, exports it where that is needed, and writes both into a directory.
+
+    Args:
+        settings: of the model.
+        directory: to write into.
+        decision: what was decided where they are `auto`, on this machine or on the one where the run began.
 
     Raises:
         ModelError: it cannot be loaded, or not computed as the settings say.
@@ -79,14 +76,14 @@ def prepare(settings: Embed, directory: Path) -> Choice:
 
     threads = torch.get_num_threads()
     try:
-        return _prepare(settings, directory)
+        return _prepare(settled(settings, decision), directory, decision)
     finally:
         torch.set_num_threads(threads)
 
 
-def _prepare(settings: Embed, directory: Path) -> Choice:
+def _prepare(settings: Embed, directory: Path, decision: Choice) -> Choice:
     model = load_model(settings, settings.model)
-    choice = choose(settings, is_transformer(model))
+    choice = choose(settings, is_transformer(model), decision)
     if choice.backend == "openvino":
         try:
             _export(model, choice.precision, directory, settings)
@@ -101,6 +98,11 @@ def _prepare(settings: Embed, directory: Path) -> Choice:
     return choice
 
 
+def read_choice(directory: Path) -> Choice:
+    """What `prepare` decided."""
+    return Choice(**json.loads((directory / CHOICE).read_text()))
+
+
 def _export(model: Any, precision: str, directory: Path, settings: Embed) -> None:
     from sequitur.stages.shared.models import openvino_models
 
@@ -109,61 +111,6 @@ def _export(model: Any, precision: str, directory: Path, settings: Embed) -> Non
     openvino_models.replace_network(model[0], precision, directory)
     if not _agree(_own_encode(model, PROBES, settings), before, 0.98):
         raise ValueError("the exported model gives other vectors")
-
-
-def read_choice(directory: Path) -> Choice:
-    """What `prepare` decided."""
-    return Choice(**json.loads((directory / CHOICE).read_text()))
-
-
-def choose(settings: Embed, transformer: bool) -> Choice:
-    """The fastest of what is installed at which the neighbours stay the same (benchmarks/encode.py has the figures).
-
-    That is bfloat16 where the device computes in it, else float32. int8 loses more than 3 % of the ten nearest
-    neighbours, so it has to be asked for.
-
-    Raises:
-        ModelError: the settings ask for what there is not.
-    """
-    on_cpu = device_of(settings) == "cpu"
-    compiles = transformer and on_cpu and openvino_is_installed()
-    backend, precision = settings.backend, settings.precision
-    if precision == "auto":
-        precision = "bfloat16" if transformer and computes_bfloat16(settings) else "float32"
-    if backend == "auto":
-        backend = "openvino" if compiles else "torch"
-    if backend == "openvino" and not compiles:
-        what = "pip install 'sequitur-data[openvino]'" if transformer and on_cpu else "set it to auto"
-        raise ModelError(f"embed.backend openvino: only for transformers on a CPU, and where it is installed; {what}")
-    if precision == "int8" and (backend != "openvino" or find_spec("nncf") is None):
-        raise ModelError("embed.precision int8: only by OpenVINO with nncf; pip install 'sequitur-data[openvino]'")
-    if precision == "bfloat16" and not transformer:
-        raise ModelError(f"embed.precision bfloat16: {settings.model} is no transformer; set it to auto")
-    return Choice(backend, precision)
-
-
-def openvino_is_installed() -> bool:
-    return find_spec("openvino") is not None
-
-
-def device_of(settings: Embed) -> str:
-    import torch
-
-    if settings.device != "auto":
-        return settings.device
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def computes_bfloat16(settings: Embed) -> bool:
-    """Whether the device has instructions for it; without them it is slower than float32."""
-    import torch
-
-    if device_of(settings).startswith("cuda"):
-        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
-    if device_of(settings) != "cpu":
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def load_model(settings: Embed, model: str, precision: str = "float32") -> Any:
@@ -208,9 +155,10 @@ def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:
     Raises:
         ModelError: it cannot be loaded, or gives no finite numbers.
     """
-    choice = Choice("torch", "float32")
+    choice = decided(settings)._replace(backend="torch", precision="float32")
     if exported is not None:
         choice = read_choice(exported)
+        settings = settled(settings, choice)
     by_openvino = exported is not None and choice.backend == "openvino"
     loaded = load_model(settings, model, "float32" if by_openvino else choice.precision)
     if exported is not None and by_openvino:
@@ -221,7 +169,7 @@ def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:
         except Exception as error:
             raise ModelError(
                 f"{exported}: cannot be loaded by OpenVINO ({_reason(error)}); pip install 'sequitur-data[openvino]' "
-                "as where the run began, or delete the vectors of this run"
+                "as where the run began, or set embed.backend torch, which makes all vectors anew"
             ) from error
     own = _own_encode(loaded, PROBES, settings)
     if not np.isfinite(own).all():

@@ -11,7 +11,7 @@ import pytest
 
 from sequitur import beam_job
 from sequitur.inspection.rules_trial import try_rules
-from sequitur.pipeline import artifacts, beam, run_directory
+from sequitur.pipeline import artifacts, beam, builds, run_directory
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import overridden, validate
 from sequitur.pipeline.errors import ConfigError, OwnModuleFailed
@@ -167,6 +167,7 @@ def test_verify_finds_a_part_without_a_signal(branch: Callable[..., Run]) -> Non
     run = branch("run", "annotate")
     directory, part = run.artifact("signals"), run.manifest("signals").parts[1]
     batch = artifacts.read_part(directory, part)
-    artifacts.write_part(directory, part.name, batch.drop_columns(["word_count"]), compress=False)
+    build = builds.Build(directory, run.manifest("signals").fingerprint)
+    builds.write_part(build, part.name, batch.drop_columns(["word_count"]), compress=False)
     (problem,) = annotate.verify(run)
-    assert problem == f"{directory.path(part.name)}: lacks word_count; delete it and run again"
+    assert problem == f"{directory.path(part.path)}: lacks word_count; delete it and run again"

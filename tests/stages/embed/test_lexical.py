@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import builds
 from sequitur.pipeline.stage import Run
 from sequitur.stages.embed import lexical
 from sequitur.stages.embed import stage as embed
@@ -95,13 +95,13 @@ def test_an_interrupted_run_goes_on_with_the_weights_that_it_counted(mixed: Run)
     content = path.read_bytes()
     marked = lexical.read_weights(directory) + np.float32(1)
     try:
-        artifacts.begin(directory, manifest.fingerprint)
+        builds.begin(directory, manifest.fingerprint)
         np.save(path, marked, allow_pickle=False)
         lexical.fit(directory, list, mixed.progress)
         assert np.array_equal(lexical.read_weights(directory), marked)
     finally:
         path.write_bytes(content)
-        artifacts.finish(directory, manifest.fingerprint, manifest.parameters, manifest.parents, manifest.statistics)
+        builds.finish(builds.current(directory), manifest.parameters, manifest.parents, manifest.statistics)
     assert list(embed.verify(mixed)) == []
 
 

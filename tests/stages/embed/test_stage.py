@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import builds
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.stage import Run
 from sequitur.stages.embed import stage as embed
@@ -71,12 +71,12 @@ def test_a_fit_that_was_interrupted_is_done_again(fitted: Run) -> None:
     before = {part.name: part.checksum for part in fitted.manifest("vectors").parts}
     weights = Path(directory.path("model")) / "model.safetensors"
     manifest, content = fitted.manifest("vectors"), weights.read_bytes()
-    artifacts.begin(directory, manifest.fingerprint)
+    builds.begin(directory, manifest.fingerprint)
     directory.remove(embed.FILES)  # as if it had died while the model was being copied
     weights.write_bytes(content[:100])
     statistics = embed.work(fitted)
     assert weights.read_bytes() == content
-    after = artifacts.finish(directory, manifest.fingerprint, manifest.parameters, manifest.parents, statistics)
+    after = builds.finish(builds.current(directory), manifest.parameters, manifest.parents, statistics)
     assert {part.name: part.checksum for part in after.parts} == before
 
 

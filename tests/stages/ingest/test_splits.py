@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Run
@@ -35,8 +36,9 @@ def write_jsonl(path: Path, records: Rows) -> Path:
 def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, str | None, str]]:
     """(row, id, text) of all documents, and (row, reason, "") of rejects, split after split, without Beam."""
     settings = Ingest(inputs=[str(path)], **options)
-    notes, rejects = (Directory(f"memory://{scratch}/{name}") for name in ("notes", "rejects"))
-    rejects.remove("")
+    notes, place = (Directory(f"memory://{scratch}/{name}") for name in ("notes", "rejects"))
+    place.remove("")
+    rejects = builds.begin(place, "test")
     read = ReadSplit("corpus", settings, rejects)
     found: list[tuple[int, str | None, str]] = []
     first_row = 0
@@ -46,8 +48,8 @@ def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, st
             split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + count
         for _, batch in read.process(split.to_json()):
             found += [(row["source_row"], row["record_id"], row["text"]) for row in batch.to_pylist()]
-    for part in artifacts.written_parts(rejects):
-        found += [(row["source_row"], row["reason"], "") for row in artifacts.read_part(rejects, part).to_pylist()]
+    for part in builds.written_parts(rejects):
+        found += [(row["source_row"], row["reason"], "") for row in artifacts.read_part(place, part).to_pylist()]
     return sorted(found)
 
 
@@ -93,7 +95,9 @@ def test_parquet_is_split_by_row_groups(tmp_path: Path) -> None:
 @pytest.mark.parametrize("field", ["more", "url", "id", "source"])
 def test_parts_are_bounded_by_all_strings(tmp_path: Path, field: str) -> None:
     path = write_jsonl(tmp_path / "a.jsonl", [{"text": "ä" * 50, field: "x" * 900}] * 10)
-    read = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=2000), Directory(str(tmp_path / "rejects")))
+    read = ReadSplit(
+        "corpus", Ingest(inputs=[str(path)], part_bytes=2000), Build(Directory(str(tmp_path / "rejects")), "test")
+    )
     parts = [batch.num_rows for _, batch in read.process(Split(0, (InputFile(str(path), "jsonl", "a"),)).to_json())]
     assert parts == [2, 2, 2, 2, 2]
 
@@ -107,17 +111,17 @@ def test_an_interrupted_split_goes_on_with_the_same_bytes(
     for artifact in (directory, rejects):  # as it was before it was finished
         manifest = interrupted.manifest(artifact.url.rsplit("/", 1)[-1])
         artifact.remove(artifacts.MANIFEST)
-        artifact.write_json(artifacts.BUILDING, {"fingerprint": manifest.fingerprint})
+        artifact.write_json(builds.BUILDING, {"fingerprint": manifest.fingerprint, "in_place": False})
         for part in manifest.parts:
             if artifact is directory and part in manifest.parts[lost]:
-                artifact.remove(part.name)
+                artifact.remove(part.path)
             else:
-                artifacts.record_part(artifact, part)
+                builds.record_part(builds.current(artifact), part, artifacts.part_metadata(artifact, part))
     execute(tmp_path / "run", "ingest")
     for artifact in ("documents", "rejects"):
-        for name in finished.artifact(artifact).names():
+        for name in finished.artifact(artifact).files():
             assert interrupted.artifact(artifact).read_bytes(name) == finished.artifact(artifact).read_bytes(name)
-        assert interrupted.artifact(artifact).names() == finished.artifact(artifact).names()
+        assert interrupted.artifact(artifact).files() == finished.artifact(artifact).files()
 
 
 def test_a_directory_of_odd_names_is_read_by_content(tmp_path: Path) -> None:
@@ -183,7 +187,9 @@ def test_small_files_share_a_split_whatever_their_kinds(tmp_path: Path) -> None:
     settings = Ingest(inputs=[str(tmp_path)])
     (split,) = plan_splits(settings, find_inputs(settings))
     assert [file.kind for file in split.files] == ["jsonl", "text", "parquet"]
-    ((name, batch),) = ReadSplit("corpus", settings, Directory(str(tmp_path / "rejects"))).process(split.to_json())
+    ((name, batch),) = ReadSplit("corpus", settings, Build(Directory(str(tmp_path / "rejects")), "test")).process(
+        split.to_json()
+    )
     assert name == "part-00000-0000.arrow"
     found = [(row["source_row"], row["text"], row["source"]) for row in batch.to_pylist()]
     assert found == [(0, "one", "a"), (1, "two", "a"), (0, "three", tmp_path.name), (0, "four", "c"), (1, "five", "c")]

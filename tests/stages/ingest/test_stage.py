@@ -269,7 +269,7 @@ def test_the_corpus_is_read_in_order(finished: Run, rows: Any, corpus: Any) -> N
 def test_rejects_that_are_lost_are_not_passed_over(execute: Execute, rows: Any, tmp_path: Path) -> None:
     run = execute(tmp_path / "run", "ingest")
     before = rows(run), rows(run, "rejects")
-    run.artifact("rejects").remove(run.manifest("rejects").names[0])
+    run.artifact("rejects").remove(run.manifest("rejects").parts[0].path)
     with pytest.raises(CorruptPart, match=r"rejects: missing in part; delete .*documents and run again"):
         execute(tmp_path / "run", "ingest")
     run.root.remove("documents")

@@ -9,6 +9,7 @@ import pytest
 import xxhash
 
 from sequitur.pipeline.beam import Runner
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.progress import Progress
@@ -108,16 +109,18 @@ def test_what_was_hashed_is_not_read_again(files: list[Path], tmp_path: Path, mo
     monkeypatch.setattr(whole_inputs, "BLOCK_BYTES", 2**14)
     monkeypatch.setattr(whole_inputs, "BATCH_BYTES", 2**16)
     jobs, paths = Jobs(Runner(), Progress(quiet=True)), [str(path) for path in files]
-    whole, part = Directory(str(tmp_path / "whole")), Directory(str(tmp_path / "part"))
+    whole, part = (Build(Directory(str(tmp_path / name)), "test") for name in ("whole", "part"))
     digest = whole_inputs.write(jobs, whole, paths)
     hashed: list[Block] = []
     monkeypatch.setattr(
         whole_inputs, "digest", lambda *block: (hashed.append(Block(*block)), input_paths.digest(*block))[1]
     )
-    (part / NOTES).write_json("000000.json", [input_paths.digest(*block) for block in blocks_of(paths[0], 2**20)[:4]])
+    first = [input_paths.digest(*block) for block in blocks_of(paths[0], 2**20)[:4]]
+    (part.files / NOTES).write_json("000000.json", first)
 
     assert whole_inputs.write(jobs, part, paths) == digest
-    assert (part.read_bytes(INPUTS), part.names()) == (whole.read_bytes(INPUTS), [INPUTS])
+    assert part.directory.files() == [INPUTS]
+    assert part.directory.read_bytes(INPUTS) == whole.directory.read_bytes(INPUTS)
     assert hashed[0].start == 4 * 2**14
     count = len(hashed)
     assert whole_inputs.write(jobs, part, paths) == digest

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sequitur.graph_sort.subset import facility_location
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
 from sequitur.pipeline.names import SEMANTIC_DUPLICATES, UNSELECTED
 from sequitur.pipeline.stage import Run
@@ -89,7 +89,7 @@ def test_without_a_subset_all_stay(finished: Run) -> None:
 def test_the_choice_is_made_once(selected: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = selected(by="coverage", share=0.5)
     staying = all_values(run.artifact("neighbors"), "ordinal")
-    artifacts.begin(run.artifact("neighbors"), run.manifest("neighbors").fingerprint)
+    builds.begin(run.artifact("neighbors"), run.manifest("neighbors").fingerprint)
     monkeypatch.setattr(subset, "_left_out", None)
 
     assert subset.chosen(run.root, run.artifact("vectors"), run.config, run.progress).tolist() == sorted(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from neighbor_runs import angles, lists, place, place_texts, work
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.stage import Run
 from sequitur.stages.neighbors import stage as neighbors
@@ -90,7 +90,7 @@ def test_what_is_read_depends_on_what_confirms(job_of: Callable[..., Run]) -> No
 
 def test_blocks_do_not_change_what_is_found(job_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
     run = place_texts(place(job_of(), angles(*range(6))), TEXTS)
-    artifacts.begin(run.artifact("neighbors"), "neighbors")
+    builds.begin(run.artifact("neighbors"), "neighbors")
     words.read(run)
     edges = np.array([(a, b) for b in range(6) for a in range(b)], dtype=np.int64)
     whole = words.Words(run.root, 0.4, seed=1).likeness(edges)

@@ -12,7 +12,7 @@ import pytest
 import zstandard
 
 from sequitur import beam_job
-from sequitur.pipeline import artifacts, run_directory, schemas
+from sequitur.pipeline import artifacts, builds, run_directory, schemas
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
 from sequitur.pipeline.names import CONTAMINATION
@@ -42,7 +42,7 @@ def against(documents: Run, settings: Any, tmp_path: Path) -> Callable[..., Run]
             (tmp_path / "run").mkdir()
             (tmp_path / "run" / "documents").symlink_to(Path(documents.config.output) / "documents")
         job = Run(config)
-        artifacts.begin(job.artifact("selection"), "a fingerprint")
+        builds.begin(job.artifact("selection"), "a fingerprint")
         return job
 
     return run

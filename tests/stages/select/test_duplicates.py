@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.stage import Run
 from sequitur.stages.select import candidates, fuzzy_duplicates, star_rounds
 from sequitur.text_core.duplicates.components import connected_components
@@ -109,11 +109,11 @@ def test_star_rounds_find_the_components_of_union_find(annotated: Run) -> None:
     edges = np.concatenate((edges, np.sort(np.column_stack((chain[1:], rng.permutation(chain)[1:])), axis=1)))
     nodes = np.unique(edges)
     directory = annotated.artifact("selection/_some_links")
-    artifacts.begin(directory, "some")
+    builds.begin(directory, "some")
     for number, part in enumerate(np.array_split(edges, 3)):
         batch = pa.record_batch({"a": part[:, 0].copy(), "b": part[:, 1].copy()})
-        artifacts.write_part(directory, f"part-{number}.arrow", batch, compress=False)
-    artifacts.finish(directory, "some", {}, {}, {})
+        builds.write_part(builds.current(directory), f"part-{number}.arrow", batch, compress=False)
+    builds.finish(builds.current(directory), {}, {}, {})
     labels = star_rounds.components(annotated.jobs, annotated.root, directory, nodes)
     assert labels.tolist() == connected_components(np.searchsorted(nodes, edges), len(nodes)).tolist()
 
@@ -161,23 +161,23 @@ def test_a_selection_is_the_same_by_star_rounds_and_by_any_groups(
 def test_a_selection_goes_on_where_it_was_broken_off(
     again: Any, selected: Run, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
-    finish, begin = artifacts.finish, artifacts.begin
+    finish, begin = builds.finish, builds.begin
     begun: list[str] = []
 
-    def break_off(directory: Any, *given: Any) -> None:
-        finish(directory, *given)
-        if directory.url.endswith(target):
+    def break_off(build: Any, *given: Any) -> None:
+        finish(build, *given)
+        if build.directory.url.endswith(target):
             raise KeyboardInterrupt
 
-    def note(directory: Any, fingerprint: str) -> None:
+    def note(directory: Any, fingerprint: str, **place: bool) -> Any:
         begun.append(directory.url)
-        begin(directory, fingerprint)
+        return begin(directory, fingerprint, **place)
 
     options = {"in_memory_links": 0, "alarm_share": 0.4}
     with monkeypatch.context() as patch:
-        patch.setattr(artifacts, "finish", break_off)
+        patch.setattr(builds, "finish", break_off)
         with pytest.raises(KeyboardInterrupt):
             again(**options)
-    monkeypatch.setattr(artifacts, "begin", note)
+    monkeypatch.setattr(builds, "begin", note)
     assert content(again(**options)) == content(selected)
     assert not any(url.endswith(target) for url in begun)

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from sequitur.graph_sort import packing
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import builds, schemas
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.pack.context_rows import SplitPlan
@@ -27,12 +27,12 @@ def documents() -> list[np.ndarray]:
 def directory(documents: list[np.ndarray], tmp_path: Path) -> Directory:
     """In three parts, one of them empty."""
     found = Directory(str(tmp_path / "tokens"))
-    artifacts.begin(found, "test")
+    builds.begin(found, "test")
     for number, ordinals in enumerate((range(4), range(4, 4), range(4, 10))):
         column = pa.array([documents[ordinal] for ordinal in ordinals], pa.large_list(pa.uint32()))
         batch = pa.record_batch([pa.array(list(ordinals), pa.int64()), column], schema=schemas.TOKENS)
-        artifacts.write_part(found, f"part-00000-{number:04}.arrow", batch, compress=False)
-    artifacts.finish(found, "test", {}, {}, {})
+        builds.write_part(builds.current(found), f"part-00000-{number:04}.arrow", batch, compress=False)
+    builds.finish(builds.current(found), {}, {}, {})
     return found
 
 

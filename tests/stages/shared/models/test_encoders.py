@@ -14,13 +14,14 @@ from sentence_transformers.models import Pooling, Transformer
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, BertTokenizerFast
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Run
 from sequitur.stages.embed import stage as embed
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
-from sequitur.stages.shared.models import encoder_input, encoders
+from sequitur.stages.shared.models import choices, encoder_input, encoders
+from sequitur.stages.shared.models.choices import decided
 
 SEEN = 14  # tokens of a text that the model reads at a time, without the two special ones
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -64,7 +65,7 @@ def prepared(transformer: Path, tmp_path: Path) -> Callable[..., encoders.Encode
 
     def load(**settings: Any) -> encoders.Encoder:
         chosen = Embed(model=str(transformer), device="cpu", **settings)
-        encoders.prepare(chosen, tmp_path)
+        encoders.prepare(chosen, tmp_path, decided(chosen))
         return encoders.load(chosen, chosen.model, tmp_path)
 
     return load
@@ -172,13 +173,43 @@ def test_the_exported_model_is_stored_and_used_again(
     assert list(embed.verify(run)) == []
     before, manifest = StoredVectors(run.artifact("vectors"), own=False).all(), run.manifest("vectors")
     directory = run.artifact("vectors")
-    artifacts.begin(directory, manifest.fingerprint)
+    builds.begin(directory, manifest.fingerprint)
     for part in manifest.parts[1:]:  # as if the run had been killed after its first part
-        directory.remove(part.name)
+        directory.remove(part.path)
     monkeypatch.setattr(encoders, "prepare", lambda *_: pytest.fail("exported again"))
-    again = artifacts.finish(directory, manifest.fingerprint, manifest.parameters, manifest.parents, embed.work(run))
+    again = builds.finish(builds.current(directory), manifest.parameters, manifest.parents, embed.work(run))
     assert again.parts == manifest.parts
     np.testing.assert_array_equal(StoredVectors(run.artifact("vectors"), own=False).all(), before)
+
+
+def test_a_run_that_is_moved_stays_what_it_is(
+    execute: Callable[..., Run], transformer: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def here(*, bfloat16: bool, openvino: bool) -> None:
+        monkeypatch.setattr(choices, "computes_bfloat16", lambda _: bfloat16)
+        monkeypatch.setattr(choices, "openvino_is_installed", lambda: openvino)
+
+    def run(output: str, **settings: Any) -> Run:
+        return run_with(execute, tmp_path / output, transformer, device="cpu", **settings)
+
+    here(bfloat16=True, openvino=False)
+    first = run("run").manifest("vectors")
+    assert (first.statistics["backend"], first.statistics["precision"]) == ("torch", "bfloat16")
+    here(bfloat16=False, openvino=True)
+    other = run("other").manifest("vectors")
+    assert (other.statistics["backend"], other.statistics["precision"]) == ("openvino", "float32")
+    assert first.fingerprint != other.fingerprint  # for they hold other numbers
+    assert run("run").manifest("vectors") == first
+    part = first.parts[0]
+    moved = run("run").artifact("vectors")
+    moved.remove(part.path)
+    with pytest.raises(ModelError, match=r"computed in bfloat16, for which this machine has no instructions"):
+        run("run")  # rather than mix them
+    here(bfloat16=True, openvino=True)
+    assert run("run").manifest("vectors") == first
+    here(bfloat16=False, openvino=True)
+    again = run("run", precision="float32", backend="openvino").manifest("vectors")
+    assert (again.fingerprint, again.parts) == (other.fingerprint, other.parts)  # whoever decides
 
 
 @pytest.mark.parametrize("backend", ["torch", "openvino"])
@@ -225,41 +256,15 @@ def test_a_model_that_has_changed_is_noticed(execute: Any, transformer: Path, tm
     run = run_with(execute, tmp_path / "run", transformer, backend="torch", precision="float32")
     directory, manifest = run.artifact("vectors"), run.manifest("vectors")
     other = run_with(execute, tmp_path / "other", tiny_model)
-    artifacts.begin(directory, manifest.fingerprint)
+    builds.begin(directory, manifest.fingerprint)
     last = manifest.parts[-1].name
     part = {part.name: part for part in other.manifest("vectors").parts}[last]
     batch = artifacts.read_part(other.artifact("vectors"), part)
-    artifacts.write_part(directory, last, batch, compress=False)
+    builds.write_part(builds.current(directory), last, batch, compress=False)
     with pytest.raises(
         ModelError, match=r"has vectors of 48 dimensions, the parts before it of 32: the model has changed"
     ):
         embed.work(run)
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"precision": "int8", "backend": "torch"}, "embed.precision int8: only by OpenVINO"),
-        ({"backend": "openvino", "device": "cuda"}, "embed.backend openvino: only for transformers on a CPU"),
-    ],
-    ids=["int8", "cuda"],
-)
-def test_settings_that_cannot_be(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ModelError, match=said):
-        encoders.choose(Embed(model="any", **{"device": "cpu", **settings}), transformer=True)
-
-
-def test_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = Embed(model="any", device="cpu")
-    monkeypatch.setattr(encoders, "computes_bfloat16", lambda _: False)
-    assert encoders.choose(settings, transformer=True) == ("openvino", "float32")
-    monkeypatch.setattr(encoders, "computes_bfloat16", lambda _: True)
-    assert encoders.choose(settings, transformer=True) == ("openvino", "bfloat16")
-    assert encoders.choose(settings, transformer=False) == ("torch", "float32")
-    monkeypatch.setattr(encoders, "openvino_is_installed", lambda: False)
-    assert encoders.choose(settings, transformer=True) == ("torch", "bfloat16")
-    with pytest.raises(ModelError, match=r"pip install 'sequitur-data\[openvino\]'"):
-        encoders.choose(Embed(model="any", device="cpu", backend="openvino"), transformer=True)
 
 
 def test_a_device_with_too_little_memory_is_one_line(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:

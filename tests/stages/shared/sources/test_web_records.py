@@ -14,7 +14,8 @@ from pdf_files import pdf
 from warcio.statusandheaders import StatusAndHeaders
 from web_pages import LIMIT, SENTENCE, SLOW, Warc, html
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.storage import Directory
@@ -31,12 +32,13 @@ def read(path: Path, **options: Any) -> tuple[list[dict[str, Any]], list[tuple[i
     """Documents, rejects as (row, reason), and how many records were skipped, without Beam."""
     settings = Ingest(inputs=[str(path)], **{"max_record_bytes": LIMIT, **options})
     place = Directory(str(path.parent / f"{path.name}.rejects"))
+    build = builds.begin(place, "test")
     documents, skipped = [], 0
     for split in plan_splits(settings, find_inputs(settings)):
-        for _, batch in ReadSplit("corpus", settings, place).process(split.to_json()):
+        for _, batch in ReadSplit("corpus", settings, build).process(split.to_json()):
             documents += batch.to_pylist()
             skipped += int(batch.schema.metadata[b"skipped"])
-    rejects = [row for part in artifacts.written_parts(place) for row in artifacts.read_part(place, part).to_pylist()]
+    rejects = [row for part in builds.written_parts(build) for row in artifacts.read_part(place, part).to_pylist()]
     return documents, [(row["source_row"], row["reason"]) for row in rejects], skipped
 
 
@@ -178,7 +180,9 @@ def test_a_resumed_split_goes_on_with_the_same_rows(tmp_path: Path) -> None:
         warc.add("request", b"GET / HTTP/1.1\r\n\r\n", **{"content-type": "application/http"})
         warc.response(html(f"{SENTENCE} Number {number}."))
     path = warc.write(tmp_path / "a.warc")
-    read_split = ReadSplit("corpus", Ingest(inputs=[str(path)], part_bytes=700), Directory(str(tmp_path / "rejects")))
+    read_split = ReadSplit(
+        "corpus", Ingest(inputs=[str(path)], part_bytes=700), Build(Directory(str(tmp_path / "rejects")), "test")
+    )
     whole = list(read_split.process(Split(0, (InputFile(str(path), "warc", "a"),)).to_json()))
     assert len(whole) == 3
     at = int(whole[0][1].schema.metadata[b"next_record"])
