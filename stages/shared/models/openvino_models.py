@@ -6,6 +6,7 @@ the few calls that it comes to are made here.
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import sys
@@ -34,7 +35,8 @@ def export(transformer: Any, precision: str, directory: Path) -> None:
     """
     openvino = _openvino()
     network = transformer.auto_model.eval()
-    names = [name for name in INPUTS if name in transformer.model_forward_params]
+    taken = inspect.signature(network.forward).parameters
+    names = [name for name in INPUTS if name in taken]
     # Two texts of different lengths: a mask without a zero would be traced as no mask.
     mask = torch.tensor([[1] * 8, [1] * 5 + [0] * 3])
     example = {name: mask if name == "attention_mask" else torch.zeros_like(mask) for name in names}
