@@ -43,7 +43,7 @@ def test_unknown_columns_and_damage_are_named(finished: Run, branch: Callable[..
     with pytest.raises(ColumnUnknown, match=r"selection: no column keep; there are kept, reason, "):
         sequitur.open_run(finished.config.output).artifact("selection").to_table(["keep"])
     job = branch("damaged")
-    part = Path(job.artifact("order").path(job.manifest("order").names[0]))
+    part = Path(job.artifact("order").path(job.manifest("order").parts[0].path))
     content = bytearray(part.read_bytes())
     content[len(content) // 2] ^= 1
     part.write_bytes(content)

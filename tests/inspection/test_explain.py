@@ -206,7 +206,7 @@ def test_unfinished_and_outdated_runs(finished: Run, branch: Any, execute: Any, 
 
 def test_damage_is_named(finished: Run, branch: Any) -> None:
     run = branch("damaged")
-    name = run.manifest("documents").names[0]
+    name = run.manifest("documents").parts[0].path
     path = Path(run.artifact("documents").path(name))
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(CorruptPart, match=name):

@@ -42,7 +42,7 @@ def test_resuming_takes_operations_in_proportion_to_files(
         sections = {"ingest": {"inputs": [str(path) for path in inputs], "part_bytes": 1}}  # a split a file
         run = execute(tmp_path / f"run-{files}", "ingest", **sections)
         before = rows(run)
-        run.artifact("documents").remove(run.manifest("documents").names[files // 2])
+        run.artifact("documents").remove(run.manifest("documents").parts[files // 2].path)
         operations.clear()
 
         assert rows(execute(tmp_path / f"run-{files}", "ingest", **sections)) == before

@@ -204,7 +204,7 @@ def test_bytes_are_the_same_for_two_processes_and_for_a_run_that_lost_a_part(
         run_directory.execute(beam_job.RECIPE, two, None, "refine")
     assert content(two) == before
 
-    Path(run.artifact("refined").path(run.manifest("refined").names[1])).unlink()
+    Path(run.artifact("refined").path(run.manifest("refined").parts[1].path)).unlink()
     run_directory.execute(beam_job.RECIPE, run, None, "refine")
     assert content(run) == before
 
@@ -245,7 +245,7 @@ def test_damaged_changes_and_wrong_counts_are_found(refined: Any) -> None:
     manifest = run.artifact("refined").read_json(artifacts.MANIFEST)
     manifest["statistics"]["characters"] += 1
     run.artifact("refined").write_json(artifacts.MANIFEST, manifest)
-    changed = Path(run.artifact("refined/changes").path(run.manifest("refined/changes").names[0]))
+    changed = Path(run.artifact("refined/changes").path(run.manifest("refined/changes").parts[0].path))
     changed.write_bytes(changed.read_bytes()[:-1])
 
     first, second = refine.verify(run)

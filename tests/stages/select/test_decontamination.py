@@ -127,7 +127,8 @@ def test_parts_are_kept_until_an_evaluation_file_changes(
     file = record(tmp_path / "evaluation.jsonl", {"text": texts[3]})
     first, _ = find(run := against(file))
     before = decontamination.parameters(run.config)
-    part = Path(run.artifact(decontamination.FOUND).path(), run.manifest("documents").names[0])
+    found = run.manifest(decontamination.FOUND).parts[0].path
+    part = Path(run.artifact(decontamination.FOUND).path(found))
     written = part.stat().st_mtime_ns
     again, _ = find(run)
     assert (first.row.tolist(), first.ngram) == (again.row.tolist(), again.ngram)

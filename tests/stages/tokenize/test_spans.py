@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from sequitur import beam_job
-from sequitur.pipeline import artifacts, run_directory
+from sequitur.pipeline import builds, run_directory
 from sequitur.pipeline.errors import OverMemory
 from sequitur.pipeline.names import SPANS
 from sequitur.pipeline.stage import Run
@@ -106,12 +106,12 @@ def test_what_is_lost_or_interrupted_is_made_again_with_the_same_bytes(
     expected = files(Path(of_mode[mode].config.output, "tokens"))
     output = shutil.copytree(of_mode[mode].config.output, tmp_path / "run")
     run = Run(of_mode[mode].config.model_copy(update={"output": str(output)}))
-    (output / "tokens" / run.manifest("tokens").names[1]).unlink()
+    (output / "tokens" / run.manifest("tokens").parts[1].path).unlink()
     run_directory.execute(beam_job.RECIPE, run, None, "tokenize")
     assert files(output / "tokens") == expected
 
     shutil.rmtree(output / "tokens")
-    written, write = [], artifacts.write_part
+    written, write = [], builds.write_part
 
     def fail_late(directory: Any, name: str, *others: Any, **options: Any) -> Any:
         written.append(name)
@@ -120,7 +120,7 @@ def test_what_is_lost_or_interrupted_is_made_again_with_the_same_bytes(
         return write(directory, name, *others, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(artifacts, "write_part", fail_late)
+        patched.setattr(builds, "write_part", fail_late)
         with pytest.raises(KeyboardInterrupt):
             run_directory.execute(beam_job.RECIPE, run, None, "tokenize")
     run_directory.execute(beam_job.RECIPE, run, None, "tokenize")

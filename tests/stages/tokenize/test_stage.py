@@ -78,8 +78,7 @@ def test_a_given_tokenizer_gives_the_tokens_it_gave_before(branch: Any, finished
     tokenizer.save(str(given / "tokenizer.json"))
     run = branch("run", "tokenize", tokenize={"tokenizer": str(given)})
     assert run.manifest("tokens").fingerprint != finished.manifest("tokens").fingerprint
-    for part in finished.manifest("tokens").names:
-        assert run.artifact("tokens").read_bytes(part) == finished.artifact("tokens").read_bytes(part)
+    assert run.manifest("tokens").parts == finished.manifest("tokens").parts  # checksums among them
 
 
 def test_every_kept_document_has_its_tokens(finished: Run, rows: Any) -> None:
