@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(known: argparse.Namespace, beam_options: Sequence[str]) -> int:
     progress = Progress()
     try:
-        engines.check_names(beam_options, "the command")
         options = [*(engines.read_engine(Path(known.on)) if known.on else ()), *beam_options]
+        engines.check_names(options, "the command")
         bring_up_to_date(
             load(known.config, known.set),
             options,

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -140,6 +141,24 @@ def runners(
     console(120).print(table)
     if wrong:
         raise typer.Exit(1)
+
+
+def pool(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0: a free one.")] = 50000,
+    host: Annotated[str, typer.Option(help="Address to listen on. Who reaches it can run code here.")] = "127.0.0.1",
+) -> None:
+    """Start worker processes for an engine's executors on this machine, until interrupted."""
+    from sequitur.pipeline import worker_pool
+    from sequitur.pipeline.errors import ConfigError
+
+    try:
+        with worker_pool.serving(host, port) as bound:
+            console().print(f"listening on {host}:{bound}", markup=False)
+            Event().wait()
+    except ConfigError as error:
+        fail(str(error), code=error.exit_code)
+    except KeyboardInterrupt:
+        fail("interrupted; its workers have ended", code=130)
 
 
 def status(

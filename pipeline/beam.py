@@ -7,6 +7,7 @@ Every map-only stage has the same shape, and only primitives that all runners ha
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import os
@@ -248,8 +249,7 @@ class Runner:
 
     def _failure(self, error: BaseException) -> errors.StageFailed:
         log = self._log("".join(traceback.format_exception(error)))
-        lines = [line.strip() for line in str(error).strip().splitlines() if line.strip()]
-        return errors.StageFailed(f"{lines[-1] if lines else type(error).__name__}; the traceback is in {log}")
+        return errors.StageFailed(f"{_telling_line(str(error)) or type(error).__name__}; the traceback is in {log}")
 
     def _log(self, text: str) -> str:
         """Writes a file that stays; returns its path."""
@@ -263,6 +263,14 @@ class Runner:
             return None
         self._keep.make()
         return self._keep.path()
+
+
+def _telling_line(said: str) -> str:
+    """What an error is: the last line of a Python traceback, the one above the frames of a Java one; empty if there is
+    none."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    above = list(itertools.takewhile(lambda line: not line.startswith("at "), lines))
+    return (above or lines or [""])[-1]
 
 
 def _end(workers: Path) -> None:

@@ -5,8 +5,8 @@
     environment_type: EXTERNAL
     environment_config: localhost:50000
 
-Every key is an option of Beam, spelled as on its command line, without the dashes. One that nobody knows is an error
-here, where Beam would leave it aside.
+Every key is an option of Beam, or of the job server (Spark's has `storage_level`), spelled as on Beam's command line,
+without the dashes. One that nobody knows is an error here, where Beam would leave it aside.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import apache_beam as beam
+import grpc
 import yaml
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 
 from sequitur.pipeline.config import Config, read_yaml
 from sequitur.pipeline.errors import ConfigError, EngineAway, SequiturError
 from sequitur.pipeline.storage import TEMPORARY, Directory
 
-ANSWER_SECONDS = 5  # that an endpoint has to answer
-OF_JOB_SERVERS = ("flink_", "spark_")  # options of these runners that Beam's Python side passes on unread
+ANSWER_SECONDS, DESCRIBE_SECONDS = 5, 60  # that an endpoint has to answer, and to say which options it has
+ENDPOINT = "--job_endpoint="
+OF_JOB_SERVERS = ("flink_", "spark_")  # options that Beam's Python side passes on unread to a server that it starts
 
 
 def read_engine(path: Path) -> tuple[str, ...]:
@@ -68,11 +71,19 @@ class _Parser(argparse.ArgumentParser):
 
 
 def check_names(options: Sequence[str], where: str) -> None:
-    """Refuses options that neither Beam nor a job server knows, or whose value Beam does not take.
+    """Refuses options that Beam does not know, or whose value it does not take. Those that a job server may know are
+    left to `check_reachable`.
 
     Raises:
         ConfigError: such an option is among them.
     """
+    unknown = _unknown(options, where)
+    if unknown and not any(option.startswith(ENDPOINT) for option in options):
+        raise ConfigError(f"{where}: --{unknown[0]} is no option of Beam; correct or leave it out")
+
+
+def _unknown(options: Sequence[str], where: str) -> list[str]:
+    """The names of the options that Beam's Python side does not know."""
     parser = _Parser(allow_abbrev=False, add_help=False, conflict_handler="resolve")
     for kind in PipelineOptions.__subclasses__():
         kind._add_argparse_args(parser)
@@ -80,30 +91,47 @@ def check_names(options: Sequence[str], where: str) -> None:
         _, unknown = parser.parse_known_args(list(options))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error}; correct it") from None
-    unknown = [option for option in unknown if not option.removeprefix("--").startswith(OF_JOB_SERVERS)]
-    if unknown:
-        raise ConfigError(f"{where}: {unknown[0].split('=')[0]} is no option of Beam; correct or leave it out")
+    names = [option.removeprefix("--").partition("=")[0] for option in unknown]
+    return [name for name in names if not name.startswith(OF_JOB_SERVERS)]
 
 
 def check_reachable(options: Sequence[str]) -> None:
-    """Refuses a job server that does not answer, which Beam itself would wait for for minutes.
+    """Refuses a job server that does not answer, which Beam itself would wait for for minutes, and options that it does
+    not know either.
 
     Raises:
-        EngineAway: nobody answers at `--job_endpoint`.
-        ConfigError: it is no HOST:PORT.
+        EngineAway: no job server answers at `--job_endpoint`.
+        ConfigError: it is no HOST:PORT; or an option is known neither to Beam nor there.
     """
-    for option in options:
-        name, _, value = option.partition("=")
-        if name != "--job_endpoint":
-            continue
-        host, _, port = value.rpartition(":")
+    for endpoint in (option.removeprefix(ENDPOINT) for option in options if option.startswith(ENDPOINT)):
+        host, _, port = endpoint.rpartition(":")
         if not host or not port.isdecimal():
-            raise ConfigError(f"job_endpoint {value}: must be HOST:PORT")
+            raise ConfigError(f"job_endpoint {endpoint}: must be HOST:PORT")
         try:
             socket.create_connection((host.strip("[]"), int(port)), ANSWER_SECONDS).close()
         except (OSError, OverflowError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise EngineAway(f"job_endpoint {value}: {reason}; start the job server there, or correct it") from error
+            raise EngineAway(f"job_endpoint {endpoint}: {reason}; start the job server there, or correct it") from error
+        known = _described(endpoint)
+        for name in _unknown(options, "the Beam options"):
+            if name not in known:
+                raise ConfigError(f"--{name} is no option of Beam, nor of the job server at {endpoint}; correct it")
+
+
+def _described(endpoint: str) -> set[str]:
+    """The names of the options that a job server has of its own."""
+    with grpc.insecure_channel(endpoint) as channel:
+        server = beam_job_api_pb2_grpc.JobServiceStub(channel)
+        try:
+            answer = server.DescribePipelineOptions(
+                beam_job_api_pb2.DescribePipelineOptionsRequest(), timeout=DESCRIBE_SECONDS
+            )
+        except grpc.RpcError as error:
+            raise EngineAway(
+                f"job_endpoint {endpoint}: what listens there does not answer as a job server of Beam does "
+                f"({error.code().name}); start one there, or correct it"
+            ) from error
+    return {option.name for option in answer.options}
 
 
 def check_paths(config: Config) -> None:

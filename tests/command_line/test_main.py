@@ -1,15 +1,18 @@
 """The command line: a mistake prints one line on standard error and ends with a code that is not 0."""
 
 import json
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from sequitur import beam_job
+from sequitur.command_line import jobs
 from sequitur.inspection import compare as comparison
 from sequitur.pipeline import config, config_text, run_directory
 from sequitur.pipeline.errors import StageFailed
@@ -263,6 +266,21 @@ def test_runners_are_listed_and_checked(sequitur: Sequitur, tmp_path: Path) -> N
     ended = sequitur("runners")
     assert ended.code == 1
     assert "job_endpoint localhost:1: Connection refused" in " ".join(ended.out.split())
+
+
+def test_a_pool_of_workers_says_where_it_listens_or_why_not(
+    sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(event: Event, timeout: float | None = None) -> bool:
+        raise KeyboardInterrupt
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        refused(sequitur("pool", "--port", str(port)), f"127.0.0.1:{port}: cannot listen there", 78)
+    monkeypatch.setattr(jobs, "Event", type("Event", (), {"wait": interrupt}))
+    ended = sequitur("pool", "--port", "0")
+    assert ended.code == 130
+    assert ended.out.startswith("listening on 127.0.0.1:")
 
 
 def test_a_job_for_another_runner_is_looked_at_first(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:

@@ -158,6 +158,31 @@ def test_logs_and_scratch_lie_where_the_runner_keeps_them(tmp_path: Path, logs: 
     assert list(logs.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Traceback (most recent call last):\n  File a\nValueError: of Python\n", "ValueError: of Python"),
+        ("java.Exception: of Spark\n\tat java.lang.Thread.run\n\nDriver stacktrace:", "java.Exception: of Spark"),
+        (
+            "java.Exception: Traceback (most recent call last):\n  File a\nValueError: of both\n\n\tat java.Thread\n"
+            "Caused by: java.Exception: Traceback\n\t... 3 more",
+            "ValueError: of both",
+        ),
+        ("", "RuntimeError"),
+    ],
+)
+def test_what_an_engine_says_is_told_in_its_telling_line(
+    monkeypatch: pytest.MonkeyPatch, logs: Path, said: str, told: str
+) -> None:
+    def fail(pipeline: beam.Pipeline) -> None:
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(beam.Pipeline, "run", fail)
+    with pytest.raises(StageFailed) as failed:
+        Runner(1, ["--runner=PortableRunner"]).run(lambda pipeline: pipeline | beam.Create([0]), 1)
+    assert str(failed.value).startswith(f"{told}; the traceback is in {logs}")
+
+
 def test_an_interrupt_inside_a_step_stays_one(logs: Path) -> None:
     def work(element: int) -> None:
         signal.raise_signal(signal.SIGINT)

@@ -7,6 +7,7 @@ from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 from sequitur.pipeline import engines
@@ -70,14 +71,36 @@ def test_a_file_that_is_absent(file: Path) -> None:
         engines.read_engine(file)
 
 
-def test_an_endpoint_must_answer() -> None:
+def test_an_endpoint_must_answer_as_a_job_server(job_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    engines.check_reachable(["--runner=PortableRunner", job_server])
+    monkeypatch.setattr(engines, "DESCRIBE_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        engines.check_reachable(["--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{port}"])
+        with pytest.raises(EngineAway, match="what listens there does not answer as a job server of Beam does"):
+            engines.check_reachable(["--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{port}"])
     with pytest.raises(EngineAway, match=rf"^job_endpoint 127.0.0.1:{port}: Connection refused; start the job server"):
         engines.check_reachable([f"--job_endpoint=127.0.0.1:{port}"])
     with pytest.raises(ConfigError, match="job_endpoint nowhere: must be HOST:PORT"):
         engines.check_reachable(["--job_endpoint=nowhere"])
+
+
+def test_options_of_the_job_server_are_asked_of_it(
+    file: Path, job_server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text("runner: PortableRunner\nstorage_level: MEMORY_AND_DISK\n")
+    with pytest.raises(ConfigError, match=r"--storage_level is no option of Beam; correct or leave it out"):
+        engines.read_engine(file)
+
+    file.write_text(f"{file.read_text()}job_endpoint: {job_server.removeprefix('--job_endpoint=')}\n")
+    options = engines.read_engine(file)
+    assert "--storage_level=MEMORY_AND_DISK" in options
+    with pytest.raises(
+        ConfigError, match=r"^--storage_level is no option of Beam, nor of the job server at .*; correct it"
+    ):
+        engines.check_reachable(options)
+
+    monkeypatch.setattr(JobServer, "own_options", ("storage_level",))
+    engines.check_reachable(options)
 
 
 @pytest.mark.parametrize(("output", "inputs", "key"), [("runs/a", "/in", "output"), ("/runs/a", "in", "ingest.inputs")])
@@ -87,10 +110,21 @@ def test_relative_paths_are_refused(output: str, inputs: str, key: str) -> None:
     engines.check_paths(config_of("memory://run", "/in", "memory://b/*.gz"))
 
 
+class JobServer(LocalJobServicer):
+    """Beam's own job server, as far from this process as any: what goes there is serialised."""
+
+    own_options: tuple[str, ...] = ()
+
+    def DescribePipelineOptions(  # noqa: N802 - Beam's name
+        self, request: Any, context: Any = None, timeout: Any = None
+    ) -> beam_job_api_pb2.DescribePipelineOptionsResponse:
+        options = [beam_job_api_pb2.PipelineOptionDescriptor(name=name) for name in self.own_options]
+        return beam_job_api_pb2.DescribePipelineOptionsResponse(options=options)
+
+
 @pytest.fixture(scope="module")
 def job_server() -> Iterator[str]:
-    """Beam's own job server, as far from this process as any: what goes there is serialised."""
-    servicer = LocalJobServicer(None)
+    servicer = JobServer(None)
     port = servicer.start_grpc_server(0)
     yield f"--job_endpoint=localhost:{port}"
     servicer.stop()
