@@ -153,7 +153,8 @@ def work(run: Run) -> Mapping[str, Any]:
 def _device(run: Run) -> str:
     """What the models run on, as it was decided."""
     named = run.config.embed.device
-    return run.parameters[SIGNALS].get("device", "cpu") if named == "auto" else named
+    decided: str = run.parameters.get(SIGNALS, {}).get("device", "cpu")
+    return decided if named == "auto" else named
 
 
 def verify(run: Run) -> Iterable[str]:

@@ -116,7 +116,7 @@ def test_an_interrupted_split_goes_on_with_the_same_bytes(
             if artifact is directory and part in manifest.parts[lost]:
                 artifact.remove(part.path)
             else:
-                builds.record_part(builds.current(artifact), part)
+                builds.record_part(builds.current(artifact), part, artifacts.part_metadata(artifact, part))
     execute(tmp_path / "run", "ingest")
     for artifact in ("documents", "rejects"):
         for name in finished.artifact(artifact).files():
