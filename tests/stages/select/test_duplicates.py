@@ -54,6 +54,7 @@ def jaccard_by_hand(texts: list[str]) -> dict[tuple[int, int], float]:
 
 def find_links(run: Run, alive: np.ndarray) -> Mapping[str, Any]:
     likeness = candidates.Likeness.of(run.config)
+    builds.begin(run.artifact("selection"), "some")
     return fuzzy_duplicates.find_links(run.jobs, run.root, run.artifact(run.text), likeness, alive)
 
 

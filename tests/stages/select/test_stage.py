@@ -196,7 +196,7 @@ def test_nothing_kept_is_an_error_that_names_the_main_reason(selected: Any) -> N
 def test_a_part_without_documents_is_no_obstacle(execute: Execute, rows: Any, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("{\n")
     (tmp_path / "b.jsonl").write_text('{"text": "Some words."}\n')
-    section = {"inputs": [str(tmp_path / "*.jsonl")], "max_reject_share": 1}
+    section = {"inputs": [str(tmp_path / "*.jsonl")], "max_reject_share": 1, "part_bytes": 1}
     run = execute(
         tmp_path / "run", "tokenize", ingest=section, select={"rules": "none"}, tokenize={"tokenizer": "bytes"}
     )
