@@ -5,6 +5,7 @@
 #   make test-install  the wheel, in clean environments: the demo, the recipe, the reader
 #   make test-peers    the exports and adapters, read by the libraries they are for
 #   make test-browser  the report in headless Chromium
+#   make test-airflow  the DAG in a real Airflow, with a task killed
 #   make test-borders  two thousand awkward inputs, whose truth is known
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
@@ -26,7 +27,7 @@ PEERS := common streaming
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-browser test-borders lint docs lock clean
+.PHONY: demo test test-install test-peers test-browser test-airflow test-borders lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -66,6 +67,10 @@ test-browser: $(READY)
 		echo "error: no chromium and chromedriver; install them: sudo apt-get install chromium chromium-driver"; exit 1; }
 	$(BIN)/python -m pytest tests/browser -m browser
 
+# Airflow in an environment without the job's packages: the job is a program that its tasks start.
+test-airflow: $(READY) .peers/airflow/.ready
+	$(BIN)/python -m pytest tests/dags -m airflow
+
 test-borders: $(READY)
 	$(BIN)/python -m pytest tests/test_borders.py -m borders
 
@@ -84,7 +89,7 @@ lock: $(VENV)/bin/uv
 # says torch<2.14 and filelock<4, of which its data loading needs neither; it gets those of the lock as well.
 	sed -n '/^[A-Za-z0-9]/s/ *\\$$//p' $(LOCK) > $(VENV)/constraints.txt
 	grep -E '^(torch|filelock)==' $(VENV)/constraints.txt > $(VENV)/overrides.txt
-	for peers in $(PEERS); do \
+	for peers in $(PEERS) airflow; do \
 		cp $(VENV)/constraints.txt tests/peers/$$peers.txt && \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --override $(VENV)/overrides.txt --no-annotate \
 			--no-header --no-emit-index-url --no-emit-find-links tests/peers/$$peers.in \
