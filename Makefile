@@ -54,7 +54,7 @@ tests-of-%: $(READY)
 		echo "$@: ended by signal $$((code - 128)), begun once more"; $(BIN)/python -m pytest $(TESTS_$*); }
 
 test-install: $(READY)
-	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py -m install
+	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py tests/dataflow -m install
 
 test-peers: $(READY) $(PEERS:%=.peers/%/.ready)
 	$(BIN)/python -m pytest tests/peers -m ''
@@ -95,6 +95,9 @@ lock: $(VENV)/bin/uv
 			--no-header --no-emit-index-url --no-emit-find-links tests/peers/$$peers.in \
 			--output-file tests/peers/$$peers.txt || exit 1; \
 	done
+	cp $(VENV)/constraints.txt dataflow/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dataflow --extra gcs --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file dataflow/requirements.txt
 
 $(READY): $(LOCK) pyproject.toml | $(VENV)/bin/uv
 	@echo "Setting up $(VENV): about 3 GB to download and 6.5 GB on disk on Linux, most of it torch with CUDA."

@@ -25,6 +25,7 @@ MAY_IMPORT = {  # the longest folder that holds a file decides; a room may alway
     "corpora": ("pipeline",),
     "command_line": ROOMS,
     "dags": (),
+    "dataflow": (),
     "beam_job.py": ("pipeline", *(f"stages.{name}" for name in STAGES)),
     "sequitur": ROOMS,
 }
