@@ -60,12 +60,18 @@ class Airflow:
         _, answer = self.ask(f"/api/v2/dags/sequitur/dagRuns/{run}/taskInstances/{task}/links")
         return dict(answer["extra_links"])
 
-    def log(self, run: str, task: str, attempt: int) -> str:
-        """The lines of an attempt at a task, then the errors that ended it."""
-        _, answer = self.ask(f"/api/v2/dags/sequitur/dagRuns/{run}/taskInstances/{task}/logs/{attempt}")
-        lines = [str(line["event"]) for line in answer["content"]]
-        errors = [error for line in answer["content"] for error in line.get("error_detail") or ()]
-        return "\n".join(lines + [f"{error['exc_type']}: {error['exc_value']}" for error in errors])
+    def logs(self, run: str, task: str) -> list[str]:
+        """Of each attempt at a task its lines, then the errors that ended it. More than one may be Airflow's own doing:
+        where its API server is slow to answer, it takes a task for lost."""
+        attempts = range(1, self.tasks(run)[task]["try_number"] + 1)
+        return [self._log(f"/api/v2/dags/sequitur/dagRuns/{run}/taskInstances/{task}/logs/{one}") for one in attempts]
+
+    def _log(self, path: str) -> str:
+        content = self.ask(path)[1]["content"]
+        errors = [error for line in content for error in line.get("error_detail") or ()]
+        return "\n".join(
+            [str(line["event"]) for line in content] + [f"{one['exc_type']}: {one['exc_value']}" for one in errors]
+        )
 
 
 def wait_for(what: str, there: Callable[[], Any], interval: float = 0.5) -> Any:
@@ -102,6 +108,7 @@ def running(home: Path) -> Iterator[Airflow]:
         "AIRFLOW__CORE__PARALLELISM": "2",
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
         "AIRFLOW__SCHEDULER__ENABLE_HEALTH_CHECK": "False",
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",  # of a machine that does much else
         "NO_PROXY": "127.0.0.1",  # not to ask a proxy for what is here
         "no_proxy": "127.0.0.1",
     }
