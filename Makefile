@@ -5,6 +5,7 @@
 #   make test-install  the wheel, in clean environments: the demo, the recipe, the reader
 #   make test-peers    the exports and adapters, read by the libraries they are for
 #   make test-browser  the report in headless Chromium
+#   make test-airflow  the DAG in a real Airflow, with a task killed
 #   make test-borders  two thousand awkward inputs, whose truth is known
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
@@ -26,7 +27,7 @@ PEERS := common streaming
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-browser test-borders lint docs lock clean
+.PHONY: demo test test-install test-peers test-browser test-airflow test-borders lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -53,7 +54,7 @@ tests-of-%: $(READY)
 		echo "$@: ended by signal $$((code - 128)), begun once more"; $(BIN)/python -m pytest $(TESTS_$*); }
 
 test-install: $(READY)
-	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py -m install
+	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py tests/dataflow -m install
 
 test-peers: $(READY) $(PEERS:%=.peers/%/.ready)
 	$(BIN)/python -m pytest tests/peers -m ''
@@ -65,6 +66,10 @@ test-browser: $(READY)
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq chromium chromium-driver; } > /dev/null 2>&1 || { \
 		echo "error: no chromium and chromedriver; install them: sudo apt-get install chromium chromium-driver"; exit 1; }
 	$(BIN)/python -m pytest tests/browser -m browser
+
+# Airflow in an environment without the job's packages: the job is a program that its tasks start.
+test-airflow: $(READY) .peers/airflow/.ready
+	$(BIN)/python -m pytest tests/dags -m airflow
 
 test-borders: $(READY)
 	$(BIN)/python -m pytest tests/test_borders.py -m borders
@@ -84,12 +89,15 @@ lock: $(VENV)/bin/uv
 # says torch<2.14 and filelock<4, of which its data loading needs neither; it gets those of the lock as well.
 	sed -n '/^[A-Za-z0-9]/s/ *\\$$//p' $(LOCK) > $(VENV)/constraints.txt
 	grep -E '^(torch|filelock)==' $(VENV)/constraints.txt > $(VENV)/overrides.txt
-	for peers in $(PEERS); do \
+	for peers in $(PEERS) airflow; do \
 		cp $(VENV)/constraints.txt tests/peers/$$peers.txt && \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --override $(VENV)/overrides.txt --no-annotate \
 			--no-header --no-emit-index-url --no-emit-find-links tests/peers/$$peers.in \
 			--output-file tests/peers/$$peers.txt || exit 1; \
 	done
+	cp $(VENV)/constraints.txt dataflow/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dataflow --extra gcs --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file dataflow/requirements.txt
 
 $(READY): $(LOCK) pyproject.toml | $(VENV)/bin/uv
 	@echo "Setting up $(VENV): about 3 GB to download and 6.5 GB on disk on Linux, most of it torch with CUDA."

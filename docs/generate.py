@@ -1,11 +1,12 @@
 """Writes what is generated in docs/. `make docs` runs it; tests/test_docs.py fails when a file has drifted.
 
-`configuration.md`, `command-line.md` and `api.md` are generated whole. In the other files it is what stands between
-`<!-- generated: NAME -->` and `<!-- end -->`, where NAME is a key of `REGIONS`.
+`configuration.md`, `command-line.md`, `api.md` and `dags/stages.json` are generated whole. In the other files it is
+what stands between `<!-- generated: NAME -->` and `<!-- end -->`, where NAME is a key of `REGIONS`.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import tempfile
@@ -140,6 +141,13 @@ def stages() -> str:
             for stage in beam_job.RECIPE
         ),
     )
+
+
+def stage_names() -> str:
+    """The stages of the recipe in their order, as JSON."""
+    from sequitur import beam_job
+
+    return json.dumps([stage.name for stage in beam_job.RECIPE]) + "\n"
 
 
 def recomputed() -> str:
@@ -297,6 +305,7 @@ def generated() -> dict[Path, str]:
         DOCS / "configuration.md": config_text.reference_markdown(),
         DOCS / "command-line.md": command_line(),
         DOCS / "api.md": python_api.page(),
+        DOCS.parent / "dags/stages.json": stage_names(),
     }
     for file in sorted(DOCS.rglob("*.md")):
         text = file.read_text(encoding="utf-8")

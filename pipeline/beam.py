@@ -26,7 +26,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 from apache_beam import coders
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms import environments
 
@@ -191,6 +191,8 @@ class Runner:
             raise errors.ConfigError(
                 "--runner: DirectRunner and PrismRunner differ by machine; leave it out to run here"
             )
+        setup = options.view_as(SetupOptions)  # what jobs use is importable there, so `__main__` stays here
+        setup.save_main_session = bool(setup.save_main_session)
         pipeline = beam.Pipeline(runner=runner, options=options)
         if runner is not None:  # what is for transforms in other languages alone would stay where a job is killed
             shutil.rmtree(pipeline.local_tempdir, ignore_errors=True)

@@ -24,6 +24,8 @@ MAY_IMPORT = {  # the longest folder that holds a file decides; a room may alway
     "api": ("beam_job", "inspection", "stages", "pipeline", *CORES),
     "corpora": ("pipeline",),
     "command_line": ROOMS,
+    "dags": (),
+    "dataflow": (),
     "beam_job.py": ("pipeline", *(f"stages.{name}" for name in STAGES)),
     "sequitur": ROOMS,
 }
