@@ -40,10 +40,10 @@ def recipe(name: str, chosen: Mapping[str, Any] | None = None) -> str:
         raise ConfigError(f"--recipe {name}: no such recipe; there are {', '.join(known)}, and `list` shows them")
     text = _text(name)
     for key, value in (chosen or {}).items():
-        line = f"  {key}: {yaml_value(value)}"
-        text, replaced = re.subn(rf"^  {key}:.*$", lambda _, line=line: line, text, count=1, flags=re.MULTILINE)
+        line = f"  {key}: {yaml_value(value)}".replace("\\", r"\\")
+        text, replaced = re.subn(rf"^  {key}:.*$", line, text, count=1, flags=re.MULTILINE)
         if not replaced:
-            text = re.sub(r"^ingest:$", lambda found, line=line: f"{found[0]}\n{line}", text, flags=re.MULTILINE)
+            text = re.sub(r"^ingest:$", rf"ingest:\n{line}", text, flags=re.MULTILINE)
     return text
 
 
