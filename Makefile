@@ -4,6 +4,7 @@
 #   make test          the tests
 #   make test-install  the wheel, in clean environments: the demo, the recipe, the reader
 #   make test-peers    the exports and adapters, read by the libraries they are for
+#   make test-examples the examples in other trainers, and the notebook
 #   make test-browser  the report in headless Chromium
 #   make test-airflow  the DAG in a real Airflow, with a task killed
 #   make test-borders  two thousand awkward inputs, whose truth is known
@@ -21,13 +22,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
-PEERS := common streaming
+PEERS := common streaming trainers
 
 # Bytecode is kept even where the environment says not to: else each process that a test starts compiles Beam and torch
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-browser test-airflow test-borders lint docs lock clean
+.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-borders lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -56,8 +57,11 @@ tests-of-%: $(READY)
 test-install: $(READY)
 	PIP_FLAGS='$(PIP_FLAGS)' $(BIN)/python -m pytest tests/test_wheel.py tests/dataflow -m install
 
-test-peers: $(READY) $(PEERS:%=.peers/%/.ready)
+test-peers: $(READY) .peers/common/.ready .peers/streaming/.ready
 	$(BIN)/python -m pytest tests/peers -m ''
+
+test-examples: $(READY) .peers/trainers/.ready
+	$(BIN)/python -m pytest tests/examples -m trainers
 
 # Chromium and its driver are those of the system: nothing is downloaded while the tests run.
 test-browser: $(READY)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from sequitur.command_line.common import AsJson, Overrides, console, fail, print_json
 from sequitur.pipeline import config as configuration
+from sequitur.pipeline import recipes
 from sequitur.pipeline.config_text import STARTER, starter_yaml
 
 if TYPE_CHECKING:
@@ -24,26 +27,47 @@ def init(
         list[str] | None,
         typer.Option("--from", metavar="INPUT", help="Files, globs or directories to look into; several times."),
     ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A recipe for a kind of corpus; `list` shows them all.")
+    ] = None,
 ) -> None:
-    """Write a commented configuration with every default; with --from one that fits these inputs."""
+    """Write a commented configuration with every default, or a recipe; with --from one that fits these inputs."""
+    if recipe == "list":
+        console().print(_recipes())
+        return
     if path.exists():
         fail(f"{path}: exists already; delete it or give another name")
-    chosen, left = dict(STARTER), "set ingest.inputs and output, then"
-    if inputs:
+    said = recipes.reading(recipe) if recipe else {}
+    fitted: dict[str, Any] = {}
+    left = "set ingest.inputs and output, then"
+    if inputs and said:
+        fitted = {"inputs": [{"path": each, **deepcopy(said)} for each in inputs]}
+        left = "see that output suits you, then"
+    elif inputs:
         from sequitur.inspection.fitting import fitting
         from sequitur.pipeline.progress import Progress
 
         with Progress().stage("init"):
             fitted = fitting(_reading(inputs).ingest)
-        chosen |= {f"ingest.{name}": value for name, value in fitted.items()}
         left = "see that output suits you, then"
+    chosen = dict(STARTER) | {f"ingest.{name}": value for name, value in fitted.items()}
+    text = recipes.recipe(recipe, fitted) if recipe else starter_yaml(chosen)
     try:
-        path.write_text(starter_yaml(chosen), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         fail(f"{path}: {error.strerror}; choose another place")
     Console(stderr=True, highlight=False, soft_wrap=True).print(
         f"wrote {path}; {left}: sequitur run {path}", markup=False
     )
+
+
+def _recipes() -> Table:
+    table = Table(box=None)
+    for name in ("recipe", "for"):
+        table.add_column(name)
+    for name, purpose in recipes.purposes().items():
+        table.add_row(name, purpose)
+    return table
 
 
 def inspect(

@@ -3,11 +3,8 @@
     python examples/train.py --data demo/run/shards --out runs/gpt
     torchrun --nproc-per-node 8 examples/train.py --data demo/run/shards --out runs/gpt --bfloat16 --compile
 
-The same command resumes: with the same losses, bit by bit on a CPU, as if it had not been interrupted. The number of
-processes, `--micro-batch` and `--workers` may change in between; losses are then the same up to rounding and dropout.
-
---attention full: a context is one causal sequence. --attention document: each document sees itself alone, by a mask
-for scaled_dot_product_attention on a CPU, by flex_attention on a GPU; positions begin anew and no target crosses.
+The same command resumes: on a CPU with the same losses, to the last digit, as if it had not been interrupted, also with
+other numbers of processes and `--workers`; with another `--micro-batch` they are the same up to rounding and dropout.
 """
 
 import argparse
@@ -15,11 +12,10 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
-from itertools import chain, repeat
+from itertools import chain, count, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +24,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
 from torch.nn.functional import cross_entropy, gelu, linear, rms_norm, scaled_dot_product_attention
-from torch.nn.parallel import DistributedDataParallel
 
 from sequitur.shards import ContextDataLoader, ContextDataset, ElasticBatchSampler, ShardError
 from sequitur.shards.sampler import StateMismatch
 
 CHECKPOINT = "checkpoint.pt"
-MAY_CHANGE = ("data", "out", "micro_batch", "workers", "checkpoint_every", "evaluate_every", "device", "compile")
+FREE = ("data", "out", "micro_batch", "workers", "threads", "checkpoint_every", "evaluate_every", "device", "compile")
+UNIT = 2.0**-40  # of the whole numbers that gradients are added up as
 Batch = dict[str, Any]  # what ContextCollator makes
 Mask = Tensor | BlockMask | None
 
@@ -53,7 +49,7 @@ class Settings:
 
     data: str = setting("demo/run/shards", "directory or URL of the shards")
     out: str = setting("runs/gpt", "directory of the checkpoint, from which the same command goes on")
-    attention: str = setting("full", "what a token sees of its context", choices=["full", "document"])
+    attention: str = setting("full", "full: all before it; document: of its own", choices=["full", "document"])
     layers: int = setting(6, "blocks of attention and feed-forward")
     heads: int = setting(6, "heads of attention")
     width: int = setting(384, "width of the model, a multiple of twice the heads")
@@ -67,6 +63,7 @@ class Settings:
     clip: float = setting(1.0, "largest norm of the gradient")
     seed: int = setting(1, "of the first weights, the order of contexts and dropout")
     workers: int = setting(0, "processes that read ahead, for each rank")
+    threads: int = setting(0, "of each process on a CPU; 0: those that the run began with, on which rounding depends")
     checkpoint_every: int = setting(100, "updates between checkpoints; there is one at the end")
     evaluate_every: int = setting(0, "updates between losses on the split val; 0 does without")
     device: str = setting("cuda" if torch.cuda.is_available() else "cpu", "cpu or cuda")
@@ -82,10 +79,17 @@ class Rank(NamedTuple):
     device: torch.device
 
     def total(self, value: Tensor) -> Tensor:
-        """The sum of a number over all processes."""
+        """The sum over all processes, of whole numbers, so that it does not depend on their order."""
         if self.ranks > 1:
             dist.all_reduce(value)
         return value
+
+    def sum_of_all(self, losses: Sequence[Tensor]) -> float:
+        """The sum over all processes, rounded once, so that it does not depend on their order either."""
+        every = [torch.stack(losses).tolist()] * self.ranks
+        if self.ranks > 1:
+            dist.all_gather_object(every, every[0])
+        return math.fsum(chain.from_iterable(every))
 
 
 class Step(NamedTuple):
@@ -122,9 +126,8 @@ class GPT(nn.Module):
         self.rotary = settings.width // settings.heads // 2
         self.token = nn.Embedding(vocabulary, settings.width)
         self.dropout = nn.Dropout(settings.dropout)
-        self.blocks = nn.ModuleList(
-            Block(settings.width, settings.heads, settings.dropout) for _ in range(settings.layers)
-        )
+        sizes = settings.width, settings.heads, settings.dropout
+        self.blocks = nn.ModuleList(Block(*sizes) for _ in range(settings.layers))
         for name, weight in self.named_parameters():
             last = name.endswith(("mixed.weight", "narrow.weight"))
             nn.init.normal_(weight, std=0.02 / math.sqrt(2 * settings.layers if last else 1))
@@ -141,6 +144,9 @@ class GPT(nn.Module):
         return linear(norm(x), self.token.weight)
 
 
+flex = cache(lambda compiled: torch.compile(flex_attention) if compiled else flex_attention)  # quick only if it is
+
+
 def norm(x: Tensor) -> Tensor:
     return rms_norm(x, x.shape[-1:])
 
@@ -153,14 +159,8 @@ def rotated(x: Tensor, rotation: Tensor) -> Tensor:
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Mask) -> Tensor:
     if isinstance(mask, BlockMask):
-        return flex(q.device.type)(q, k, v, block_mask=mask)
+        return flex(q.is_cuda)(q, k, v, block_mask=mask)
     return scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None)
-
-
-@cache
-def flex(device: str) -> Any:
-    """flex_attention, which is quick only if compiled."""
-    return torch.compile(flex_attention) if device == "cuda" else flex_attention
 
 
 def document_mask(positions: Tensor, blocks: bool) -> Mask:
@@ -204,13 +204,12 @@ def open_loader(settings: Settings, where: Rank, split: str = "train") -> Contex
 
 def evaluate(model: nn.Module, loader: ContextDataLoader, where: Rank, bfloat16: bool) -> float:
     """The mean loss over all targets of a loader's epoch."""
-    device, sums = where.device, torch.zeros(2, device=where.device)  # of losses, and how many
     model.eval()
     with torch.no_grad():
-        for batch in loader:
-            sums += torch.stack([summed_loss(model, batch, device, bfloat16), targets_of([batch], device)])
+        found = [(summed_loss(model, one, where.device, bfloat16), targets_of([one], where.device)) for one in loader]
     model.train()
-    return float(where.total(sums)[0] / sums[1])
+    losses, targets = zip(*found, strict=True)
+    return where.sum_of_all(losses) / int(where.total(sum(targets)))
 
 
 def learning_rate(step: int, settings: Settings) -> float:
@@ -226,8 +225,7 @@ def load(path: Path, settings: Settings, device: torch.device) -> dict[str, Any]
         return None
     state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
     for name, value in asdict(settings).items():
-        if name not in MAY_CHANGE and state["settings"].get(name) != value:
-            was = state["settings"].get(name)
+        if name not in FREE and (was := state["settings"].get(name)) != value:
             raise OtherRun(f"{path}: is of a run with {name} {was}, not {value}; choose another --out")
     return state
 
@@ -236,7 +234,7 @@ def train(settings: Settings, where: Rank, model: GPT) -> Iterator[Step]:
     """Train a model on `where.device`, from its checkpoint if there is one; gives each update after it was made.
 
     The loss of an update is the mean over its targets, wherever they are: it does not depend on the number of
-    processes, nor on micro-batches. Random numbers are those of (seed, step, rank), so that they need no saving.
+    processes, nor on micro-batches. Random numbers are those of (seed, step, micro-batch), so that they need no saving.
     """
     loader = open_loader(settings, where)
     validation = open_loader(settings, where, "val") if settings.evaluate_every else None
@@ -248,39 +246,41 @@ def train(settings: Settings, where: Rank, model: GPT) -> Iterator[Step]:
         optimizer.load_state_dict(state["optimizer"])
         loader.load_state_dict(state["data"])
         step = state["step"]
-    parallel: nn.Module = torch.compile(model) if settings.compile else model  # type: ignore[assignment]
-    if where.ranks > 1:
-        parallel = DistributedDataParallel(parallel)
+    if threads := settings.threads or (state or {}).get("threads"):
+        torch.set_num_threads(threads)
+    quick: nn.Module = torch.compile(model) if settings.compile else model  # type: ignore[assignment]
     batches = chain.from_iterable(repeat(loader))  # epoch after epoch
     while step < settings.steps:
         batch_of_step = [next(batches) for _ in range(micro_batches)]
-        torch.manual_seed((settings.seed * 1_000_003 + step) * 65_537 + where.rank)
         targets = where.total(targets_of(batch_of_step, where.device))
-        loss = torch.zeros((), device=where.device)
-        for number, batch in enumerate(batch_of_step, 1):
-            alone = where.ranks > 1 and number < micro_batches  # gradients are exchanged once, at the last
-            with parallel.no_sync() if alone else nullcontext():
-                one = summed_loss(parallel, batch, where.device, settings.bfloat16)
-                (one * where.ranks / targets).backward()  # the ranks' gradients are averaged
-            loss += one.detach()
+        losses, sums = [], [torch.zeros_like(one, dtype=torch.int64) for one in model.parameters()]
+        for number, batch in zip(count(where.rank, where.ranks), batch_of_step, strict=False):  # among all ranks'
+            torch.manual_seed((settings.seed * 1_000_003 + step) * 65_537 + number)
+            loss = summed_loss(quick, batch, where.device, settings.bfloat16)
+            (loss / targets).backward()
+            for parameter, whole in zip(model.parameters(), sums, strict=True):
+                whole += (parameter.grad.double() / UNIT).round().long()  # so that their order does not matter
+            optimizer.zero_grad()
+            losses.append(loss.detach())
+        for parameter, whole in zip(model.parameters(), sums, strict=True):
+            parameter.grad = (where.total(whole).double() * UNIT).to(parameter.dtype)
         nn.utils.clip_grad_norm_(model.parameters(), settings.clip)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, settings)
         optimizer.step()
         optimizer.zero_grad()
         step += 1
-        mean = float(where.total(loss) / targets)
+        mean = where.sum_of_all(losses) / int(targets)
         if not math.isfinite(mean):
             raise FloatingPointError(f"the loss of update {step} is {mean}: lower --learning-rate")
         if where.rank == 0 and (step % settings.checkpoint_every == 0 or step == settings.steps):
             so_far = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "data": loader.state_dict()}
+            so_far |= {"settings": asdict(settings), "step": step, "threads": torch.get_num_threads()}
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save({"settings": asdict(settings), "step": step, **so_far}, path.with_suffix(".tmp"))
+            torch.save(so_far, path.with_suffix(".tmp"))
             path.with_suffix(".tmp").replace(path)  # it has its name only when it is whole
-        found = None
-        if validation is not None and (step % settings.evaluate_every == 0 or step == settings.steps):
-            found = evaluate(parallel, validation, where, settings.bfloat16)
-        yield Step(step, mean, int(targets), found)
+        due = settings.evaluate_every and (step % settings.evaluate_every == 0 or step == settings.steps)
+        yield Step(step, mean, int(targets), evaluate(quick, validation, where, settings.bfloat16) if due else None)
 
 
 def new_model(settings: Settings, where: Rank) -> GPT:

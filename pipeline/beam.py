@@ -119,6 +119,18 @@ def by_group(records: np.ndarray, group: np.ndarray, groups: int) -> Iterator[tu
         yield index, records[order[ends[index] : ends[index + 1]]].tobytes()
 
 
+@contextmanager
+def _labels_as_written() -> Iterator[None]:
+    """In a notebook Beam puts the number of the cell before labels. To know whether a pipeline is the user's own it
+    imports its data frames, which pandas 3 breaks; ours are nobody's own."""
+    altered = beam.pipeline.alter_label_if_ipython
+    beam.pipeline.alter_label_if_ipython = lambda transform, pvalueish: None
+    try:
+        yield
+    finally:
+        beam.pipeline.alter_label_if_ipython = altered
+
+
 class Runner:
     """How Beam jobs are run: in this process or in worker processes on this machine, or by the runner in the options.
 
@@ -171,12 +183,13 @@ class Runner:
         coders.registry.register_coder(pa.RecordBatch, ArrowBatchCoder)
         processes = self.processes(elements, seconds)
         try:
-            if not self.is_local:
-                self._run(build, None, [])
-            elif processes == 1:
-                self._run(build, FnApiRunner(), ["--direct_num_workers=1"])
-            else:
-                self._run_in_processes(build, processes)
+            with _labels_as_written():
+                if not self.is_local:
+                    self._run(build, None, [])
+                elif processes == 1:
+                    self._run(build, FnApiRunner(), ["--direct_num_workers=1"])
+                else:
+                    self._run_in_processes(build, processes)
         except errors.SequiturError as error:
             raise (errors.from_worker(error) or error) from None
         except Exception as error:

@@ -34,7 +34,7 @@ def starter_yaml(chosen: Mapping[str, Any] = STARTER) -> str:
             lines += ["", f"{indent}# {(inner.__doc__ or '').strip().splitlines()[0]}", f"{indent}{key}:"]
             continue
         value = chosen.get(name, default_of(field))
-        lines += [f"{indent}# {field.description}", f"{indent}{key}: {_yaml_value(value)}"]
+        lines += [f"{indent}# {field.description}", f"{indent}{key}: {yaml_value(value)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -44,7 +44,8 @@ def default_of(field: FieldInfo) -> object:
     return value.human_readable(separator=" ").replace(".0 ", " ") if isinstance(value, ByteSize) else value
 
 
-def _yaml_value(value: object) -> str:
+def yaml_value(value: object) -> str:
+    """A value as it stands behind a key, on one line."""
     return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1000).replace("\n...", "").strip()
 
 
@@ -62,7 +63,7 @@ def reference_markdown() -> str:
         if (inner := section_of(field)) is not None:
             lines += ["", *_table_head(f"`{name}`", (inner.__doc__ or "").strip())]
             continue
-        default = "required" if field.is_required() else f"`{_yaml_value(default_of(field))}`"
+        default = "required" if field.is_required() else f"`{yaml_value(default_of(field))}`"
         lines.append(f"| `{name}` | {said(field.annotation)} | {default} | {field.description} |")
     return "\n".join(lines) + "\n"
 

@@ -20,6 +20,9 @@ class ContextCollator:
       the batch with `.view(-1)`. `pad_cu_seqlens_to` makes `cu_seqlens` always so long, by empty sequences at the end,
       for compiled models that a changing shape would compile anew. More than `max_num_seqs` sequences raise
       ValueError; as many as `pad_cu_seqlens_to` has place for, if it is not given.
+    - sdpa_mask, with attention "document": also `attention_mask` bool (B, 1, S, S), true where the row's token sees the
+      column's, as `scaled_dot_product_attention(attn_mask=…)` takes it: each document itself, backwards; a pad no
+      token of a document, nor any of them it. S² bytes a row: for long contexts take `cu_seqlens`.
     - provenance, where the dataset gives it: `context_id` and `group_id` (B,); `doc_ids`, `doc_starts`, `doc_lens`
       (pieces,), and `doc_offsets` int64 (B+1,): the pieces of row i are doc_ids[doc_offsets[i]:doc_offsets[i+1]].
 
@@ -32,12 +35,14 @@ class ContextCollator:
         attention: Literal["full", "document"] = "full",
         pad_cu_seqlens_to: int | None = None,
         max_num_seqs: int | None = None,
+        sdpa_mask: bool = False,
     ) -> None:
         if attention not in ("full", "document"):
             raise ValueError(f"attention is 'full' or 'document', not {attention!r}")
-        if attention == "full" and (pad_cu_seqlens_to or max_num_seqs):
-            raise ValueError("pad_cu_seqlens_to and max_num_seqs go with attention='document'")
+        if attention == "full" and (pad_cu_seqlens_to or max_num_seqs or sdpa_mask):
+            raise ValueError("pad_cu_seqlens_to, max_num_seqs and sdpa_mask go with attention='document'")
         self._attention = attention
+        self._sdpa_mask = sdpa_mask
         self._pad_to = pad_cu_seqlens_to
         self._limit = max_num_seqs if max_num_seqs or not pad_cu_seqlens_to else pad_cu_seqlens_to - 1
 
@@ -50,6 +55,8 @@ class ContextCollator:
             if cu_seqlens is None:
                 raise ValueError("the examples have no cu_seqlens: open the dataset with attention='document'")
             batch |= self._sequences(cu_seqlens, seq_len=batch["input_ids"].shape[1])
+            if self._sdpa_mask:
+                batch["attention_mask"] = _mask(batch["position_ids"])
         else:
             batch.pop("position_ids", None)
         if "doc_ids" in examples.ragged:
@@ -72,6 +79,12 @@ class ContextCollator:
         edges[0] = 0
         edges[1 : len(ends) + 1] = ends
         return {"cu_seqlens": edges, "max_seqlen": longest}
+
+
+def _mask(positions: torch.Tensor) -> torch.Tensor:
+    """Which tokens see which, bool (B, 1, S, S), where each sequence begins at a position 0."""
+    sequence = (positions == 0).cumsum(1)
+    return (sequence[:, :, None] == sequence[:, None, :]).tril()[:, None]
 
 
 def _joined(examples: Sequence[Example]) -> Examples:

@@ -130,6 +130,16 @@ class ContextDataset(Dataset[Example]):
         return self._rows.manifest.header.tokenizer.vocab_size
 
     @property
+    def eos(self) -> int | None:
+        """The token that ends a document; None where the tokenizer has none."""
+        return self._rows.manifest.header.special_ids.eos
+
+    @property
+    def pad(self) -> int:
+        """The token that fills short rows. It may be one that text has, too: labels tell pads by their position."""
+        return self._rows.manifest.header.special_ids.pad
+
+    @property
     def attention(self) -> Literal["full", "document"]:
         """Whether examples keep the documents of a context apart."""
         return self._attention

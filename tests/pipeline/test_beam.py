@@ -91,6 +91,15 @@ def test_runners_that_differ_by_machine_are_refused(name: str) -> None:
         Runner(1, [f"--runner={name}"]).run(lambda pipeline: pipeline | beam.Create([1]), 1)
 
 
+def test_beam_does_not_ask_in_which_cell_of_a_notebook_a_job_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise AttributeError("type object 'DataFrame' has no attribute 'first'")
+
+    monkeypatch.setattr("apache_beam.pipeline.alter_label_if_ipython", broken)
+    Runner().run(lambda pipeline: pipeline | beam.Create([1]), 1)
+    assert beam.pipeline.alter_label_if_ipython is broken  # as it was, for pipelines of the user's own
+
+
 def test_unknown_runner_is_one_line() -> None:
     with pytest.raises(StageFailed, match="NoSuchRunner") as failed:
         Runner(1, ["--runner", "NoSuchRunner"]).run(lambda pipeline: pipeline | beam.Create([1]), 1)

@@ -62,6 +62,24 @@ def test_too_many_documents_are_said(dataset: Dataset, options: dict) -> None:
         ContextCollator(attention="document", **options)(examples)
 
 
+def test_a_mask_for_sdpa(dataset: Dataset) -> None:
+    """By a loop over all pairs, from what was written; pads follow the tokens, and see pads before them."""
+    contexts = dataset.contexts["train"]
+    short = int(np.flatnonzero(contexts.num_tokens < SEQ_LEN)[0])
+    rows = [*ROWS, short]
+    reader = ContextDataset(dataset.root, attention="document")
+    mask = ContextCollator(attention="document", sdpa_mask=True)(reader.__getitems__(rows))["attention_mask"]
+    assert (mask.dtype, mask.shape) == (torch.bool, (len(rows), 1, SEQ_LEN, SEQ_LEN))
+    for i, row in enumerate(rows):
+        lens = contexts.doc_lens[slice(*contexts.doc_offsets[row : row + 2])]
+        of = [number for number, length in enumerate(lens) for _ in range(length)]
+        of += ["pad"] * (SEQ_LEN - len(of))
+        sees = [[k <= q and of[q] == of[k] for k in range(SEQ_LEN)] for q in range(SEQ_LEN)]
+        assert mask[i, 0].tolist() == sees
+    assert mask.any(dim=-1).all()  # of nothing a softmax is NaN
+    assert "attention_mask" not in ContextCollator(attention="document")(reader.__getitems__(rows))
+
+
 def test_provenance(dataset: Dataset) -> None:
     reader = ContextDataset(dataset.root, return_provenance=True)
     batch = ContextCollator()(reader.__getitems__(ROWS))
@@ -77,6 +95,8 @@ def test_provenance(dataset: Dataset) -> None:
 def test_document_attention_wants_a_dataset_that_has_it(dataset: Dataset) -> None:
     with pytest.raises(ValueError, match="open the dataset with attention='document'"):
         ContextCollator(attention="document")(ContextDataset(dataset.root).__getitems__(ROWS))
+    with pytest.raises(ValueError, match="sdpa_mask go with attention='document'"):
+        ContextCollator(sdpa_mask=True)
     with pytest.raises(ValueError, match="go with attention='document'"):
         ContextCollator(max_num_seqs=3)
     with pytest.raises(ValueError, match="'causal'"):

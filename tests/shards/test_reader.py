@@ -2,20 +2,30 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from example_dataset import END, HEADER, SEQ_LEN, Dataset, make_contexts, make_documents, take, write_dataset
+from example_dataset import (
+    END,
+    HEADER,
+    SEQ_LEN,
+    Dataset,
+    make_contexts,
+    make_documents,
+    take,
+    write_dataset,
+)  # fmt: skip
 from torch.utils.data import DataLoader, default_collate
 
 from sequitur.shards import ContextDataset
 from sequitur.shards.contexts import Contexts
 from sequitur.shards.errors import RowsInvalid, ShardCorrupt, ShardMisplaced, ShardMissing, ShardTruncated, SplitUnknown
 from sequitur.shards.files import batch_layout
-from sequitur.shards.format import context_schema
+from sequitur.shards.format import SpecialIds, context_schema
 from sequitur.shards.manifest import BatchEntry, ShardEntry
 
 pytestmark = pytest.mark.forks
@@ -103,6 +113,12 @@ def test_vocabulary_is_that_of_the_tokenizer(dataset: Dataset) -> None:
         == HEADER.tokenizer.vocab_size
         == 1 + max(int(reader.row(i).max()) for i in range(len(reader)))
     )
+
+
+def test_special_tokens_are_those_of_the_shards(tmp_path: Path) -> None:
+    ids = SpecialIds(bos=None, eos=END, pad=0)
+    reader = ContextDataset(write_dataset(tmp_path / "shards", header=replace(HEADER, special_ids=ids)).root)
+    assert (reader.eos, reader.pad) == (END, 0)
 
 
 def test_full_attention_adds_nothing(dataset: Dataset) -> None:
