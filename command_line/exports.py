@@ -31,7 +31,7 @@ def export(
     path: Annotated[
         str,
         typer.Argument(
-            help="A run, or its URL; but for documents a directory of shards, such as RUN/shards, will do.",
+            help="A run, or its URL; of contexts and tokens also a directory of shards, such as RUN/shards.",
             metavar="path",
             show_default=False,
         ),
