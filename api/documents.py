@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 
 from sequitur.api import by_ordinal
 from sequitur.api.by_ordinal import Arrays
+from sequitur.api.ids import hexadecimal
+from sequitur.api.neighbor_lists import NeighborLists
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import ColumnUnknown, CorruptPart, MissingArtifact
@@ -22,11 +24,15 @@ from sequitur.stages.shared.columns.groups import string_field
 from sequitur.stages.shared.columns.lookup import title_line
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    DOCUMENTS: ("doc_id", "record_id", "source", "url", "timestamp", "source_file", "source_row", "metadata"),
+    DOCUMENTS: (
+        *("doc_id", "record_id", "source", "url", "timestamp", "source_file", "source_row", "metadata"),
+        "license",  # what `metadata` says of it
+    ),
     TEXT: ("text", "title"),  # of the artifact with the text, `documents` or `refined`
     SELECTION: ("kept", "reason", "duplicate_of", "evidence", "similarity", "ordinal"),
     TOKENS: ("tokens",),
     VECTORS: ("vector",),
+    NEIGHBORS: ("neighbors", "neighbor_cosines"),
     ORDER: ("position", "path", "family", "opens", "cosine_to_previous"),
     SHARDS: ("split",),
 }
@@ -36,6 +42,7 @@ DEFAULT = (
     *("tokens", "position", "path", "cosine_to_previous", "split"),
 )
 ARTIFACT_OF = {name: artifact for artifact, names in COLUMNS.items() for name in names}
+BY_ORDINAL = {*by_ordinal.BY_ARTIFACT, NEIGHBORS}
 LOSSES = {"kept", "reason", "duplicate_of", "evidence", "similarity"}  # other where `neighbors` dropped a document
 IDS = {"doc_id", "duplicate_of", "evidence"}
 
@@ -60,24 +67,34 @@ class JoinedDocuments:
             MissingArtifact: what tells it is not finished, or out of date.
             CorruptPart: what tells it is damaged.
         """
-        names = [name for name in DEFAULT if self._teller(name) in self._standing] if columns is None else list(columns)
-        for name in names:
+        names = self.known(DEFAULT) if columns is None else list(columns)
+        return pa.Table.from_batches(list(self.batches(names, ordinals))).unify_dictionaries()
+
+    def batches(self, columns: Sequence[str], ordinals: np.ndarray | None = None) -> Iterator[pa.RecordBatch]:
+        """`table` part by part. Memory: a part, and a few bytes a document of what is told by ordinal."""
+        for name in columns:
             self._check(name)
-        told = self._told_by_ordinal(set(names))
-        batches = [
-            pa.record_batch([self._column(name, rows, told) for name in names], names)
-            for rows in self._parts(self._needed(names, ordinals is not None), ordinals)
-        ]
-        return pa.Table.from_batches(batches).unify_dictionaries()
+        told = self._told_by_ordinal(set(columns))
+        for rows in self._parts(self._needed(columns, ordinals is not None), ordinals):
+            yield pa.record_batch([self._column(name, rows, told) for name in columns], columns)
+
+    def known(self, names: Sequence[str]) -> list[str]:
+        """Those of some columns that are told by what is finished and up to date."""
+        return [name for name in names if self._teller(name) in self._standing]
+
+    @property
+    def signals(self) -> pa.Schema:
+        """The columns of the signals; none where these are not up to date."""
+        if SIGNALS not in self._standing:
+            return pa.schema([])
+        return artifacts.part_schema(self._root / SIGNALS, self._standing[SIGNALS].parts[0])
 
     def _teller(self, name: str) -> str:
         artifact = ARTIFACT_OF.get(name, SIGNALS)
         return self._text if artifact == TEXT else artifact
 
     def _check(self, name: str) -> None:
-        signals: list[str] = []
-        if SIGNALS in self._standing:
-            signals = artifacts.part_schema(self._root / SIGNALS, self._standing[SIGNALS].parts[0]).names
+        signals = self.signals.names
         if name not in ARTIFACT_OF and name not in signals:
             listed = ", ".join([*ARTIFACT_OF, *signals])
             raise ColumnUnknown(f"{self._root.url}: no column {name} of documents; there are {listed}")
@@ -95,9 +112,11 @@ class JoinedDocuments:
             if name == "title":
                 needed.setdefault(DOCUMENTS, set()).add("metadata")
                 needed.setdefault(self._text, set()).add("text")
-            elif artifact not in by_ordinal.BY_ARTIFACT:
+            elif name == "license":
+                needed.setdefault(DOCUMENTS, set()).add("metadata")
+            elif artifact not in BY_ORDINAL:
                 needed.setdefault(artifact, set()).add(name)
-            if artifact in by_ordinal.BY_ARTIFACT or name in LOSSES:
+            if artifact in BY_ORDINAL or name in LOSSES:
                 needed[SELECTION].add("ordinal")
         return {artifact: columns for artifact, columns in needed.items() if columns}
 
@@ -128,23 +147,30 @@ class JoinedDocuments:
         for artifact, read in by_ordinal.BY_ARTIFACT.items():
             if names & {*COLUMNS[artifact]}:
                 found |= read(self._root, count)
+        if names & {*COLUMNS[NEIGHBORS]}:
+            lists = NeighborLists(self._root, self._kept_ids())
+            found |= {"neighbors": lists.named, "neighbor_cosines": lists.cosines}
         if names & LOSSES and NEIGHBORS in self._standing:
             lost = by_ordinal.of_losses(self._root, count)
             found |= {f"lost_{name}": values for name, values in lost.items()}
             if names & IDS:
-                kept_ids = [rows["doc_id"].filter(rows["ordinal"].is_valid()) for rows in self._ids()]
-                found["lost_to"] = pa.concat_arrays(kept_ids).take(lost["to"])
+                found["lost_to"] = self._kept_ids().take(lost["to"])
         return found
 
-    def _ids(self) -> Iterator[Arrays]:
-        yield from self._parts({SELECTION: {"ordinal"}, DOCUMENTS: {"doc_id"}}, None)
+    def _kept_ids(self) -> pa.FixedSizeBinaryArray:
+        """The `doc_id` of each ordinal. Memory: 16 bytes each."""
+        parts = self._parts({SELECTION: {"ordinal"}, DOCUMENTS: {"doc_id"}}, None)
+        return pa.concat_arrays([rows["doc_id"].filter(rows["ordinal"].is_valid()) for rows in parts])
 
     def _column(self, name: str, rows: Arrays, told: Arrays) -> pa.Array:
         """A column of some rows, by what is read of them and what is told by ordinal."""
         if name in told:
-            return told[name].take(rows["ordinal"])
+            found = told[name]
+            return found(rows["ordinal"]) if callable(found) else found.take(rows["ordinal"])
         if name == "title":
             return self._titles(rows)
+        if name == "license":
+            return self._licenses(rows)
         column = rows[name]
         if name in LOSSES and "lost_reason" in told:
             lost = told["lost_reason"].take(rows["ordinal"])
@@ -165,16 +191,16 @@ class JoinedDocuments:
                 for metadata, text in zip(rows["metadata"].to_pylist(), rows["text"], strict=True)
             ]
         except json.JSONDecodeError as error:
-            path = (self._root / DOCUMENTS).path()
-            raise CorruptPart(f"{path}: metadata is not JSON; `sequitur verify` tells more") from error
+            raise self._not_json() from error
         return pa.array(found, pa.string())
 
+    def _licenses(self, rows: Arrays) -> pa.Array:
+        """What the records say of their licence, where that is a string."""
+        try:
+            found = [string_field(metadata, "license") for metadata in rows["metadata"].to_pylist()]
+        except json.JSONDecodeError as error:
+            raise self._not_json() from error
+        return pa.array(found, pa.string())
 
-def hexadecimal(ids: pa.FixedSizeBinaryArray) -> pa.Array:
-    """Ids of 16 bytes as 32 digits, which is how a person names them; null where there is none."""
-    digits = np.array([f"{byte:02x}" for byte in range(256)], dtype="S2")
-    known = ids.fill_null(bytes(16))
-    data = np.frombuffer(known.buffers()[1], dtype=np.uint8)[16 * known.offset : 16 * (known.offset + len(known))]
-    text = pa.FixedSizeBinaryArray.from_buffers(pa.binary(32), len(known), [None, pa.py_buffer(digits[data].tobytes())])
-    text = text.cast(pa.binary()).cast(pa.string())
-    return pc.if_else(ids.is_valid(), text, None) if ids.null_count else text
+    def _not_json(self) -> CorruptPart:
+        return CorruptPart(f"{(self._root / DOCUMENTS).path()}: metadata is not JSON; `sequitur verify` tells more")

@@ -109,12 +109,14 @@ class RunView:
         Columns, each read only if it is asked for:
 
         - `doc_id` (32 digits), `record_id`, `source`, `url`, `timestamp`, `source_file`, `source_row`, `metadata`
+        - `license`, the record's, where that is a string
         - `text`, as the stages after `refine` read it; `title`, the record's or else what the text says first
         - `kept`: whether it has a place in the order, so far as the run has come; else `reason`, and of duplicates
           `duplicate_of`, the `doc_id` that stayed for it, with the `evidence` and `similarity` of the deciding pair
         - `ordinal`, by which the artifacts after `selection` name it
         - `tokens`, its length; `vector`
         - `position`, its place in the order, from 0; `path`, `family`, `opens`, `cosine_to_previous`
+        - `neighbors`, the `doc_id` of each, best first; `neighbor_cosines`
         - `split`, where it stands in the shards
         - every signal by its name
 
@@ -136,6 +138,33 @@ class RunView:
         """
         text = text_artifact(self.config)
         return JoinedDocuments(self._root, text, standing(self._root, text)).table(columns)
+
+    def export(
+        self, out: str | Path, to: str = "parquet", *, columns: Sequence[str] | None = None, dropped: bool = False
+    ) -> Mapping[str, Any]:
+        """Write the documents that are kept, as `sequitur export` does, and return what its report says.
+
+        >>> report = run.export("texts", columns=["id", "text", "language"])
+        >>> sum(report["documents"].values()) == sum(run.documents(["kept"])["kept"].to_pylist())
+        True
+
+        Args:
+            out: a directory, empty or not there.
+            to: `jsonl`, `parquet` or `hf`; docs/exports.md tells of them.
+            columns: as of `documents`, and `id`; if not given all but titles, vectors and hashes.
+            dropped: write those that were dropped, too, in files of their own.
+
+        Memory: a part of the documents, and some 100 bytes for each.
+
+        Raises:
+            ColumnUnknown: there is no such column.
+            ExportRefused: `out` is in use, or no document is kept; from `sequitur.shards.exports`.
+            MissingArtifact: what tells a column is not finished, or out of date.
+            RemovalUnfinished: documents are being removed from the shards.
+        """
+        from sequitur.api.exports.documents import export_documents
+
+        return export_documents(self.config, to, Path(out), columns=columns, dropped=dropped).to_json()
 
     def graph(self, around: str | None = None, hops: int = 1, *, max_documents: int = MAX_DOCUMENTS) -> networkx.Graph:
         """The graph of neighbours: undirected, its nodes the documents by `doc_id`.

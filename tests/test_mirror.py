@@ -15,6 +15,9 @@ TESTS = ROOT / "tests"
 ROOMS = sorted(link.name for link in (ROOT / "sequitur").iterdir() if link.is_symlink() and link.is_dir())
 COVERED_BY = {
     "api/by_ordinal.py": "api/test_documents.py",
+    "api/exports/tally.py": "api/exports/test_card.py",
+    "api/ids.py": "api/test_documents.py",
+    "api/neighbor_lists.py": "api/exports/test_documents.py",
     "command_line/common.py": "command_line/test_main.py",
     "command_line/jobs.py": "command_line/test_main.py",
     "command_line/shards_of_run.py": "test_removal_from_run.py",
@@ -66,6 +69,7 @@ COVERED_BY = {
     "shards/exports/megatron.py": "peers/test_megatron.py",
     "shards/exports/olmo.py": "peers/test_olmo.py",
     "shards/exports/source.py": "shards/test_exports.py",
+    "shards/exports/staging.py": "shards/exports/test_repeated.py",
     "shards/files.py": "shards/test_reader.py",
     "shards/offsets.py": "graph_sort/test_offsets.py",
     "shards/placement.py": "shards/test_verify.py",

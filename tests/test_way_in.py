@@ -112,7 +112,8 @@ def wrong_with_exporters(modules: Sequence[str], targets: Sequence[str], pages: 
         for name in modules
         if name not in targets
     ]
-    wrong += of_table("exporter", targets, page.split("**Rows left out.**")[0], "docs/exports.md, the table of --to")
+    table = section(page, "# Contexts").split("**Rows left out.**")[0]
+    wrong += of_table("exporter", targets, table, "docs/exports.md, the table of --to")
     headings = re.sub(r"[^a-z\n]", "", "\n".join(re.findall(r"^## (.+)$", page, re.MULTILINE)).lower())
     told = next(line for line in pages["README.md"].splitlines() if "sequitur export" in line)
     for name in targets:

@@ -9,24 +9,20 @@ a trainer has to be told about them, as JSON. Checking, counting, flushing and r
 """
 
 import importlib
-import json
-import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from sequitur.shards.alone import alone
-from sequitur.shards.atomic import flush_directory
-from sequitur.shards.errors import ShardError, TotalsMismatch
+from sequitur.shards.errors import TotalsMismatch
 from sequitur.shards.exports.source import Source
+from sequitur.shards.exports.staging import ExportRefused, sizes, staged, whole_report, write_report
 from sequitur.shards.families import is_parted, read_families
 from sequitur.shards.format import SpecialIds, TokenizerInfo
 
 TARGETS = {
+    "contexts": "sequitur.shards.exports.contexts",
     "datatrove": "sequitur.shards.exports.datatrove",
     "litdata": "sequitur.shards.exports.litdata",
     "mds": "sequitur.shards.exports.mds",
@@ -36,13 +32,6 @@ TARGETS = {
 """Module of each target by the name that `sequitur export --to` takes."""
 
 Write: TypeAlias = Callable[[Source, Path], dict[str, Any]]
-REPORT_NAME = "sequitur-export.json"
-_STAGING = ".partial"
-
-
-class ExportRefused(ShardError, ValueError):
-    """The export cannot be made as asked: an unknown target, a directory in use, several datasets, no row that
-    fits."""
 
 
 class Target(NamedTuple):
@@ -105,7 +94,7 @@ def export(
     source = Source(root, split, advance)
     if (made := _made_before(Path(out), name, split, source.manifest.fingerprint, source_digest)) is not None:
         return made
-    with _staged(Path(out)) as staging:
+    with staged(Path(out)) as staging:
         settings = write(source, staging)
         _check_taken(source, name, own=name not in TARGETS)
         if not source.rows:
@@ -126,10 +115,10 @@ def export(
             dropped_tokens=source.dropped_tokens,
             row_digest=source.row_digest,
             settings=settings,
-            files={path.relative_to(staging).as_posix(): path.stat().st_size for path in _files(staging)},
+            files=sizes(staging),
             source_digest=source_digest,
         )
-        (staging / REPORT_NAME).write_text(json.dumps(report.to_json(), sort_keys=True, indent=1) + "\n")
+        write_report(staging, report.to_json())
     return report
 
 
@@ -137,20 +126,19 @@ def _made_before(
     out: Path, target: str, split: str, fingerprint: str, source_digest: str | None
 ) -> ExportReport | None:
     """The report of the very same export, where it lies in `out` whole: whoever was killed late may not know."""
+    if (content := whole_report(out)) is None:
+        return None
     try:
-        content = json.loads((out / REPORT_NAME).read_bytes())
         about = {
             "tokenizer": TokenizerInfo(**content["tokenizer"]),
             "special_ids": SpecialIds(**content["special_ids"]),
         }
         report = ExportReport(**{**content, **about})
-        sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in _files(out)}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (KeyError, TypeError):
         return None
-    sizes.pop(REPORT_NAME)
     asked = (target, split, fingerprint, source_digest)
-    same = (report.target, report.split, report.fingerprint, report.source_digest) == asked and report.files == sizes
-    return report if same and not (out / _STAGING).exists() else None
+    same = (report.target, report.split, report.fingerprint, report.source_digest) == asked
+    return report if same else None
 
 
 def _target(name: str) -> Target:
@@ -175,72 +163,3 @@ def _refuse_families(root: Path) -> None:
     if is_parted(root):
         names = ", ".join(str(root / dataset.directory) for dataset in read_families(root))
         raise ExportRefused(f"{root} holds several datasets: export one of {names}")
-
-
-@contextmanager
-def _staged(out: Path) -> Iterator[Path]:
-    """A folder to write in, whose files move to `out` once the block has ended well."""
-    existed = out.exists()
-    if existed and not out.is_dir():
-        raise ExportRefused(f"{out} is a file: give a new directory")
-    out.mkdir(parents=True, exist_ok=True)
-    with alone(out, ExportRefused(f"{out}: another process exports to it; wait for it, or give a new directory")):
-        _clear_killed(out)
-        if any(out.iterdir()):
-            raise ExportRefused(f"{out} is not empty: give a new directory, or empty this one")
-        with _moved_into(out, existed) as staging:
-            yield staging
-
-
-def _clear_killed(out: Path) -> None:
-    """Deletes what a killed export left, if nothing else lies there: its folder, which goes last, and the files that it
-    had moved out of it. It moves none before its report is flushed to disk, which lists them."""
-    staging = out / _STAGING
-    if not staging.is_dir():
-        return
-    listed: set[Path] = set()
-    for report in (out / REPORT_NAME, staging / REPORT_NAME):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # cut short, so nothing was moved yet
-            names = json.loads(report.read_bytes())["files"]
-            listed |= {out / REPORT_NAME, *(out / name for name in names if ".." not in name.split("/"))}
-    here = {path for path in _files(out) if not path.is_relative_to(staging)}
-    if not here <= listed:
-        return
-    for path in sorted(here, key=lambda path: path.name == REPORT_NAME):
-        path.unlink()
-    for folder in sorted((path for path in out.rglob("*") if path.is_dir() and path != staging), reverse=True):
-        if not folder.is_relative_to(staging):
-            folder.rmdir()
-    shutil.rmtree(staging)
-
-
-@contextmanager
-def _moved_into(out: Path, existed: bool) -> Iterator[Path]:
-    staging = out / _STAGING
-    moved: list[Path] = []
-    try:
-        staging.mkdir()
-        yield staging
-        files = _files(staging)
-        for path in files:
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
-        for folder in {staging, *(path.parent for path in files)}:
-            flush_directory(folder)
-        for path in sorted(files, key=lambda path: path.name == REPORT_NAME):  # the report goes last
-            final = out / path.relative_to(staging)
-            final.parent.mkdir(exist_ok=True, parents=True)
-            moved.append(final)
-            path.rename(final)
-        for folder in {out, *(path.parent for path in moved)}:
-            flush_directory(folder)
-        shutil.rmtree(staging)
-    except BaseException:
-        for path in moved:
-            path.unlink(missing_ok=True)
-        shutil.rmtree(staging if existed else out, ignore_errors=True)
-        raise
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())

@@ -69,10 +69,19 @@ class Decoder:
         """
         if self._info.name == BYTES_TOKENIZER:
             return [_decode_bytes(ids) for ids in pieces]
+        texts: list[str] = self._loaded().decode_batch([ids.tolist() for ids in pieces], skip_special_tokens=False)
+        return texts
+
+    def encoded(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text, special tokens by their text; about a million a second and core. Raises as `texts`."""
+        if self._info.name == BYTES_TOKENIZER:
+            return [list(text.encode()) for text in texts]
+        return [one.ids for one in self._loaded().encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def _loaded(self) -> Any:
         if self._tokenizer is None:
             self._tokenizer = _load(self._root / TOKENIZER_NAME, self._info.sha256)
-        texts: list[str] = self._tokenizer.decode_batch([ids.tolist() for ids in pieces], skip_special_tokens=False)
-        return texts
+        return self._tokenizer
 
 
 def _load(path: Path, sha256: str) -> Any:

@@ -16,7 +16,7 @@ from sequitur.stages.report.page.page import INDEX, SECTIONS
 
 pytestmark = pytest.mark.browser
 MOST_BYTES = 5_000_000
-WIDTHS = (360, 768, 1280)
+WIDTHS = (360, 390, 768, 1280)
 # Elements whose text is too faint: below 4.5 to 1 against what is behind them (WCAG 2.2, 1.4.3).
 FAINT = """
 const parse = (text) => text.match(/[\\d.]+/g).map(Number);
@@ -42,6 +42,37 @@ while (walker.nextNode()) {
 return [...faint];
 """
 WIDE = "return document.documentElement.scrollWidth"  # more than the window where something is too wide
+# Elements with more in them than is seen, that do not show it: neither a shadow at the edge nor anything else.
+UNSIGNED = """
+const more = (one) => one.scrollWidth > one.clientWidth + 1 && getComputedStyle(one).overflowX !== "visible";
+const signed = (one) => {
+  const style = getComputedStyle(one);
+  return /gradient/.test(style.backgroundImage) && /local/.test(style.backgroundAttachment);
+};
+return [...document.querySelectorAll("body *:not(select, .visually-hidden)")]
+  .filter((one) => one.checkVisibility() && !one.closest("svg") && more(one) && !signed(one))
+  .map((one) => `${one.tagName} ${one.className} ${one.textContent.slice(0, 40)}`);
+"""
+# Elements that lie beyond the window, and in nothing that can be scrolled to them.
+BEYOND = """
+const scrolls = (one) => one && (/auto|scroll/.test(getComputedStyle(one).overflowX) || scrolls(one.parentElement));
+return [...document.querySelectorAll("body *:not(.skip)")]
+  .filter((one) => one.checkVisibility() && !one.closest("svg") && one.getBoundingClientRect().right > innerWidth + 1)
+  .filter((one) => !scrolls(one.parentElement)).map((one) => `${one.tagName} ${one.className}`);
+"""
+# How much the shadow at the left and the right edge of an element differs from what is beside it: a picture of it, in
+# base64, is drawn and read again.
+SHADOWS = """
+const [picture, done] = arguments, image = new Image();
+image.onload = () => {
+  const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+  [canvas.width, canvas.height] = [image.width, image.height];
+  context.drawImage(image, 0, 0);
+  const light = (x) => context.getImageData(x, image.height - 3, 1, 1).data.slice(0, 3).reduce((a, b) => a + b);
+  done([Math.abs(light(1) - light(60)), Math.abs(light(image.width - 2) - light(image.width - 60))]);
+};
+image.src = `data:image/png;base64,${picture}`;
+"""
 REACHABLE = """
 const selector = 'a[href], button, select, summary, [tabindex="0"]';
 return [...document.querySelectorAll(selector)].filter((one) => one.checkVisibility()).length;
@@ -63,6 +94,26 @@ def test_it_renders_without_errors_requests_or_sideways_scrolling(
         chromium.run("arguments[0].open = true", details)
     assert chromium.run(WIDE) <= width
     assert chromium.run(FAINT) == []
+    assert chromium.run(UNSIGNED) == []
+    assert chromium.run(BEYOND) == []
+    links = [link.rect for link in chromium.all("nav a")]
+    assert len(links) == len(SECTIONS)
+    assert all(link["x"] >= 0 and link["x"] + link["width"] <= width and link["height"] > 0 for link in links)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_wide_table_shows_on_which_side_there_is_more(chromium: Any, page: Path, scheme: str) -> None:
+    chromium.look(page, width=390, scheme=scheme)
+    wide = max(chromium.all(".scroll"), key=lambda one: one.get_property("scrollWidth"))
+    chromium.run("arguments[0].style.paddingBottom = '20px'", wide)  # a place without text or lines, to look at
+    pictures = []
+    for left in (0, 60, 9999):
+        chromium.run("arguments[0].scrollLeft = arguments[1]", wide, left)
+        pictures.append(wide.screenshot_as_base64)
+    chromium.get("about:blank")
+    left, right = zip(*(chromium.execute_async_script(SHADOWS, picture) for picture in pictures), strict=True)
+    assert [difference > 40 for difference in left] == [False, True, True]
+    assert [difference > 40 for difference in right] == [True, True, False]
 
 
 def test_it_is_small_and_quick(chromium: Any, page: Path, capsys: pytest.CaptureFixture[str]) -> None:

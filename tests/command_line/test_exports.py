@@ -1,5 +1,6 @@
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import typer
 from example_dataset import SEQ_LEN, Dataset, write_dataset
 from typer.testing import CliRunner
 
-from sequitur.command_line.exports import export
+from sequitur.api.exports.documents import FORMATS
+from sequitur.command_line.exports import DOCUMENT_TARGETS, export
 from sequitur.pipeline.errors import ConfigError, OwnModuleFailed
 from sequitur.shards.exports import TARGETS, ExportReport
 
@@ -57,7 +59,8 @@ def test_help_names_every_target() -> None:
     app = typer.Typer()
     app.command()(export)
     (to,) = (one for one in typer.main.get_command(app).params if one.name == "target")
-    assert ", ".join(TARGETS) in str(to.help)
+    assert {*TARGETS, *FORMATS} <= {*re.findall(r"\w+", str(to.help))}
+    assert set(DOCUMENT_TARGETS) == FORMATS.keys()
 
 
 PLAIN = """def write(source, out):

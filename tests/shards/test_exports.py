@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from sequitur.shards.contexts import Contexts
 from sequitur.shards.digest import add_digests, row_digest_sum
 from sequitur.shards.errors import ShardCorrupt, ShardError, TotalsMismatch
-from sequitur.shards.exports import REPORT_NAME, ExportRefused, export
+from sequitur.shards.exports import ExportRefused, export
 from sequitur.shards.exports.datatrove import document_ends
 from sequitur.shards.exports.olmo import rows_cut_otherwise
 from sequitur.shards.exports.source import select
+from sequitur.shards.exports.staging import REPORT_NAME
 from sequitur.shards.families import dataset_entry, families_json
 from sequitur.shards.format import Header
 from sequitur.shards.manifest import manifest_json
