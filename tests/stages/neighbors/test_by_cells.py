@@ -62,8 +62,8 @@ def test_the_same_bytes_after_interruptions_and_in_other_blocks(
     points += ["_round-0", "_round-1", "neighbors"]
     for point in points:
 
-        def interrupt(build: Any, part: Any, point: str = point) -> None:
-            record(build, part)
+        def interrupt(build: Any, part: Any, about: Any = None, point: str = point) -> None:
+            record(build, part, about)
             if build.directory.url.endswith(f"/{point}") and part.name.startswith("part-00001"):
                 raise ConfigError(point)
 
