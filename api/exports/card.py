@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-import sequitur
+from sequitur import __version__
 from sequitur.api.exports.tally import BY, DROPPED, Tally
 from sequitur.pipeline.config import Config
 from sequitur.shards.views.text import harmless
@@ -65,7 +65,7 @@ def card(config: Config, fingerprints: Mapping[str, str], tally: Tally, columns:
     parts = [
         f"---\n{yaml.safe_dump(_head(config, tally), sort_keys=False, allow_unicode=True)}---",
         f"# {_cell(config.name)}",
-        f"{total:,} documents, curated and ordered by Sequitur {sequitur.__version__}.",
+        f"{total:,} documents, curated and ordered by Sequitur {__version__}.",
         "## Documents",
         _table(
             ("split", "documents", "tokens", "bytes of text"),

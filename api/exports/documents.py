@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import sequitur
+from sequitur import __version__
 from sequitur.api.documents import JoinedDocuments
 from sequitur.api.exports.card import card
 from sequitur.api.exports.files import Files
@@ -125,7 +125,7 @@ def export_documents(
             target=to,
             name=config.name,
             fingerprint=about.fingerprint,
-            sequitur=sequitur.__version__,
+            sequitur=__version__,
             artifacts=about.artifacts,
             columns=chosen,
             documents=dict(sorted(tally.documents.items())),
