@@ -189,7 +189,7 @@ def _query(file: Path | None, ids: list[str], sources: list[str], licenses: list
 
 def _read_ids(file: Path) -> list[str]:
     """The ids in a file: its lines, or the documents of a removal record."""
-    from sequitur.pipeline.storage import read_list
+    from sequitur.pipeline.text_lists import read_list
 
     lines = read_list(str(file), "--doc-ids")
     ids = [line.strip() for line in lines if line.strip()]

@@ -63,10 +63,11 @@ class Run:
     runner: Runner = field(default_factory=_in_this_process)
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by artifact, as it found them
+    nearby: str | None = None  # folder for copies of parts that lie elsewhere (pipeline/nearby.py)
 
     @property
     def root(self) -> Directory:
-        return Directory(self.config.output)
+        return Directory(self.config.output, self.nearby)
 
     def artifact(self, name: str) -> Directory:
         return self.root / name
