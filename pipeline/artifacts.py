@@ -106,8 +106,7 @@ def read_manifest(directory: Directory) -> Manifest | None:
     Raises:
         CorruptPart: the file is not a manifest.
     """
-    found = directory.content(MANIFEST)
-    if found is None:
+    if (found := directory.content(MANIFEST)) is None:
         return None
     content = directory.parsed(MANIFEST, found)
     try:

@@ -80,10 +80,10 @@ class ContextDataset(Dataset[Example]):
     - return_provenance: also `context_id`, `group_id` (scalars), `doc_ids` (pieces,), all uint64, and
       `doc_starts`, `doc_lens` (pieces,) int64.
 
-    `root` is a directory or a URL, whose shards are copied to `cache` (`remote`), which then holds at most `cache_bytes`,
-    by what was used last; CacheTooSmall for a shard that is larger. `mmap` and `verify` are as for
-    `SplitRows`: by default, files are memory-mapped when first touched, their sizes are checked now, and the CRC-32
-    of each batch when first touched. The dataset pickles without open files.
+    `root` is a directory or a URL, whose shards are copied to `cache` (`remote`). That holds at most `cache_bytes`, of
+    what was used last; CacheTooSmall for a shard that is larger. `mmap` and `verify` are as for `SplitRows`: by
+    default, files are memory-mapped when first touched, their sizes are checked now, and the CRC-32 of each batch when
+    first touched. The dataset pickles without open files.
     """
 
     def __init__(

@@ -160,8 +160,8 @@ def open_remote(url: str, cache: str | PathLike[str] | None = None, limit: int |
     """Read the manifest at `url`. The cache is in `cache`, else in $XDG_CACHE_HOME/sequitur or ~/.cache/sequitur; it
     holds at most `limit` bytes, whatever they are of.
 
-    Raises ValueError for a limit that is not positive, ManifestMissing, and as `parse_manifest`; ImportError where fsspec or the driver of the URL's scheme is not
-    installed.
+    Raises ValueError for a limit that is not positive, ManifestMissing, and as `parse_manifest`; ImportError where
+    fsspec or the driver of the URL's scheme is not installed.
     """
     if limit is not None and limit < 1:
         raise ValueError(f"cache_bytes is a number of bytes, or None for no limit, not {limit!r}")

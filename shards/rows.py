@@ -84,8 +84,8 @@ class SplitRows:
 
     `root` is a directory, or the URL of one (`remote`), whose shards are copied to `cache` when first touched.
     `mmap=False` reads with system calls instead of memory maps: on some network filesystems that is faster.
-    With `cache_bytes` the cache holds no more, by what was used last, and shards are open only as long as rows of theirs
-    are being read. `verify` is what is checked: "size" every file's size at once; "lazy" also each batch's CRC-32 when
+    With `cache_bytes` the cache holds no more, of what was used last, and shards are open only while they are read.
+    `verify` is what is checked: "size" every file's size at once; "lazy" also each batch's CRC-32 when
     first touched, which reads all of that batch; "full" every CRC-32 at once; "none" only what reading
     cannot do without. Of a remote dataset, the size and SHA-256 of a shard are checked when it is copied.
     """
@@ -120,8 +120,8 @@ class SplitRows:
             for s, shard in enumerate(self._shards):
                 check_shard_size(self.root, shard, self.seq_len, self._place(s))
         if verify == "full":
-            for number, shard in enumerate(self._shard_of):
-                self._touch(number, self._open_for(np.array([shard]))[0])
+            for number in range(len(rows)):
+                self._touch(number, self._open_for(self._shard_of[number : number + 1])[0])
 
     def __len__(self) -> int:
         return int(self._first_row[-1])
@@ -277,7 +277,7 @@ class SplitRows:
         self._layout[number] = layout
 
     def _open_for(self, shards: NDArray[np.int64]) -> tuple[dict[int, _Opened], Any]:
-        """Those that were opened, or where the cache is limited just these: kept open no longer than they are read, lest
+        """Those that were opened, or where the cache is limited just these: open no longer than they are read, lest
         files that left the cache go on taking its disk. With what `Located` has of them."""
         if self._remote is None or self._remote.limit is None:
             return self._opened, self._source
