@@ -139,7 +139,8 @@ def status(
     """Show the stages of a run: done, stale, running, interrupted, damaged or absent; rows, bytes, time."""
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.stage import Run, human
+    from sequitur.pipeline.progress import human
+    from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
     from sequitur.pipeline.terminal import one_line
     from sequitur.stages.ingest import whole_inputs

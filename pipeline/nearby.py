@@ -20,7 +20,8 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from sequitur.pipeline.errors import from_storage
+from sequitur.pipeline.errors import StorageFull, from_storage
+from sequitur.pipeline.progress import Progress, human
 from sequitur.pipeline.storage import Directory
 
 FOLDER, OWNER = "sequitur-parts-", "owner"
@@ -40,6 +41,11 @@ def copies(root: Directory) -> Iterator[Directory]:
         yield replace(root, nearby=folder)
 
 
+def without_room(size: int) -> int:
+    """Of so many bytes of parts, those that the disk for copies has no room for: they are held in memory."""
+    return max(0, size - max(0, shutil.disk_usage(tempfile.gettempdir()).free - SPARE))
+
+
 def _clear(temporary: Path) -> None:
     for owner in temporary.glob(f"{FOLDER}*/{OWNER}"):
         try:
@@ -48,6 +54,30 @@ def _clear(temporary: Path) -> None:
                 shutil.rmtree(owner.parent, ignore_errors=True)
         except OSError:  # in use, or of another user
             continue
+
+
+@contextmanager
+def copied(directory: Directory, progress: Progress) -> Iterator[Path]:
+    """A directory by a path that this machine can map: itself where it is local, else a copy, which is gone after the
+    block. It says how much it copies.
+
+    Raises:
+        StorageFull: the disk has no room for it.
+    """
+    if directory.is_local:
+        yield Path(directory.path())
+        return
+    above, _, name = directory.url.rstrip("/").rpartition("/")
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}of-") as scratch, Path(scratch, OWNER).open("wb") as owner:
+        fcntl.flock(owner, fcntl.LOCK_EX)
+        size, free = sum(directory.sizes().values()), shutil.disk_usage(scratch).free
+        if size > free:
+            raise StorageFull(
+                f"{directory.url}: {human(size)} would have to be copied, and {scratch} has {human(free)} free; set "
+                "TMPDIR"
+            )
+        progress.say(f"copying {human(size)} from {directory.url}, which is read where it can be mapped")
+        yield Directory(above).local_copy(name, Path(scratch))
 
 
 class Part(Protocol):

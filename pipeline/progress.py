@@ -88,3 +88,13 @@ class Progress:
     def say(self, text: str) -> None:
         """Prints a line that stays."""
         self.console.print(printable(text), markup=False)
+
+
+def human(size: int) -> str:
+    """A size in bytes as a person would say it: `1.5 GiB`."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
