@@ -36,9 +36,17 @@ def copies(root: Directory) -> Iterator[Directory]:
         yield root
         return
     _clear(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder, Path(folder, OWNER).open("wb") as owner:
+    with _folder() as folder:
+        yield replace(root, nearby=str(folder))
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder of this process, gone after the block. Its owner's file has that name only once it is locked."""
+    with tempfile.TemporaryDirectory(prefix=FOLDER) as folder, Path(folder, "new").open("wb") as owner:
         fcntl.flock(owner, fcntl.LOCK_EX)
-        yield replace(root, nearby=folder)
+        Path(folder, "new").rename(Path(folder, OWNER))
+        yield Path(folder)
 
 
 def without_room(size: int) -> int:
@@ -68,8 +76,7 @@ def copied(directory: Directory, progress: Progress) -> Iterator[Path]:
         yield Path(directory.path())
         return
     above, _, name = directory.url.rstrip("/").rpartition("/")
-    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}of-") as scratch, Path(scratch, OWNER).open("wb") as owner:
-        fcntl.flock(owner, fcntl.LOCK_EX)
+    with _folder() as scratch:
         size, free = sum(directory.sizes().values()), shutil.disk_usage(scratch).free
         if size > free:
             raise StorageFull(
@@ -77,7 +84,8 @@ def copied(directory: Directory, progress: Progress) -> Iterator[Path]:
                 "TMPDIR"
             )
         progress.say(f"copying {human(size)} from {directory.url}, which is read where it can be mapped")
-        yield Directory(above).local_copy(name, Path(scratch))
+        (scratch / "copy").mkdir()
+        yield Directory(above).local_copy(name, scratch / "copy")
 
 
 class Part(Protocol):
