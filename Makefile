@@ -7,6 +7,7 @@
 #   make test-examples the examples in other trainers, and the notebook
 #   make test-browser  the report in headless Chromium
 #   make test-airflow  the DAG in a real Airflow, with a task killed
+#   make test-s3       inputs, runs and shards on an S3 server, which is built from source
 #   make test-borders  two thousand awkward inputs, whose truth is known
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
@@ -23,12 +24,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
 PEERS := common streaming trainers
+MINIO := v0.0.0-20260212201848-7aac2a2c5b7c
 
 # Bytecode is kept even where the environment says not to: else each process that a test starts compiles Beam and torch
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-borders lint docs lock clean
+.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-s3 test-borders lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -75,6 +77,10 @@ test-browser: $(READY)
 test-airflow: $(READY) .peers/airflow/.ready
 	$(BIN)/python -m pytest tests/dags -m airflow
 
+test-s3: $(READY) .peers/s3fs/.ready .peers/minio/$(MINIO)/minio
+	PYTHONPATH=$(CURDIR)/.peers/s3fs:$(CURDIR) MINIO=$(CURDIR)/.peers/minio/$(MINIO)/minio \
+		$(BIN)/python -m pytest tests/object_stores -m s3
+
 test-borders: $(READY)
 	$(BIN)/python -m pytest tests/test_borders.py -m borders
 
@@ -102,6 +108,9 @@ lock: $(VENV)/bin/uv
 	cp $(VENV)/constraints.txt dataflow/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dataflow --extra gcs --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file dataflow/requirements.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --constraint $(VENV)/constraints.txt --no-annotate \
+		--no-header --no-emit-index-url --no-emit-find-links tests/object_stores/s3fs.in \
+		| grep -v ' ; ' | grep -vxFf $(VENV)/constraints.txt > tests/object_stores/s3fs.txt
 
 $(READY): $(LOCK) pyproject.toml | $(VENV)/bin/uv
 	@echo "Setting up $(VENV): about 3 GB to download and 6.5 GB on disk on Linux, most of it torch with CUDA."
@@ -126,6 +135,20 @@ else
 	$(BIN)/uv pip install --python $(@D)/bin/python --quiet $(PIP_FLAGS) --no-deps --requirement $(@D)/requirements.txt
 endif
 	@touch $@
+
+# s3fs, and of what it needs that which .venv does not have.
+.peers/s3fs/.ready: tests/object_stores/s3fs.txt | $(READY)
+	rm -rf $(@D)
+	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --target $(@D) --requirement $<
+	@touch $@
+
+# Three minutes of processor time, once. An older Go fetches the one that MinIO asks for.
+.peers/minio/$(MINIO)/minio:
+	@command -v go > /dev/null || { \
+		sudo=$$(test "$$(id -u)" = 0 || echo sudo -n); \
+		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq golang-go; } > /dev/null 2>&1 || { \
+		echo "error: no go to build MinIO with; install it: sudo apt-get install golang-go"; exit 1; }
+	GOBIN=$(CURDIR)/$(@D) CGO_ENABLED=0 go install -ldflags='-s -w' github.com/minio/minio@$(MINIO)
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

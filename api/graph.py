@@ -13,8 +13,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import DocumentUnknown, MissingArtifact, OverMemory
 from sequitur.pipeline.names import NEIGHBORS, SELECTION, SEMANTIC_DUPLICATES
-from sequitur.pipeline.progress import Progress
-from sequitur.pipeline.stage import human
+from sequitur.pipeline.progress import Progress, human
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.lookup import find, row_of, standing
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,23 +33,11 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def copied(directory: Directory) -> Iterator[Path]:
     """The directory by a path that this machine can map: itself; or a copy of one on another file system, which is gone
     after the block. It says how much it copies."""
-    if directory.is_local:
-        yield Path(directory.path())
-        return
+    from sequitur.pipeline import nearby
     from sequitur.pipeline.progress import Progress
-    from sequitur.pipeline.stage import human
-    from sequitur.pipeline.storage import Directory
 
-    above, _, name = directory.url.rstrip("/").rpartition("/")
-    with tempfile.TemporaryDirectory(prefix="sequitur-") as scratch:
-        size, free = sum(directory.sizes().values()), shutil.disk_usage(scratch).free
-        if size > free:
-            fail(
-                f"{directory.url}: {human(size)} would have to be copied, and {scratch} has {human(free)} free; set "
-                "TMPDIR"
-            )
-        Progress().say(f"copying {human(size)} from {directory.url}, which is read where it can be mapped")
-        yield Directory(above).local_copy(name, Path(scratch))
+    with nearby.copied(directory, Progress()) as path:
+        yield path
 
 
 def local_shards(context: typer.Context, path: str) -> Path:

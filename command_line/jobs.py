@@ -206,7 +206,7 @@ def status(
 
 
 def _standing(stages: Iterable[StageStatus]) -> Table:
-    from sequitur.pipeline.stage import human
+    from sequitur.pipeline.progress import human
 
     table = Table(box=None)
     for name in ("stage", "artifact", "state"):

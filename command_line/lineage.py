@@ -66,15 +66,19 @@ def remove(
     and tokenizer.json are left as they are.
     """
     from sequitur.pipeline import lock
-    from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.progress import Progress, human
     from sequitur.pipeline.storage import Directory
     from sequitur.shards.errors import ShardError
     from sequitur.shards.removal.removing import removing
     from sequitur.shards.views.show import dataset_root
 
     query, progress = _query(doc_ids, doc_id, source, license_, url), Progress()
-    if not Directory(path).is_local:
-        fail(f"{path}: shards are rewritten where they are local; copy the run here, and back once it is done")
+    if not (place := Directory(path)).is_local:
+        size = human(sum(place.sizes().values()))
+        fail(
+            f"{path}: shards are rewritten where they are local; copy the run here, and back once it is done "
+            f"({size} are there)"
+        )
     root, report = dataset_root(Path(Directory(path).path())), None
     run = run_of(root, progress)
     alone = nullcontext() if run is None or dry_run else lock.exclusive(run.root)
@@ -189,7 +193,7 @@ def _query(file: Path | None, ids: list[str], sources: list[str], licenses: list
 
 def _read_ids(file: Path) -> list[str]:
     """The ids in a file: its lines, or the documents of a removal record."""
-    from sequitur.pipeline.storage import read_list
+    from sequitur.pipeline.text_lists import read_list
 
     lines = read_list(str(file), "--doc-ids")
     ids = [line.strip() for line in lines if line.strip()]

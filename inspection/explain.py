@@ -12,7 +12,7 @@ import pyarrow as pa
 from sequitur.graph_sort.near_duplicates import pair_cosines
 from sequitur.inspection import history, whereabouts
 from sequitur.inspection.history import Standing
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, nearby, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
 from sequitur.pipeline.names import NEIGHBORS, SELECTION, SIGNALS, TOKENS, VECTORS
@@ -56,8 +56,8 @@ def trace(run: Run, name: str) -> Mapping[str, Any]:
 
     Cost: a pass over the columns of ids and names; the text of a few parts; the columns of pieces of its shards.
     """
-    with _damage_named(run.config.output):
-        return _trace(run.root, run.config, name, run.progress)
+    with _damage_named(run.config.output), nearby.copies(run.root) as root:
+        return _trace(root, run.config, name, run.progress)
 
 
 def _trace(root: Directory, config: Config, name: str, progress: Progress) -> Mapping[str, Any]:
@@ -84,7 +84,7 @@ def _trace(root: Directory, config: Config, name: str, progress: Progress) -> Ma
     told["ordinal"] = ordinal = history.verdict(root, stand, at)["ordinal"]
     if ordinal is not None:
         progress.step("reading its neighbours and contexts")
-        told |= _further(root, corpus, stand, ordinal)
+        told |= _further(root, corpus, stand, ordinal, progress)
     if told["losses"]:
         told["outcome"] = "dropped"
     elif told["contexts"] is not None:
@@ -98,7 +98,7 @@ def _size(documents: Directory, place: Place) -> dict[str, Any]:
     return {"characters": len(row_of(documents, part, place.row, ["text"])["text"])}
 
 
-def _further(root: Directory, corpus: Corpus, stand: Standing, ordinal: int) -> dict[str, Any]:
+def _further(root: Directory, corpus: Corpus, stand: Standing, ordinal: int, progress: Progress) -> dict[str, Any]:
     """What became of a document that `select` kept."""
     told: dict[str, Any] = {"tokens": whereabouts.tokens(root, stand, ordinal), "neighbors": None}
     told["order"] = order = whereabouts.order_position(root, stand, ordinal)
@@ -113,7 +113,7 @@ def _further(root: Directory, corpus: Corpus, stand: Standing, ordinal: int) -> 
     if order is not None:
         for side in ("before", "after"):
             order[side] = None if order[side] is None else known[places[order[side]]]
-    contexts = whereabouts.contexts(root, stand, [ordinal])
+    contexts = whereabouts.contexts(root, stand, [ordinal], progress)
     told["contexts"] = None if contexts is None else contexts[ordinal]
     return told
 
@@ -142,8 +142,8 @@ def why(run: Run, name_a: str, name_b: str) -> Mapping[str, Any]:
     Raises:
         DocumentUnknown: a name fits no document, or several, or both are of one document.
     """
-    with _damage_named(run.config.output):
-        return _why(run.root, run.config, (name_a, name_b), run.progress)
+    with _damage_named(run.config.output), nearby.copies(run.root) as root:
+        return _why(root, run.config, (name_a, name_b), run.progress)
 
 
 def _why(root: Directory, config: Config, names: tuple[str, str], progress: Progress) -> Mapping[str, Any]:
@@ -153,7 +153,7 @@ def _why(root: Directory, config: Config, names: tuple[str, str], progress: Prog
     stand = standing(root, text_artifact(config))
     sides = [_side(root, config, stand, place) for place in places]
     ordinals = [side["ordinal"] for side in sides]
-    contexts = whereabouts.contexts(root, stand, [one for one in ordinals if one is not None])
+    contexts = whereabouts.contexts(root, stand, [one for one in ordinals if one is not None], progress)
     for side in sides:
         side["contexts"] = None if contexts is None else contexts.get(side["ordinal"], [])
     return {

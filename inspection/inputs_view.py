@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from sequitur.pipeline.stage import human
+from sequitur.pipeline.progress import human
 
 MAX_GROUPS = 30
 MAX_FIELDS = 12

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from sequitur.inspection.history import Standing
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, nearby
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.names import NEIGHBORS, ORDER, SHARDS, SPANS, TOKENS
+from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.documents import by_key
 from sequitur.shards.errors import DocumentUnknown, ShardError
@@ -104,7 +104,9 @@ def _extent(order: Directory, standing: Standing, path: int) -> tuple[int, int]:
     return first, count
 
 
-def contexts(root: Directory, standing: Standing, ordinals: Sequence[int]) -> dict[int, list[dict[str, Any]]] | None:
+def contexts(
+    root: Directory, standing: Standing, ordinals: Sequence[int], progress: Progress
+) -> dict[int, list[dict[str, Any]]] | None:
     """The pieces of some documents in the shards, by ordinal, each document's from its start on.
 
     Of each piece `directory` (of several datasets), `split`, `row`, `context_id`, which `piece` of how many `pieces`,
@@ -116,8 +118,7 @@ def contexts(root: Directory, standing: Standing, ordinals: Sequence[int]) -> di
     if SHARDS not in standing:
         return None
     found: dict[int, list[dict[str, Any]]] = {ordinal: [] for ordinal in ordinals}
-    with tempfile.TemporaryDirectory() as scratch:
-        shards = root.local_copy(SHARDS, Path(scratch))
+    with nearby.copied(root / SHARDS, progress) as shards:
         try:
             for directory in dataset_directories(shards):
                 for ordinal, piece in _pieces(shards / directory, ordinals):

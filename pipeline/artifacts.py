@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import xxhash
 
+from sequitur.pipeline import nearby
 from sequitur.pipeline.errors import CorruptPart, MissingArtifact, StorageError
 from sequitur.pipeline.storage import Directory
 
@@ -105,8 +106,7 @@ def read_manifest(directory: Directory) -> Manifest | None:
     Raises:
         CorruptPart: the file is not a manifest.
     """
-    found = directory.content(MANIFEST)
-    if found is None:
+    if (found := directory.content(MANIFEST)) is None:
         return None
     content = directory.parsed(MANIFEST, found)
     try:
@@ -187,7 +187,7 @@ def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = 
         CorruptPart: it is not what was written.
     """
     try:
-        buffer = directory.buffer(part.path)
+        buffer = nearby.content(directory, part)
     except StorageError as error:
         if directory.size(part.path) is None:
             raise MissingArtifact(f"{directory.path(part.path)}: missing; run again to rebuild it") from error
@@ -199,7 +199,7 @@ def read_part(directory: Directory, part: Part, columns: Sequence[str] | None = 
 
 def map_part(directory: Directory, part: Part, columns: Sequence[str] | None = None) -> pa.RecordBatch:
     """As `read_part`, but checks the size alone: for memory-mapped arrays of which only a few rows are touched."""
-    buffer = directory.buffer(part.path)
+    buffer = nearby.content(directory, part)
     if buffer.size != part.bytes:
         raise CorruptPart(damage(directory, part, f"{buffer.size} bytes where {part.bytes} were written"))
     return _open(directory, part, buffer, columns)
@@ -246,12 +246,11 @@ def read_columns(directory: Directory, columns: Sequence[str]) -> pa.Table:
 
 def damaged_parts(directory: Directory, manifest: Manifest) -> Iterable[str]:
     """One line for each part that is missing or not what was written."""
+    sizes = directory.sizes()
     for part in manifest.parts:
-        if directory.size(part.path) is None:
+        if part.path not in sizes:
             yield damage(directory, part, "it is missing")
-            continue
-        buffer = directory.buffer(part.path)
-        if buffer.size != part.bytes or digest(buffer) != part.checksum:
+        elif digest(nearby.content(directory, part)) != part.checksum:
             yield damage(directory, part, "its checksum differs from the manifest's")
 
 

@@ -183,3 +183,14 @@ class Progress:
                     file.write(f"{line}\n" if self._as_json else f"{moment}  {line}\n")
             except OSError as error:
                 raise StorageError(f"{self._log_file}: {error.strerror}; choose another --log-file") from error
+        self.console.print(printable(text), markup=False)
+
+
+def human(size: int) -> str:
+    """A size in bytes as a person would say it: `1.5 GiB`."""
+    value = float(size)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if value < 1024:
+            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"

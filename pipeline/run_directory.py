@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from sequitur.pipeline import artifacts, builds, lock
+from sequitur.pipeline import artifacts, builds, lock, nearby
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.names import DOCUMENTS
@@ -45,7 +45,8 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
         run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
         run = replace(run, runner=run.runner.keeping(run.root / STATE))
         for stage in chosen:
-            execute_stage(stage, run, fingerprints)
+            with nearby.copies(run.root) as root:
+                execute_stage(stage, replace(run, nearby=root.nearby), fingerprints)
 
 
 def make_anew(recipe: Sequence[Stage], run: Run, name: str) -> None:
@@ -228,13 +229,15 @@ def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:
     sound = True
     for stage in wanted(recipe, run.config):
         try:
-            stage.unfinished(run)
-            for problem in _of_bytes(stage, run.root, run.config, fingerprints):
-                sound = False
-                yield problem
-            if sound:
-                run.progress.step(f"verify: {stage.artifact}")
-                yield from stage.verify(run)
+            with nearby.copies(run.root) as root:
+                run = replace(run, nearby=root.nearby)
+                stage.unfinished(run)
+                for problem in _of_bytes(stage, root, run.config, fingerprints):
+                    sound = False
+                    yield problem
+                if sound:
+                    run.progress.step(f"verify: {stage.artifact}")
+                    yield from stage.verify(run)
         except SequiturError as error:
             sound = False
             yield str(error)

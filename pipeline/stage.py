@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, nearby
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
 from sequitur.pipeline.names import DOCUMENTS, REFINED
-from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.progress import Progress, human
 from sequitur.pipeline.sections import Refine
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
@@ -67,10 +67,11 @@ class Run:
     runner: Runner = field(default_factory=_in_this_process)
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by artifact, as it found them
+    nearby: str | None = None  # folder for copies of parts that lie elsewhere (pipeline/nearby.py)
 
     @property
     def root(self) -> Directory:
-        return Directory(self.config.output)
+        return Directory(self.config.output, self.nearby)
 
     def artifact(self, name: str) -> Directory:
         return self.root / name
@@ -274,7 +275,7 @@ def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> in
         )
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     here = memory if runner.is_local else BASE_BYTES + estimate.memory  # workers elsewhere have memory of their own
-    here += 0 if root.is_local else estimate.mapped  # what no memory map can read is fetched
+    here += 0 if root.is_local else nearby.without_room(estimate.mapped)
     if here > total:
         raise OverMemory(
             f"{stage.name} will take about {human(here)} of memory and this machine has {human(total)}; use fewer "
@@ -302,13 +303,3 @@ def peak_bytes() -> int:
     """Largest resident size so far of this process, in bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def human(size: int) -> str:
-    """A size in bytes as a person would say it: `1.5 GiB`."""
-    value = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if value < 1024:
-            return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"

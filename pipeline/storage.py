@@ -19,21 +19,25 @@ from typing import Any, BinaryIO
 import fsspec
 import pyarrow as pa
 
-from sequitur.pipeline.errors import ConfigError, CorruptPart, PlaceUnknown, StorageError, from_storage
+from sequitur.pipeline.errors import CorruptPart, PlaceUnknown, StorageError, from_storage
+from sequitur.pipeline.file_systems import OBJECT_STORES, protocols, reason_of, sync_directory
 
 TEMPORARY = ".tmp-"
-OBJECT_STORES = frozenset({"abfs", "abfss", "az", "gcs", "gs", "memory", "oss", "s3", "s3a"})  # protocols of fsspec
-LIST_BYTES = 2**30
+FURTHER = 2**40  # bytes; more than any file has
 
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory by its URL or path. Cheap to make and to send to workers; touches nothing until asked."""
+    """A directory by its URL or path. Cheap to make and to send to workers; touches nothing until asked.
+
+    `nearby` is a folder of this machine for copies of its parts, where it is not local (pipeline/nearby.py).
+    """
 
     url: str
+    nearby: str | None = None
 
     def __truediv__(self, name: str) -> Directory:
-        return Directory(f"{self.url}{'' if self.url.endswith('/') else '/'}{name}")
+        return Directory(f"{self.url}{'' if self.url.endswith('/') else '/'}{name}", self.nearby)
 
     @property
     def _located(self) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -44,12 +48,17 @@ class Directory:
                 raise ValueError("holds a null character")
             located: tuple[fsspec.AbstractFileSystem, str] = fsspec.core.url_to_fs(self.url)
         except Exception as error:  # the file systems of others raise what they like
-            raise PlaceUnknown(f"{self.url}: {_reason(error)}; check the path and its file system") from error
+            raise PlaceUnknown(f"{self.url}: {reason_of(error)}; check the path and its file system") from error
         return located
 
     @property
     def is_local(self) -> bool:
-        return "file" in _protocols(self._located[0])
+        return "file" in protocols(self._located[0])
+
+    @property
+    def is_object_store(self) -> bool:
+        """Whether a file is there once it was put, whole, without directories above it."""
+        return bool(OBJECT_STORES & set(protocols(self._located[0])))
 
     def path(self, name: str = "") -> str:
         """The path of a file here, as its file system spells it."""
@@ -127,8 +136,9 @@ class Directory:
     @contextmanager
     def writing(self, name: str) -> Iterator[BinaryIO]:
         """A binary file that becomes `name` when the block ends without an error, and vanishes otherwise."""
-        self.make()
         fs, _ = self._located
+        if not self.is_object_store:
+            self.make()
         local = Path(self.path()) if self.is_local else Path(tempfile.gettempdir())
         try:
             handle, temporary = tempfile.mkstemp(prefix=TEMPORARY, dir=local)
@@ -142,8 +152,8 @@ class Directory:
             if self.is_local:
                 Path(temporary).chmod(0o644)
                 Path(temporary).replace(self.path(name))
-                _sync_directory(local)
-            elif OBJECT_STORES & set(_protocols(fs)):
+                sync_directory(local)
+            elif self.is_object_store:
                 fs.put_file(temporary, self.path(name))
             else:
                 attempt = self.path(Path(temporary).name)  # of this attempt alone: another may be under way
@@ -173,14 +183,25 @@ class Directory:
 
     def content(self, name: str) -> bytes | None:
         """The bytes of a file as they are now, None where it is absent."""
-        fs, _ = self._located
-        fs.invalidate_cache(self.path())
+        self._located[0].invalidate_cache(self.path())
         try:
-            return bytes(fs.cat_file(self.path(name)))
+            return self._whole(name)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
+
+    def _whole(self, name: str) -> bytes:
+        """A file's bytes; where it is elsewhere by one request, without its size being asked for first."""
+        fs, path = self._located[0], self.path(name)
+        if self.is_local:
+            return bytes(fs.cat_file(path))
+        try:
+            return bytes(fs.cat_file(path, start=0, end=FURTHER))
+        except FileNotFoundError:
+            raise
+        except OSError:  # an empty file has no such range
+            return bytes(fs.cat_file(path))
 
     def written_at(self, name: str) -> float | None:
         """When a file was written, by the clock of its file system, in seconds since 1970; None where it is absent."""
@@ -198,7 +219,14 @@ class Directory:
 
     def read_bytes(self, name: str) -> bytes:
         try:
-            return bytes(self._located[0].cat_file(self.path(name)))
+            return self._whole(name)
+        except OSError as error:
+            raise from_storage(error, self.path(name)) from error
+
+    def read_range(self, name: str, start: int, end: int) -> bytes:
+        """The bytes of a file from `start` to `end`, or to its own end: where it is elsewhere, by one request."""
+        try:
+            return bytes(self._located[0].cat_file(self.path(name), start=start, end=end))
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
 
@@ -265,7 +293,7 @@ class Directory:
                 for old, new in zip(olds, news, strict=True):
                     Path(old).replace(new)
                 for folder in folders:
-                    _sync_directory(folder)
+                    sync_directory(folder)
         except OSError as error:
             raise from_storage(error, target.url) from error
 
@@ -291,39 +319,3 @@ class Directory:
         while not place.exists():
             place = place.parent
         return shutil.disk_usage(place).free
-
-
-def _protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:
-    return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
-
-
-def _reason(error: Exception) -> str:
-    known = isinstance(error, OSError | ImportError | ValueError)
-    return (known and (getattr(error, "strerror", None) or str(error))) or f"{type(error).__name__} {error}".strip()
-
-
-def _sync_directory(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def read_list(path: str, key: str) -> list[str]:
-    """The lines of a UTF-8 text file that the setting `key` names, of at most 1 GiB.
-
-    Raises:
-        ConfigError: it cannot be read, is too large, or is not UTF-8.
-    """
-    try:
-        with fsspec.open(path, "rb") as file:
-            content = file.read(LIST_BYTES + 1)
-    except Exception as error:  # the file systems of others raise what they like
-        raise ConfigError(f"{path}: {_reason(error)}; correct {key}") from error
-    if len(content) > LIST_BYTES:
-        raise ConfigError(f"{path}: more than {LIST_BYTES:,} bytes; give {key} a shorter list")
-    try:
-        return content.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error

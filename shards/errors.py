@@ -151,6 +151,10 @@ class SplitLeak(ShardError):
     """A document is placed in another split than the documents table says."""
 
 
+class CacheTooSmall(ShardError):
+    """A shard of a remote dataset is larger than all that its cache may hold."""
+
+
 class NothingWhole(ShardError):
     """No batch passes every check, so there is nothing to salvage."""
 

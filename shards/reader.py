@@ -80,9 +80,10 @@ class ContextDataset(Dataset[Example]):
     - return_provenance: also `context_id`, `group_id` (scalars), `doc_ids` (pieces,), all uint64, and
       `doc_starts`, `doc_lens` (pieces,) int64.
 
-    `root` is a directory or a URL, whose shards are copied to `cache` (`remote`); `mmap` and `verify` are as for
-    `SplitRows`: by default, files are memory-mapped when first touched, their sizes are checked now, and the CRC-32
-    of each batch when first touched. The dataset pickles without open files.
+    `root` is a directory or a URL, whose shards are copied to `cache` (`remote`). That holds at most `cache_bytes`, of
+    what was used last; CacheTooSmall for a shard that is larger. `mmap` and `verify` are as for `SplitRows`: by
+    default, files are memory-mapped when first touched, their sizes are checked now, and the CRC-32 of each batch when
+    first touched. The dataset pickles without open files.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class ContextDataset(Dataset[Example]):
         verify: Verify = "lazy",
         return_provenance: bool = False,
         cache: str | PathLike[str] | None = None,
+        cache_bytes: int | None = None,
     ) -> None:
         if attention not in ("full", "document"):
             raise ValueError(f"attention is 'full' or 'document', not {attention!r}")
@@ -105,7 +107,7 @@ class ContextDataset(Dataset[Example]):
             raise ValueError(f"labels is 'shifted', 'hf' or 'none', not {labels!r}")
         if dtype not in _NUMPY_DTYPES:
             raise ValueError(f"dtype is torch.int64 or torch.int32, not {dtype}")
-        self._rows = SplitRows(root, split, mmap=mmap, verify=verify, cache=cache)
+        self._rows = SplitRows(root, split, mmap=mmap, verify=verify, cache=cache, cache_bytes=cache_bytes)
         self._split = split
         self._attention = attention
         self._labels = labels

@@ -5,6 +5,7 @@ straight into the caller's type. The stream is never read from its start, and no
 bytes per record batch.
 """
 
+from contextlib import nullcontext
 from functools import lru_cache
 from itertools import pairwise, repeat
 from os import PathLike
@@ -38,11 +39,21 @@ _OPEN_FILES = 64  # of a reader without memory maps, far below the usual limit o
 
 
 class Located(NamedTuple):
-    """Where n rows lie: the shard, the record batch (over all shards) and the row in that batch, each (n,) int64."""
+    """Where n rows lie: the shard, the record batch (over all shards) and the row in that batch, each (n,) int64; and
+    by its number what each shard is read from, the words of its memory map or its open file."""
 
     shard: NDArray[np.int64]
     batch: NDArray[np.int64]
     row: NDArray[np.int64]
+    source: Any
+
+
+class _Opened(NamedTuple):
+    """A shard that was opened: its memory map, if one is wanted, and its checked schema; what `Located` has of it."""
+
+    mapped: pa.Buffer | None
+    schema: pa.Schema
+    source: Any
 
 
 class Pieces(NamedTuple):
@@ -73,6 +84,7 @@ class SplitRows:
 
     `root` is a directory, or the URL of one (`remote`), whose shards are copied to `cache` when first touched.
     `mmap=False` reads with system calls instead of memory maps: on some network filesystems that is faster.
+    With `cache_bytes` the cache holds no more, of what was used last, and shards are open only while they are read.
     `verify` is what is checked: "size" every file's size at once; "lazy" also each batch's CRC-32 when
     first touched, which reads all of that batch; "full" every CRC-32 at once; "none" only what reading
     cannot do without. Of a remote dataset, the size and SHA-256 of a shard are checked when it is copied.
@@ -86,10 +98,11 @@ class SplitRows:
         mmap: bool = True,
         verify: Verify = "lazy",
         cache: str | PathLike[str] | None = None,
+        cache_bytes: int | None = None,
     ) -> None:
         if verify not in ("none", "size", "lazy", "full"):
             raise ValueError(f"verify is 'none', 'size', 'lazy' or 'full', not {verify!r}")
-        self._remote = open_remote(str(root), cache) if is_url(root) else None
+        self._remote = open_remote(str(root), cache, cache_bytes) if is_url(root) else None
         self.manifest = read_manifest(root) if self._remote is None else self._remote.manifest
         self.root = Path(root) if self._remote is None else self._remote.directory
         self.seq_len = self.manifest.header.seq_len
@@ -108,13 +121,13 @@ class SplitRows:
                 check_shard_size(self.root, shard, self.seq_len, self._place(s))
         if verify == "full":
             for number in range(len(rows)):
-                self._touch(number)
+                self._touch(number, self._open_for(self._shard_of[number : number + 1])[0])
 
     def __len__(self) -> int:
         return int(self._first_row[-1])
 
     def __getstate__(self) -> dict[str, Any]:
-        per_process = ("_heads", "_words", "_layout", "_file")
+        per_process = ("_opened", "_source", "_layout", "_file")
         return {key: value for key, value in self.__dict__.items() if key not in per_process}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -132,52 +145,57 @@ class SplitRows:
             if len(outside):
                 raise IndexError(f"row {np.ravel(indices)[outside[0]]} of a split of {count} rows")
         batch = self._first_row.searchsorted(index, side="right") - 1
+        shard = self._shard_of[batch]
+        opened, source = self._open_for(shard)
         known = self._layout["input_ids"][batch] != 0
         if not known.all():
             for number in np.unique(batch[~known]).tolist():
-                self._touch(number)
-        return Located(self._shard_of[batch], batch, index - self._first_row[batch])
+                self._touch(number, opened)
+        return Located(shard, batch, index - self._first_row[batch], source)
 
     def row(self, index: int) -> NDArray[np.uint32]:
         """The S token ids of a row, uint32: a read-only view of the file (a copy with `mmap=False`)."""
         at = self.locate([index])
-        return self._views(at.shard, self._offsets(at, "input_ids", self.seq_len), repeat(self.seq_len))[0]
+        return self._views(at.source, at.shard, self._offsets(at, "input_ids", self.seq_len), repeat(self.seq_len))[0]
 
     def tokens(self, at: Located, dtype: DTypeLike) -> NDArray[Any]:
         """Their token ids, (n, S) of `dtype`, an integer type: one pass from the file into the result."""
         out = np.empty((len(at.row), self.seq_len), dtype=dtype)
         if out.size:
-            views = self._views(at.shard, self._offsets(at, "input_ids", self.seq_len), repeat(self.seq_len))
+            offsets = self._offsets(at, "input_ids", self.seq_len)
+            views = self._views(at.source, at.shard, offsets, repeat(self.seq_len))
             np.concatenate(views, out=out.reshape(-1), casting="same_kind")
         return out
 
     def num_tokens(self, at: Located) -> NDArray[np.int64]:
         """The tokens of each row that are not pads, (n,) int64."""
-        return self._values(at.shard, self._offsets(at, "num_tokens")).astype(np.int64)
+        return self._values(at.source, at.shard, self._offsets(at, "num_tokens")).astype(np.int64)
 
     def next_token(self, at: Located) -> NDArray[np.int64]:
         """The token that would follow each row, (n,) int64; −1 for none."""
-        values = self._values(at.shard, self._offsets(at, "next_token")).astype(np.int64)
+        values = self._values(at.source, at.shard, self._offsets(at, "next_token")).astype(np.int64)
         bitmap = self._layout["next_valid"][at.batch]
         has = np.flatnonzero(bitmap)
         if len(has):
             byte = bitmap[has] + (at.row[has] >> 3)
             bit = ((byte & 3) << 3) + (at.row[has] & 7)
-            valid = self._values(at.shard[has], byte & ~3) >> bit.astype(np.uint32) & 1
+            valid = self._values(at.source, at.shard[has], byte & ~3) >> bit.astype(np.uint32) & 1
             values[has[valid == 0]] = -1
         return values
 
     def origin(self, at: Located) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """`context_id` and `group_id` of each row, (n,) uint64."""
-        ids, groups = (self._values(at.shard, self._offsets(at, name, 2), 2) for name in ("context_id", "group_id"))
+        ids, groups = (
+            self._values(at.source, at.shard, self._offsets(at, name, 2), 2) for name in ("context_id", "group_id")
+        )
         return ids.view(np.uint64), groups.view(np.uint64)
 
     def pieces(self, at: Located) -> Pieces:
         """The pieces of each row."""
-        spans = self._values(at.shard, self._offsets(at, "doc_offsets"), 2).astype(np.int64).reshape(-1, 2)
+        spans = self._values(at.source, at.shard, self._offsets(at, "doc_offsets"), 2).astype(np.int64).reshape(-1, 2)
         counts = spans[:, 1] - spans[:, 0]
         lens, ids, starts = (
-            self._values(at.shard, self._layout[name][at.batch] + 4 * words * spans[:, 0], words * counts)
+            self._values(at.source, at.shard, self._layout[name][at.batch] + 4 * words * spans[:, 0], words * counts)
             for name, words in (("doc_lens", 1), ("doc_ids", 2), ("doc_starts", 1))
         )
         offsets = offsets_of(counts)
@@ -199,8 +217,8 @@ class SplitRows:
         )
 
     def _open(self) -> None:
-        self._heads: dict[int, tuple[pa.Buffer | None, pa.Schema]] = {}
-        self._words: list[NDArray[np.uint32]] = [np.empty(0, dtype=np.uint32)] * len(self._shards)
+        self._opened: dict[int, _Opened] = {}
+        self._source: list[Any] = [None] * len(self._shards)  # without memory maps, files are `_file`'s
         self._layout = np.zeros(len(self._first_row) - 1, dtype=LAYOUT)  # zeros until touched
         self._file = lru_cache(_OPEN_FILES)(self._open_file)
 
@@ -212,37 +230,45 @@ class SplitRows:
         offsets: NDArray[np.int64] = self._layout[column][at.batch] + at.row * (4 * words)
         return offsets
 
-    def _values(self, shard: NDArray[np.int64], offset: NDArray[np.int64], words: Any = 1) -> NDArray[np.uint32]:
+    def _values(
+        self, source: Any, shard: NDArray[np.int64], offset: NDArray[np.int64], words: Any = 1
+    ) -> NDArray[np.uint32]:
         """So many `words` (n, or one for all) at each byte offset, end to end."""
         if not len(shard):
             return np.empty(0, dtype=np.uint32)
         counts = repeat(words) if isinstance(words, int) else words.tolist()
-        return np.concatenate(self._views(shard, offset, counts))
+        return np.concatenate(self._views(source, shard, offset, counts))
 
-    def _views(self, shard: NDArray[np.int64], offset: NDArray[np.int64], counts: Any) -> list[NDArray[np.uint32]]:
+    def _views(
+        self, source: Any, shard: NDArray[np.int64], offset: NDArray[np.int64], counts: Any
+    ) -> list[NDArray[np.uint32]]:
         # A view costs 0.2 µs of Python; a row of 2,048 tokens takes 1.5 µs to copy.
         places = zip(shard.tolist(), (offset >> 2).tolist(), counts, strict=False)
         if self._mmap:
-            words = self._words
-            return [words[s][first : first + count] for s, first, count in places]
-        return [self._read_words(s, first, count) for s, first, count in places]
+            return [source[s][first : first + count] for s, first, count in places]
+        return [self._read_words(source[s], s, first, count) for s, first, count in places]
 
-    def _read_words(self, s: int, first: int, count: int) -> NDArray[np.uint32]:
-        return np.frombuffer(read_at(self._file(s), self._shards[s].path, 4 * first, 4 * count), dtype="<u4")
+    def _read_words(self, file: BinaryIO | None, s: int, first: int, count: int) -> NDArray[np.uint32]:
+        content = read_at(file or self._file(s), self._shards[s].path, 4 * first, 4 * count)
+        return np.frombuffer(content, dtype="<u4")
 
-    def _touch(self, number: int) -> None:
-        """Check a batch, and remember where its values lie."""
+    def _touch(self, number: int, opened: dict[int, _Opened]) -> None:
+        """Check a batch, and remember where its values lie; in a shard that is not among the `opened` it is then."""
         s = int(self._shard_of[number])
         b = number - int(self._first_batch[s])
         shard = self._shards[s]
         entry = shard.batches[b]
-        mapped, schema = self._head(s)
+        if s not in opened:
+            found = self._open_shard(s)
+            self._source[s] = found.source
+            opened[s] = found
+        mapped, schema, file = opened[s]
         if mapped is not None:
             message = mapped.slice(entry.offset, entry.bytes)
         elif self._check_crc:
-            message = pa.py_buffer(read_at(self._file(s), shard.path, entry.offset, entry.bytes))
+            message = pa.py_buffer(read_at(file or self._file(s), shard.path, entry.offset, entry.bytes))
         else:
-            message = read_sparse_message(self._file(s), shard.path, entry, self.seq_len)
+            message = read_sparse_message(file or self._file(s), shard.path, entry, self.seq_len)
         if self._check_crc:
             check_crc(message, shard, b)
         layout, contexts = batch_layout(message, schema, shard, b)
@@ -250,22 +276,25 @@ class SplitRows:
             raise RowsInvalid(f"{fault}: run `sequitur verify`", shard=shard.path, batch=b, offset=entry.offset)
         self._layout[number] = layout
 
-    def _head(self, s: int) -> tuple[pa.Buffer | None, pa.Schema]:
-        """The memory map of a shard, if one is wanted, and the shard's checked schema."""
-        if s not in self._heads:
-            shard, place = self._shards[s], self._place(s)
-            size = shard.batches[0].offset
-            if self._remote is not None:
-                self._remote.fetch(shard)
+    def _open_for(self, shards: NDArray[np.int64]) -> tuple[dict[int, _Opened], Any]:
+        """Those that were opened, or where the cache is limited just these: open no longer than they are read, lest
+        files that left the cache go on taking its disk. With what `Located` has of them."""
+        if self._remote is None or self._remote.limit is None:
+            return self._opened, self._source
+        opened = {s: self._open_shard(s) for s in np.unique(shards).tolist()}
+        return opened, {s: one.source for s, one in opened.items()}
+
+    def _open_shard(self, s: int) -> _Opened:
+        shard, place, size = self._shards[s], self._place(s), self._shards[s].batches[0].offset
+        with nullcontext() if self._remote is None else self._remote.at_hand(shard):
             if self._mmap:
                 mapped = map_shard(self.root, shard, self.seq_len, place)
                 schema = read_schema(mapped.slice(0, size), shard.path, self.seq_len, place)
-                self._words[s] = np.frombuffer(mapped, dtype="<u4", count=shard.bytes // 4)
-            else:
-                mapped = None
-                schema = read_schema(read_at(self._file(s), shard.path, 0, size), shard.path, self.seq_len, place)
-            self._heads[s] = mapped, schema
-        return self._heads[s]
+                return _Opened(mapped, schema, np.frombuffer(mapped, dtype="<u4", count=shard.bytes // 4))
+            limited = self._remote is not None and self._remote.limit is not None
+            file = self._open_file(s) if limited else None
+            head = read_at(file or self._file(s), shard.path, 0, size)
+            return _Opened(None, read_schema(head, shard.path, self.seq_len, place), file)
 
     def _place(self, s: int) -> Place:
         return Place(self._split, f"{s}/{len(self._shards)}", self.manifest.header.run_id)

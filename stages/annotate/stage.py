@@ -25,7 +25,8 @@ from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned, as_decided
-from sequitur.pipeline.storage import Directory, read_list
+from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.text_lists import read_list
 from sequitur.stages.annotate import model_signals, own_signals
 from sequitur.stages.shared.models import choices
 from sequitur.text_core.duplicates import minhash

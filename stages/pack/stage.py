@@ -17,11 +17,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -29,7 +28,7 @@ import numpy as np
 from sequitur import __version__
 from sequitur.graph_sort import packing
 from sequitur.graph_sort.packing import Likeness
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, nearby
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import RemovalsUndone, RemovalUnfinished
@@ -246,8 +245,8 @@ def _records(shards: Directory) -> list[str]:
 
 
 def verify(run: Run) -> Iterable[str]:
-    with tempfile.TemporaryDirectory() as scratch:
-        yield from (str(problem) for problem in shards_verify(run.root.local_copy(SHARDS, Path(scratch))))
+    with nearby.copied(run.artifact(SHARDS), run.progress) as shards:
+        yield from (str(problem) for problem in shards_verify(shards))
 
 
 STAGE = Stage(

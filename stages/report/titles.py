@@ -31,13 +31,14 @@ class NamedDocuments:
         """`root` is that of the run; `text` the artifact whose text the stages read."""
         self._documents, self._selection, self._tokens = (root / name for name in (DOCUMENTS, SELECTION, TOKENS))
         self._text, self._store = text, TokenStore(self._tokens, check=False)
+        self._parts = {directory: artifacts.require_manifest(directory).parts for directory in (self._documents, text)}
 
     def about(self, places: Iterable[Place]) -> dict[Place, dict[str, str]]:
         """`name` (the record's id, else its URL, else the document's id), `source`, and `title`, empty where the record
         tells none."""
         found: dict[Place, dict[str, str]] = {}
         for part, rows in _by_part(places):
-            entry = artifacts.require_manifest(self._documents).parts[part]
+            entry = self._parts[self._documents][part]
             batch = artifacts.map_part(self._documents, entry, COLUMNS)
             for row, record in zip(rows, batch.take(pa.array(rows)).to_pylist(), strict=True):
                 name = record["record_id"] or record["url"] or record["doc_id"].hex()
@@ -78,7 +79,7 @@ class NamedDocuments:
         """The first characters of the texts as the stages read them. Decompresses the text of the parts."""
         found: dict[Place, str] = {}
         for part, rows in _by_part(places):
-            entry = artifacts.require_manifest(self._text).parts[part]
+            entry = self._parts[self._text][part]
             column = artifacts.read_part(self._text, entry, ["text"]).column("text")
             texts = pc.utf8_slice_codeunits(column.take(pa.array(rows)), 0, characters).to_pylist()
             found.update((Place(part, row), text) for row, text in zip(rows, texts, strict=True))

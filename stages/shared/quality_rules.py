@@ -23,7 +23,7 @@ from sequitur.pipeline import artifacts, own_modules
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Select
-from sequitur.pipeline.storage import read_list
+from sequitur.pipeline.text_lists import read_list
 from sequitur.text_core.signals.all_signals import signal_names
 from sequitur.text_core.signals.rules import PRESETS, Rule, first_failed
 from sequitur.text_core.signals.urls import Blocklist, BlocklistError, blocked, read_blocklist

@@ -19,9 +19,8 @@ from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import OverMemory
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.progress import Progress, human
 from sequitur.pipeline.sections import Tokenize
-from sequitur.pipeline.stage import human
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.duplicates.repeated_spans import Spans, covered, memory_bytes, repeated_spans
 from sequitur.text_core.units.offsets import offsets_of

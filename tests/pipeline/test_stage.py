@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from rich.console import Console
 
-from sequitur.pipeline import artifacts, builds, run_directory
+from sequitur.pipeline import artifacts, builds, nearby, run_directory
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.errors import MissingArtifact, OverMemory, StorageFull
 from sequitur.pipeline.progress import Progress
@@ -70,6 +70,8 @@ def test_more_memory_than_the_machine_has_is_refused(
     with pytest.raises(OverMemory, match="count will take about"):  # this process holds that, wherever its workers are
         announced(elsewhere, recipe[0], Estimate(memory=6 * GIB, disk=0))
     monkeypatch.setattr(Directory, "is_local", property(lambda directory: False))
+    assert announced(make_run(workers=1), recipe[0], Estimate(memory=0, disk=0, mapped=6 * GIB)) == BASE_BYTES
+    monkeypatch.setattr(nearby, "SPARE", 2**60)  # no room on the disk for copies
     with pytest.raises(OverMemory, match="count will take about"):
         announced(make_run(workers=1), recipe[0], Estimate(memory=0, disk=0, mapped=6 * GIB))
     monkeypatch.undo()
