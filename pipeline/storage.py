@@ -6,9 +6,11 @@ flushed to disk, and renamed. Object stores have no rename, and need none: an ob
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -179,6 +181,7 @@ class Directory:
         fs, _ = self._located
         fs.invalidate_cache(self.path())
         try:
+            self._check_file(name)
             return bytes(fs.cat_file(self.path(name)))
         except FileNotFoundError:
             return None
@@ -196,11 +199,17 @@ class Directory:
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
 
+    def _check_file(self, name: str) -> None:
+        """Refuses a pipe or a device, which a run of others may hold, and which would be waited for."""
+        if self.is_local and stat.S_IFMT(Path(self.path(name)).stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise OSError(errno.EINVAL, "not a regular file")
+
     def write_json(self, name: str, value: Any) -> None:
         self.write_bytes(name, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
 
     def read_bytes(self, name: str) -> bytes:
         try:
+            self._check_file(name)
             return bytes(self._located[0].cat_file(self.path(name)))
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
@@ -233,6 +242,7 @@ class Directory:
     def buffer(self, name: str) -> pa.Buffer:
         """A file's bytes: memory-mapped where it is local, fetched where it is not."""
         try:
+            self._check_file(name)
             if self.is_local:
                 return pa.memory_map(self.path(name)).read_buffer()
             return pa.py_buffer(self.read_bytes(name))

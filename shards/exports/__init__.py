@@ -145,7 +145,7 @@ def _made_before(
         }
         report = ExportReport(**{**content, **about})
         sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in _files(out)}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     sizes.pop(REPORT_NAME)
     asked = (target, split, fingerprint, source_digest)
@@ -200,7 +200,9 @@ def _clear_killed(out: Path) -> None:
         return
     listed: set[Path] = set()
     for report in (out / REPORT_NAME, staging / REPORT_NAME):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # cut short, so nothing was moved yet
+        with suppress(
+            OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError
+        ):  # cut short, so nothing was moved yet
             names = json.loads(report.read_bytes())["files"]
             listed |= {out / REPORT_NAME, *(out / name for name in names if ".." not in name.split("/"))}
     here = {path for path in _files(out) if not path.is_relative_to(staging)}

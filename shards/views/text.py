@@ -77,6 +77,8 @@ class Decoder:
 
 def _load(path: Path, sha256: str) -> Any:
     try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
         with path.open("rb") as file:
             content = file.read(_TOKENIZER_BYTES)
     except OSError as error:
