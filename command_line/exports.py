@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sequitur.command_line.common import AsJson, ShardsPath, fail, print_json
+from sequitur.pipeline.terminal import printable
 
 if TYPE_CHECKING:
     from sequitur.shards.exports import ExportReport, Target
@@ -61,7 +62,7 @@ def export(
     if as_json:
         print_json(harmless_all(report.to_json()))
     else:
-        sys.stdout.write("".join(f"{line}\n" for line in _lines(report, out)))
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in _lines(report, out)))
 
 
 def _own_target(name: str) -> Target | None:

@@ -25,6 +25,7 @@ from sequitur.command_line.common import (
 from sequitur.pipeline import config as configuration
 from sequitur.pipeline.config_text import starter_yaml
 from sequitur.pipeline.names import DOCUMENTS, METRICS, REPORT, SHARDS
+from sequitur.pipeline.terminal import printable
 
 PLOT = "compare.html"
 
@@ -46,7 +47,9 @@ def init(
 
 def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B006 - typer reads it, nobody writes it
     """Print the configuration, resolved."""
-    sys.stdout.write(configuration.load(path, overrides).to_yaml())
+    settings = configuration.load(path, overrides)
+    text = settings.to_yaml()
+    sys.stdout.write(text if printable(text) == text else settings.to_yaml(allow_unicode=False))
 
 
 def run(
