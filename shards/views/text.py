@@ -89,7 +89,9 @@ def _load(path: Path, sha256: str) -> Any:
 
     try:
         return Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises nothing more specific
+    except BaseException as error:  # bare Exception of the library; where Rust panics, what is none
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise TokenizerMismatch(f"{TOKENIZER_NAME} cannot be read ({error}): update `tokenizers`") from error
 
 
