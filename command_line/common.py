@@ -99,6 +99,15 @@ def resumable() -> Iterator[None]:
         fail(str(error), code=error.exit_code)
 
 
+@contextmanager
+def shown(path: str) -> Iterator[None]:
+    """Within the block a file of a run's report is shown, which is nobody's to edit; where it was, an error says so."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        fail(f"{path}: is not what the report wrote ({type(error).__name__}); delete the report, and run again")
+
+
 def print_json(value: Any) -> None:
     """One JSON object on a line of standard output; what commands a terminal or is no UTF-8 stands escaped in it."""
     text = json.dumps(value, ensure_ascii=False)

@@ -224,6 +224,18 @@ def test_compare_shows_a_table_and_writes_a_page(
     assert not (stored / "report" / "compare.html").exists()
 
 
+@pytest.mark.parametrize("page", ["[]", "{}", '{"name": 3}'])
+def test_compare_beside_a_report_that_was_edited(
+    sequitur: Sequitur, stored: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setattr(comparison, "compare", lambda *_: COMPARED)
+    (stored / "report").mkdir()
+    (stored / "report/page.json").write_text(page)
+    ended = sequitur("compare", "run", "--orders", "iclm")
+    assert ended.code == 1
+    assert "error: run/report/page.json: is not what the report wrote" in ended.err.replace(f"{stored.parent}/", "")
+
+
 @pytest.mark.usefixtures("stored")
 def test_compare_that_cannot_be(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch) -> None:
     refused(sequitur("compare", "none"), "none: no run is there; give the `output`")
