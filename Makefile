@@ -5,7 +5,7 @@
 #   make test-install  the wheel, in clean environments: the demo, the recipe, the reader
 #   make test-peers    the exports and adapters, read by the libraries they are for
 #   make test-browser  the report in headless Chromium
-#   make test-borders  two thousand awkward inputs, whose truth is known
+#   make test-borders  two thousand awkward inputs, whose truth is known; files that mean harm; killed jobs
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
 #   make lock          resolve the dependencies anew
@@ -67,7 +67,7 @@ test-browser: $(READY)
 	$(BIN)/python -m pytest tests/browser -m browser
 
 test-borders: $(READY)
-	$(BIN)/python -m pytest tests/test_borders.py -m borders
+	$(BIN)/python -m pytest tests/test_borders.py tests/test_hostile.py tests/test_faults.py -m borders
 
 lint: $(READY)
 	$(BIN)/ruff check .
