@@ -8,7 +8,7 @@
 #   make test-browser  the report in headless Chromium
 #   make test-airflow  the DAG in a real Airflow, with a task killed
 #   make test-s3       inputs, runs and shards on an S3 server, which is built from source
-#   make test-borders  two thousand awkward inputs, whose truth is known
+#   make test-borders  two thousand awkward inputs, whose truth is known; files that mean harm; killed jobs
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
 #   make lock          resolve the dependencies anew
@@ -82,7 +82,7 @@ test-s3: $(READY) .peers/s3fs/.ready .peers/minio/$(MINIO)/minio
 		$(BIN)/python -m pytest tests/object_stores -m s3
 
 test-borders: $(READY)
-	$(BIN)/python -m pytest tests/test_borders.py -m borders
+	$(BIN)/python -m pytest tests/test_borders.py tests/test_hostile.py tests/test_faults.py -m borders
 
 lint: $(READY)
 	$(BIN)/ruff check .

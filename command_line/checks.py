@@ -122,7 +122,7 @@ def _tell(path: str, full: bool, found: list[Problem], as_json: bool) -> None:
         rest = "" if full else "; --full reads every byte"
         fail(f"{path}: {len(found):,} problem{'s' * (len(found) > 1)}{rest}")
     so_far = "" if full else " as far as the manifest, sizes, schemas and the order of rows go; --full reads every byte"
-    sys.stdout.write(f"{path}: sound{so_far}\n")
+    sys.stdout.write(f"{one_line(path)}: sound{so_far}\n")
 
 
 def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> None:
@@ -142,4 +142,5 @@ def _tell_salvaged(path: str, out: str, done: list[Salvaged], as_json: bool) -> 
         documents = f"{one.documents:,} of {one.documents_before:,} documents"
         tokens = f"{one.tokens:,} of {one.tokens_before:,} tokens"
         if one.rows:
-            sys.stdout.write(f"{'/'.join(filter(None, [out, one.directory]))}: {rows}; {documents}; {tokens}\n")
+            line = f"{'/'.join(filter(None, [out, one.directory]))}: {rows}; {documents}; {tokens}"
+            sys.stdout.write(f"{one_line(line)}\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from sequitur.pipeline.terminal import one_line
 if TYPE_CHECKING:
     from sequitur.pipeline.storage import Directory
 
+# C1 and the marks that reorder text; halves of surrogate pairs. C0 is escaped in JSON.
+NOT_SHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
 RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
 
@@ -86,9 +89,19 @@ def resumable() -> Iterator[None]:
         fail(str(error), code=error.exit_code)
 
 
+@contextmanager
+def shown(path: str) -> Iterator[None]:
+    """Within the block a file of a run's report is shown, which is nobody's to edit; where it was, an error says so."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        fail(f"{path}: is not what the report wrote ({type(error).__name__}); delete the report, and run again")
+
+
 def print_json(value: Any) -> None:
-    """One JSON object on a line of standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    """One JSON object on a line of standard output; what commands a terminal or is no UTF-8 stands escaped in it."""
+    text = json.dumps(value, ensure_ascii=False)
+    sys.stdout.write(NOT_SHOWN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
 
 
 def console(width: int = 120) -> Console:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sequitur.command_line.common import RunPath, fail
+from sequitur.pipeline.terminal import printable
 
 FORMATS = ("graphml", "gml", "json")
 
@@ -48,4 +49,4 @@ def graph(
     except KeyboardInterrupt:
         fail("interrupted; nothing was written", code=130)
     documents, edges = found.number_of_nodes(), found.number_of_edges()
-    sys.stdout.write(f"wrote {documents:,} documents and {edges:,} edges to {out}\n")
+    sys.stdout.write(f"wrote {documents:,} documents and {edges:,} edges to {printable(str(out))}\n")

@@ -27,11 +27,13 @@ from sequitur.command_line.common import (
     fail,
     print_json,
     resumable,
+    shown,
 )
 from sequitur.command_line.inputs import show_inputs
 from sequitur.pipeline import config as configuration
 from sequitur.pipeline.names import DOCUMENTS, METRICS, REPORT, SHARDS
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.terminal import printable
 
 if TYPE_CHECKING:
     from sequitur.pipeline.run_directory import StageStatus
@@ -42,7 +44,9 @@ WATCH_SECONDS = 2
 
 def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B006 - typer reads it, nobody writes it
     """Print the configuration, resolved."""
-    sys.stdout.write(configuration.load(path, overrides).to_yaml())
+    settings = configuration.load(path, overrides)
+    text = settings.to_yaml()
+    sys.stdout.write(text if printable(text) == text else settings.to_yaml(allow_unicode=False))
 
 
 def run(
@@ -104,7 +108,8 @@ def bring_up_to_date(
         from sequitur.inspection.summary_view import render
         from sequitur.shards.views.text import harmless_all
 
-        progress.console.print(render(harmless_all(report.read_json(METRICS))))
+        with shown(report.path(METRICS)):
+            progress.console.print(render(harmless_all(report.read_json(METRICS))))
         progress.say(f"report     {report.place('index.html')}")
     if any(job.artifact(SHARDS).exists(name) for name in ("manifest.json", "families.json")):
         progress.say(f"shards     {job.artifact(SHARDS).place()}")
@@ -265,12 +270,13 @@ def compare(
         print_json(comparison)
         return
     console().print(render(comparison))
-    report, shown = job.artifact(REPORT), harmless_all(comparison)
-    report.write_bytes(PLOT, page(shown).encode())
-    report.write_json(COMPARISON, shown)
+    report, told = job.artifact(REPORT), harmless_all(comparison)
+    report.write_bytes(PLOT, page(told).encode())
+    report.write_json(COMPARISON, told)
     progress.say(f"plot       {report.path(PLOT)}")
     if report.exists(PAGE):  # the report, now with these orders in it
-        report.write_bytes(INDEX, render_page(report.read_json(PAGE), shown).encode())
+        with shown(report.path(PAGE)):
+            report.write_bytes(INDEX, render_page(report.read_json(PAGE), told).encode())
         progress.say(f"report     {report.path(INDEX)}")
 
 

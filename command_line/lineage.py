@@ -16,6 +16,7 @@ import typer
 from sequitur.command_line.common import AsJson, DatasetPath, fail, print_json
 from sequitur.command_line.shards_of_run import is_told, renew_artifact, renew_report, run_of
 from sequitur.pipeline.names import SHARDS
+from sequitur.pipeline.terminal import printable
 
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
@@ -101,7 +102,7 @@ def remove(
         told = {"dry_run": dry_run, "resumed": resumed, "removals": [asdict(one) for one in done], "report": report}
         print_json(told)
         return
-    sys.stdout.write("".join(f"{line}\n" for line in _lines(done, dry_run, resumed)))
+    sys.stdout.write("".join(f"{printable(line)}\n" for line in _lines(done, dry_run, resumed)))
     if report is not None:
         progress.say(f"report     {report}")
     if run is not None and done and not dry_run:
@@ -200,6 +201,7 @@ def _read_ids(file: Path) -> list[str]:
     if ids and ids[0].startswith("{"):
         try:
             ids = list(json.loads("\n".join(lines))["documents"])
+            "".join(ids).encode()  # names, and such as can be looked for
         except (ValueError, KeyError, TypeError, RecursionError):
             fail(f"{file}: neither ids on lines nor a removal record; correct --doc-ids", code=2)
     if not ids:

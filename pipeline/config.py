@@ -7,7 +7,9 @@ One YAML file, read safely, validated here, overridden by `--set section.key=val
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
+import math
 import reprlib
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
@@ -33,6 +35,7 @@ from sequitur.pipeline.sections import (
 )
 
 TOO_LONG = "a number of more than 4,300 digits"  # which Python does not read, nor write
+MOST_VALUES = 100_000  # that the aliases of a file may stand for
 
 
 class Config(Section):
@@ -65,9 +68,9 @@ class Config(Section):
         sections = {key for key, field in cls.model_fields.items() if section_of(field)}
         return {key: {} if value is None and key in sections else value for key, value in content.items()}
 
-    def to_yaml(self) -> str:
+    def to_yaml(self, *, allow_unicode: bool = True) -> str:
         """The resolved configuration as YAML; reading it back gives an equal one."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=allow_unicode)
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
@@ -145,7 +148,15 @@ def _apply(content: dict[str, Any], override: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's safe loader, which also refuses a key given twice; YAML itself would silently keep the last."""
+    """YAML's safe loader, which also refuses a key given twice, of which YAML itself would silently keep the last, and
+    aliases of aliases without end, which it would take for ever to merge."""
+
+    def get_single_node(self) -> yaml.Node | None:
+        node: yaml.Node | None = super().get_single_node()
+        known: dict[int, float] = {}
+        if node is not None and _written_out(node, known) > MOST_VALUES + len(known):
+            raise yaml.MarkedYAMLError(problem="aliases of aliases stand for too much", problem_mark=node.start_mark)
+        return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[str] = set()
@@ -157,11 +168,23 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _written_out(node: yaml.Node, known: dict[int, float]) -> float:
+    """How many nodes there would be were each alias written out, without end where a node holds itself; `known` is
+    filled with as much of each node by its identity."""
+    if id(node) in known:
+        return known[id(node)]
+    known[id(node)] = math.inf
+    inner = [] if isinstance(node, yaml.ScalarNode) else node.value
+    parts = itertools.chain.from_iterable(inner) if isinstance(node, yaml.MappingNode) else inner
+    known[id(node)] = 1 + sum(_written_out(part, known) for part in parts)
+    return known[id(node)]
+
+
 def read_yaml(text: str | bytes) -> Any:
     """The value that some YAML says. No tags that make objects.
 
     Raises:
-        yaml.YAMLError: it is not YAML, gives a key twice, or holds a date or number that is none.
+        yaml.YAMLError: it is not YAML, gives a key twice, holds a date or number that is none, or aliases without end.
         RecursionError: it is nested too deeply.
     """
     try:

@@ -46,7 +46,7 @@ def is_held(directory: Directory) -> bool:
     """Whether some process holds the lock now."""
     if not directory.is_local:
         return _is_held(directory, _last(directory), time.time())
-    if not directory.exists(LOCK):
+    if not directory.is_file(LOCK):
         return False
     try:
         with Path(directory.path(LOCK)).open("rb") as file:
@@ -84,15 +84,19 @@ def _locked(directory: Directory, holder: Mapping[str, Any]) -> RunLocked:
 def _read(content: bytes) -> Mapping[str, Any]:
     try:
         read = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return read if isinstance(read, dict) else {}
 
 
 @contextmanager
 def _local(directory: Directory) -> Iterator[None]:
+    def opened(path: str, flags: int) -> int:
+        # Not through a link, which a run of others may hold: what it leads to would be emptied.
+        return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+
     try:
-        file = Path(directory.path(LOCK)).open("ab")
+        file = open(directory.path(LOCK), "ab", buffering=0, opener=opened)
     except OSError as error:
         raise from_storage(error, directory.path(LOCK)) from error
     with file:
@@ -100,9 +104,11 @@ def _local(directory: Directory) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise _locked(directory, _read(directory.read_bytes(LOCK))) from error
-        file.truncate(0)
-        file.write(_holder())
-        file.flush()
+        try:
+            file.truncate(0)
+            file.write(_holder())
+        except OSError as error:  # the disk is full
+            raise from_storage(error, directory.path(LOCK)) from error
         yield
 
 

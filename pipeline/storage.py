@@ -6,9 +6,11 @@ flushed to disk, and renamed. Object stores have no rename, and need none: an ob
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -192,7 +194,8 @@ class Directory:
             raise from_storage(error, self.path(name)) from error
 
     def _whole(self, name: str) -> bytes:
-        """A file's bytes; where it is elsewhere by one request, without its size being asked for first."""
+        """A file's bytes; where it is elsewhere by one request, without asking for its size first."""
+        self._check_file(name)
         fs, path = self._located[0], self.path(name)
         if self.is_local:
             return bytes(fs.cat_file(path))
@@ -213,6 +216,11 @@ class Directory:
             return None
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
+
+    def _check_file(self, name: str) -> None:
+        """Refuses a pipe or a device, which a run of others may hold, and which would be waited for."""
+        if self.is_local and stat.S_IFMT(Path(self.path(name)).stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+            raise OSError(errno.EINVAL, "not a regular file")
 
     def write_json(self, name: str, value: Any) -> None:
         self.write_bytes(name, (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode())
@@ -259,6 +267,7 @@ class Directory:
     def buffer(self, name: str, last: int | None = None) -> pa.Buffer:
         """A file's bytes: memory-mapped where it is local, else fetched, the `last` of them alone if that is given."""
         try:
+            self._check_file(name)
             if self.is_local:
                 return pa.memory_map(self.path(name)).read_buffer()
             return pa.py_buffer(self._located[0].cat_file(self.path(name), start=-last if last else None))

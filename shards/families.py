@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sequitur.shards.errors import ManifestInvalid, ManifestMissing
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
-from sequitur.shards.json_files import check_checksum, checksummed_json, from_json
+from sequitur.shards.json_files import check_checksum, checksummed_json, from_json, read_small
 from sequitur.shards.manifest import Manifest, check_path
 
 
@@ -90,10 +90,11 @@ def read_families(root: str | PathLike[str]) -> tuple[DatasetEntry, ...]:
 
 
 def read_families_file(root: str | PathLike[str]) -> Families:
-    """The families.json in `root`. Raises ManifestMissing, ManifestInvalid, ManifestCorrupt or PathEscape."""
+    """The families.json in `root`. Raises ManifestMissing, FileUnreadable, ManifestInvalid,
+    ManifestCorrupt or PathEscape."""
     path = Path(root) / FAMILIES_NAME
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_small(path).decode())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ManifestMissing(
             f"{path} is missing: not a directory of families, or its writing never finished"

@@ -6,15 +6,29 @@ import types
 import typing
 from collections.abc import Iterator
 from dataclasses import MISSING, is_dataclass
+from errno import EINVAL
 from functools import cache
 from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sequitur.shards.errors import ManifestCorrupt, ManifestInvalid, ShardError
+from sequitur.shards.errors import FileUnreadable, ManifestCorrupt, ManifestInvalid, ShardError
 from sequitur.shards.format import canonical_json
 
 T = TypeVar("T")
+
+
+def read_small(path: Path) -> bytes:
+    """The bytes of a small file. Raises FileNotFoundError or NotADirectoryError where there is none, and FileUnreadable
+    where the system refuses to read it, or where it is a pipe or a device, which would be waited for."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise OSError(EINVAL, "not a regular file")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise FileUnreadable(f"cannot be read ({error.strerror}): mend its permissions", shard=path.name) from error
 
 
 def checksummed_json(content: dict[str, Any]) -> str:

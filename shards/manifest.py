@@ -33,7 +33,7 @@ from sequitur.shards.format import (
     Header,
     canonical_json,
 )
-from sequitur.shards.json_files import check_checksum, checksummed_json, from_json
+from sequitur.shards.json_files import check_checksum, checksummed_json, from_json, read_small
 
 
 @dataclass(frozen=True)
@@ -191,11 +191,12 @@ def manifest_json(manifest: Manifest) -> str:
 def read_manifest(root: str | PathLike[str]) -> Manifest:
     """The manifest of the dataset in `root`, fully checked.
 
-    Raises ManifestMissing, ManifestInvalid, FormatUnsupported, PathEscape, FingerprintMismatch or ManifestCorrupt.
+    Raises ManifestMissing, FileUnreadable, ManifestInvalid, FormatUnsupported, PathEscape, FingerprintMismatch or
+    ManifestCorrupt.
     """
     path = Path(root) / MANIFEST_NAME
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_small(path).decode()
     except (FileNotFoundError, NotADirectoryError) as error:
         if (Path(root) / FAMILIES_NAME).is_file():
             raise ManifestMissing(f"{path} is missing: open one of the datasets listed in {FAMILIES_NAME}") from error

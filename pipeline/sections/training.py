@@ -83,7 +83,7 @@ class Embed(Section):
     sample_documents: int = Field(
         20000, ge=2, description="Documents, drawn by seed, on which a model is fitted and whose words are counted."
     )
-    trust_remote_code: bool = Field(False, description="Run code that a hub model brings. Only for models you trust.")
+    trust_remote_code: bool = Field(False, description="Run code that a model brings. Only for models you trust.")
 
 
 class Neighbors(Section):

@@ -14,6 +14,7 @@ from sequitur.shards.errors import ShardError
 
 REPORT_NAME = "sequitur-export.json"
 _STAGING = ".partial"
+_NO_REPORT = (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError)  # cut short, or edited
 
 
 class ExportRefused(ShardError, ValueError):
@@ -32,7 +33,7 @@ def whole_report(out: Path) -> dict[str, Any] | None:
     try:
         report: dict[str, Any] = json.loads((out / REPORT_NAME).read_bytes())
         whole = report["files"] == sizes(out) and not (out / _STAGING).exists()
-    except (OSError, ValueError, KeyError, TypeError):
+    except _NO_REPORT:
         return None
     return report if whole else None
 
@@ -66,7 +67,7 @@ def _clear_killed(out: Path) -> None:
         return
     listed: set[Path] = set()
     for report in (out / REPORT_NAME, staging / REPORT_NAME):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # cut short, so nothing was moved yet
+        with suppress(*_NO_REPORT):  # so nothing was moved yet
             names = json.loads(report.read_bytes())["files"]
             listed |= {out / REPORT_NAME, *(out / name for name in names if ".." not in name.split("/"))}
     here = {path for path in _files(out) if not path.is_relative_to(staging)}

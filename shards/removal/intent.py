@@ -11,7 +11,7 @@ from pathlib import Path
 from sequitur.shards.atomic import TEMPORARY, flush_directory, write_bytes
 from sequitur.shards.errors import ManifestInvalid
 from sequitur.shards.find import Query
-from sequitur.shards.json_files import from_json
+from sequitur.shards.json_files import from_json, read_small
 
 INTENT = "_removal.json"  # readers pass over what begins with an underscore
 
@@ -27,7 +27,7 @@ class Intent:
 def read_intent(base: Path) -> Intent | None:
     """What was begun in `base` and not finished, if anything. Raises ManifestInvalid."""
     try:
-        content = json.loads((base / INTENT).read_bytes())
+        content = json.loads(read_small(base / INTENT))
     except FileNotFoundError:
         return None
     except (ValueError, RecursionError) as error:

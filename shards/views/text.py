@@ -86,6 +86,8 @@ class Decoder:
 
 def _load(path: Path, sha256: str) -> Any:
     try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
         with path.open("rb") as file:
             content = file.read(_TOKENIZER_BYTES)
     except OSError as error:
@@ -96,7 +98,9 @@ def _load(path: Path, sha256: str) -> Any:
 
     try:
         return Tokenizer.from_str(content.decode())
-    except Exception as error:  # the library raises nothing more specific
+    except BaseException as error:  # bare Exception of the library; where Rust panics, what is none
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
         raise TokenizerMismatch(f"{TOKENIZER_NAME} cannot be read ({error}): update `tokenizers`") from error
 
 

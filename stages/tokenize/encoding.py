@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 
 import numpy as np
@@ -12,6 +14,7 @@ from sequitur.pipeline.errors import ModelError
 from sequitur.text_core.units.offsets import offsets_of
 
 BYTES_END = 256
+FAILS = "tokenize.tokenizer: fails on a text", "choose another tokenizer"
 BATCH = 256  # documents encoded at a time: bounds the Python objects that the tokenizer returns
 
 
@@ -50,19 +53,21 @@ def encode(tokenizer: Tokenizer, end: int, text: pa.LargeStringArray) -> tuple[n
 
 
 def _encoded(tokenizer: Tokenizer, texts: list[str]) -> list[Encoding]:
-    try:
+    with of_library(*FAILS):
         return tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-    except Exception as error:
-        raise _failed(error) from error
+
+
+@contextmanager
+def of_library(what: str, remedy: str) -> Iterator[None]:
+    """Makes a ModelError of what the tokenizers library raises: bare Exception, and where Rust panics what is none."""
+    try:
+        yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of Rust, which is no Exception
+        panic = type(error).__name__ == "PanicException"
+        if not isinstance(error, Exception) and not panic:
             raise
-        raise _failed(error) from None
-
-
-def _failed(error: BaseException) -> ModelError:
-    why = (str(error).splitlines() or [type(error).__name__])[0][:200]
-    return ModelError(f"tokenize.tokenizer: fails on a text ({why}); choose another tokenizer")
+        why = (str(error).splitlines() or [type(error).__name__])[0][:200]
+        raise ModelError(f"{what} ({why}); {remedy}") from (None if panic else error)
 
 
 def _in_pieces(tokenizer: Tokenizer, end: int, text: str) -> list[int]:
@@ -70,7 +75,8 @@ def _in_pieces(tokenizer: Tokenizer, end: int, text: str) -> list[int]:
 
     A stretch is cut in its middle, so that there are no more rounds than its characters.
     """
-    encoded = tokenizer.encode(text, add_special_tokens=False)
+    with of_library(*FAILS):
+        encoded = tokenizer.encode(text, add_special_tokens=False)
     spans = [span for token, span in zip(encoded.ids, encoded.offsets, strict=True) if token == end]
     if not spans:
         return list(encoded.ids)

@@ -37,7 +37,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.tokenize import spans as token_spans
-from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes
+from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes, of_library
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
 
 TOKENIZER = "tokenizer.json"
@@ -71,15 +71,14 @@ def load(name: str) -> Tokenizer:
         ModelError: it cannot be read.
     """
     path = Path(name) / TOKENIZER if Path(name).is_dir() else Path(name)
-    try:
-        if path.exists():
-            return Tokenizer.from_file(str(path))
-        return Tokenizer.from_pretrained(name)
-    except Exception as error:  # the library raises bare Exception
-        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-        raise ModelError(
-            f"tokenize.tokenizer {name}: cannot be loaded ({reason}); give the path of a tokenizer.json"
-        ) from error
+    with of_library(f"tokenize.tokenizer {name}: cannot be loaded", "give the path of a tokenizer.json"):
+        return Tokenizer.from_file(str(path)) if path.exists() else Tokenizer.from_pretrained(name)
+
+
+def _stored(tokens: Directory) -> Tokenizer:
+    """The tokenizer that lies beside tokens."""
+    with of_library(f"{tokens.path(TOKENIZER)}: cannot be read", f"delete {tokens.path()} and run again"):
+        return Tokenizer.from_str(tokens.read_bytes(TOKENIZER).decode())
 
 
 def end_id(tokenizer: Tokenizer, named: str | None) -> int:
@@ -113,7 +112,7 @@ class EncodeText(beam.DoFn):
     def setup(self) -> None:
         self._tokenizer: Tokenizer | None = None
         if self._directory.exists(TOKENIZER):
-            self._tokenizer = Tokenizer.from_str(self._directory.read_bytes(TOKENIZER).decode())
+            self._tokenizer = _stored(self._directory)
             self._tokenizer.encode_special_tokens = True
 
     def process(self, rows: Rows) -> Iterator[Rows]:
@@ -181,8 +180,7 @@ def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
     """What the manifest says of the tokenizer, which lies beside the tokens."""
     if settings.tokenizer == BYTES:
         return {"name": BYTES, "sha256": hashlib.sha256(b"").hexdigest(), "vocab_size": 257, "end": BYTES_END}
-    content = tokens.read_bytes(TOKENIZER)
-    tokenizer = Tokenizer.from_str(content.decode())
+    content, tokenizer = tokens.read_bytes(TOKENIZER), _stored(tokens)
     return {
         "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
         "sha256": hashlib.sha256(content).hexdigest(),

@@ -13,6 +13,7 @@ import pytest
 
 from sequitur import beam_job
 from sequitur.command_line import jobs
+from sequitur.command_line.common import print_json
 from sequitur.inspection import compare as comparison
 from sequitur.pipeline import config, config_text, run_directory
 from sequitur.pipeline.errors import StageFailed
@@ -87,6 +88,22 @@ def test_config_prints_the_resolved_settings(sequitur: Sequitur, written: Path) 
 
     assert (ended.code, ended.err) == (0, "")
     assert config.validate(config.read_yaml(ended.out), "") == config.load(written, ["order.strategy=iclm", "seed=3"])
+
+
+def test_config_prints_nothing_that_commands_a_terminal(sequitur: Sequitur, written: Path) -> None:
+    odd = "a\u202eb\x9bc"
+    ended = sequitur("config", written, "--set", f"ingest.id_field={json.dumps(odd)}")
+    assert ended.out.isascii()
+    assert config.read_yaml(ended.out)["ingest"]["id_field"] == odd
+
+
+def test_json_holds_what_commands_a_terminal_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = "\x1b[2J\x7f\x9b31m\u202e \udcff é 中"
+    print_json({odd: [odd]})
+    line = capsys.readouterr().out
+    assert json.loads(line) == {odd: [odd]}
+    assert line.removesuffix("\n").isprintable()
+    assert "é 中" in line
 
 
 @pytest.mark.parametrize("command", ["config", "run"])
@@ -208,6 +225,18 @@ def test_compare_shows_a_table_and_writes_a_page(
     assert (ended.code, ended.err, json.loads(ended.out)) == (0, "", COMPARED)
     assert asked[1][1:] == ("filled", 8192, 9)
     assert not (stored / "report" / "compare.html").exists()
+
+
+@pytest.mark.parametrize("page", ["[]", "{}", '{"name": 3}'])
+def test_compare_beside_a_report_that_was_edited(
+    sequitur: Sequitur, stored: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setattr(comparison, "compare", lambda *_: COMPARED)
+    (stored / "report").mkdir()
+    (stored / "report/page.json").write_text(page)
+    ended = sequitur("compare", "run", "--orders", "iclm")
+    assert ended.code == 1
+    assert "error: run/report/page.json: is not what the report wrote" in ended.err.replace(f"{stored.parent}/", "")
 
 
 @pytest.mark.usefixtures("stored")

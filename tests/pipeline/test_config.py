@@ -1,5 +1,6 @@
 """The configuration: its defaults, what it refuses and how it says so, and that writing it loses nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequitur.pipeline import config, config_text
-from sequitur.pipeline.config import Config, fields, load, validate
+from sequitur.pipeline.config import Config, fields, load, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Input
 
@@ -127,8 +128,42 @@ def test_a_value_that_names_itself_many_times_over_is_told_at_once(tmp_path: Pat
     lines = ["output:", "- &b0 [l, l, l, l, l, l, l, l, l, l]"]
     lines += [f"- &b{n} [{', '.join([f'*b{n - 1}'] * 10)}]" for n in range(1, 12)]
     (tmp_path / "bomb.yaml").write_text("\n".join([*lines, "ingest: {inputs: [a]}"]))
-    with pytest.raises(ConfigError, match=r"output: input should be a valid string, not \[\["):
+    with pytest.raises(ConfigError, match="aliases of aliases stand for too much"):
         load(tmp_path / "bomb.yaml")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        lambda n, one: f"b{n}: &b{n}\n  <<: [{one}]\n  k{n}: 1",
+        lambda n, one: f"b{n}: &b{n} [{one}]",
+        lambda n, one: f"? &b{n} [{one}]\n: 1",
+    ],
+    ids=["merged", "values", "keys"],
+)
+def test_aliases_of_aliases_are_refused_at_once(tmp_path: Path, line: Callable[[int, str], str]) -> None:
+    lines = [line(n, ", ".join([f"*b{n - 1}"] * 9) if n else "{a: 1}") for n in range(12)]
+    (tmp_path / "bomb.yaml").write_text("\n".join(lines))
+    with pytest.raises(ConfigError, match="aliases of aliases stand for too much"):
+        load(tmp_path / "bomb.yaml")
+
+
+def test_a_long_value_is_told_in_short(tmp_path: Path) -> None:
+    (tmp_path / "long.yaml").write_text(f"output: {[[['l'] * 9] * 9] * 1000}\ningest: {{inputs: [a]}}")
+    with pytest.raises(ConfigError, match=r"output: input should be a valid string, not \[\[.{,70}; see"):
+        load(tmp_path / "long.yaml")
+
+
+def test_aliases_that_stand_for_a_little_are_read(tmp_path: Path) -> None:
+    text = "ingest: &one {inputs: [a]}\noutput: x\n"
+    (tmp_path / "my.yaml").write_text(text + "pack: &pack {context_length: 64}\n")
+    assert load(tmp_path / "my.yaml").pack.context_length == 64
+    assert read_yaml("a: &a [1]\nb: [*a, *a]\nc: &c {x: 1}\nd: {<<: *c, y: 2}") == {
+        "a": [1],
+        "b": [[1], [1]],
+        "c": {"x": 1},
+        "d": {"x": 1, "y": 2},
+    }
 
 
 @pytest.mark.parametrize(

@@ -232,3 +232,19 @@ def test_a_lost_remote_lock_ends_the_run(remote: Directory, monkeypatch: pytest.
 
     with pytest.raises(RunLocked, match="the lock could not be renewed"):
         hold()
+
+
+@pytest.mark.parametrize("of", ["link", "pipe"])
+def test_what_is_no_file_is_no_lock(tmp_path: Path, of: str) -> None:
+    """A run of others may hold a link in the lock's place: what it leads to stays as it is."""
+    other = tmp_path / "other"
+    other.write_text("precious")
+    (tmp_path / "run").mkdir()
+    if of == "link":
+        (tmp_path / "run/_lock").symlink_to(other)
+    else:
+        os.mkfifo(tmp_path / "run/_lock")
+    with pytest.raises(StorageError, match="_lock"):
+        acquire(Directory(str(tmp_path / "run")))
+    assert other.read_text() == "precious"
+    assert not lock.is_held(Directory(str(tmp_path / "run")))

@@ -239,3 +239,11 @@ def test_several_notes_are_read_at_once(directory: Directory) -> None:
     directory.write_bytes("1.json", b"{")
     with pytest.raises(CorruptPart, match=r"1.json: not valid JSON"):
         directory.read_json_of(["0.json", "1.json"])
+
+
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.json")
+    directory = Directory(str(tmp_path))
+    for read in (directory.read_bytes, directory.read_json, directory.content, directory.buffer):
+        with pytest.raises(StorageError, match=r"a\.json: not a regular file"):
+            read("a.json")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from example_dataset import Dataset
 
 from sequitur.shards.errors import (
+    FileUnreadable,
     FingerprintMismatch,
     FormatUnsupported,
     ManifestCorrupt,
@@ -137,3 +139,11 @@ def test_contexts_taken_out(dataset: Dataset) -> None:
         content["order"]["contexts"] = {"train": count}
         with pytest.raises(ManifestInvalid, match="more rows than its order had contexts"):
             parse_manifest(json.dumps(content))
+
+
+@pytest.mark.parametrize("instead", ["pipe", "folder", "itself"])
+def test_what_is_no_file_is_not_read(tmp_path: Path, instead: str) -> None:
+    path = tmp_path / "manifest.json"
+    {"pipe": lambda: os.mkfifo(path), "folder": path.mkdir, "itself": lambda: path.symlink_to(path)}[instead]()
+    with pytest.raises(FileUnreadable, match=r"manifest\.json: cannot be read"):
+        read_manifest(tmp_path)

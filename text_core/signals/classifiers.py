@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sequitur.text_core.signals.fasttext_file import read_labels
+from sequitur.text_core.signals.model_code import MODULES, named_outside
 
 LABELS = "labels.json"  # in a sentence-transformers directory: the names of the head's outputs, a list
 BATCH = 32
@@ -204,16 +205,19 @@ def load_encoder(model: str, device: str | None) -> Any:
 
 
 def _refuse_code(directory: Path) -> None:
-    # sentence-transformers 5 trusts what a local directory names, and takes Tanh for an activation not of torch.
-    modules = directory / "modules.json"
+    # Of an activation that is not of torch sentence-transformers takes Tanh.
+    for _, name in named_outside(directory):
+        raise ClassifierError(
+            f"{directory}: {name[:100]} would be code of its own; only sentence_transformers.* is used"
+        )
+    modules = directory / MODULES
     try:
         for module in json.loads(modules.read_bytes()):
             config = directory / module["path"] / "config.json"
             settings = json.loads(config.read_bytes()) if config.exists() else {}
-            named = {"sentence_transformers.": module["type"], "torch.": settings.get("activation_function", "torch.")}
-            for allowed, name in named.items():
-                if not name.startswith(allowed):
-                    raise ClassifierError(f"{directory}: {name} would be code of its own; only {allowed}* is used")
+            name = settings.get("activation_function", "torch.")
+            if not name.startswith("torch."):
+                raise ClassifierError(f"{directory}: {name} would be code of its own; only torch.* is used")
     except ClassifierError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -8,7 +8,8 @@ batches depend on nothing but the texts of a call and the settings; a vector dep
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.stored_vectors import normalized
 from sequitur.stages.shared.models.choices import FITTED, Choice, choose, decided, device_of, settled
 from sequitur.stages.shared.models.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
+from sequitur.text_core.signals.model_code import named_outside
 
 MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
 CHOICE = "encoder.json"
@@ -42,23 +44,34 @@ class Encoder:
         """One vector of each text, float32 [n, d], of a length of the model's own.
 
         Raises:
-            ModelError: the device has too little memory.
+            ModelError: the device has too little memory, or the model fails.
         """
         if not texts:
             return np.empty((0, self.dimensions), dtype=np.float32)
         settings = self.settings
-        try:
+        with _computing(settings):
             if self.reader is not None:
                 return _encode(self.model, self.reader, texts, settings)
             limit = None if settings.model == FITTED else settings.max_characters
             return _own_encode(self.model, [text[:limit] for text in texts], settings)
-        except RuntimeError as error:
-            if type(error).__name__ != "OutOfMemoryError":  # of torch, by whatever device
-                raise
+
+
+@contextmanager
+def _computing(settings: Embed) -> Iterator[None]:
+    """Makes a ModelError of what a model raises: it is files and code of others, which raise what they like."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":  # of torch, by whatever device
             raise ModelError(
                 f"embed.model {settings.model}: {device_of(settings)} has too little memory for a batch; set "
                 "embed.batch_size, to 1 if need be"
             ) from error
+        raise ModelError(
+            f"embed.model {settings.model}: fails on a text ({_reason(error)}); fetch it again, or name another model"
+        ) from error
 
 
 def prepare(settings: Embed, directory: Path, decision: Choice) -> Choice:
@@ -120,12 +133,18 @@ def load_model(settings: Embed, model: str, precision: str = "float32") -> Any:
     many of them there are.
 
     Raises:
-        ModelError: it cannot be loaded.
+        ModelError: it cannot be loaded, or names code that is not trusted.
     """
     import torch
     from sentence_transformers import SentenceTransformer
     from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
+    if not settings.trust_remote_code and Path(model).is_dir():
+        for file, name in named_outside(Path(model)):
+            raise ModelError(
+                f"embed.model {model}: {file} names {name[:100]}, which is from outside; if you trust the model's code "
+                "set embed.trust_remote_code"
+            )
     disable_progress_bar()
     set_verbosity_error()
     device = device_of(settings)
@@ -171,16 +190,17 @@ def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:
                 f"{exported}: cannot be loaded by OpenVINO ({_reason(error)}); pip install 'sequitur-data[openvino]' "
                 "as where the run began, or set embed.backend torch, which makes all vectors anew"
             ) from error
-    own = _own_encode(loaded, PROBES, settings)
-    if not np.isfinite(own).all():
-        raise ModelError(
-            f"embed.model {model}: its vectors are not finite numbers in {choice.precision}; set embed.precision "
-            "float32, or name another model"
-        )
-    reader = reader_of(loaded) if is_transformer(loaded) else None
-    # Chat templates, lower-casing, pooling without the prompt: a model that reads otherwise reads by itself.
-    if reader is not None and not _agree(_encode(loaded, reader, PROBES, settings), own, 0.999):
-        reader = None
+    with _computing(settings):
+        own = _own_encode(loaded, PROBES, settings)
+        if not np.isfinite(own).all():
+            raise ModelError(
+                f"embed.model {model}: its vectors are not finite numbers in {choice.precision}; set embed.precision "
+                "float32, or name another model"
+            )
+        reader = reader_of(loaded) if is_transformer(loaded) else None
+        # Chat templates, lower-casing, pooling without the prompt: a model that reads otherwise reads by itself.
+        if reader is not None and not _agree(_encode(loaded, reader, PROBES, settings), own, 0.999):
+            reader = None
     if reader is None and settings.long_documents != "truncate" and (loaded.max_seq_length or UNLIMITED) < UNLIMITED:
         raise ModelError(
             f"embed.long_documents {settings.long_documents}: {model} reads in a way of its own; set it to truncate"

@@ -240,5 +240,8 @@ def _window_needed(path: str, kind: str | None, error: Exception, window: int) -
     if kind == ".xz" and "limit exceeded" in str(error):
         return f"more than {window:,} bytes"
     if kind == ".zst" and "too much memory" in str(error):
-        return f"{zstandard.get_frame_parameters(beginning_of(path, 18)).window_size:,} bytes"
+        try:
+            return f"{zstandard.get_frame_parameters(beginning_of(path, 18)).window_size:,} bytes"
+        except zstandard.ZstdError:  # no frame of its own, or a window that the format does not allow
+            return f"more than {window:,} bytes"
     return ""

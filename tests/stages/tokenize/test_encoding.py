@@ -10,7 +10,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 
 from sequitur.pipeline.errors import ModelError
 from sequitur.stages.tokenize import stage as tokenize
-from sequitur.stages.tokenize.encoding import encode
+from sequitur.stages.tokenize.encoding import encode, of_library
 
 END = "</s>"
 
@@ -80,3 +80,12 @@ def test_the_vocabulary_ends_with_the_largest_id(tmp_path) -> None:
     tokenizer.save(str(path))
     assert tokenizer.get_vocab_size() == 2
     assert tokenize.vocabulary_size(tokenize.load(str(path))) == 70_001
+
+
+def test_whatever_the_library_raises_is_told_by_name() -> None:
+    panic = type("PanicException", (BaseException,), {})  # as Rust's is called
+    for error in (Exception("first\nsecond"), panic("first\nsecond")):
+        with pytest.raises(ModelError, match=r"^it fails \(first\); mend it$"), of_library("it fails", "mend it"):
+            raise error
+    with pytest.raises(KeyboardInterrupt), of_library("it fails", "mend it"):
+        raise KeyboardInterrupt

@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,23 @@ def test_a_device_with_too_little_memory_is_one_line(prepared: Any, monkeypatch:
     monkeypatch.setattr(encoders, "_encode", fail)
     with pytest.raises(ModelError, match=r"too little memory for a batch; set embed\.batch_size"):
         encoder.encode(["a text"])
+
+
+def test_code_in_a_local_model_is_not_run_untold(transformer: Path, tmp_path: Path) -> None:
+    """Of a local directory sentence-transformers runs any class that a file names."""
+    model, mark = shutil.copytree(transformer, tmp_path / "model"), tmp_path / "ran"
+    (model / "evil.py").write_text(f"open({str(mark)!r}, 'w').close()\nclass Evil: ...\n")
+    modules = json.loads((model / "modules.json").read_text())
+    modules.append({"idx": 9, "name": "9", "path": "", "type": "evil.Evil"})
+    (model / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ModelError, match=r"modules\.json names evil\.Evil.*set embed\.trust_remote_code"):
+        encoders.prepare(Embed(model=str(model), device="cpu"), tmp_path)
+    assert not mark.exists()
+
+
+def test_a_model_that_fails_is_told_by_name(transformer: Path, tmp_path: Path) -> None:
+    model = shutil.copytree(transformer, tmp_path / "model")
+    modules = json.loads((model / "modules.json").read_text())
+    (model / "modules.json").write_text(json.dumps(modules[::-1]))  # pooled before there is anything to pool
+    with pytest.raises(ModelError, match=r"embed\.model .*model: fails on a text"):
+        encoders.load(Embed(model=str(model), device="cpu"), str(model))

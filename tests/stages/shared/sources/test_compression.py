@@ -96,6 +96,13 @@ def test_a_window_that_is_too_large_is_told_with_its_size(tmp_path: Path) -> Non
     assert read(path, Limits(200, 10**7, 2**28)) == b"content"
 
 
+def test_a_window_that_no_zstd_stream_may_have_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.zst"
+    path.write_bytes(zstandard.MAGIC_NUMBER.to_bytes(4, "little") + b"\x00\xf8" + b"\xff" * 50)
+    with pytest.raises(InputError, match=r"a\.jsonl\.zst: needs a window of more than"):
+        read(path)
+
+
 def test_an_xz_window_that_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.xz"
     path.write_bytes(lzma.compress(b"content", preset=9))  # a dictionary of 64 MiB
