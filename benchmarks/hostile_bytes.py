@@ -178,5 +178,5 @@ def damaged_json(rng: random.Random, content: bytes) -> bytes:
     """A JSON file of which values, or now and then bytes, are others."""
     try:
         return json_text(altered(rng, json.loads(content))) if rng.random() < 0.75 else damaged(rng, content)
-    except ValueError:
+    except (ValueError, RecursionError):  # damaged before
         return damaged(rng, content)

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def _other(rng: random.Random, path: Path, content: bytes) -> bytes:
         return damaged_json(rng, content)
     if path.suffix == ".yaml" and rng.random() < 0.7:
         strange = [one for one in STRANGE if one not in ESCAPES]
-        return json_text(altered(rng, yaml.safe_load(content), strange))
+        with suppress(yaml.YAMLError, ValueError, RecursionError):  # damaged before
+            return json_text(altered(rng, yaml.safe_load(content), strange))
     return damaged(rng, content)
 
 

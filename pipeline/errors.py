@@ -9,13 +9,18 @@ from __future__ import annotations
 import errno
 import re
 
+from sequitur.pipeline.terminal import printable
+
 FAILED, TRY_AGAIN, MEND_CONFIGURATION = 1, 75, 78  # of sysexits.h: EX_TEMPFAIL and EX_CONFIG
 
 
 class SequiturError(Exception):
-    """Base of every error that a user can cause and mend."""
+    """Base of every error that a user can cause and mend. Its message is one line, whatever file names it quotes."""
 
     exit_code = FAILED
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(printable(str(message)).replace("\n", "\ufffd"))
 
 
 class ConfigError(SequiturError):

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from sequitur.pipeline.errors import InputError, from_worker
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.terminal import one_line
 
@@ -29,3 +30,11 @@ def test_progress_says_it_harmless() -> None:
     Progress(Console(file=said, soft_wrap=True)).say(NASTY)
     assert said.getvalue() == f"{one_line(NASTY)}\n"
     assert "\x1b" not in one_line(NASTY)
+
+
+def test_an_error_is_one_line_whatever_file_it_names() -> None:
+    error = from_worker(InputError(f"/data/a\nb{NASTY}.jsonl: is damaged; fetch it again"))
+    assert isinstance(error, InputError)
+    assert str(error).isprintable()
+    assert str(error).startswith("/data/a\ufffdb")
+    assert str(error).endswith("is damaged; fetch it again")
