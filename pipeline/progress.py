@@ -183,7 +183,6 @@ class Progress:
                     file.write(f"{line}\n" if self._as_json else f"{moment}  {line}\n")
             except OSError as error:
                 raise StorageError(f"{self._log_file}: {error.strerror}; choose another --log-file") from error
-        self.console.print(printable(text), markup=False)
 
 
 def human(size: int) -> str:

@@ -98,6 +98,9 @@ def test_inputs_of_every_format_are_read_as_from_a_disk(
             assert one.pop("source_file") == f"{inputs.url}/{Path(other.pop('source_file')).name}"
             if not one.get("record_id"):  # then the name of the file is part of the document's
                 one.pop("doc_id", None), other.pop("doc_id", None)
+            if (one["url"] or "").startswith(inputs.url):  # of a file that is one document: its place, and its time
+                one["url"], other["url"] = (Path(row["url"]).name for row in (one, other))
+                one.pop("timestamp"), other.pop("timestamp")
             assert one == other
     kinds = {Path(row["source_file"]).name.split(".", 1)[1] for row in rows(of_disk)}
     assert kinds == {path.name.split(".", 1)[1] for path in inputs.folder.iterdir()}

@@ -286,8 +286,9 @@ def test_code_in_a_local_model_is_not_run_untold(transformer: Path, tmp_path: Pa
     modules = json.loads((model / "modules.json").read_text())
     modules.append({"idx": 9, "name": "9", "path": "", "type": "evil.Evil"})
     (model / "modules.json").write_text(json.dumps(modules))
+    settings = Embed(model=str(model), device="cpu")
     with pytest.raises(ModelError, match=r"modules\.json names evil\.Evil.*set embed\.trust_remote_code"):
-        encoders.prepare(Embed(model=str(model), device="cpu"), tmp_path)
+        encoders.prepare(settings, tmp_path, decided(settings))
     assert not mark.exists()
 
 
