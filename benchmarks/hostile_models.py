@@ -14,6 +14,7 @@ import pyarrow as pa
 from benchmarks.hostile_bytes import TERMINAL, damaged, damaged_json, json_text
 from benchmarks.hostile_readers import Place
 from sequitur.pipeline.sections import Embed
+from sequitur.stages.shared.models.choices import decided
 from sequitur.stages.shared.models.encoders import load, prepare
 from sequitur.stages.tokenize import stage as tokenize
 from sequitur.stages.tokenize.encoding import encode
@@ -105,7 +106,7 @@ def model(rng: random.Random, place: Place) -> list[str]:
     settings = Embed(model=str(folder), device="cpu", backend="torch")
     scratch = place.given.with_name("prepared")
     scratch.mkdir()
-    prepare(settings, scratch)
+    prepare(settings, scratch, decided(settings))
     vectors = load(settings, str(folder), scratch).encode(TEXTS)
     return [] if len(vectors) == len(TEXTS) else ["not one vector of each text"]
 

@@ -19,9 +19,10 @@ from benchmarks import hostile_files
 from benchmarks.hostile_base import Base
 from benchmarks.hostile_bytes import MARKUP, STRANGE, TERMINAL, altered, damaged, json_text
 from benchmarks.hostile_guard import checked, command
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.config import Config, fields, section_of, validate
-from sequitur.pipeline.storage import Directory, read_list
+from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.text_lists import read_list
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import find_inputs, plan_splits
 from sequitur.stages.shared.sources import evaluation_files
@@ -86,15 +87,15 @@ def inputs(rng: random.Random, place: Place) -> list[str]:
             "extraction_seconds": 2,
         },
     ).ingest
-    rejects = Directory(str(place.given.with_name("rejects")))
+    rejects = builds.begin(Directory(str(place.given.with_name("rejects"))), "hostile")
     rows: dict[str, Counter[int]] = {}
     passed = 0
     for split in plan_splits(settings, find_inputs(settings)):
         for _, batch in ReadSplit("hostile", settings, rejects).process(split.to_json()):
             passed += int(batch.schema.metadata[b"skipped"])
             _count(rows, batch)
-    for part in artifacts.written_parts(rejects):
-        _count(rows, artifacts.read_part(rejects, part))
+    for part in builds.written_parts(rejects):
+        _count(rows, artifacts.read_part(rejects.directory, part))
     return [line for file, seen in rows.items() for line in _unaccounted(Path(file), seen, passed, settings)]
 
 
@@ -109,7 +110,7 @@ def _unaccounted(path: Path, seen: Counter[int], passed: int, settings: Any) -> 
     twice = [row for row, count in seen.items() if count > 1]
     found = [f"{path.name!r}: rows {twice[:5]} twice"] if twice else []
     last = max(seen, default=-1)
-    kinds = {kind for found_path, kind, _ in find_inputs(settings) if Path(found_path) == path}
+    kinds = {kind for found_path, kind, *_ in find_inputs(settings) if Path(found_path) == path}
     blank = _blank_lines(path) if kinds == {"jsonl"} else 0
     if len(seen) + passed + blank < last + 1:
         found.append(f"{path.name!r}: {last + 1 - len(seen)} of {last + 1} rows are neither documents nor rejects")

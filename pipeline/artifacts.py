@@ -239,8 +239,15 @@ def metadata_of(schema: pa.Schema) -> dict[str, str]:
 
 
 def read_columns(directory: Directory, columns: Sequence[str]) -> pa.Table:
-    """The named columns of all parts, in order. Memory: those columns, decompressed."""
+    """The named columns of all parts, in order. Memory: those columns, decompressed.
+
+    Raises:
+        MissingArtifact: it is not finished.
+        CorruptPart: a part is not what was written, or there is none.
+    """
     manifest = require_manifest(directory)
+    if not manifest.parts:
+        raise CorruptPart(f"{directory.path(MANIFEST)}: names no parts; delete {directory.path()} and run again")
     return pa.Table.from_batches([read_part(directory, part, columns) for part in manifest.parts])
 
 
