@@ -77,6 +77,7 @@ def serve(requests: Connection, base: Path, scratch: Path) -> None:
     temporary = scratch / "tmp"
     temporary.mkdir()
     os.environ |= {"TMPDIR": str(temporary), "HF_HOME": str(scratch / "hub"), "TQDM_DISABLE": "1"}
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(temporary)  # which torch makes as it is imported
     tempfile.tempdir = str(temporary)
     os.chdir(temporary)
     judge = Judge([scratch], Canaries(scratch / "outside"))

@@ -30,6 +30,8 @@ def damage(rng: random.Random, root: Path, outside: Path) -> None:
     told = [path for path in files if path.suffix in (".json", ".yaml")]
     for _ in range(rng.choice((1, 2, 5))):
         path = rng.choice(told if rng.random() < 0.65 else files)
+        if path.is_dir():  # by an earlier change
+            continue
         content = path.read_bytes() if path.is_file() else b""
         way = rng.random()
         if way < 0.85:
