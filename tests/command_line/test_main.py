@@ -136,7 +136,7 @@ def test_wrong_runs(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:
     ("raised", "complaint", "code"),
     [
         (KeyboardInterrupt(), "interrupted; the same command goes on from here", 130),
-        (StageFailed("a worker\nprocess died"), "a worker process died", 75),
+        (StageFailed("a worker\nprocess died"), "a worker\ufffdprocess died", 75),
     ],
 )
 @pytest.mark.usefixtures("written")

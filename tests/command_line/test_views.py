@@ -10,8 +10,7 @@ import pytest
 from example_dataset import Dataset, write_dataset
 
 from sequitur.inspection import explain
-from sequitur.pipeline import artifacts, config
-from sequitur.pipeline.stage import Run
+from sequitur.pipeline import config
 from sequitur.shards.families import dataset_entry, families_json
 
 Sequitur = Callable[..., Any]
@@ -169,28 +168,3 @@ def test_shards_elsewhere_are_copied_and_it_is_said(sequitur: Sequitur, dataset:
     refused(sequitur("show", "memory://nowhere"), "no such directory; give that of some shards", 1)
     refused(sequitur("remove", url, "--doc-id", "a"), "shards are rewritten where they are local; copy the run here", 1)
     fsspec.filesystem("memory").rm("/run", recursive=True)
-
-
-def test_a_run_elsewhere_answers_as_at_home(sequitur: Sequitur, finished: Run, tmp_path: Path) -> None:
-    here, there, memory = finished.config.output, "memory://elsewhere", fsspec.filesystem("memory")
-    memory.put(here, there, recursive=True)
-    name = artifacts.read_columns(finished.artifact("documents"), ["record_id"])["record_id"][0].as_py()
-    try:
-        for command, below, *arguments in (
-            ("verify", ""),
-            ("status", ""),
-            ("trace", "", name),
-            ("find", "/shards", "--doc-id", name),
-            ("show", "/shards", "--row", "0"),
-            ("stats", "/shards"),
-        ):
-            at_home, elsewhere = (sequitur(command, f"{run}{below}", *arguments) for run in (here, there))
-            assert (at_home.code, elsewhere.code) == (0, 0), (command, elsewhere.err)
-            assert elsewhere.out == at_home.out.replace(here, there), command
-            assert all(line.startswith(("copying ", "verify")) for line in elsewhere.err.splitlines()), command
-        exported = [tmp_path / "here", tmp_path / "there"]
-        for run, out in zip((here, there), exported, strict=True):
-            assert sequitur("export", f"{run}/shards", out, "--to", "megatron").code == 0
-        assert len({tuple(path.read_bytes() for path in sorted(out.glob("*.bin"))) for out in exported}) == 1
-    finally:
-        memory.rm("/elsewhere", recursive=True)
