@@ -1,0 +1,59 @@
+"""The whole job on a Spark cluster: the bytes of a local run.
+
+make test-spark
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import xxhash
+from job_runs import content
+from spark_runs import Cluster, end_of, started
+
+from sequitur.pipeline import artifacts
+from sequitur.pipeline.names import CONTAMINATED, FUZZY, SELECTION, SHARDS, SIGNALS
+from sequitur.pipeline.storage import Directory
+
+pytestmark = pytest.mark.spark
+CLUSTER_OPTIONS = ("--one-context",)
+Docs = Callable[[Path], Path]
+
+
+def digests(root: Path) -> dict[str, str]:
+    """A digest of each artifact of a run."""
+    of_artifact: dict[str, xxhash.xxh3_128] = {}
+    for name, checksum in sorted(content(root).items()):
+        of_artifact.setdefault(name.split("/")[0], xxhash.xxh3_128()).update(f"{name} {checksum}\n")
+    return {artifact: digest.hexdigest() for artifact, digest in of_artifact.items()}
+
+
+def test_the_local_run_has_all_that_makes_jobs(local: Path) -> None:
+    reasons = artifacts.read_columns(Directory(str(local / SELECTION)), ["reason"])["reason"].to_pylist()
+    assert {CONTAMINATED, FUZZY} <= set(reasons)
+    assert len(json.loads((local / SHARDS / "families.json").read_text())["datasets"]) > 2
+    assert len(artifacts.require_manifest(Directory(str(local / SIGNALS))).parts) > 4
+
+
+def test_the_whole_job_gives_the_bytes_of_a_local_run(
+    cluster: Cluster, docs: Docs, local: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "run"
+    with started("run", docs(root), "--on", cluster.engine) as process:
+        assert end_of(process)[0] == 0
+    here, there = digests(local), digests(root)
+    with capsys.disabled():
+        print()
+        for artifact in sorted(here.keys() | there.keys()):
+            print(f"{artifact:<10} {here.get(artifact)} here, {there.get(artifact)} on Spark")
+    assert there == here
+
+
+def test_what_a_worker_misses_is_said_in_one_line(cluster: Cluster, docs: Docs, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with started("run", docs(tmp_path / "run"), "--on", cluster.engine, "--set", f"ingest.inputs={gone}") as process:
+        code, line = end_of(process)
+    assert code == 78
+    assert line.startswith(f"error: {gone}: a worker on ")
+    assert line.endswith(" does not find it; correct ingest.inputs")
