@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 import time
 import tracemalloc
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_html_files(tmp_path: Path) -> None:
         "a.html": html(title="First"),
         "b.htm.gz": gzip.compress(html()),
         "c.html": b"",
-        "d.html": os.urandom(5000),
+        "d.html": random.Random(0).randbytes(5000),
         "e.html": html("x" * LIMIT),
         "f.html": html(),
         "g.txt": b"A text among pages.",
