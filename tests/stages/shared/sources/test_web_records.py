@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 import random
 import time
 import tracemalloc
@@ -148,7 +147,7 @@ def test_one_bad_page_costs_only_itself(tmp_path: Path) -> None:
     warc.response(html("x" * LIMIT))
     warc.response(deep)
     warc.response(b"")
-    warc.response(os.urandom(100_000))
+    warc.response(random.Random(1).randbytes(100_000))
     warc.response(html(), Content_Encoding="br")  # says so, and is not
     warc.response(b"\x0b\x02\x80", Content_Encoding="br")
     warc.response(b"%x\r\n%s\r\n0\r\n\r\n" % (len(chunk), chunk), Transfer_Encoding="chunked")
