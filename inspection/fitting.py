@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
@@ -29,7 +28,7 @@ def fitting(settings: Ingest) -> dict[str, Any]:
     inputs: list[dict[str, Any]] = []
     for number, given in enumerate(settings.inputs):
         own, of_input = settings.of(number), [look for look in looks if look.file.input == number]
-        alike = Counter({look.fields: 0 for look in of_input})
+        alike: Counter[tuple[str, ...]] = Counter()
         for look in of_input:
             alike[look.fields] += len(look.records)
         names: dict[tuple[tuple[str, str], ...], list[Look]] = defaultdict(list)
@@ -45,10 +44,10 @@ def fitting(settings: Ingest) -> dict[str, Any]:
             continue
         for fields, group in names.items():
             if fields and fields != _LEFT_OUT:
-                inputs.append({"path": given.path, "include": _globs(group, of_input, given.path), **dict(fields)})
+                inputs.append({"path": given.path, "include": _globs(group, of_input, given.fixed), **dict(fields)})
         if () in names:
             left_out = names.get(_LEFT_OUT, [])
-            exclude = {"exclude": _globs(left_out, [*left_out, *names[()]], given.path)} if left_out else {}
+            exclude = {"exclude": _globs(left_out, [*left_out, *names[()]], given.fixed)} if left_out else {}
             inputs.append({"path": given.path, **exclude})
     fitted: dict[str, Any] = {"inputs": [each["path"] if set(each) == {"path"} else each for each in inputs]}
     if _ids_repeat(settings, looks):
@@ -72,7 +71,7 @@ def _own(look: Look, own: Ingest) -> dict[str, str]:
     return suggested(look.records, own) if is_record_file else {}
 
 
-def _globs(group: Sequence[Look], of_input: Sequence[Look], path: str) -> list[str]:
+def _globs(group: Sequence[Look], of_input: Sequence[Look], base: str) -> list[str]:
     """Globs for some files of an input and none of its others: by ending where they are all that have it."""
     endings = {_ending(look): 0 for look in group}
     chosen: list[str] = []
@@ -82,8 +81,7 @@ def _globs(group: Sequence[Look], of_input: Sequence[Look], path: str) -> list[s
         if ending and alike <= members:
             chosen.append(f"*{ending}")
             members -= alike
-    base = re.split(r"[^/]*[*?\[{]", path, maxsplit=1)[0] or "."  # of a glob, the directory before it
-    return chosen + sorted(_escaped(os.path.relpath(name, base)) for name in members)
+    return chosen + sorted(_escaped(os.path.relpath(name, base or ".")) for name in members)
 
 
 def _escaped(name: str) -> str:
@@ -92,9 +90,7 @@ def _escaped(name: str) -> str:
 
 
 def _ending(look: Look) -> str:
-    return "".join(
-        PurePosixPath(look.file.path).suffixes[-2:] if look.compression else [PurePosixPath(look.file.path).suffix]
-    )
+    return "".join(PurePosixPath(look.file.path).suffixes[-2 if look.compression else -1 :])
 
 
 def _ids_repeat(settings: Ingest, looks: Sequence[Look]) -> bool:
@@ -104,8 +100,7 @@ def _ids_repeat(settings: Ingest, looks: Sequence[Look]) -> bool:
         own = settings.of(look.file.input)
         name = _own(look, own).get("id_field", own.id_field)
         for record in look.records:
-            if (value := record.get(name)) is not None and seen.setdefault(
-                str(value), look.file.path
-            ) != look.file.path:
+            value, path = record.get(name), look.file.path
+            if value is not None and seen.setdefault(str(value), path) != path:
                 return True
     return False

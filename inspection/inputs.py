@@ -14,7 +14,7 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Stage
-from sequitur.stages.ingest.look import Look, look_into, suggested
+from sequitur.stages.ingest.look import NAMES, Look, look_into, suggested
 from sequitur.stages.ingest.splits import PassedOver, find_inputs, passed_over
 from sequitur.stages.ingest.stage import BYTES_PER_SECOND, WEB_BYTES_PER_SECOND, WEB_FORMATS
 from sequitur.stages.shared.sources.extraction import Extraction
@@ -68,7 +68,7 @@ def inspect(config: Config, recipe: Sequence[Stage], progress: Progress) -> dict
         **sizes,
         "tokens": tokens,
         "rejected_share": rejected_share(settings, looks, refused),
-        "stages": plan(recipe, config, sizes["documents"], sizes["text_bytes"], tokens, seconds),
+        "stages": plan(recipe, config, files, sizes["documents"], sizes["text_bytes"], tokens, seconds),
     }
 
 
@@ -107,9 +107,6 @@ def _described(key: tuple[Any, ...], group: Sequence[Look], settings: Ingest) ->
         "example": first.file.path,
         "problem": problem,
     }
-
-
-NAMES = ("text_field", "id_field", "url_field", "timestamp_field", "source_field")
 
 
 def _passed_over(found: PassedOver) -> dict[str, int]:

@@ -10,8 +10,9 @@ from typing import Any
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, REFINED, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
-from sequitur.pipeline.stage import Run, Stage, parameters_of, wanted
+from sequitur.pipeline.stage import Run, Stage, wanted
 from sequitur.stages.embed.stage import FITTED
+from sequitur.stages.ingest.splits import InputFile
 
 # Seconds a megabyte of text on one core, of technical documents (benchmarks/job.py); ingest by kind is beside it.
 SECONDS_PER_MB = {
@@ -47,13 +48,20 @@ class _Planned(Run):
 
 
 def plan(
-    recipe: Sequence[Stage], config: Config, documents: int, text_bytes: int, tokens: int, ingest_seconds: float
+    recipe: Sequence[Stage],
+    config: Config,
+    files: Sequence[InputFile],
+    documents: int,
+    text_bytes: int,
+    tokens: int,
+    ingest_seconds: float,
 ) -> list[dict[str, Any]]:
     """What each stage would take, if no document were dropped.
 
     Args:
         recipe: the stages.
-        config: the settings; its inputs are looked into.
+        config: the settings.
+        files: that would be read.
         documents: that would be read.
         text_bytes: of all their text, in UTF-8.
         tokens: of all their text.
@@ -65,7 +73,7 @@ def plan(
     dimensions = FITTED_DIMENSIONS if config.embed.model == FITTED else MODEL_DIMENSIONS
     manifests = _manifests(config, documents, text_bytes, tokens, dimensions)
     stages = wanted(recipe, config)
-    run = _Planned(config, parameters=parameters_of(stages[:1], config), manifests=manifests)
+    run = _Planned(config, parameters={DOCUMENTS: {"files": files}}, manifests=manifests)
     seconds = {name: rate * text_bytes / 1e6 for name, rate in SECONDS_PER_MB.items()}
     seconds["ingest"] = ingest_seconds
     if config.embed.model != FITTED:

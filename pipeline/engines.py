@@ -12,7 +12,6 @@ without the dashes. One that nobody knows is an error here, where Beam would lea
 from __future__ import annotations
 
 import argparse
-import re
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -156,11 +155,10 @@ class LookAround(beam.DoFn):
     """What a worker must reach: the inputs, and the output to write to. Yields nothing."""
 
     def __init__(self, config: Config) -> None:
-        self._output, self._inputs = Directory(config.output), tuple(each.path for each in config.ingest.inputs)
+        self._output, self._inputs = Directory(config.output), tuple(each.fixed for each in config.ingest.inputs)
 
     def process(self, _: int) -> Iterator[None]:
-        for pattern in self._inputs:
-            place = re.split(r"[^/]*[*?\[{]", pattern, maxsplit=1)[0]  # of a glob, the directory before it
+        for place in self._inputs:
             if not Directory(place).exists():
                 raise ConfigError(
                     f"{place}: a worker on {socket.gethostname()} does not find it; correct ingest.inputs"

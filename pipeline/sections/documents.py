@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
@@ -45,6 +46,11 @@ class Input(Section):
         content = whole(self)
         said = {name: value for name, value in content.items() if value not in (None, [])}
         return self.path if set(said) == {"path"} else said
+
+    @property
+    def fixed(self) -> str:
+        """The path; of a glob the directory before its first wildcard or brace, with the / at its end."""
+        return re.split(r"[^/]*[*?\[{]", self.path, maxsplit=1)[0]
 
 
 class Ingest(Section):
@@ -128,6 +134,10 @@ class Ingest(Section):
         names = ("format", "text_field", "id_field", "source_field", "url_field", "timestamp_field")
         said = {name: value for name in names if (value := getattr(chosen, name)) is not None}
         return self.model_copy(update=said)
+
+    def of_each(self) -> list[Ingest]:
+        """The settings for the files of each of the inputs, in their order."""
+        return [self.of(number) for number in range(len(self.inputs))]
 
     @model_validator(mode="after")
     def _formats_go_by_names(self) -> Ingest:

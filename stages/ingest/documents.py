@@ -74,7 +74,7 @@ class ReadSplit(beam.DoFn):
 
     def __init__(self, name: str, settings: Ingest, rejects: Build, seed: int = 0) -> None:
         self._name, self._settings, self._rejects, self._seed = name, settings, rejects, seed
-        self._of_input = [settings.of(number) for number in range(len(settings.inputs))]
+        self._of_input = settings.of_each()
         self._sample = int(settings.sample * 2**64)
         # Its process stays for all splits of a bundle: to start it takes as long as a hundred pages.
         self._extraction = Extraction(settings.extraction_seconds, int(settings.max_record_bytes))

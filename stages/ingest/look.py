@@ -66,15 +66,15 @@ class Look:
         return 1 - (len(self.texts(settings)) + len(self.pages)) / seen if seen else 0.0
 
 
-def look_into(settings: Ingest, files: Sequence[InputFile], *, all_files: bool = False) -> Iterator[Look]:
+def look_into(settings: Ingest, files: Sequence[InputFile]) -> Iterator[Look]:
     """A look into each record file, and into as many of the others as `MOST_DOCUMENT_FILES`, in their order.
 
     Costs a millisecond for a local file, most of it for opening it.
     """
     alone = [file for file in files if file.kind in DOCUMENT_FILES]
-    step = 1 if all_files else max(1, -(-len(alone) // MOST_DOCUMENT_FILES))
+    step = max(1, -(-len(alone) // MOST_DOCUMENT_FILES))
     left_out = set(alone) - set(alone[::step])
-    of_input = [settings.of(number) for number in range(len(settings.inputs))]
+    of_input = settings.of_each()
     with ThreadPoolExecutor(THREADS) as threads:
         yield from threads.map(
             lambda file: _look(file, of_input[file.input]), (file for file in files if file not in left_out)
@@ -133,7 +133,7 @@ def check(settings: Ingest, looks: Iterable[Look]) -> Iterator[str]:
         TooManyRejects: more than `ingest.max_reject_share` of all records, by estimate, are in files without the field
             for text.
     """
-    of_input = [settings.of(number) for number in range(len(settings.inputs))]
+    of_input = settings.of_each()
     wrong: dict[tuple[str, ...], list[Look]] = {}
     rows = refused = 0
     for look in looks:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pyarrow.parquet as pq
 
 from sequitur.pipeline.errors import InputError
-from sequitur.pipeline.sections import Ingest
+from sequitur.pipeline.sections import Ingest, Input
 from sequitur.stages.shared.sources import record_files
 from sequitur.stages.shared.sources.compression import COMPRESSIONS, Limits, compression_in
 from sequitur.stages.shared.sources.input_paths import file_size, find_files, open_input
@@ -97,7 +97,7 @@ def find_inputs(settings: Ingest) -> list[InputFile]:
             if kind is None:
                 raise InputError(f"{path}: neither its name nor its content tells its format; set ingest.format")
             if not is_other:
-                files[path] = InputFile(path, kind, given.source or _source(path, kind, given.path, settings), number)
+                files[path] = InputFile(path, kind, given.source or _source(path, kind, given, settings), number)
                 are_some = True
             elif is_one:
                 raise InputError(f"{path}: is {_with_article(kind)}; {REMEDIES.get(kind, REMEDY)}")
@@ -114,10 +114,10 @@ def passed_over(settings: Ingest, files: Sequence[InputFile]) -> PassedOver:
     no_files: set[str] = set()
     others: dict[str, str] = {}
     for number, given in enumerate(settings.inputs):
-        found = find_files(given.path, given.include, given.exclude)
+        found, of_input = find_files(given.path, given.include, given.exclude), settings.of(number)
         hidden, no_files = hidden.union(found.hidden), no_files.union(found.no_files)
         left = (path for path in found.files if path not in read)
-        others |= {path: str(_format(path, settings.of(number))[0]) for path in left if path not in others}
+        others |= {path: str(_format(path, of_input)[0]) for path in left if path not in others}
     return PassedOver(sorted(hidden - read), sorted(no_files), others)
 
 
@@ -155,12 +155,11 @@ def _is_unicode(path: str) -> bool:
     return True
 
 
-def _source(path: str, kind: str, pattern: str, settings: Ingest) -> str:
+def _source(path: str, kind: str, given: Input, settings: Ingest) -> str:
     """The name of a record file; of files that are one document each that of the directory or glob they are of."""
     name = PurePosixPath(path).name
-    if kind in DOCUMENT_FILES and path != pattern:
-        fixed = PurePosixPath(re.split(r"[^/]*[*?\[{]", pattern, maxsplit=1)[0])
-        name = fixed.name or name
+    if kind in DOCUMENT_FILES and path != given.path:
+        name = PurePosixPath(given.fixed).name or name
     known = "|".join([*COMPRESSIONS, *record_files.FORMATS, *settings.formats]).replace(".", r"\.")
     return re.sub(rf"({known})+$", "", name, flags=re.IGNORECASE) or name
 
