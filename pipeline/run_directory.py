@@ -18,7 +18,7 @@ from sequitur.pipeline import artifacts, builds, lock, nearby
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.names import DOCUMENTS
-from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, parameters_of, wanted
+from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, noted, parameters_of, wanted
 from sequitur.pipeline.stage import execute as execute_stage
 from sequitur.pipeline.storage import TEMPORARY, Directory
 
@@ -174,7 +174,7 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
     held = lock.is_held(run.root)
     for stage in recipe:
         directory = run.artifact(stage.artifact)
-        noted = _state_of(run.root / STATE, f"{stage.name}.json")
+        note = noted(run.root, stage.name)
         unfinished = _unfinished(stage, run) is not None
         try:
             manifest = artifacts.read_manifest(directory)
@@ -193,7 +193,7 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
                 state = "interrupted"
             elif any(sizes.get(part.path) != part.bytes for part in manifest.parts):
                 state = "damaged"
-        elif noted.get("state") == "running" and building:
+        elif note.get("state") == "running" and building:
             state = "running" if held else "interrupted"
         else:
             state = "absent"
@@ -204,7 +204,7 @@ def status(recipe: Sequence[Stage], run: Run) -> Iterator[StageStatus]:
             len(parts),
             sum(part.rows for part in parts),
             sum(part.bytes for part in parts),
-            noted.get("seconds") if manifest else None,
+            note.get("seconds") if manifest else None,
         )
 
 
@@ -214,10 +214,6 @@ def _unfinished(stage: Stage, run: Run) -> SequiturError | None:
     except SequiturError as error:
         return error
     return None
-
-
-def _state_of(directory: Directory, name: str) -> Mapping[str, Any]:
-    return directory.read_json(name) if directory.exists(name) else {}
 
 
 def problems(recipe: Sequence[Stage], run: Run) -> Iterator[str]:

@@ -203,7 +203,7 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
         run.progress.say(f"{stage.name:<10} done before")
         return
     stage.guard(run)
-    if changed := _changed(noted(run.config, stage.name), {"parameters": parameters, "parents": parents}):
+    if changed := _changed(noted(run.root, stage.name), {"parameters": parameters, "parents": parents}):
         run.progress.say(f"{stage.name:<10} is made anew, for other {', '.join(changed)}")
     announced = announce(stage, stage.estimate(run), run.config, run.jobs)
     state: dict[str, Any] = {"stage": stage.name, "fingerprint": fingerprint, "state": "running"}
@@ -219,11 +219,23 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     run.progress.say(f"{stage.name:<10} {manifest.rows:>12,} rows  {human(manifest.bytes):>10}  {seconds:7.1f} s")
 
 
-def noted(config: Config, stage: str) -> Mapping[str, Any]:
-    """What is noted in `_state` of when a stage was last begun in a run; nothing where it never was."""
-    directory, name = Directory(config.output) / STATE, f"{stage}.json"
-    content = directory.content(name)
-    return {} if content is None else dict(directory.parsed(name, content))
+def noted(root: Directory, stage: str) -> Mapping[str, Any]:
+    """What is noted in `_state` of when a stage was last begun in the run that lies in `root`; nothing where it never
+    was.
+
+    Raises:
+        CorruptPart: it is not what `execute` writes.
+    """
+    directory, name = root / STATE, f"{stage}.json"
+    if (content := directory.content(name)) is None:
+        return {}
+    found = directory.parsed(name, content)
+    kinds = {"state": str, "seconds": int | float, "parameters": dict, "parents": dict}
+    if not isinstance(found, dict) or not all(
+        isinstance(found[key], kinds[key]) for key in kinds.keys() & found.keys()
+    ):
+        raise CorruptPart(f"{directory.path(name)}: not a note of this program; delete it and run again")
+    return found
 
 
 def as_decided(
@@ -238,7 +250,7 @@ def as_decided(
         parameters: as this machine decides.
         undecided: the names of those that it does.
     """
-    before = noted(config, stage).get("parameters", {})
+    before = noted(Directory(config.output), stage).get("parameters", {})
     kept = {name: before[name] for name in undecided if name in before}
     as_before = {**parameters, **kept}
     return as_before if json.loads(json.dumps(as_before)) == before else parameters
