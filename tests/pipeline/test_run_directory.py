@@ -270,7 +270,7 @@ def test_edited_note_of_a_stage_is_refused(make_run: Any, recipe: Recipe, note: 
     run = make_run()
     execute(recipe, run)
     (run.root / "_state").write_bytes("double.json", note.encode())
-    with pytest.raises(CorruptPart, match="_state/double.json: not a note of this program; delete it and run again"):
+    with pytest.raises(CorruptPart, match=r"_state/double\.json: not a note of this program; delete it and run again"):
         states(recipe, run)
 
 
