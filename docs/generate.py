@@ -42,6 +42,7 @@ RECORDS_OF: dict[str, str] = {
     "warc": "a [web page](#web-pages)",
     "html": "the file, a [web page](#web-pages)",
     "pdf": "the text of the file, with the extra `pdf`",
+    "epub": "the text of the book, chapter by chapter",
 }
 
 # A change of each setting, to compute what it makes anew.

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ByteSize, Field, model_serializer, model_v
 
 from sequitur.pipeline.sections.section import MIB, Section, Share, one_or_more
 
-Format = Literal["jsonl", "json", "parquet", "arrow", "csv", "text", "warc", "html", "pdf"]
+Format = Literal["jsonl", "json", "parquet", "arrow", "csv", "text", "warc", "html", "pdf", "epub"]
 
 
 class Input(Section):
@@ -73,7 +73,7 @@ class Ingest(Section):
     format: Literal["auto", Format] = Field(
         "auto",
         description="auto goes by the file name's ending, or else by the content; json is one array, or one value "
-        "after another; text, html and pdf make one document of each file, warc (WARC and WET) one of each page.",
+        "after another; text, html, pdf and epub make one document of each file, warc (WARC and WET) one of each page.",
     )
     formats: dict[Annotated[str, Field(pattern=r"^\.[a-z0-9][a-z0-9_-]*$")], str] = Field(
         default_factory=dict,

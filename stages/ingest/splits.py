@@ -22,7 +22,7 @@ from sequitur.stages.shared.sources.table_files import DAMAGED, first_line
 
 PDF_LIBRARY = "pypdfium2"
 FILES_TOGETHER = 4096  # in one split
-DOCUMENT_FILES = ("text", "html", "pdf")  # formats of which a file is one document
+DOCUMENT_FILES = ("text", "html", "pdf", "epub")  # formats of which a file is one document
 
 
 class InputFile(NamedTuple):
@@ -122,7 +122,7 @@ def passed_over(settings: Ingest, files: Sequence[InputFile]) -> PassedOver:
 
 
 REMEDY = "unpack it, or name files that hold text"
-REMEDIES = {"PDF": "pip install 'sequitur-data[pdf]' for what reads it"}
+REMEDIES = {"PDF": "pip install pypdfium2 for what reads it"}
 
 
 def _with_article(kind: str) -> str:

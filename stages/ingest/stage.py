@@ -52,7 +52,7 @@ from sequitur.stages.shared.sources.table_files import largest_batch, largest_pa
 LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
 WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
-WEB_FORMATS = ("warc", "html", "pdf")
+WEB_FORMATS = ("warc", "html", "pdf", "epub")
 PACKED_FORMATS = ("parquet", "arrow")  # may hold a text once that many rows have
 
 

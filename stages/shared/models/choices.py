@@ -52,10 +52,10 @@ def choose(settings: Embed, transformer: bool, decision: Choice) -> Choice:
     if not transformer and settings.backend == "auto":
         backend = "torch"
     if backend == "openvino" and not compiles:
-        what = "pip install 'sequitur-data[openvino]'" if transformer and on_cpu else "set it to auto"
+        what = "pip install openvino nncf" if transformer and on_cpu else "set it to auto"
         raise ModelError(f"embed.backend openvino: only for transformers on a CPU, and where it is installed; {what}")
     if precision == "int8" and (backend != "openvino" or find_spec("nncf") is None):
-        raise ModelError("embed.precision int8: only by OpenVINO with nncf; pip install 'sequitur-data[openvino]'")
+        raise ModelError("embed.precision int8: only by OpenVINO with nncf; pip install openvino nncf")
     if precision == "bfloat16" and not transformer:
         raise ModelError(f"embed.precision bfloat16: {settings.model} is no transformer; set it to auto")
     return Choice(backend, precision, decision.device)

@@ -187,7 +187,7 @@ def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:
             openvino_models.replace_network(loaded[0], choice.precision, exported)
         except Exception as error:
             raise ModelError(
-                f"{exported}: cannot be loaded by OpenVINO ({_reason(error)}); pip install 'sequitur-data[openvino]' "
+                f"{exported}: cannot be loaded by OpenVINO ({_reason(error)}); pip install openvino nncf "
                 "as where the run began, or set embed.backend torch, which makes all vectors anew"
             ) from error
     with _computing(settings):

@@ -18,7 +18,7 @@ BEGINNINGS = {
     b"\0\0\0\x0cjP  ": "picture",
     b"%!PS": "PostScript",
     b"%PDF-": "PDF",
-    b"PK\3\4": "zip archive",  # also Office documents, EPUB, jar and wheel: see `_zip_kind`
+    b"PK\3\4": "zip archive",  # also Office documents, jar and wheel: see `_zip_kind`
     b"PK\5\6": "zip archive",
     b"7z\xbc\xaf\x27\x1c": "7z archive",
     b"Rar!\x1a\x07": "rar archive",

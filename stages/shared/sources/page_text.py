@@ -1,4 +1,5 @@
-"""The text of a page of HTML or of a PDF, in a process of its own: one that stalls, fills or crashes it harms no other.
+"""The text of a page of HTML, a PDF or an EPUB, in a process of its own: one that stalls, fills or crashes it harms no
+other.
 
 Started by `extraction` beside it as `python -P page_text.py SECONDS MEMORY LIMIT`. It imports nothing of ours.
 
@@ -15,6 +16,7 @@ more than MEMORY bytes, and with its input.
 from __future__ import annotations
 
 import codecs
+import importlib.util
 import io
 import json
 import logging
@@ -177,6 +179,8 @@ class PageReader:
         try:
             if head["kind"] == "pdf":
                 return pdf_text(content, self._limit)
+            if head["kind"] == "epub":
+                return epub_text(content, self._limit)
             if head["chunked"]:
                 content = ChunkedDataReader(io.BytesIO(content)).read()
             content = unpacked(content, head["codings"], self._limit)
@@ -218,6 +222,24 @@ def pdf_text(content: bytes, limit: int) -> dict[str, str]:
     if not text:
         raise Refused(NO_TEXT, "no text in the PDF; its pages may be pictures")
     return {"text": text, "title": title}
+
+
+def epub_text(content: bytes, limit: int) -> dict[str, str]:
+    """The text of an EPUB file and its title, by `book_text` beside this file."""
+    spec = importlib.util.spec_from_file_location("book_text", Path(__file__).with_name("book_text.py"))
+    if spec is None or spec.loader is None:
+        raise ImportError("book_text.py")
+    books = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(books)
+    try:
+        found: dict[str, str] = books.book_text(content, limit)
+    except books.TooLarge as error:
+        raise Refused(TOO_LARGE, str(error)) from error
+    except books.Unreadable as error:
+        raise Refused(EXTRACTION_FAILED, str(error)[:200]) from error
+    if not found["text"]:
+        raise Refused(NO_TEXT, "no text in the book")
+    return {"text": found["text"], "title": _in_short(found["title"])}
 
 
 def receive(stream: BinaryIO) -> bytes | None:

@@ -30,9 +30,11 @@ ENDINGS = {
     "warc": (".warc", ".wet"),
     "html": (".html", ".htm", ".xhtml"),
     "pdf": (".pdf",),
+    "epub": (".epub",),
 }
 FORMATS = {ending: kind for kind, endings in ENDINGS.items() for ending in endings}
 BEGINNINGS = {b"%PDF-": "pdf", b"PAR1": "parquet", b"ARROW1": "arrow", b"\xff\xff\xff\xff": "arrow", b"WARC/1.": "warc"}
+EPUB = b"mimetypeapplication/epub+zip"  # the first member of the archive, unpacked (EPUB OCF 3.3, 4.2)
 SNIFFED = 2**16  # bytes in which a record of JSONL is looked for
 # A list of objects, or one object over several lines.
 JSON_BEGINNING = re.compile(rb"\[\s*(\{|\]|$)|\{[ \t]*\r?\n\s*\"")
@@ -77,6 +79,8 @@ def format_in(beginning: bytes, named: str | None = None) -> str | None:
         line.startswith(b"{") and (len(line) > SNIFFED // 2 or not isinstance(parse_json(line), Bad))
     ):
         return "jsonl"
+    if beginning.startswith(b"PK\3\4") and beginning[30:].startswith(EPUB):
+        return "epub"
     return told_by(beginning, BEGINNINGS) or named
 
 

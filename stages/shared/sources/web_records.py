@@ -39,21 +39,21 @@ CHARSET = re.compile(r"charset\s*=\s*(?:[\"']\s*)?([\w:.-]{1,40})", re.I)
 
 @dataclass(frozen=True)
 class Page:
-    """A page of HTML as it was sent, or a file of PDF, from which no text is extracted yet."""
+    """A page of HTML as it was sent, or a file of PDF or EPUB, from which no text is extracted yet."""
 
     content: bytes
     fields: Mapping[str, Any] = field(default_factory=dict)  # of the record to be, by the configured names
     charset: str | None = None
     codings: str = ""  # HTTP's Content-Encoding
     chunked: bool = False
-    kind: str = "html"  # or pdf
+    kind: str = "html"  # or pdf, epub
 
 
 WebRecords = Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]
 
 
 def page_file(path: str, kind: str, limits: Limits) -> Page | Bad:
-    """A whole file, of HTML or PDF, as one page."""
+    """A whole file, of HTML, PDF or EPUB, as one page."""
     with reading(path, limits) as file:
         content = file.read(limits.record + 1)
     if len(content) > limits.record:

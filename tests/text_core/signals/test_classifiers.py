@@ -219,7 +219,7 @@ class TestOverVectors:
         (tmp_path / "topic.skops").write_bytes(b"PK")
         monkeypatch.setitem(sys.modules, "skops", None)
         monkeypatch.setitem(sys.modules, "skops.io", None)
-        with pytest.raises(ClassifierError, match=r"needs skops; pip install 'sequitur-data\[sklearn-models\]'"):
+        with pytest.raises(ClassifierError, match=r"needs skops; pip install skops"):
             load(tmp_path / "topic.skops", "encoder")
 
 

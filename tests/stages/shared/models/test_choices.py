@@ -37,7 +37,7 @@ def test_what_is_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert chosen(settings, transformer=False) == ("torch", "float32")
     monkeypatch.setattr(choices, "openvino_is_installed", lambda: False)
     assert chosen(settings, transformer=True) == ("torch", "bfloat16")
-    with pytest.raises(ModelError, match=r"pip install 'sequitur-data\[openvino\]'"):
+    with pytest.raises(ModelError, match=r"pip install openvino nncf"):
         chosen(Embed(model="any", device="cpu", backend="openvino"), transformer=True)
 
 

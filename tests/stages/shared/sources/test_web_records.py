@@ -257,5 +257,5 @@ def test_without_its_library_pdf_is_passed_over(tmp_path: Path, monkeypatch: pyt
     files = find_inputs(settings)
     assert [Path(file.path).name for file in files] == ["b.txt"]
     assert splits.passed_over(settings, files).others == {str(tmp_path / "a.pdf"): "PDF"}
-    with pytest.raises(InputError, match=r"a\.pdf: is a PDF; pip install 'sequitur-data\[pdf\]'"):
+    with pytest.raises(InputError, match=r"a\.pdf: is a PDF; pip install pypdfium2"):
         find_inputs(Ingest(inputs=[str(tmp_path / "a.pdf")]))
