@@ -157,7 +157,7 @@ def _load_skops(path: Path, encoder: str | None, label: str | None, device: str 
     try:
         import skops.io
     except ImportError as error:
-        raise ClassifierError(f"{path}: needs skops; pip install 'sequitur-data[sklearn-models]'") from error
+        raise ClassifierError(f"{path}: needs skops; pip install skops") from error
     if encoder is None:
         raise ClassifierError(f"{path}: a scikit-learn classifier takes vectors; name its encoder")
     try:
