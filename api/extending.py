@@ -17,6 +17,7 @@ from typing import Any
 from sequitur.api.artifact_of_shards import renew_artifact
 from sequitur.api.log_lines import unasked_log_lines_hidden
 from sequitur.api.run_view import RunView
+from sequitur.inspection.old_neighbors import nearest_old
 from sequitur.pipeline import artifacts, lock, run_directory
 from sequitur.pipeline.config import Config, validate
 from sequitur.pipeline.errors import ExtensionRefused, ExtensionUnfinished
@@ -217,7 +218,6 @@ def _is_added(root: Directory, extension: Directory) -> bool:
 
 def _add(root: Directory, earlier: Sequence[Directory], job: Run, progress: Progress) -> dict[str, Any]:
     """Adds the shards of a finished extension to those of the run, and tells of it."""
-    from sequitur.inspection.old_neighbors import nearest_old
     from sequitur.shards.errors import ShardError
     from sequitur.shards.extending import extend as extend_shards
     from sequitur.shards.manifest import read_manifest
