@@ -42,10 +42,6 @@ def extend(
 ) -> dict[str, Any]:
     """Extend a finished run by new documents: what `sequitur extend` does.
 
-    >>> told = sequitur.extend("runs/mine", "more/", progress=False)
-    >>> told["extension"], told["nearest_old"]["share"]["0.9"]
-    ('0001', 0.0)
-
     Args:
         run: its directory, or the run as `open_run` opened it.
         inputs: what is new, as in `ingest.inputs`: files that the run has not read yet.

@@ -82,8 +82,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
     `tail_rows` counts them.
 
     `epoch_rows` says how many of the rows are of each epoch, where the dataset has several; else an epoch has them all.
-    `earlier` are the fingerprints that a dataset had before it was extended, and how many rows: states of these are
-    taken up, too.
+    `earlier` are the fingerprints and rows that a dataset had before it was extended: their states are taken up, too.
 
     Iterating gives the batches from where the epoch stands to its end, and moves on to the next epoch; it goes on
     where it was left. The state counts the rows of batches that were given out: under torch's own `DataLoader` with
@@ -265,11 +264,11 @@ class ElasticBatchSampler(Sampler[list[int]]):
         own = self.state_dict()
         if not isinstance(state, dict) or set(own) - {"began"} - set(state):
             raise StateMismatch(f"not the state of a sampler: it should have {', '.join(own)}")
-        same = ("version", "fingerprint", "num_samples", "seq_len", "epoch_rows", "seed", "shuffle", "block_size")
+        same = ("fingerprint", "num_samples", "epoch_rows", "version", "seq_len", "seed", "shuffle", "block_size")
         before = (state["fingerprint"], state["num_samples"])
         is_earlier = before in self.earlier
-        for name in same:
-            if state.get(name) != own.get(name) and not (is_earlier and name in ("fingerprint", "num_samples")):
+        for name in same[2:] if is_earlier else same:
+            if state.get(name) != own.get(name):
                 raise StateMismatch(
                     f"the state's {name} is {state.get(name)!r}, the sampler's {own.get(name)!r}: "
                     "resume with the data and the settings that the run began with"
@@ -277,8 +276,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         for name, least in (("epoch", 0), ("samples_seen", 0), ("global_batch_size", 1)):
             if type(state[name]) is not int or not least <= state[name] <= _U64:
                 raise StateMismatch(f"the state's {name} is {state[name]!r}, not an integer from {least}")
-        began = self._began(state)
-        rows = state["num_samples"] if is_earlier else self._rows_of(state["epoch"])
+        began, rows = self._began(state), state["num_samples"] if is_earlier else self._rows_of(state["epoch"])
         if state["samples_seen"] >= rows + state["global_batch_size"]:
             raise StateMismatch(f"the state has seen {state['samples_seen']} rows of an epoch of {rows}")
         if state["global_batch_size"] != self.global_batch_size:
