@@ -144,14 +144,12 @@ def _place(root: Directory, base: Config, before: Sequence[Directory], inputs: S
     asked = validate({**base.model_dump(mode="json"), "ingest": _ingest(base, inputs)}, "--inputs")
     files = json.loads(json.dumps(ingest.STAGE.parameters(asked)["files"]))  # as they are read again
     for one in before:
-        same = _files_of(one) == files or (
-            run_directory.CONFIG in one.names()
-            and run_directory.read_config(one).ingest.inputs == asked.ingest.inputs
-            and not _is_added(root, one)
-        )
-        if same:
+        if _files_of(one) == files:
             return one
         if not _is_added(root, one):
+            begun = one.exists(run_directory.CONFIG)  # else killed before anything was
+            if not begun or run_directory.read_config(one).ingest.inputs == asked.ingest.inputs:
+                return one
             raise ExtensionRefused(
                 f"{one.place()}: was begun by other inputs and is not finished; repeat that command, or delete the "
                 "directory"

@@ -218,6 +218,8 @@ def test_where_nothing_is_new_nothing_is_added(run: Run, corpus: Any, tmp_path: 
     with pytest.raises(ExtensionRefused, match=r"was begun by other inputs and is not finished; .* delete"):
         sequitur.extend(root, more, progress=False)
     shutil.rmtree(root / "extensions/0001")
+    (root / "extensions/0001").mkdir()
+    (root / "extensions/0001/_lock").touch()  # as of one that was killed before it began
     assert sequitur.extend(root, more, progress=False)["extension"] == "0001"
 
 
