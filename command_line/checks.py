@@ -39,9 +39,9 @@ def verify(
 ) -> None:
     """Check a run, or shards alone. Prints one line for each problem; ends with 0 if there are none, else with 1.
 
-    Of a run: checksums, schemas, lineage, the ledger, and all of its shards. Of shards, without --full: the manifest,
-    the tokenizer, which files are there, their sizes and schemas, and where rows lie. With --full also every byte: CRC,
-    SHA-256, tokens, digests, and that each document is placed once.
+    Of a run and its extensions: checksums, schemas, lineage, the ledger, and all of the shards. Of shards, without
+    --full: the manifest, the tokenizer, which files are there, their sizes and schemas, and where rows lie. With --full
+    also every byte: CRC, SHA-256, tokens, digests, and that each document is placed once.
     """
     from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.storage import Directory
@@ -69,10 +69,12 @@ def _holds_shards(directory: Directory) -> bool:
 def _of_run(directory: Directory, progress: Progress) -> list[Problem]:
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
+    from sequitur.pipeline.extensions import extensions_of
     from sequitur.pipeline.stage import Run
 
-    job = Run(run_directory.read_config(directory), progress=progress)
-    lines = run_directory.problems(beam_job.RECIPE, job)
+    lines: list[str] = []
+    for root in (directory, *extensions_of(directory)):
+        lines += run_directory.problems(beam_job.RECIPE, Run(run_directory.read_config(root), progress=progress))
     return [{"kind": None, "shard": None, "batch": None, "offset": None, "message": line} for line in lines]
 
 

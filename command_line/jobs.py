@@ -37,6 +37,7 @@ from sequitur.pipeline.terminal import printable
 
 if TYPE_CHECKING:
     from sequitur.pipeline.run_directory import StageStatus
+    from sequitur.pipeline.storage import Directory
 
 PLOT = "compare.html"
 WATCH_SECONDS = 2
@@ -203,11 +204,32 @@ def status(
         print_json({"stages": [asdict(one) for one in found]})
     else:
         console(100).print(_standing(found))
+        sys.stdout.writelines(f"{one_line(line)}\n" for line in _extensions(job.root))
     if deep:
         lines = list(whole_inputs.changed(job.artifact(DOCUMENTS)))
         sys.stdout.writelines(f"{one_line(line)}\n" for line in lines or ["the input files are as they were ingested"])
         if lines:
             raise typer.Exit(1)
+
+
+def _extensions(root: Directory) -> list[str]:
+    """A line for each extension of a run."""
+    from sequitur.api.extending import TOLD
+    from sequitur.pipeline.extensions import extensions_of
+
+    lines = []
+    for one in extensions_of(root):
+        if not one.exists(TOLD):
+            lines.append(f"extension {one.place()}: unfinished; the same sequitur extend goes on with it")
+            continue
+        with shown(one.path(TOLD)):
+            told = one.read_json(TOLD)
+            lines.append(
+                f"extension {one.place()}: {told['placed']:,} of {told['documents']:,} documents, "
+                f"{told['tokens']:,} tokens, {sum(told['contexts'].values()):,} contexts; "
+                f"{told['nearest_old']['share']['0.9']:.1%} have an old neighbour at cosine 0.9"
+            )
+    return lines
 
 
 def _standing(stages: Iterable[StageStatus]) -> Table:

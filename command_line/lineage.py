@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from sequitur.command_line.common import AsJson, DatasetPath, fail, print_json
-from sequitur.command_line.shards_of_run import is_told, renew_artifact, renew_report, run_of
+from sequitur.command_line.shards_of_run import is_told, renew_report, run_of
 from sequitur.pipeline.names import SHARDS
 from sequitur.pipeline.terminal import printable
 
@@ -66,6 +66,7 @@ def remove(
     Needs nothing of the run; where the shards lie in one, its ledger and report are renewed. The run's other artifacts
     and tokenizer.json are left as they are.
     """
+    from sequitur.api.artifact_of_shards import renew_artifact
     from sequitur.pipeline import lock
     from sequitur.pipeline.progress import Progress, human
     from sequitur.pipeline.storage import Directory

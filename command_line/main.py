@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sequitur import __version__
-from sequitur.command_line import checks, demo, exports, graph, inputs, jobs, lineage, views
+from sequitur.command_line import checks, demo, exports, extension, graph, inputs, jobs, lineage, views
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.terminal import one_line
 from sequitur.pipeline.termination import sigterm_interrupts
@@ -48,6 +48,7 @@ app.command()(inputs.init)
 app.command()(inputs.inspect)
 app.command("config")(jobs.show_config)
 app.command()(jobs.run)
+app.command()(extension.extend)
 app.command()(jobs.runners)
 app.command()(jobs.pool)
 app.command()(jobs.status)

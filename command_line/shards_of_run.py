@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +11,6 @@ from sequitur.pipeline.names import METRICS, REPORT, SHARDS
 if TYPE_CHECKING:
     from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.stage import Run
-    from sequitur.pipeline.storage import Directory
-
-RENEWED = {"manifest.json", "families.json", "state.json", "dataset_info.json"}  # under their old names
 
 
 def run_of(root: Path, progress: Progress) -> Run | None:
@@ -35,53 +31,6 @@ def run_of(root: Path, progress: Progress) -> Run | None:
     ):
         return None
     return Run(run_directory.read_config(Directory(str(parent))), progress=progress)
-
-
-def renew_artifact(directory: Directory, root: Path) -> bool:
-    """Have the run's manifest of the shards list what is there now; whether that is a change. Repeats without harm.
-    The caller holds the run's lock.
-
-    Both are where the shards lie: as an artifact of a run, and to be read.
-    """
-    from sequitur.pipeline import artifacts
-    from sequitur.pipeline.artifacts import Part
-    from sequitur.shards.families import dataset_directories
-    from sequitur.shards.manifest import read_manifest
-    from sequitur.shards.side_files import dataset_files
-    from sequitur.shards.totals import totals
-
-    directory.remove_temporaries()
-    old = artifacts.require_manifest(directory)
-    known = {part.name: part for part in old.parts}
-    listed = {
-        f"{below}/{name}" if below else name
-        for below in dataset_directories(root)
-        for name in dataset_files(read_manifest(root / below))
-    }
-    parts = []
-    for name in known.keys() | listed:
-        size, part = directory.size(name), known.get(name)
-        if size is None:
-            continue
-        if part is None or part.bytes != size or Path(name).name in RENEWED:
-            part = Part(name, _rows(root / name), size, artifacts.digest(directory.buffer(name)))
-        parts.append(part)
-    parts.sort(key=lambda part: part.name.replace("/", "--"))
-    new = replace(old, parts=tuple(parts), statistics={**old.statistics, **asdict(totals(root))})
-    if new == old:
-        return False
-    directory.write_json(artifacts.MANIFEST, new.to_json())
-    return True
-
-
-def _rows(path: Path) -> int:
-    """The contexts in a shard, 0 for any other file."""
-    import pyarrow as pa
-
-    if path.suffix != ".arrow":
-        return 0
-    with pa.memory_map(str(path)) as file, pa.ipc.open_stream(file) as stream:
-        return sum(batch.num_rows for batch in stream)
 
 
 def is_told(run: Run) -> bool:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from sequitur.graph_sort.near_duplicates import pair_cosines
 from sequitur.inspection import history, whereabouts
 from sequitur.inspection.history import Standing
+from sequitur.inspection.in_extensions import asked, placed
 from sequitur.pipeline import artifacts, nearby, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
@@ -49,7 +50,8 @@ def trace(run: Run, name: str) -> Mapping[str, Any]:
         `outcome`: rejected, dropped, placed, unplaced (the shards do not hold it) or unfinished; `document`, or
         `reject`; `changes` by refining; `signals`; `rules`; `contamination`; `losses`: how it was lost, then how the
         one that it was lost to was, each with `to`, the document that stayed; `ordinal`, `tokens`, `neighbors`,
-        `order`, `contexts`; `finished`: the artifacts that are up to date.
+        `order`, `contexts`; `finished`: the artifacts that are up to date; and the `extension`, where it is a document
+        of one.
 
     Raises:
         DocumentUnknown: the name fits no record, or several.
@@ -57,7 +59,8 @@ def trace(run: Run, name: str) -> Mapping[str, Any]:
     Cost: a pass over the columns of ids and names; the text of a few parts; the columns of pieces of its shards.
     """
     with _damage_named(run.config.output), nearby.copies(run.root) as root:
-        return _trace(root, run.config, name, run.progress)
+        told, extension = asked(root, run.config, lambda root, config: _trace(root, config, name, run.progress))
+        return told if extension is None else placed(root, extension, dict(told), run.progress)
 
 
 def _trace(root: Directory, config: Config, name: str, progress: Progress) -> Mapping[str, Any]:
@@ -119,7 +122,7 @@ def _further(root: Directory, corpus: Corpus, stand: Standing, ordinal: int, pro
 
 
 def why(run: Run, name_a: str, name_b: str) -> Mapping[str, Any]:
-    """What two documents of a run have to do with each other.
+    """What two documents of a run, or of one extension of it, have to do with each other.
 
     Args:
         run: with finished `documents`; what is not finished, or out of date, is null.
@@ -143,7 +146,7 @@ def why(run: Run, name_a: str, name_b: str) -> Mapping[str, Any]:
         DocumentUnknown: a name fits no document, or several, or both are of one document.
     """
     with _damage_named(run.config.output), nearby.copies(run.root) as root:
-        return _why(root, run.config, (name_a, name_b), run.progress)
+        return asked(root, run.config, lambda root, config: _why(root, config, (name_a, name_b), run.progress))[0]
 
 
 def _why(root: Directory, config: Config, names: tuple[str, str], progress: Progress) -> Mapping[str, Any]:

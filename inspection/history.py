@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -206,13 +206,15 @@ def chain(
             seen.add(here)
 
 
-def _elsewhere(against: str | None, doc_id: bytes | None) -> Mapping[str, Any] | None:
-    """What is known of a document of the run that `select.against` names."""
+def _elsewhere(against: Sequence[str], doc_id: bytes | None) -> Mapping[str, Any] | None:
+    """What is known of a document of one of the runs that `select.against` names."""
     if doc_id is None:
         return None
-    known: dict[str, Any] = {"doc_id": doc_id.hex(), "run": against}
-    root = Directory(str(against))
-    if artifacts.read_manifest(root / DOCUMENTS) is None:
-        return known
-    places = places_of_ids(root / DOCUMENTS, [doc_id])
-    return known | describe(corpus_of(root, DOCUMENTS), places.values())[places[doc_id]] if places else known
+    for name in against:
+        root = Directory(name)
+        if artifacts.read_manifest(root / DOCUMENTS) is None:
+            continue
+        if places := places_of_ids(root / DOCUMENTS, [doc_id]):
+            here = describe(corpus_of(root, DOCUMENTS), places.values())[places[doc_id]]
+            return {"doc_id": doc_id.hex(), "run": name, **here}
+    return {"doc_id": doc_id.hex(), "run": ", ".join(against)}

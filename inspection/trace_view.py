@@ -29,6 +29,8 @@ def render_trace(trace: Told) -> RenderableType:
     document, rows = trace["document"], labelled()
     add(rows, "document", document["doc_id"], *_unless(document["title"], document["record_id"]), document["url"])
     add(rows, "read from", f"{document['source_file']}, row {document['source_row']}", _origin(document))
+    if "extension" in trace:
+        add(rows, "extension", trace["extension"])
     add(rows, "text", f"{document['characters']:,} characters", *_changes(trace["changes"]))
     if trace["signals"]:
         add(rows, "signals", _headline(trace["signals"]))

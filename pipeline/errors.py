@@ -125,6 +125,18 @@ class RemovalUnfinished(RemovalsUndone):
     """A removal from the shards was begun and must be repeated before anything else is done with them."""
 
 
+class ExtensionsUndone(SequiturError):
+    """Making something anew would undo the extensions of a run, or leave them without what they were made from."""
+
+
+class ExtensionUnfinished(ExtensionsUndone):
+    """An extension of the shards was begun and must be repeated before anything else is done with them."""
+
+
+class ExtensionRefused(SequiturError):
+    """A run cannot be extended, or not by these inputs."""
+
+
 class StageFailed(SequiturError):
     """A worker failed in a way that no named error describes; the log has its traceback."""
 

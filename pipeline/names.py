@@ -12,6 +12,8 @@ ORDER, ROUTER = "order", "order/router"
 SHARDS = "shards"
 REPORT = "report"
 
+EXTENSIONS = "extensions"  # of a run: the directory of the runs that extended its shards, each a run by itself
+
 METRICS = "metrics.json"  # of `report`: the ledger, the measures of the order, the packing
 
 # Why records are in `rejects`: what could not be read

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import yaml
 
-from sequitur.pipeline import artifacts, builds, lock, nearby
+from sequitur.pipeline import artifacts, builds, extensions, lock, nearby
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.names import DOCUMENTS
@@ -36,6 +36,7 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
     check_place(run.root)
     run = replace(run, parameters=parameters_of(recipe, run.config))
     fingerprints = expected(recipe, run.config, run.parameters)
+    extensions.refuse_undoing(run.root, recipe, fingerprints)
     check_corpus(run.root, run.config, fingerprints)
     with lock.exclusive(run.root):
         for stage in recipe:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sequitur.api.artifact import Artifact
+    from sequitur.api.extending import extend
     from sequitur.api.run_view import RunView, open_run
     from sequitur.api.running import run
     from sequitur.api.texts import near_duplicates, signals, similar_pairs, verdicts
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Artifact",
     "RunView",
+    "extend",
     "near_duplicates",
     "open_run",
     "order",
@@ -35,6 +37,7 @@ _MODULE_OF = {
     "Artifact": "sequitur.api.artifact",
     "RunView": "sequitur.api.run_view",
     "open_run": "sequitur.api.run_view",
+    "extend": "sequitur.api.extending",
     "run": "sequitur.api.running",
     **dict.fromkeys(("near_duplicates", "signals", "similar_pairs", "verdicts"), "sequitur.api.texts"),
     **dict.fromkeys(("order", "pack"), "sequitur.api.vectors"),

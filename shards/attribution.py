@@ -20,6 +20,8 @@ from sequitur.shards.epochs import TRAIN, bounds, places
 from sequitur.shards.errors import DocumentUnknown
 from sequitur.shards.format import docs_schema
 from sequitur.shards.manifest import FileEntry
+from sequitur.shards.manifest_rules import contexts_of
+from sequitur.shards.parts import parts
 from sequitur.shards.pieces import contains
 from sequitur.shards.rows import SplitRows, Verify
 
@@ -100,25 +102,30 @@ class Attribution:
     def row_of(self, context_id: int) -> int:
         """The row that holds a context. In O(log n) where the manifest tells the order of the split, which is the
         training split's or `as_ordered`; else every row's id is read. Raises IndexError if no row does."""
-        contexts = (self._rows.manifest.order.contexts or {}).get(self._split, len(self._rows))
-        if not 0 <= context_id < contexts:
-            raise IndexError(f"context {context_id} of a split of {contexts}")
-        order = self._rows.manifest.order
-        if order.kind == "as_ordered":
-            row = self._search(context_id, int)
-        elif self._split == TRAIN:
-            begins = bounds(order, self._split, contexts)
-            row = self._search(context_id, lambda context: int(places(np.array([context]), begins, order.seed)[0]))
+        first, begins = 0, np.zeros(1, dtype=np.int64)
+        for part in parts(self._rows.manifest):
+            rows = part.splits[self._split].rows if self._split in part.splits else 0
+            begins = bounds(part.order, self._split, contexts_of(part.order, self._split, rows))
+            if begins[0] <= context_id < begins[-1]:
+                break
+            first += rows
         else:
-            ids, _ = self._rows.origin(self._rows.locate(np.arange(len(self._rows))))
-            row = next(iter(np.flatnonzero(ids == context_id).tolist()), None)
+            raise IndexError(f"context {context_id} of a split of {begins[-1]}")
+        here, order = range(first, first + rows), part.order
+        if order.kind == "as_ordered":
+            row = self._search(context_id, here, int)
+        elif self._split == TRAIN:
+            row = self._search(context_id, here, lambda one: int(places(np.array([one]), begins, order.seed)[0]))
+        else:
+            ids, _ = self._rows.origin(self._rows.locate(np.arange(first, first + rows)))
+            row = next(iter((first + np.flatnonzero(ids == context_id)).tolist()), None)
         if row is None:
             raise IndexError(f"no row holds context {context_id}: a removal left nothing of it")
         return row
 
-    def _search(self, context_id: int, place: Callable[[int], int]) -> int | None:
+    def _search(self, context_id: int, rows: range, place: Callable[[int], int]) -> int | None:
         """Places rise with rows, whether or not contexts were taken out between them."""
-        low, high, wanted = 0, len(self._rows), place(context_id)
+        low, high, wanted = rows.start, rows.stop, place(context_id)
         while low < high:
             middle = (low + high) // 2
             found = int(self._rows.origin(self._rows.locate([middle]))[0][0])

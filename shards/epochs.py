@@ -20,9 +20,11 @@ _U64 = (1 << 64) - 1
 
 
 def bounds(order: RowOrder, split: str, contexts: int) -> NDArray[np.int64]:
-    """int64 [epochs + 1]: where the contexts of each epoch begin, of `contexts` that the split had when packed."""
+    """int64 [epochs + 1]: where the contexts of each epoch begin, of `contexts` that the split had when packed. Those
+    of an extension follow on those before it, and so do their rows."""
     sizes = [epoch.contexts for epoch in order.epochs] if split == TRAIN and order.epochs else [contexts]
-    return offsets_of(sizes)
+    begins: NDArray[np.int64] = offsets_of(sizes) + (order.first or {}).get(split, 0)
+    return begins
 
 
 def reading_order(sizes: NDArray[np.int64], seed: int) -> NDArray[np.int64]:

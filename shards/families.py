@@ -13,7 +13,8 @@ from pathlib import Path
 from sequitur.shards.errors import ManifestInvalid, ManifestMissing
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
 from sequitur.shards.json_files import check_checksum, checksummed_json, from_json, read_small
-from sequitur.shards.manifest import Manifest, check_path
+from sequitur.shards.manifest import Manifest
+from sequitur.shards.manifest_rules import check_path
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,19 @@ class Header:
     container: str = CONTAINER
 
 
-def shard_name(shard: int, n_shards: int) -> str:
-    """File name of shard `shard` (from 0) within its split's folder."""
-    return f"data-{shard:05d}-of-{n_shards:05d}.arrow"
+def shard_name(shard: int, n_shards: int, extension: int = 0) -> str:
+    """File name of shard `shard` (from 0) within its split's folder; of an `extension`, from 1 on, one that sorts
+    behind all before it."""
+    return f"data-{_of_extension(extension)}{shard:05d}-of-{n_shards:05d}.arrow"
+
+
+def docs_name(file: int, n_files: int, extension: int = 0) -> str:
+    """Path of file `file` (from 0) of the documents table, from the root."""
+    return f"docs/docs-{_of_extension(extension)}{file:05d}-of-{n_files:05d}.parquet"
+
+
+def _of_extension(number: int) -> str:
+    return f"x{number:05d}-" if number else ""
 
 
 def context_columns(seq_len: int) -> pa.Schema:

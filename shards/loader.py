@@ -97,10 +97,12 @@ class ContextDataLoader:
         own = self.state_dict()
         if not isinstance(state, dict):
             raise StateMismatch(f"not the state of a loader: {type(state).__name__}")
+        is_earlier = (state.get("fingerprint"), state.get("num_samples")) in self.sampler.earlier
         for name in ("fingerprint", "seq_len"):
-            if state.get(name) != own[name]:
+            if state.get(name) != own[name] and not (is_earlier and name == "fingerprint"):
                 raise StateMismatch(f"the state's {name} is {state.get(name)!r}, the dataset's {own[name]!r}")
-        self.sampler.load_state_dict(state | {"fingerprint": self.sampler.fingerprint, "seq_len": self.sampler.seq_len})
+        fingerprint = state["fingerprint"] if is_earlier else self.sampler.fingerprint
+        self.sampler.load_state_dict(state | {"fingerprint": fingerprint, "seq_len": self.sampler.seq_len})
 
     def _mask(self, batch: Batch, real: int) -> None:
         if isinstance(batch, dict) and "labels" in batch:

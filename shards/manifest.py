@@ -6,11 +6,10 @@ they are what is read, checked and written.
 
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from os import PathLike
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from sequitur.shards.digest import add_digests
@@ -19,7 +18,6 @@ from sequitur.shards.errors import (
     FormatUnsupported,
     ManifestInvalid,
     ManifestMissing,
-    PathEscape,
     SplitUnknown,
 )
 from sequitur.shards.format import (
@@ -28,12 +26,12 @@ from sequitur.shards.format import (
     FORMAT,
     FORMAT_VERSION,
     INPUT_IDS_DTYPE,
-    LONGEST_CONTEXT,
     MANIFEST_NAME,
     Header,
     canonical_json,
 )
 from sequitur.shards.json_files import check_checksum, checksummed_json, from_json, read_small
+from sequitur.shards.manifest_rules import check_entries
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,8 @@ class RowOrder:
     `kind` is `global_permutation`, or `as_ordered` where rows are to be read as they lie. Where contexts were taken
     out since, the rest lie in their old order, and `contexts` says by split how many there were; else it is None.
     `epochs` are those of the split train, one after the other, each permuted by itself (`epochs`); none where there is
-    one alone: then the file does not have the key."""
+    one alone. `first` says of an extension, by split, the `context_id` of the first of its contexts; else it is None.
+    Where there is none of these the file does not have the key."""
 
     kind: str
     algo: str
@@ -119,11 +118,35 @@ class RowOrder:
     expected_by_chance: float
     contexts: dict[str, int] | None = None
     epochs: tuple[EpochEntry, ...] = ()
+    first: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class ExtensionEntry:
+    """What was added to a dataset: a dataset of its own, made from other documents, whose shards and files of docs/
+    follow on those that were there (`parts`).
+
+    `created_by`, `run_id` and `config_sha256` are those of its header. Its documents have the keys from
+    `first_document` on. By split, `shards` counts its shards and `docs` its documents; `docs_files` its files of docs/.
+    """
+
+    created_by: str
+    run_id: str
+    config_sha256: str
+    first_document: int
+    shards: dict[str, int]
+    docs: dict[str, int]
+    docs_files: int
+    packing: Packing
+    order: RowOrder
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of manifest.json; in the file, the keys of `header` stand at the top level."""
+    """All of manifest.json; in the file, the keys of `header` stand at the top level.
+
+    Splits, documents table and packing are of all there is; `order` is of the rows that are of no extension. Without
+    `extensions` the file does not have the key."""
 
     header: Header
     packing: Packing
@@ -132,6 +155,7 @@ class Manifest:
     docs_table: tuple[FileEntry, ...]
     fingerprint: str
     removals: tuple[FileEntry, ...] = ()
+    extensions: tuple[ExtensionEntry, ...] = ()
 
     def split(self, name: str) -> SplitEntry:
         """The split of that name; SplitUnknown, naming those there are."""
@@ -158,10 +182,12 @@ def build_manifest(
     splits: dict[str, SplitEntry],
     docs_table: Sequence[FileEntry],
     removals: Sequence[FileEntry] = (),
+    extensions: Sequence[ExtensionEntry] = (),
 ) -> Manifest:
     """The manifest of a finished dataset, fingerprinted and checked by the rules that readers apply."""
     identity = fingerprint(header, splits)
-    manifest = Manifest(header, packing, order, splits, tuple(docs_table), identity, tuple(removals))
+    files, gone, added = tuple(docs_table), tuple(removals), tuple(extensions)
+    manifest = Manifest(header, packing, order, splits, files, identity, gone, added)
     _check(manifest)
     return manifest
 
@@ -182,8 +208,12 @@ def fingerprint(header: Header, splits: dict[str, SplitEntry]) -> str:
 def manifest_json(manifest: Manifest) -> str:
     """The text of manifest.json: sorted keys, one-space indent, a checksum; equal manifests give equal text."""
     content = asdict(manifest)
-    if not manifest.order.epochs:
-        del content["order"]["epochs"]
+    if not manifest.extensions:
+        del content["extensions"]
+    for order in (content["order"], *(one["order"] for one in content.get("extensions", ()))):
+        for name in ("epochs", "first"):
+            if not order[name]:
+                del order[name]
     content.update(content.pop("header"))
     return checksummed_json(content)
 
@@ -237,54 +267,11 @@ def _check_supported(content: dict[str, Any]) -> None:
 
 
 def _check(manifest: Manifest) -> None:
-    if not 1 <= manifest.header.seq_len <= LONGEST_CONTEXT:
-        raise ManifestInvalid(f"seq_len is {manifest.header.seq_len}; it must be 1 … {LONGEST_CONTEXT:,}")
+    check_entries(manifest)
     for name, split in manifest.splits.items():
-        check_path(name)
-        for shard in split.shards:
-            check_path(shard.path)
-            if PurePosixPath(shard.path).parent != PurePosixPath(name):
-                raise PathEscape(f"lies outside the folder of its split, {name!r}", shard=shard.path)
-            _check_batches(shard)
         if split != split_entry(split.shards, split.docs):
             raise ManifestInvalid(f"split {name!r}: rows, tokens or row_digest is not the sum over its shards")
-        if not split.rows <= (manifest.order.contexts or {}).get(name, split.rows) <= 1 << 63:
-            raise ManifestInvalid(f"split {name!r} has more rows than its order had contexts, or that had too many")
-    _check_epochs(manifest)
-    for file in (*manifest.docs_table, *manifest.removals):
-        check_path(file.path)
     if manifest.fingerprint != fingerprint(manifest.header, manifest.splits):
         raise FingerprintMismatch(
             f"the fingerprint in {MANIFEST_NAME} is not that of its contents: restore the file from the original"
         )
-
-
-def _check_epochs(manifest: Manifest) -> None:
-    epochs, train = manifest.order.epochs, manifest.splits.get("train")
-    rows = train.rows if train else 0
-    there_were = (manifest.order.contexts or {}).get("train", rows)
-    sums = sum(epoch.rows for epoch in epochs), sum(epoch.contexts for epoch in epochs)
-    if epochs and (sums != (rows, there_were) or any(epoch.rows > epoch.contexts for epoch in epochs)):
-        raise ManifestInvalid("order: the epochs do not add up to the rows of the split 'train' and to its contexts")
-
-
-def check_path(path: str) -> None:
-    """Raise PathEscape for a path out of the root. Lexically: the Hugging Face hub's cache holds links out of
-    the folder, which are not the manifest's doing."""
-    parts = path.split("/")
-    if any(part in ("", ".", "..") for part in parts) or any(char in path for char in "\\:\0"):
-        raise PathEscape(f"{MANIFEST_NAME} names {path!r}, which is not a plain path below the root")
-
-
-def _check_batches(shard: ShardEntry) -> None:
-    if not re.fullmatch("[0-9a-f]{32}", shard.row_digest):
-        raise ManifestInvalid("its row_digest is not 32 hex digits", shard=shard.path)
-    if not shard.batches:
-        raise ManifestInvalid("holds no batch", shard=shard.path)
-    end = 0
-    for number, batch in enumerate(shard.batches):
-        if batch.offset < end or batch.rows == 0 or batch.bytes == 0:
-            raise ManifestInvalid("is empty, or overlaps the one before it", shard=shard.path, batch=number)
-        end = batch.offset + batch.bytes
-    if end > shard.bytes or sum(batch.rows for batch in shard.batches) != shard.rows:
-        raise ManifestInvalid("its batches do not add up to its bytes and rows", shard=shard.path)

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from sequitur.shards.contexts import Contexts, faults
 from sequitur.shards.errors import RowsInvalid
-from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read_schema
+from sequitur.shards.files import check_crc, map_shard, parse_batch, read_schema
 from sequitur.shards.manifest import Manifest
 from sequitur.shards.offsets import offsets_of
+from sequitur.shards.parts import place_of
 
 
 class Batch(NamedTuple):
@@ -52,7 +53,7 @@ def batches(root: Path, manifest: Manifest, split: str, *, check: bool) -> Itera
 def shard_batches(root: Path, manifest: Manifest, split: str, number: int, *, check: bool) -> Iterator[Contexts]:
     """The batches of shard `number` of a split, from 0, as `batches` reads them."""
     shards = manifest.split(split).shards
-    shard, place = shards[number], Place(split, f"{number}/{len(shards)}", manifest.header.run_id)
+    shard, place = shards[number], place_of(manifest, split, number)
     mapped = map_shard(root, shard, manifest.header.seq_len, place)
     schema = read_schema(mapped.slice(0, shard.batches[0].offset), shard.path, manifest.header.seq_len, place)
     for index, entry in enumerate(shard.batches):

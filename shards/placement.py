@@ -130,6 +130,17 @@ def placement_problems(root: str | PathLike[str], manifest: Manifest, placement:
     yield from _wrong_counts(docs, doc, pieces, repeated, manifest)
 
 
+def key_problems(root: Path, part: Manifest, first: int, end: int | None) -> Iterator[ShardError]:
+    """Whether the documents of a part have keys from `first` on, below `end` where another part follows."""
+    keys = [pq.read_table(root / file.path, columns=["doc_key"])["doc_key"].to_numpy() for file in part.docs_table]
+    for file, key in zip(part.docs_table, keys, strict=True):
+        if len(key) and (int(key.min()) < first or (end is not None and int(key.max()) >= end)):
+            yield DocsInvalid(
+                "holds a doc_key of another part of the dataset: run verify on the original", shard=file.path
+            )
+            return
+
+
 def find_documents(docs: Docs, key: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Where in `docs` each key is (int64), and whether it is there."""
     doc = np.searchsorted(docs.key, key).astype(np.int64)

@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from sequitur.shards.epochs import TRAIN
 from sequitur.shards.offsets import offsets_of
+from sequitur.shards.parts import earlier
 from sequitur.shards.rows import Located, Pieces, SplitRows, Verify
 
 Example: TypeAlias = dict[str, torch.Tensor]
@@ -162,6 +163,12 @@ class ContextDataset(Dataset[Example]):
         the same documents. Empty where it is one epoch."""
         epochs = self._rows.manifest.order.epochs if self._split == TRAIN else ()
         return tuple(epoch.rows for epoch in epochs if epoch.rows)
+
+    @property
+    def earlier(self) -> tuple[tuple[str, int], ...]:
+        """The fingerprint that the dataset had before each of its extensions, and the rows of the split then, which
+        are the first of those that there are now; the oldest first."""
+        return earlier(self._rows.manifest, self._split)
 
     def __len__(self) -> int:
         return len(self._rows)

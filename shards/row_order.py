@@ -12,6 +12,7 @@ from sequitur.shards.contexts import Contexts
 from sequitur.shards.epochs import TRAIN, bounds, places, rows_of_epochs
 from sequitur.shards.errors import NextTokenMismatch, OrderLeaks, OrderMismatch, ShardError, TotalsMismatch
 from sequitur.shards.manifest import Manifest, ShardEntry
+from sequitur.shards.manifest_rules import contexts_of
 from sequitur.shards.offsets import offsets_of
 from sequitur.shards.permutation import ALGORITHM
 
@@ -126,21 +127,23 @@ class RowOrder:
 
     def _bounds(self, split: str) -> NDArray[np.int64]:
         order = self.manifest.order
-        return bounds(order, split, (order.contexts or {}).get(split, self.manifest.splits[split].rows))
+        return bounds(order, split, contexts_of(order, split, self.manifest.splits[split].rows))
 
     def _check_places(self, split: str, first: int, rows: Rows) -> None:
         order, ids = self.manifest.order, rows.context_id
         there = self.manifest.splits[split].rows
-        contexts = (order.contexts or {}).get(split, there)
-        if (ids >= contexts).any():
-            raise _error(OrderMismatch, f"context {ids.max()} of {contexts}", [rows], int(ids.argmax()))
+        contexts, begins = contexts_of(order, split, there), self._bounds(split)
+        beyond = (ids < begins[0]) | (ids >= begins[-1])
+        if beyond.any():
+            where = int(beyond.argmax())
+            raise _error(OrderMismatch, f"context {ids[where]} of {begins[0]} … {begins[-1] - 1}", [rows], where)
         if order.kind == "as_ordered":
             place = ids.astype(np.int64)
         elif order.algo == ALGORITHM and split == TRAIN:
-            place = places(ids, self._bounds(split), order.seed)
+            place = places(ids, begins, order.seed)
         else:
             return  # the seed is that of train alone
-        row = first + np.arange(len(ids), dtype=np.int64)
+        row = begins[0] + first + np.arange(len(ids), dtype=np.int64)
         before = np.append(self._last_place.get(split, -1), place[:-1])
         self._last_place[split] = int(place[-1])
         # Where contexts were taken out, the rest must rise; where none were, each has its place.

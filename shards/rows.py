@@ -20,7 +20,6 @@ from sequitur.shards.contexts import faults
 from sequitur.shards.errors import RowsInvalid
 from sequitur.shards.files import (
     LAYOUT,
-    Place,
     batch_layout,
     check_crc,
     check_shard_size,
@@ -32,6 +31,7 @@ from sequitur.shards.files import (
 )
 from sequitur.shards.manifest import read_manifest
 from sequitur.shards.offsets import offsets_of
+from sequitur.shards.parts import place_of
 from sequitur.shards.remote import is_url, open_remote
 
 Verify = Literal["none", "size", "lazy", "full"]
@@ -118,7 +118,7 @@ class SplitRows:
         self._open()
         if verify != "none" and self._remote is None:
             for s, shard in enumerate(self._shards):
-                check_shard_size(self.root, shard, self.seq_len, self._place(s))
+                check_shard_size(self.root, shard, self.seq_len, place_of(self.manifest, split, s))
         if verify == "full":
             for number in range(len(rows)):
                 self._touch(number, self._open_for(self._shard_of[number : number + 1])[0])
@@ -285,7 +285,7 @@ class SplitRows:
         return opened, {s: one.source for s, one in opened.items()}
 
     def _open_shard(self, s: int) -> _Opened:
-        shard, place, size = self._shards[s], self._place(s), self._shards[s].batches[0].offset
+        shard, place, size = self._shards[s], place_of(self.manifest, self._split, s), self._shards[s].batches[0].offset
         with nullcontext() if self._remote is None else self._remote.at_hand(shard):
             if self._mmap:
                 mapped = map_shard(self.root, shard, self.seq_len, place)
@@ -295,6 +295,3 @@ class SplitRows:
             file = self._open_file(s) if limited else None
             head = read_at(file or self._file(s), shard.path, 0, size)
             return _Opened(None, read_schema(head, shard.path, self.seq_len, place), file)
-
-    def _place(self, s: int) -> Place:
-        return Place(self._split, f"{s}/{len(self._shards)}", self.manifest.header.run_id)

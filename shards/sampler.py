@@ -8,6 +8,10 @@ little-endian, of the SHA-256 of the text "elastic-v1\\nFINGERPRINT\\nSEED\\nEPO
   and within block b the rows in the order `permute(·, its rows, key + 1 + b)`;
 - none: p.
 
+A dataset that was extended has its old rows first. An epoch that was begun before goes on as it was, to the last of the
+rows there were; then come the new ones, in the order of an epoch of theirs alone, under the fingerprint of now. So it
+has every row once, like any other. The next epochs are of all rows.
+
 Of a dataset of several epochs, N of them, epoch e reads the rows of its epoch e mod N: n is their number, and the first
 of them is added to the row.
 
@@ -15,7 +19,6 @@ A global batch is the next G positions; each rank takes a contiguous share of it
 no barrier, any position costs the same, and resuming is setting a counter.
 """
 
-import hashlib
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
@@ -26,12 +29,10 @@ from torch.utils.data import Sampler
 
 from sequitur.shards.errors import ShardError
 from sequitur.shards.format import BATCH_ROWS
-from sequitur.shards.permutation import invert, permute
+from sequitur.shards.shuffles import Shuffle, epoch_key, shuffled
 
-Shuffle: TypeAlias = Literal["global", "block", "none"]
 Tail: TypeAlias = Literal["drop", "pad", "wrap"]
 
-_ALGORITHM = "elastic-v1"
 _STATE_VERSION = 1
 _AHEAD = 4096  # positions permuted at once: a call of numpy costs as much as 1,000 of them
 _U64 = (1 << 64) - 1
@@ -56,6 +57,8 @@ class Sampled(Protocol):
     def as_ordered(self) -> bool: ...
     @property
     def epoch_rows(self) -> tuple[int, ...]: ...
+    @property
+    def earlier(self) -> tuple[tuple[str, int], ...]: ...
     def __len__(self) -> int: ...
 
 
@@ -79,6 +82,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
     `tail_rows` counts them.
 
     `epoch_rows` says how many of the rows are of each epoch, where the dataset has several; else an epoch has them all.
+    `earlier` are the fingerprints and rows that a dataset had before it was extended: their states are taken up, too.
 
     Iterating gives the batches from where the epoch stands to its end, and moves on to the next epoch; it goes on
     where it was left. The state counts the rows of batches that were given out: under torch's own `DataLoader` with
@@ -102,6 +106,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         fingerprint: str = "",
         seq_len: int | None = None,
         epoch_rows: Sequence[int] = (),
+        earlier: Sequence[tuple[str, int]] = (),
     ) -> None:
         if shuffle not in ("global", "block", "none"):
             raise ValueError(f"shuffle is 'global', 'block' or 'none', not {shuffle!r}")
@@ -124,6 +129,8 @@ class ElasticBatchSampler(Sampler[list[int]]):
             raise ValueError(f"epochs of {list(epoch_rows)} rows are not the {num_samples} rows that there are")
         self.num_samples = num_samples
         self.epoch_rows = tuple(epoch_rows)
+        self.earlier = tuple(earlier)
+        self.began: tuple[tuple[str, int], ...] = ()  # those of `earlier` under which the current epoch was read
         self.global_batch_size = global_batch_size
         self.dp_rank = dp_rank
         self.dp_world_size = dp_world_size
@@ -149,6 +156,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
             fingerprint=dataset.fingerprint,
             seq_len=dataset.seq_len,
             epoch_rows=dataset.epoch_rows,
+            earlier=dataset.earlier,
             **options,
         )
 
@@ -174,15 +182,15 @@ class ElasticBatchSampler(Sampler[list[int]]):
     def order(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows at these positions (n,) of the current epoch, each 0 … rows - 1. About 0.1 µs each, and 100 µs a
         call."""
-        text = f"{_ALGORITHM}\n{self.fingerprint}\n{self.seed}\n{self.epoch}"
-        key = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
-        number = self.epoch % max(len(self.epoch_rows), 1)
-        first = sum(self.epoch_rows[:number])
-        if self.shuffle == "none":
-            return first + positions
-        if self.block_size is None:
-            return first + permute(positions, self.rows, key)
-        return first + _block_order(positions, self.rows, self.block_size, key)
+        first, begin = sum(self.epoch_rows[: self.epoch % max(len(self.epoch_rows), 1)]), 0
+        rows = np.empty_like(positions)
+        for fingerprint, end in (*self.began, (self.fingerprint, self.rows)):
+            here = (begin <= positions) & (positions < end)
+            if here.any():
+                key, among = epoch_key(fingerprint, self.seed, self.epoch), positions[here] - begin
+                rows[here] = first + begin + shuffled(among, end - begin, key, self.shuffle, self.block_size)
+            begin = end
+        return rows
 
     def global_indices(self, step: int) -> NDArray[np.int64]:
         """The rows (G,) of global batch `step` of the current epoch, of all ranks: those of rank 0, then those of
@@ -197,7 +205,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         if not 0 <= epoch <= _U64:
             raise ValueError(f"epoch is 0 … 2^64-1, not {epoch}")
         if epoch != self.epoch:
-            self.epoch, self.samples_seen = epoch, 0
+            self._begin(epoch)
 
     def __iter__(self) -> Iterator[list[int]]:
         for share in self.shares(self.global_batch_size // self.dp_world_size):
@@ -228,7 +236,9 @@ class ElasticBatchSampler(Sampler[list[int]]):
 
     def state_dict(self) -> dict[str, Any]:
         """Where the run stands: small, JSON, the same on each rank."""
-        epochs = {"epoch_rows": list(self.epoch_rows)} if self.epoch_rows else {}
+        some: dict[str, Any] = {"epoch_rows": list(self.epoch_rows)} if self.epoch_rows else {}
+        if self.began:
+            some["began"] = [list(one) for one in self.began]
         return {
             "version": _STATE_VERSION,
             "epoch": self.epoch,
@@ -240,20 +250,24 @@ class ElasticBatchSampler(Sampler[list[int]]):
             "fingerprint": self.fingerprint,
             "num_samples": self.num_samples,
             "seq_len": self.seq_len,
-            **epochs,
+            **some,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken, with whatever number of ranks and workers.
 
+        A state of the dataset before it was extended goes on with what was left of its epoch, then come the new rows.
+
         Raises StateMismatch if it belongs to other data or another order. With another global batch size the next one
         begins at the first row not seen, and where all were, at the next epoch; that warns, with GlobalBatchChanged.
         """
         own = self.state_dict()
-        if not isinstance(state, dict) or set(own) - set(state):
+        if not isinstance(state, dict) or set(own) - {"began"} - set(state):
             raise StateMismatch(f"not the state of a sampler: it should have {', '.join(own)}")
-        same = ("version", "fingerprint", "num_samples", "seq_len", "epoch_rows", "seed", "shuffle", "block_size")
-        for name in same:
+        same = ("fingerprint", "num_samples", "epoch_rows", "version", "seq_len", "seed", "shuffle", "block_size")
+        before = (state["fingerprint"], state["num_samples"])
+        is_earlier = before in self.earlier
+        for name in same[2:] if is_earlier else same:
             if state.get(name) != own.get(name):
                 raise StateMismatch(
                     f"the state's {name} is {state.get(name)!r}, the sampler's {own.get(name)!r}: "
@@ -262,7 +276,7 @@ class ElasticBatchSampler(Sampler[list[int]]):
         for name, least in (("epoch", 0), ("samples_seen", 0), ("global_batch_size", 1)):
             if type(state[name]) is not int or not least <= state[name] <= _U64:
                 raise StateMismatch(f"the state's {name} is {state[name]!r}, not an integer from {least}")
-        rows = self._rows_of(state["epoch"])
+        began, rows = self._began(state), state["num_samples"] if is_earlier else self._rows_of(state["epoch"])
         if state["samples_seen"] >= rows + state["global_batch_size"]:
             raise StateMismatch(f"the state has seen {state['samples_seen']} rows of an epoch of {rows}")
         if state["global_batch_size"] != self.global_batch_size:
@@ -272,10 +286,25 @@ class ElasticBatchSampler(Sampler[list[int]]):
                 GlobalBatchChanged,
                 stacklevel=2,
             )
-        self.epoch, self.samples_seen = state["epoch"], state["samples_seen"]
+        self.epoch, self.samples_seen, self.began = state["epoch"], state["samples_seen"], began
+        if is_earlier:
+            self.samples_seen = min(self.samples_seen, rows)  # beyond them was padding
+            self.began = (*began, before) if self.samples_seen else ()
+            return
         if state["global_batch_size"] != self.global_batch_size and self.samples_seen >= rows:
             # Within the padding of another batch, which is longer than this one's may be: every row was seen.
-            self.epoch, self.samples_seen = self.epoch + 1, 0
+            self._begin(self.epoch + 1)
+
+    def _began(self, state: dict[str, Any]) -> tuple[tuple[str, int], ...]:
+        """Under which earlier fingerprints its epoch was read, which must be some of this dataset's, in their order."""
+        known = [list(one) for one in self.earlier]
+        given = state.get("began", [])
+        if not isinstance(given, list) or given != [one for one in known if one in given]:
+            raise StateMismatch(f"the state began with {given!r}, which this dataset never was: resume with the data")
+        return tuple((one[0], one[1]) for one in given)
+
+    def _begin(self, epoch: int) -> None:
+        self.epoch, self.samples_seen, self.began = epoch, 0, ()
 
     def _rows_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """The positions themselves, but those beyond the epoch as the tail asks."""
@@ -298,19 +327,4 @@ class ElasticBatchSampler(Sampler[list[int]]):
 
     def _roll_over(self, together: int) -> None:
         if self.samples_seen >= self._end(together):
-            self.epoch, self.samples_seen = self.epoch + 1, 0
-
-
-def _block_order(positions: NDArray[np.int64], n: int, size: int, key: int) -> NDArray[np.int64]:
-    blocks = -(-n // size)
-    missing = blocks * size - n  # rows that the last block is short of
-    short = invert(blocks - 1, blocks, key)  # where in the order of blocks it comes
-    even = positions + missing * (positions >= (short + 1) * size - missing)
-    slots, inside = np.divmod(even, size)
-    block = permute(slots, blocks, key)
-    rows = np.empty_like(positions)
-    for number in np.unique(block).tolist():
-        where = np.flatnonzero(block == number)
-        length = size - missing if number == blocks - 1 else size
-        rows[where] = number * size + permute(inside[where], length, (key + 1 + number) & _U64)
-    return rows
+            self._begin(self.epoch + 1)

@@ -1,4 +1,4 @@
-"""Counts over all datasets of a directory, a document in several of them counting once."""
+"""Counts over all datasets of a directory, a document in several of them counting once; without extensions."""
 
 from dataclasses import asdict, dataclass
 from os import PathLike
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sequitur.shards.documents import read_documents
 from sequitur.shards.families import dataset_directories, dataset_entry, read_families
 from sequitur.shards.manifest import Manifest, read_manifest
+from sequitur.shards.parts import parts
 from sequitur.shards.pieces import batches
 
 
@@ -29,11 +30,13 @@ class Totals:
 
 
 def totals(root: str | PathLike[str]) -> Totals:
-    """The totals of what lies in `root`. Where documents are in several datasets, as with row lengths, the columns of
+    """The totals of what lies in `root`, without what extensions added.
+
+    Where documents are in several datasets, as with row lengths, the columns of
     pieces are read and 16 bytes a document held."""
     base = Path(root)
     directories = dataset_directories(base)
-    manifests = [read_manifest(base / directory) for directory in directories]
+    manifests = [parts(read_manifest(base / directory))[0] for directory in directories]
     contexts: dict[str, int] = {}
     for manifest in manifests:
         for split, entry in manifest.splits.items():

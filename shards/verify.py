@@ -29,8 +29,9 @@ from sequitur.shards.families import dataset_entry, is_parted, read_families_fil
 from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read_schema
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, Header, context_schema
 from sequitur.shards.json_files import text_problems
-from sequitur.shards.manifest import Manifest, ShardEntry, read_manifest
-from sequitur.shards.placement import Placements, placement_problems
+from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry, read_manifest
+from sequitur.shards.parts import first_documents, parts
+from sequitur.shards.placement import Placements, key_problems, placement_problems
 from sequitur.shards.row_order import RowOrder, order_known
 from sequitur.shards.side_files import (
     dataset_files,
@@ -162,30 +163,44 @@ def _problems_of_one(base: Path, full: bool, progress: Progress) -> Iterator[Sha
         hub_problems(base, manifest),
         unlisted_files(base, dataset_files(manifest), set()),
         salvage_record_problems(base),
-        _padding_problems(manifest),
         *(hashed_file_problems(base, file, MANIFEST_NAME) for file in manifest.removals),
     ]
     for found in small:
         yield from _named(found, "")
-    unknown = list(order_known(manifest))
+    begins = [0, *first_documents(manifest), None]
+    for part, first, end in zip(parts(manifest), begins, begins[1:], strict=False):
+        intact = True
+        for problem in _problems_of_part(base, part, manifest.docs_table, full, progress):
+            intact = False
+            yield problem
+        if full and intact and manifest.extensions:
+            yield from _named(key_problems(base, part, first or 0, end), "docs")
+
+
+def _problems_of_part(
+    base: Path, part: Manifest, docs_table: tuple[FileEntry, ...], full: bool, progress: Progress
+) -> Iterator[ShardError]:
+    """Those of the shards and documents of a part, `docs_table` being that of the whole."""
+    yield from _padding_problems(part)
+    unknown = list(order_known(part))
     yield from unknown
     damaged = False
     with ThreadPoolExecutor(1) as beside:
-        walk = _Walk(base, manifest, full, progress, beside, RowOrder(manifest, tokens=full))
-        for split, entry in manifest.splits.items():
+        walk = _Walk(base, part, full, progress, beside, RowOrder(part, tokens=full))
+        for split, entry in part.splits.items():
             for number, shard in enumerate(entry.shards):
                 for problem in _named(walk.shard_problems(split, number), shard.path):
                     damaged = damaged or not isinstance(problem, OrderMismatch)
                     yield problem
-    docs_problems: list[ShardError] = []
-    for file in manifest.docs_table:
-        docs_problems += docs_file_problems(base, file, manifest.docs_table, full)
+    found: list[ShardError] = []
+    for file in part.docs_table:
+        found += docs_file_problems(base, file, docs_table, full)
         progress(file.bytes)
-    yield from docs_problems
+    yield from found
     if not damaged and not unknown:
         yield from walk.order.problems()
-    if full and not damaged and not docs_problems:
-        yield from _named(placement_problems(base, manifest, walk.placement), "docs")
+    if full and not damaged and not found:
+        yield from _named(placement_problems(base, part, walk.placement), "docs")
 
 
 @dataclass

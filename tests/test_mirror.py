@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 TESTS = ROOT / "tests"
 ROOMS = sorted(link.name for link in (ROOT / "sequitur").iterdir() if link.is_symlink() and link.is_dir())
 COVERED_BY = {
+    "api/artifact_of_shards.py": "test_removal_from_run.py",
     "api/by_ordinal.py": "api/test_documents.py",
     "api/exports/tally.py": "api/exports/test_card.py",
     "api/ids.py": "api/test_documents.py",

@@ -44,6 +44,10 @@ def _no_rules(value: object) -> object:
     return [] if value == "none" else one_or_more(value)
 
 
+def _none_or_more(value: object) -> object:
+    return [] if value is None else one_or_more(value)
+
+
 class Subset(Section):
     """Keeping a part of the documents by their vectors."""
 
@@ -92,8 +96,15 @@ class Select(Section):
     decontaminate_action: Literal["drop", "report"] = Field(
         "drop", description="Whether contaminated documents are dropped or only reported."
     )
-    against: str | None = Field(
-        None, description="Run directory of another corpus; what duplicates a document that it keeps is dropped."
+    against: Annotated[list[str], BeforeValidator(_none_or_more)] = Field(
+        default_factory=list,
+        description="Run directory of another corpus, or several; what duplicates a document that one of them keeps is "
+        "dropped.",
+    )
+    against_ids: bool = Field(
+        False,
+        description="Drop also documents whose id one of them has, as `sequitur extend` does: for runs of one name, in "
+        "which an id means one record.",
     )
     exact_duplicates: bool = Field(True, description="Drop documents whose normalised text another one has.")
     fuzzy_duplicates: bool = Field(True, description="Drop documents whose shingles nearly are another one's.")

@@ -13,7 +13,8 @@ from sequitur.shards.errors import ManifestInvalid, ShardCorrupt
 from sequitur.shards.files import file_size
 from sequitur.shards.find import Names, Query
 from sequitur.shards.json_files import from_json
-from sequitur.shards.manifest import FileEntry, Manifest, check_path
+from sequitur.shards.manifest import FileEntry, Manifest
+from sequitur.shards.manifest_rules import check_path
 
 FOLDER = "removals"
 

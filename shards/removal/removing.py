@@ -9,7 +9,7 @@ removes. tokenizer.json stays: it was trained before.
     _removal.json                  what was begun, until it is finished
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -24,6 +24,7 @@ from sequitur.shards.families import dataset_directories, dataset_entry, familie
 from sequitur.shards.find import Advance, Query, common_unknown, refuse_unknown, select
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME
 from sequitur.shards.manifest import Manifest, manifest_json, read_manifest
+from sequitur.shards.parts import parts
 from sequitur.shards.removal.intent import Intent, forget_intent, read_intent, write_intent
 from sequitur.shards.removal.plan import Plan, make_plan
 from sequitur.shards.removal.record import without_removed
@@ -139,14 +140,14 @@ def _take_out(
     plans = _plans(base, manifests, intent, missing_ok, advance)
     _refuse_nothing_left(base, manifests, plans)
     if dry_run:
-        return [_told(directory, manifests[directory], plan, None) for directory, plan in plans.items()]
+        return [_told(directory, manifests[directory], some, None) for directory, some in plans.items()]
     if plans:
         write_intent(base, intent)
     done = []
     try:
-        for directory, plan in plans.items():
-            new = _write(base / directory, manifests[directory], plan, intent.query, advance)
-            done.append(_told(directory, manifests[directory], plan, new))
+        for directory, some in plans.items():
+            new = _write(base / directory, manifests[directory], some, intent.query, advance)
+            done.append(_told(directory, manifests[directory], some, new))
         _renew_families(base)
     except BaseException:
         if not begun and all(read_manifest(base / name) == manifest for name, manifest in manifests.items()):
@@ -157,25 +158,32 @@ def _take_out(
 
 def _plans(
     base: Path, manifests: dict[str, Manifest], intent: Intent, missing_ok: bool, advance: Advance
-) -> dict[str, Plan]:
+) -> dict[str, list[Plan | None]]:
+    """Of each dataset that holds one of the documents the plan of each of its parts, None for one that holds none."""
     query = intent.query
-    chosen = {directory: select(base / directory, manifest, query) for directory, manifest in manifests.items()}
+    chosen = {
+        directory: [(part, select(base / directory, part, query)) for part in parts(manifest)]
+        for directory, manifest in manifests.items()
+    }
     if not missing_ok:
-        unknown = common_unknown([one.unknown for one in chosen.values()])
+        unknown = common_unknown([asked.unknown for of_parts in chosen.values() for _, asked in of_parts])
         for directory, manifest in manifests.items():
             unknown = without_removed(base / directory, manifest, unknown)
         refuse_unknown(unknown, query, _REMEDY)
     drop = intent.contexts == "drop"
     return {
-        directory: make_plan(base / directory, manifests[directory], asked, drop=drop, advance=advance)
-        for directory, asked in chosen.items()
-        if len(asked.key)
+        directory: [
+            make_plan(base / directory, part, asked, drop=drop, advance=advance) if len(asked.key) else None
+            for part, asked in of_parts
+        ]
+        for directory, of_parts in chosen.items()
+        if any(len(asked.key) for _, asked in of_parts)
     }
 
 
-def _write(root: Path, manifest: Manifest, plan: Plan, query: Query, advance: Advance) -> Manifest:
+def _write(root: Path, manifest: Manifest, plans: Sequence[Plan | None], query: Query, advance: Advance) -> Manifest:
     try:
-        new = write_removal(root, manifest, plan, query, advance)
+        new = write_removal(root, manifest, plans, query, advance)
         with writing(root / MANIFEST_NAME) as file:
             file.write(manifest_json(new).encode())
     finally:
@@ -183,27 +191,34 @@ def _write(root: Path, manifest: Manifest, plan: Plan, query: Query, advance: Ad
     return new
 
 
-def _told(directory: str, manifest: Manifest, plan: Plan, new: Manifest | None) -> Removal:
-    starts = {name: [0, *accumulate(shard.rows for shard in split.shards)] for name, split in manifest.splits.items()}
-    rewritten = sum(
-        int(plan.rows[name].touched[first:last].any())
-        for name, rows in starts.items()
-        for first, last in pairwise(rows)
-    )
+def _told(directory: str, manifest: Manifest, of_parts: Sequence[Plan | None], new: Manifest | None) -> Removal:
+    plans = [plan for plan in of_parts if plan is not None]
     return Removal(
         directory=directory,
-        documents=len(plan.asked.key),
-        tokens=plan.tokens,
-        other_documents=len(plan.gone),
-        other_tokens=plan.other_tokens,
-        contexts_changed=plan.contexts_changed,
-        contexts_gone=plan.contexts_gone,
-        next_tokens_gone=plan.next_tokens_gone,
+        documents=sum(len(plan.asked.key) for plan in plans),
+        tokens=sum(plan.tokens for plan in plans),
+        other_documents=sum(len(plan.gone) for plan in plans),
+        other_tokens=sum(plan.other_tokens for plan in plans),
+        contexts_changed=sum(plan.contexts_changed for plan in plans),
+        contexts_gone=sum(plan.contexts_gone for plan in plans),
+        next_tokens_gone=sum(plan.next_tokens_gone for plan in plans),
         shards=sum(len(split.shards) for split in manifest.splits.values()),
-        shards_rewritten=rewritten,
+        shards_rewritten=sum(
+            _rewritten(part, plan) for part, plan in zip(parts(manifest), of_parts, strict=True) if plan is not None
+        ),
         fingerprint_before=manifest.fingerprint,
         fingerprint_after=None if new is None else new.fingerprint,
         record=None if new is None else new.removals[-1].path,
+    )
+
+
+def _rewritten(part: Manifest, plan: Plan) -> int:
+    """How many shards of a part lose something."""
+    starts = {name: [0, *accumulate(shard.rows for shard in split.shards)] for name, split in part.splits.items()}
+    return sum(
+        int(plan.rows[name].touched[first:last].any())
+        for name, rows in starts.items()
+        for first, last in pairwise(rows)
     )
 
 
@@ -218,12 +233,12 @@ def _refuse_part(base: Path) -> None:
             )
 
 
-def _refuse_nothing_left(base: Path, manifests: dict[str, Manifest], plans: dict[str, Plan]) -> None:
+def _refuse_nothing_left(base: Path, manifests: dict[str, Manifest], plans: dict[str, list[Plan | None]]) -> None:
     left = 0
     for directory, manifest in manifests.items():
         for split in manifest.splits.keys() & {"train"} or manifest.splits:
-            gone = int(plans[directory].rows[split].emptied.sum()) if directory in plans else 0
-            left += manifest.splits[split].rows - gone
+            rows = [plan.rows[split] for plan in plans.get(directory, ()) if plan is not None and split in plan.rows]
+            left += manifest.splits[split].rows - sum(int(change.emptied.sum()) for change in rows)
     if not left:
         raise RemovalRefused(f"{base}: no context would be left to train on; delete the directory instead")
 

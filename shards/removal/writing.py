@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
@@ -15,45 +15,60 @@ from numpy.typing import NDArray
 from sequitur.shards.atomic import TEMPORARY, writing
 from sequitur.shards.contexts import Contexts, context_batch
 from sequitur.shards.documents import read_documents
-from sequitur.shards.find import Advance, Query
-from sequitur.shards.format import MANIFEST_NAME, context_columns, context_schema, docs_schema, shard_name
+from sequitur.shards.find import Advance, Query, common_unknown
+from sequitur.shards.format import MANIFEST_NAME, context_schema, docs_schema, shard_name
+from sequitur.shards.hub_files import renew_hub_files
 from sequitur.shards.manifest import (
     FileEntry,
     Manifest,
     ShardEntry,
     SplitEntry,
-    build_manifest,
-    fingerprint,
     split_entry,
 )
+from sequitur.shards.parts import first_documents, joined, parts
 from sequitur.shards.pieces import contains, shard_batches
 from sequitur.shards.removal.counts import RowChange
 from sequitur.shards.removal.plan import Plan, going
 from sequitur.shards.removal.record import FOLDER, Record, SplitRows, asked_of, read_record, record_json, record_path
 from sequitur.shards.removal.repack import without_pieces
-from sequitur.shards.writer import hf_files, write_docs, write_shard
+from sequitur.shards.writer import write_docs, write_shard
 
 _HF_FILES = ("state.json", "dataset_info.json")
 
 
-def write_removal(root: Path, manifest: Manifest, plan: Plan, query: Query, advance: Advance) -> Manifest:
-    """Write what `plan` changes under new names, and the record of it; the manifest that lists them is returned, not
-    written. Holds one batch of contexts at a time, about three times."""
+def write_removal(
+    root: Path, manifest: Manifest, plans: Sequence[Plan | None], query: Query, advance: Advance
+) -> Manifest:
+    """Write what the plan of each part changes under new names, and the record of it; the manifest that lists them is
+    returned, not written. Holds one batch of contexts at a time, about three times."""
     replaced: dict[str, str | None] = {}
-    splits: dict[str, SplitEntry] = {}
-    for name in manifest.splits:
-        shards = _write_split(root, manifest, name, plan, replaced, advance)
-        if shards:
-            splits[name] = split_entry(shards, plan.docs[name])
-    docs = _write_docs(root, manifest, plan, replaced)
-    record = _record(manifest, plan, query, splits, replaced)
+    left = [
+        part if plan is None else _write_part(root, part, number, plan, replaced, advance)
+        for number, (part, plan) in enumerate(zip(parts(manifest), plans, strict=True))
+    ]
+    keys = first_documents(manifest)
+    after = joined(left, keys, manifest.removals)
+    record = _record(manifest, [plan for plan in plans if plan is not None], query, after, replaced)
     content = record_json(record)
     path = record_path(record.number)
     with writing(root / path) as file:
         file.write(content)
     names = len(record.documents) + len(record.other_documents)
     entry = FileEntry(path, len(content), names, hashlib.sha256(content).hexdigest())
-    return build_manifest(manifest.header, plan.packing, plan.order, splits, docs, (*manifest.removals, entry))
+    return joined(left, keys, (*manifest.removals, entry))
+
+
+def _write_part(
+    root: Path, part: Manifest, extension: int, plan: Plan, replaced: dict[str, str | None], advance: Advance
+) -> Manifest:
+    """A part of the dataset after the removal; `extension` is its number, 0 of what was there first."""
+    splits: dict[str, SplitEntry] = {}
+    for name in part.splits:
+        shards = _write_split(root, part, extension, name, plan, replaced, advance)
+        if shards:
+            splits[name] = split_entry(shards, plan.docs[name])
+    docs = _write_docs(root, part, plan, replaced)
+    return replace(part, packing=plan.packing, order=plan.order, splits=splits, docs_table=tuple(docs))
 
 
 def settle(root: Path, manifest: Manifest) -> None:
@@ -67,14 +82,7 @@ def settle(root: Path, manifest: Manifest) -> None:
                 if ours.fullmatch(path.name):
                     path.unlink()
     (root / f"{TEMPORARY}{MANIFEST_NAME}").unlink(missing_ok=True)
-    for split, entry in manifest.splits.items():
-        names = [PurePosixPath(shard.path).name for shard in entry.shards]
-        columns = context_columns(manifest.header.seq_len)
-        for name, text in hf_files(split, names, manifest.fingerprint, columns).items():
-            path = root / split / name
-            if not path.is_file() or path.read_bytes() != text.encode():
-                with writing(path) as file:
-                    file.write(text.encode())
+    renew_hub_files(root, manifest)
     if manifest.removals:
         _delete_replaced(root, manifest)
 
@@ -93,10 +101,16 @@ def _delete_replaced(root: Path, manifest: Manifest) -> None:
 
 
 def _write_split(
-    root: Path, manifest: Manifest, split: str, plan: Plan, replaced: dict[str, str | None], advance: Advance
+    root: Path,
+    manifest: Manifest,
+    extension: int,
+    split: str,
+    plan: Plan,
+    replaced: dict[str, str | None],
+    advance: Advance,
 ) -> list[ShardEntry]:
-    """The shards of a split after the removal. Where one is left empty, the others count anew, and are all rewritten,
-    for each says which of how many it is."""
+    """The shards of a split of a part after the removal. Where one is left empty, the others count anew, and are
+    all rewritten, for each says which of how many it is."""
     shards, change, number = manifest.splits[split].shards, plan.rows[split], len(manifest.removals) + 1
     ends = np.cumsum([shard.rows for shard in shards])
     rows = [slice(end - shard.rows, end) for end, shard in zip(ends.tolist(), shards, strict=True)]
@@ -110,7 +124,7 @@ def _write_split(
             entries.append(shards[i])
             continue
         advance(f"write {split}", done, todo)
-        path = f"{split}/{_renamed(shard_name(place, len(left)), number)}"
+        path = f"{split}/{_renamed(shard_name(place, len(left), extension), number)}"
         schema = context_schema(manifest.header, split, place, len(left))
         blocks = _contexts(root, manifest, split, i, plan, change.at(rows[i]))
         batches = (context_batch(contexts, schema) for contexts in blocks if len(contexts.num_tokens))
@@ -164,19 +178,24 @@ def _without_cosines(docs: pa.Table, alone: NDArray[np.bool_]) -> pa.Table:
 
 
 def _record(
-    manifest: Manifest, plan: Plan, query: Query, splits: dict[str, SplitEntry], replaced: dict[str, str | None]
+    manifest: Manifest, plans: Sequence[Plan], query: Query, after: Manifest, replaced: dict[str, str | None]
 ) -> Record:
+    splits, unknown = after.splits, common_unknown([plan.asked.unknown for plan in plans])
     return Record(
         number=len(manifest.removals) + 1,
-        contexts="drop" if plan.drop else "repack",
-        asked=asked_of(query, plan.asked.unknown),
-        documents=dict(zip(plan.asked.doc_id, plan.asked.n_tokens.tolist(), strict=True)),
-        other_documents=plan.gone,
-        tokens=plan.tokens,
-        other_tokens=plan.other_tokens,
-        contexts_changed=plan.contexts_changed,
-        contexts_gone=plan.contexts_gone,
-        next_tokens_gone=plan.next_tokens_gone,
+        contexts="drop" if plans[0].drop else "repack",
+        asked=asked_of(query, unknown),
+        documents={
+            name: tokens
+            for plan in plans
+            for name, tokens in zip(plan.asked.doc_id, plan.asked.n_tokens.tolist(), strict=True)
+        },
+        other_documents={name: tokens for plan in plans for name, tokens in plan.gone.items()},
+        tokens=sum(plan.tokens for plan in plans),
+        other_tokens=sum(plan.other_tokens for plan in plans),
+        contexts_changed=sum(plan.contexts_changed for plan in plans),
+        contexts_gone=sum(plan.contexts_gone for plan in plans),
+        next_tokens_gone=sum(plan.next_tokens_gone for plan in plans),
         splits={
             name: SplitRows(
                 split.rows,
@@ -188,7 +207,7 @@ def _record(
         },
         replaced=replaced,
         fingerprint_before=manifest.fingerprint,
-        fingerprint_after=fingerprint(manifest.header, splits),
+        fingerprint_after=after.fingerprint,
     )
 
 

@@ -22,10 +22,11 @@ from sequitur.shards.families import dataset_entry, families_json, is_parted, re
 from sequitur.shards.files import file_size
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
 from sequitur.shards.json_files import checksummed_json
-from sequitur.shards.manifest import manifest_json, read_manifest
+from sequitur.shards.manifest import Manifest, manifest_json, read_manifest
+from sequitur.shards.parts import parts
 from sequitur.shards.placement import Placements, read_docs
 from sequitur.shards.salvage.reading import whole_batches, whole_docs
-from sequitur.shards.salvage.writing import Copied, finish, write_split
+from sequitur.shards.salvage.writing import Copied, finish, finish_part, nothing_of, write_split
 from sequitur.shards.side_files import hashed_file_problems, tokenizer_problems
 from sequitur.shards.verify import Progress, problems
 
@@ -118,19 +119,14 @@ def _salvage_one(source: Path, target: Path, directory: str, progress: Progress)
     for problem in tokenizer_problems(source, manifest.header):
         raise problem
     left_out: list[ShardError] = []
-    files = list(whole_docs(source, manifest, left_out))
+    left = [
+        _salvage_part(source, target, part, number, left_out, progress) for number, part in enumerate(parts(manifest))
+    ]
     for removal in manifest.removals:
         left_out += hashed_file_problems(source, removal, MANIFEST_NAME)
-    docs = read_docs(source, files, list(manifest.splits))
-    whole = {split: list(whole_batches(source, manifest, split, docs, left_out, progress)) for split in manifest.splits}
-    whole = {split: batches for split, batches in whole.items() if batches}
-    if not whole:
+    if not any(part.splits for part in left):
         raise NothingWhole(f"no batch is whole, or none with all its documents in docs/; first: {left_out[0]}")
-    copied = Copied(Placements(manifest.order), {}, {})
-    shards = {
-        split: write_split(target, manifest, split, batches, copied, progress) for split, batches in whole.items()
-    }
-    new = finish(source, target, manifest, shards, copied, files, docs)
+    new = finish(source, target, manifest, left)
     salvaged = Salvaged(
         directory=directory,
         rows={split: entry.rows for split, entry in new.splits.items()},
@@ -146,6 +142,23 @@ def _salvage_one(source: Path, target: Path, directory: str, progress: Progress)
     return replace(
         salvaged, left_out=tuple(problem.within(directory) if directory else problem for problem in left_out)
     )
+
+
+def _salvage_part(
+    source: Path, target: Path, part: Manifest, number: int, left_out: list[ShardError], progress: Progress
+) -> Manifest:
+    """Write what is whole of a part, and return what that is; what is not goes to `left_out`."""
+    files = list(whole_docs(source, part, left_out))
+    docs = read_docs(source, files, list(part.splits))
+    whole = {split: list(whole_batches(source, part, split, docs, left_out, progress)) for split in part.splits}
+    whole = {split: batches for split, batches in whole.items() if batches}
+    if not whole:
+        return nothing_of(part)
+    copied = Copied(Placements(part.order), {}, {})
+    shards = {
+        split: write_split(target, part, number, split, batches, copied, progress) for split, batches in whole.items()
+    }
+    return finish_part(source, target, part, number, shards, copied, files, docs)
 
 
 def record(salvaged: Salvaged) -> dict[str, Any]:

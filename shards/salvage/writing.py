@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice, pairwise
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,17 +20,20 @@ from sequitur.shards.format import (
     TOKENIZER_NAME,
     context_columns,
     context_schema,
+    docs_name,
     docs_schema,
     shard_name,
 )
-from sequitur.shards.manifest import FileEntry, Manifest, Packing, RowOrder, ShardEntry, build_manifest, split_entry
+from sequitur.shards.hub_files import renew_hub_files
+from sequitur.shards.manifest import FileEntry, Manifest, Packing, RowOrder, ShardEntry, split_entry
 from sequitur.shards.offsets import offsets_of
+from sequitur.shards.parts import first_documents, joined
 from sequitur.shards.placement import Docs, Placements, count, find_documents, repeated_tokens
 from sequitur.shards.row_order import count_pairs
 from sequitur.shards.salvage.reading import Whole, map_file
 from sequitur.shards.side_files import hashed_file_problems
 from sequitur.shards.verify import Progress
-from sequitur.shards.writer import hf_files, plan_shards, write_docs, write_shard
+from sequitur.shards.writer import plan_shards, write_docs, write_shard
 
 
 class Copied(NamedTuple):
@@ -42,9 +45,16 @@ class Copied(NamedTuple):
 
 
 def write_split(
-    target: Path, manifest: Manifest, split: str, whole: Sequence[Whole], copied: Copied, progress: Progress
+    target: Path,
+    manifest: Manifest,
+    extension: int,
+    split: str,
+    whole: Sequence[Whole],
+    copied: Copied,
+    progress: Progress,
 ) -> list[ShardEntry]:
-    """Write the kept rows of a split as shards of about the size that they had."""
+    """Write the kept rows of a split of a part as shards of about the size that they had; `extension` is the part's
+    number, 0 of what was there first."""
     old = manifest.splits[split].shards
     rows = sum(one.rows for one in whole)
     plan = plan_shards(rows, manifest.header.seq_len, max(shard.bytes for shard in old), len(old))
@@ -52,7 +62,7 @@ def write_split(
     stream = _batches(manifest, split, whole, copied, progress)
     for number, (_, shard_rows) in enumerate(plan):
         schema = context_schema(manifest.header, split, number, len(plan))
-        path = f"{split}/{shard_name(number, len(plan))}"
+        path = f"{split}/{shard_name(number, len(plan), extension)}"
         with writing(target / path) as file:
             written.append(write_shard(file, path, islice(stream, -(-shard_rows // BATCH_ROWS)), schema))
     return written
@@ -81,19 +91,27 @@ def _batches(
             yield context_batch(contexts, columns)
 
 
-def finish(
+def nothing_of(part: Manifest) -> Manifest:
+    """A part of which nothing is left."""
+    there_were = {split: entry.rows for split, entry in part.splits.items()} | (part.order.contexts or {})
+    order = replace(part.order, adjacent_same_group=0.0, expected_by_chance=0.0, contexts=there_were)
+    return replace(part, splits={}, docs_table=(), packing=Packing(part.packing.policy, 0, 0, 0), order=order)
+
+
+def finish_part(
     source: Path,
     target: Path,
     manifest: Manifest,
+    extension: int,
     shards: dict[str, list[ShardEntry]],
     copied: Copied,
     files: Sequence[FileEntry],
     docs: Docs,
 ) -> Manifest:
-    """Write what belongs to the shards, and return the manifest."""
+    """Write the documents of the shards of a part, and return what is left of it."""
     pieces = copied.placement.pieces(list(shards))
     kept = np.isin(docs.key, pieces.key)
-    docs_table = _write_docs(source, target, files, kept)
+    docs_table = _write_docs(source, target, extension, files, kept)
     here = Docs(docs.key[kept], docs.n_tokens[kept], docs.split[kept])
     doc, _ = find_documents(here, pieces.key)
     splits = {
@@ -114,11 +132,13 @@ def finish(
     groups = copied.groups.get(TRAIN) or next(iter(copied.groups.values()))
     of_train = np.concatenate([np.empty(0, np.uint64), *copied.ids.get(TRAIN, [])])
     order = _order(manifest, np.concatenate(groups), of_train)
-    new = build_manifest(manifest.header, packing, order, splits, docs_table, _copy_removals(source, target, manifest))
-    for split, entry in splits.items():
-        names = [PurePosixPath(shard.path).name for shard in entry.shards]
-        for name, text in hf_files(split, names, new.fingerprint, context_columns(manifest.header.seq_len)).items():
-            write_bytes(target / split / name, text.encode())
+    return replace(manifest, packing=packing, order=order, splits=splits, docs_table=tuple(docs_table))
+
+
+def finish(source: Path, target: Path, manifest: Manifest, left: Sequence[Manifest]) -> Manifest:
+    """Write what belongs to all that is `left` of the parts, and return the manifest of the whole."""
+    new = joined(left, first_documents(manifest), _copy_removals(source, target, manifest))
+    renew_hub_files(target, new)
     if (source / TOKENIZER_NAME).is_file():
         write_bytes(target / TOKENIZER_NAME, (source / TOKENIZER_NAME).read_bytes())
     return new
@@ -147,14 +167,16 @@ def _order(manifest: Manifest, groups: NDArray[np.uint64], of_train: NDArray[np.
     )
 
 
-def _write_docs(source: Path, target: Path, files: Sequence[FileEntry], kept: NDArray[np.bool_]) -> list[FileEntry]:
+def _write_docs(
+    source: Path, target: Path, extension: int, files: Sequence[FileEntry], kept: NDArray[np.bool_]
+) -> list[FileEntry]:
     """Write the kept rows of the documents table, a file for each that has any."""
     ends = offsets_of([file.rows for file in files])
     masks = [kept[first:last] for first, last in pairwise(ends)]
     left = [(file, mask) for file, mask in zip(files, masks, strict=True) if mask.any()]
     entries = []
     for number, (file, mask) in enumerate(left):
-        path = f"docs/docs-{number:05}-of-{len(left):05}.parquet"
+        path = docs_name(number, len(left), extension)
         table = pq.read_table(source / file.path, schema=docs_schema()).filter(pa.array(mask))
         with writing(target / path) as sink:
             entries.append(write_docs(sink, path, table))

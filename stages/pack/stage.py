@@ -31,10 +31,13 @@ from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline import artifacts, builds, nearby
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import RemovalsUndone, RemovalUnfinished
+from sequitur.pipeline.errors import ExtensionsUndone, ExtensionUnfinished, RemovalsUndone, RemovalUnfinished
+from sequitur.pipeline.extensions import has_extended
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
+from sequitur.shards.errors import ShardError
+from sequitur.shards.extending import STAGING
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
 from sequitur.shards.format import (
     BATCH_ROWS,
@@ -48,7 +51,15 @@ from sequitur.shards.format import (
     TokenizerInfo,
     context_columns,
 )
-from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry, build_manifest, manifest_json, split_entry
+from sequitur.shards.manifest import (
+    FileEntry,
+    Manifest,
+    ShardEntry,
+    build_manifest,
+    manifest_json,
+    parse_manifest,
+    split_entry,
+)
 from sequitur.shards.removal.intent import INTENT
 from sequitur.shards.removal.record import FOLDER as REMOVALS
 from sequitur.shards.verify import verify as shards_verify
@@ -209,8 +220,14 @@ def guard(run: Run) -> None:
 
     Raises:
         RemovalsUndone: documents were removed from the shards that are there.
+        ExtensionsUndone: the shards that are there were extended.
     """
     shards = run.artifact(SHARDS)
+    if has_extended(run.root):
+        raise ExtensionsUndone(
+            f"{shards.path()}: was extended, and packing again would undo that; restore what is missing there from a "
+            f"copy, or delete {shards.path()}, run again, and repeat each sequitur extend, which adds its shards anew"
+        )
     records = _records(shards)
     if records:
         raise RemovalsUndone(
@@ -225,14 +242,32 @@ def unfinished(run: Run) -> None:
 
     Raises:
         RemovalUnfinished: a removal was begun and not finished.
+        ExtensionUnfinished: so was an extension.
     """
     shards = run.artifact(SHARDS)
     manifest = artifacts.read_manifest(shards)
+    if manifest is not None and (shards.exists(STAGING) or _is_newer(shards, manifest)):
+        raise ExtensionUnfinished(
+            f"{shards.path()}: an extension was begun here and is not finished; repeat the same sequitur extend "
+            f"{run.root.path()}, which goes on with it"
+        )
     if shards.exists(INTENT) or (manifest is not None and not set(_records(shards)) <= set(manifest.names)):
         raise RemovalUnfinished(
             f"{shards.path()}: a removal of documents was begun here and is not finished; repeat the same "
             f"sequitur remove {shards.path()}, which goes on with it"
         )
+
+
+def _is_newer(shards: Directory, known: artifacts.Manifest) -> bool:
+    """Whether manifest.json lists extensions, and is not the one that the run's manifest knows of."""
+    mine = next((part for part in known.parts if part.name == MANIFEST_NAME), None)
+    content = None if mine is None else shards.content(MANIFEST_NAME)
+    if mine is None or content is None or (len(content), artifacts.digest(content)) == (mine.bytes, mine.checksum):
+        return False
+    try:
+        return len(parse_manifest(content.decode()).extensions) > len(known.statistics.get("extensions", []))
+    except (ShardError, UnicodeDecodeError):
+        return False  # which `verify` tells
 
 
 def _records(shards: Directory) -> list[str]:

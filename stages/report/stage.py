@@ -140,6 +140,7 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
     removed = removed_documents(shards)
     removed_ids = pa.array([name for name in sorted(removed) if len(name) == 16], pa.binary(16))
     was_removed: list[np.ndarray] = []
+    own: set[bytes] = set()  # of the removed, those that are of no extension
     for part in artifacts.require_manifest(rejects).parts:
         sources = _strings(artifacts.read_part(rejects, part, ["source"]).column("source"))
         ledger.rejected.update(_counts(sources))
@@ -156,7 +157,9 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
         encoded = pc.dictionary_encode(sources.filter(kept))
         codes.append(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64) + len(kept_sources))
         kept_sources += encoded.dictionary.to_pylist()
-        named = pc.is_in(batch.column("doc_id").filter(kept), removed_ids)
+        ids = batch.column("doc_id").filter(kept)
+        named = pc.is_in(ids, removed_ids)
+        own.update(ids.filter(named).to_pylist())
         was_removed.append(named.to_numpy(zero_copy_only=False))
     ledger.read.update(ledger.rejected)
     source_of = np.concatenate(codes)
@@ -170,10 +173,11 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
     gone = np.setdiff1d(np.flatnonzero(np.concatenate(was_removed)), placed)
     for code, count in _counted(source_of[gone]):
         ledger.removed[kept_sources[code]] += count
-    ledger.tokens_of_removed, ledger.tokens_removed = int(lengths[gone].sum()), sum(removed.values())
+    packing = artifacts.require_manifest(shards).statistics
+    counted = [tokens for name, tokens in removed.items() if name in own or "extensions" not in packing]
+    ledger.tokens_of_removed, ledger.tokens_removed = int(lengths[gone].sum()), sum(counted)
     ledger.tokens_of_placed = int(lengths[placed].sum())
     ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
-    packing = artifacts.require_manifest(shards).statistics
     ledger.tokens_dropped = int(packing["dropped_tokens"])
     ledger.tokens_repeated = int(packing.get("repeated_tokens", 0))
     ledger.characters = None if text_artifact(config) == DOCUMENTS else characters_of(root / REFINED)
@@ -220,10 +224,7 @@ def work(run: Run) -> Mapping[str, Any]:
         "ledger": ledger.to_json(),
         "alarms": [alarm for name in (SELECTION, NEIGHBORS) for alarm in run.manifest(name).statistics["alarms"]],
         **measure_order(root, config, trains, by, run.progress),
-        "packing": {
-            **run.manifest(SHARDS).statistics,
-            "context_length": config.pack.context_length,
-        },
+        "packing": {**run.manifest(SHARDS).statistics, "context_length": config.pack.context_length},
         "distributions": distributions(splits, lengths),
         "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(config)},
         "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(config)},

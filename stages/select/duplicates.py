@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,13 +12,14 @@ import numpy as np
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE
+from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE, REPEATED_ID
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import fuzzy_duplicates, other_run, star_rounds, survivors
 from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts
 from sequitur.text_core.duplicates import components
 from sequitur.text_core.duplicates.survivors import groups_of_equals, preferred
+from sequitur.text_core.units.offsets import offsets_of
 
 
 def drop_repeated_ids(documents: Documents, verdicts: Verdicts, reason: int) -> int:
@@ -54,7 +56,7 @@ def drop_duplicates(
     """
     settings = config.select
     statistics: dict[str, Any] = {}
-    if settings.against is not None:
+    if settings.against:
         documents, statistics = _drop_against(jobs, root, config, documents, verdicts, reasons)
     rank = survivors.ranks(root, settings, documents, jobs.progress.say)
     if settings.exact_duplicates:
@@ -69,25 +71,35 @@ def drop_duplicates(
 def _drop_against(
     jobs: Jobs, root: Directory, config: Config, documents: Documents, verdicts: Verdicts, reasons: Sequence[str]
 ) -> tuple[Documents, dict[str, Any]]:
-    """Drops what duplicates a document that another run kept, whatever its copies here."""
-    other, statistics, count = other_run.find(config), {}, len(verdicts.reason)
-    if config.select.exact_duplicates:
-        rows = np.flatnonzero(verdicts.reason == KEPT)
-        ordinals = other_run.equal_texts(other, documents.content_hash[rows])
-        rows, twins = rows[ordinals >= 0], ordinals[ordinals >= 0] + count
-        verdicts.drop(rows, reasons.index(EXACT_ELSEWHERE), twins, twins, 1.0)
-    if config.select.fuzzy_duplicates:
-        alive = (verdicts.reason == KEPT) & documents.has_words
-        rows, ordinals, similarity = other_run.similar_texts(jobs, root, Likeness.of(config), other, alive)
-        verdicts.drop(rows, reasons.index(FUZZY_ELSEWHERE), ordinals + count, ordinals + count, similarity)
-        counts = artifacts.require_manifest(root / other_run.LINKS).statistics
-        statistics = {f"{name}_elsewhere": value for name, value in counts.items()}
+    """Drops what duplicates a document that another run kept, whatever its copies here: run by run."""
+    settings, count = config.select, len(verdicts.reason)
+    others = other_run.find_all(config)
+    begins = count + offsets_of([other.selection.statistics["kept"] for other in others])  # of their rows behind ours
+    statistics: Counter[str] = Counter()
+    for number, (other, first) in enumerate(zip(others, begins.tolist(), strict=False)):
+        for wanted, reason, equal, values in (
+            (settings.against_ids, REPEATED_ID, other_run.equal_ids, documents.doc_id),
+            (settings.exact_duplicates, EXACT_ELSEWHERE, other_run.equal_texts, documents.content_hash),
+        ):
+            if wanted:
+                rows = np.flatnonzero(verdicts.reason == KEPT)
+                ordinals = equal(other, values[rows])
+                rows, twins = rows[ordinals >= 0], ordinals[ordinals >= 0] + first
+                verdicts.drop(rows, reasons.index(reason), twins, twins, 1.0 if reason == EXACT_ELSEWHERE else np.nan)
+        if settings.fuzzy_duplicates:
+            alive = (verdicts.reason == KEPT) & documents.has_words
+            rows, ordinals, similarity = other_run.similar_texts(jobs, root, Likeness.of(config), other, number, alive)
+            verdicts.drop(rows, reasons.index(FUZZY_ELSEWHERE), ordinals + first, ordinals + first, similarity)
+            counts = artifacts.require_manifest(root / other_run.working(other_run.LINKS, number)).statistics
+            statistics.update({f"{name}_elsewhere": value for name, value in counts.items()})
     foreign = np.unique(verdicts.duplicate_of[verdicts.duplicate_of >= count])
     for rows_of in (verdicts.duplicate_of, verdicts.evidence):
         beyond = rows_of >= count
         rows_of[beyond] = count + np.searchsorted(foreign, rows_of[beyond])
-    ids = np.concatenate((documents.doc_id, other_run.ids(other, foreign - count)))
-    return documents._replace(doc_id=ids), statistics
+    ids = [documents.doc_id]
+    for other, first, end in zip(others, begins, begins[1:], strict=False):
+        ids.append(other_run.ids(other, foreign[(foreign >= first) & (foreign < end)] - first))
+    return documents._replace(doc_id=np.concatenate(ids)), dict(statistics)
 
 
 def _drop_exact(documents: Documents, verdicts: Verdicts, reason: int, rank: np.ndarray) -> None:

@@ -50,20 +50,27 @@ def parameters(config: Config) -> Mapping[str, Any]:
     Raises:
         ConfigError: no finished run is there, or its signatures cannot be compared with this run's.
     """
-    if config.select.against is None:
+    if not config.select.against:
         return {}
-    other = find(config)
-    manifests = (other.documents, other.signals, other.selection)
-    return {"against": {manifest.artifact: manifest.fingerprint for manifest in manifests}}
+    read = [
+        {manifest.artifact: manifest.fingerprint for manifest in (other.documents, other.signals, other.selection)}
+        for other in find_all(config)
+    ]
+    ids = {"against_ids": True} if config.select.against_ids else {}
+    return {"against": read[0] if len(read) == 1 else read, **ids}
 
 
-def find(config: Config) -> OtherRun:
-    """The run that `select.against` names.
+def find_all(config: Config) -> list[OtherRun]:
+    """The runs that `select.against` names.
 
     Raises:
         ConfigError: no finished run is there, or its signatures cannot be compared with this run's.
     """
-    root = Directory(str(config.select.against))
+    return [_find(config, name) for name in config.select.against]
+
+
+def _find(config: Config, name: str) -> OtherRun:
+    root = Directory(name)
     where = f"select.against: {root.url}"
     if root.path() == Directory(config.output).path():
         raise ConfigError(f"{where}: is this run itself; name another run directory")
@@ -87,12 +94,23 @@ def find(config: Config) -> OtherRun:
 
 def equal_texts(other: OtherRun, hashes: np.ndarray) -> np.ndarray:
     """Of each content hash (16 bytes, dtype V16) the lowest ordinal there that has it, too: int64, −1 for none."""
-    own, position = np.unique(hashes.view("S16"), return_inverse=True)
+    return _equal(other, hashes, other.root / SIGNALS, other.signals.parts, "content_hash")
+
+
+def equal_ids(other: OtherRun, ids: np.ndarray) -> np.ndarray:
+    """Of each `doc_id` (dtype V16) the lowest ordinal there that has it, too: int64, −1 for none."""
+    return _equal(other, ids, other.root / DOCUMENTS, other.documents.parts, "doc_id")
+
+
+def _equal(
+    other: OtherRun, values: np.ndarray, directory: Directory, parts: tuple[Part, ...], column: str
+) -> np.ndarray:
+    own, position = np.unique(values.view("S16"), return_inverse=True)
     found = np.full(len(own), -1, dtype=np.int64)
     for number, ordinals in other.kept():
-        signals = artifacts.read_part(other.root / SIGNALS, other.signals.parts[number], ["content_hash"])
+        batch = artifacts.read_part(directory, parts[number], [column])
         kept = np.flatnonzero(ordinals >= 0)
-        theirs = bytes16(signals.column("content_hash"))[kept].view("S16")
+        theirs = bytes16(batch.column(column))[kept].view("S16")
         at = np.minimum(np.searchsorted(own, theirs), max(len(own) - 1, 0))
         hits = np.flatnonzero((own[at] == theirs) & (found[at] == -1)) if len(own) else kept[:0]
         found[at[hits[::-1]]] = ordinals[kept[hits[::-1]]]  # of several the first is written last
@@ -100,7 +118,7 @@ def equal_texts(other: OtherRun, hashes: np.ndarray) -> np.ndarray:
 
 
 def similar_texts(
-    jobs: Jobs, root: Directory, likeness: Likeness, other: OtherRun, alive: np.ndarray
+    jobs: Jobs, root: Directory, likeness: Likeness, other: OtherRun, number: int, alive: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The documents here that are fuzzy duplicates of some there, and of which.
 
@@ -111,7 +129,8 @@ def similar_texts(
         jobs: what runs the jobs.
         root: of this run, with finished `signals`.
         likeness: when documents are linked.
-        other: the run that `select.against` names.
+        other: a run that `select.against` names, as the one of this `number`.
+        number: from 0.
         alive: bool by row; only these documents are compared.
 
     Returns:
@@ -120,8 +139,9 @@ def similar_texts(
     """
     fuzzy_duplicates.write_rows(root, fuzzy_duplicates.ALIVE, alive)
     first = len(alive)
-    fingerprint = fuzzy_duplicates.fingerprint_among(root, CANDIDATES, fuzzy_duplicates.ALIVE)
-    signals, pairs, links = root / SIGNALS, root / CANDIDATES, root / LINKS
+    candidates_of, links_of = (working(name, number) for name in (CANDIDATES, LINKS))
+    fingerprint = fuzzy_duplicates.fingerprint_among(root, candidates_of, fuzzy_duplicates.ALIVE)
+    signals, pairs, links = root / SIGNALS, root / candidates_of, root / links_of
     if not artifacts.is_finished(pairs, fingerprint):
         found = builds.begin(pairs, fingerprint)
         sources = [
@@ -142,6 +162,11 @@ def similar_texts(
     order = np.lexsort((b, -similarity, a))
     best = order[np.unique(a[order], return_index=True)[1]]
     return a[best], b[best] - first, similarity[best]
+
+
+def working(name: str, number: int) -> str:
+    """The working artifact `name` for the run of this number."""
+    return f"{name}_{number}" if number else name
 
 
 def ids(other: OtherRun, ordinals: np.ndarray) -> np.ndarray:

@@ -152,7 +152,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 def estimate(run: Run) -> Estimate:
     settings, rows = run.config.select, run.manifest(SIGNALS).rows
-    elsewhere = other_run.find(run.config).selection.rows if settings.against is not None else 0
+    elsewhere = sum(other.selection.rows for other in other_run.find_all(run.config))
     fuzzy = settings.fuzzy_duplicates
     shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
     # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays. Of

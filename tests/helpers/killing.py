@@ -1,6 +1,7 @@
 """A kill that a test survives."""
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,8 +13,9 @@ class Killed(BaseException):
     """Stands for a kill: from then on no file can be changed any more, as in a process that is gone."""
 
 
-def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
-    """Die at the `step`-th time that a file or directory is made, flushed, renamed or deleted."""
+def kill_at(patch: pytest.MonkeyPatch, step: float) -> Callable[[], int]:
+    """Die at the `step`-th time that a file or directory is made, flushed, renamed or deleted. Returns what tells how
+    often that was done."""
     steps = 0
 
     def dying(function: Any) -> Any:
@@ -28,3 +30,4 @@ def kill_at(patch: pytest.MonkeyPatch, step: int) -> None:
 
     for name in CHANGES:
         patch.setattr(os, name, dying(getattr(os, name)))
+    return lambda: steps

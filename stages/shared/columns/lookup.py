@@ -26,6 +26,10 @@ NAMES = ["doc_id", "record_id", "url", "source_file", "source_row"]
 COLUMNS = [*NAMES, "source", "timestamp", "metadata"]
 
 
+class DocumentAmbiguous(DocumentUnknown):
+    """A name fits several documents of a run."""
+
+
 class Place(NamedTuple):
     """Where a document stands: the number of its part, and its row there."""
 
@@ -76,7 +80,8 @@ def find(root: Directory, name: str, progress: Progress) -> Found:
     its beginning; the first of these that fits any counts.
 
     Raises:
-        DocumentUnknown: it fits no document, or several; the message names the first.
+        DocumentUnknown: it fits no document.
+        DocumentAmbiguous: it fits several; the message names the first.
     """
     directory = root / DOCUMENTS
     manifest = artifacts.require_manifest(directory)
@@ -91,7 +96,7 @@ def find(root: Directory, name: str, progress: Progress) -> Found:
     some = next((known for known in found if known), [])
     if len(some) > 1:
         listed = "; ".join(called for _, called in some[:NAMED]) + ("; …" if len(some) > NAMED else "")
-        raise DocumentUnknown(f"{name}: may be one of {listed}; give FILE:ROW, or more of the doc_id")
+        raise DocumentAmbiguous(f"{name}: may be one of {listed}; give FILE:ROW, or more of the doc_id")
     if some:
         return Found(some[0][0])
     if (reject := _reject_at(root / REJECTS, name)) is not None:

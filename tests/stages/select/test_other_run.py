@@ -130,3 +130,30 @@ def test_signatures_of_another_version_are_not_compared(make: Make) -> None:
     signals.write_json("_manifest.json", manifest.to_json())
     with pytest.raises(ConfigError, match="its signatures are of another version"):
         make("new", NEW, against=signals.path().removesuffix("/signals"))
+
+
+def test_several_runs_are_compared_one_after_the_other(make: Make, rows: Any) -> None:
+    names = sorted(OLD)
+    halves = [{name: OLD[name] for name in names[half::2]} for half in range(2)]
+    runs = [make(f"half{number}", texts) for number, texts in enumerate(halves)]
+    ids = {row["id"] for run in runs for row in verdicts(run, rows).values()}
+    new = make("new", NEW, against=[run.config.output for run in runs])
+    found = verdicts(new, rows)
+
+    elsewhere = {name: row for name, row in found.items() if "elsewhere" in (row["reason"] or "")}
+    assert elsewhere.keys() == {"same0", "same7", "near9", "near9 again", "short", "signs"}
+    assert all(row["duplicate_of"] in ids for row in elsewhere.values())
+    turned = verdicts(make("turned", NEW, against=[run.config.output for run in reversed(runs)]), rows)
+    assert {name: row["reason"] for name, row in turned.items()} == {name: row["reason"] for name, row in found.items()}
+
+
+def test_ids_of_another_run_are_dropped_where_that_is_asked(make: Make, rows: Any) -> None:
+    old = make("old", OLD)
+    kept = next(name for name, row in verdicts(old, rows).items() if row["kept"])
+    texts = {kept: text(5005), "new": text(5006)}
+
+    for asked, reason in ((False, None), (True, "repeated_id")):
+        found = verdicts(make("new", texts, against=old.config.output, against_ids=asked), rows)
+        assert found[kept]["reason"] == reason
+        assert found["new"]["kept"]
+    assert found[kept]["duplicate_of"] == found[kept]["id"]
