@@ -12,6 +12,8 @@ ORDER, ROUTER = "order", "order/router"
 SHARDS = "shards"
 REPORT = "report"
 
+FITTED = "fitted"  # what was fitted on the documents before a run was updated, and serves since
+
 METRICS = "metrics.json"  # of `report`: the ledger, the measures of the order, the packing
 
 # Why records are in `rejects`: what could not be read

@@ -68,6 +68,7 @@ class Run:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by artifact, as it found them
     nearby: str | None = None  # folder for copies of parts that lie elsewhere (pipeline/nearby.py)
+    updating: bool = False  # to other input files: what was made before is kept for its parts (pipeline/former.py)
 
     @property
     def root(self) -> Directory:
@@ -79,6 +80,10 @@ class Run:
     def build(self, name: str) -> Build:
         """The build of an artifact, which was begun."""
         return builds.current(self.artifact(name))
+
+    def begin_beside(self, name: str, build: Build) -> Build:
+        """Begins an artifact that is made beside the one of a build."""
+        return builds.begin(self.artifact(name), build.fingerprint, kept=() if self.updating else None)
 
     def manifest(self, name: str) -> Manifest:
         """The manifest of a finished artifact.
@@ -123,6 +128,11 @@ class Stage:
         guard: raises where making the artifact anew would undo what was done to it since it was made.
         unfinished: raises where something was begun with the finished artifact that is to be ended first.
         in_place: whether others read the artifact as it is, so that its files lie in its directory itself.
+        changes: of the stage that reads files: what differs in them between a finished artifact and its parameters now,
+            in a line; None where something else does, so that it is another run's.
+        put_aside: keeps what was fitted on the documents, before the run is updated; returns what it is.
+        reuses: whether parts of what was made before serve, where a run is updated.
+        lasting: whether later stages read what was made before, too.
     """
 
     name: str
@@ -139,6 +149,10 @@ class Stage:
     guard: Callable[[Run], None] = lambda run: None
     unfinished: Callable[[Run], None] = lambda run: None
     in_place: bool = False
+    changes: Callable[[Manifest, Mapping[str, Any]], str | None] = lambda before, now: None
+    put_aside: Callable[[Run], str | None] = lambda run: None
+    reuses: bool = False
+    lasting: bool = False
 
     def parents_of(self, config: Config) -> tuple[str, ...]:
         """The artifacts that it reads under this configuration."""
@@ -210,9 +224,12 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     state |= {"parameters": parameters, "parents": parents, "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
-    build = builds.begin(directory, fingerprint, in_place=stage.in_place)
+    within = f"{stage.artifact}/"
+    inner = [name.removeprefix(within) for name in stage.beside if name.startswith(within)]
+    kept = inner if run.updating and stage.reuses else None
+    build = builds.begin(directory, fingerprint, in_place=stage.in_place, kept=kept)
     with run.progress.stage(stage.name):
-        manifest = builds.finish(build, parameters, parents, stage.work(run))
+        manifest = builds.finish(build, parameters, parents, stage.work(run), lasting=run.updating and stage.lasting)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)

@@ -13,6 +13,7 @@ A special token that stands in a document's text is encoded as the text that it 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
@@ -34,13 +35,17 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Tokenize
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns import kept_rows
 from sequitur.stages.shared.columns.arrays import problems_beside
+from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
 from sequitur.stages.shared.columns.samples import sample_texts
+from sequitur.stages.shared.models import fitted
 from sequitur.stages.tokenize import spans as token_spans
 from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes, of_library
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
 
 TOKENIZER = "tokenizer.json"
+ASIDE, TOLD = "tokenizer", "the trained tokenizer"  # where it lies while a run is updated, and what it is called
 BYTES, TRAIN = "bytes", "train"
 END_OF_DOCUMENT = "<|endoftext|>"
 # Names that published tokenizers give to the token that ends a document.
@@ -65,14 +70,57 @@ def train(texts: list[str], vocabulary: int) -> Tokenizer:
 
 
 def load(name: str) -> Tokenizer:
-    """A tokenizer from the path of a tokenizer.json, of a directory that holds one, or by its name on the hub.
+    """A tokenizer from the place of a tokenizer.json, of a directory that holds one, or by its name on the hub.
 
     Raises:
         ModelError: it cannot be read.
     """
-    path = Path(name) / TOKENIZER if Path(name).is_dir() else Path(name)
+    found = _file(name)
     with of_library(f"tokenize.tokenizer {name}: cannot be loaded", "give the path of a tokenizer.json"):
-        return Tokenizer.from_file(str(path)) if path.exists() else Tokenizer.from_pretrained(name)
+        return Tokenizer.from_str(found[1].decode()) if found else Tokenizer.from_pretrained(name)
+
+
+def _file(name: str) -> tuple[str, bytes] | None:
+    """The name and the content of the file that a setting names; None where it is none, but a name on the hub.
+
+    Raises:
+        ModelError: it is the path of a tokenizer.json that is not there.
+    """
+    place = Directory(name) / TOKENIZER if Path(name).is_dir() else Directory(name)
+    above, _, last = place.url.rpartition("/")
+    found = Directory(above or ("/" if place.url.startswith("/") else ".")).content(last)
+    if found is None and last.endswith(".json"):
+        raise ModelError(f"{place.url}: no such file; correct tokenize.tokenizer")
+    return None if found is None else (last, found)
+
+
+def settings_of(config: Config) -> Tokenize:
+    """The settings; where a run was updated they name the tokenizer that was put aside, if it was trained by them."""
+    settings, aside = config.tokenize, fitted.aside(Directory(config.output), ASIDE)
+    if (
+        settings.tokenizer != TRAIN
+        or (noted := fitted.note(aside)) is None
+        or noted["fitted_by"] != _trained_by(config)
+    ):
+        return settings
+    return settings.model_copy(update={"tokenizer": f"{aside.url}/{TOKENIZER}", "end_of_document": None})
+
+
+def _trained_by(config: Config) -> dict[str, Any]:
+    settings = config.tokenize
+    return {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes), "seed": config.seed}
+
+
+def put_aside(run: Run) -> str | None:
+    """Keeps the tokenizer that was trained on the documents before."""
+    manifest = artifacts.read_manifest(run.artifact(TOKENS))
+    if manifest is None or manifest.parameters["tokenizer"] != TRAIN:
+        return None if settings_of(run.config).tokenizer in (run.config.tokenize.tokenizer, BYTES) else TOLD
+    with tempfile.TemporaryDirectory() as scratch:
+        Path(scratch, TOKENIZER).write_bytes(run.artifact(TOKENS).read_bytes(TOKENIZER))
+        by = {name: manifest.parameters[name] for name in _trained_by(run.config)}
+        fitted.put(run.root, ASIDE, Path(scratch), by, manifest.fingerprint)
+    return TOLD
 
 
 def _stored(tokens: Directory) -> Tokenizer:
@@ -125,14 +173,15 @@ class EncodeText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, tokens, progress = run.config.tokenize, run.artifact(TOKENS), run.progress
+    settings, tokens, progress = settings_of(run.config), run.artifact(TOKENS), run.progress
     build = run.build(TOKENS)
     text, selection = run.artifact(run.text), run.artifact(SELECTION)
     if settings.tokenizer != BYTES and not tokens.exists(TOKENIZER):
         tokenizer = _make(settings, text, selection, run.seed("tokenize"), progress)
         tokens.write_bytes(TOKENIZER, tokenizer.to_str().encode())
     about = _described(settings, tokens)
-    encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), run.jobs)
+    parts = _before(run, build, settings, about)
+    encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), parts, run.jobs)
     if settings.repeated_spans == "ignore":
         encode(build)
         return {"tokenizer": about}
@@ -152,13 +201,33 @@ def work(run: Run) -> Mapping[str, Any]:
     return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": counts["repeated_tokens"]}}
 
 
-def _encode(text: Directory, selection: Directory, transform: EncodeText, jobs: Jobs, target: Build) -> None:
+def _before(run: Run, build: Build, settings: Tokenize, about: Mapping[str, Any]) -> dict[str, Before]:
+    """What was made before by the same tokenizer, without taking spans out, of equal parts of the text."""
+    found: dict[str, Before] = {}
+    for manifest in former.manifests(build.directory):
+        alike = former.is_alike(manifest, STAGE.name, STAGE.version, manifest.parameters)
+        by, removed = manifest.statistics["tokenizer"], manifest.parameters.get("repeated_spans") == "remove"
+        same = all(by[name] == about[name] for name in ("sha256", "vocab_size", "end"))
+        if alike and same and not removed and settings.repeated_spans != "remove":
+            found |= kept_rows.before(run.root, build, manifest, run.text)
+    return found
+
+
+def _encode(
+    text: Directory,
+    selection: Directory,
+    transform: EncodeText,
+    parts: Mapping[str, Before],
+    jobs: Jobs,
+    target: Build,
+) -> None:
     jobs.map_parts(
         {text: ["text"], selection: ["kept", "ordinal"]},
-        transform,
+        KeptRows(transform, target, text, selection, parts),
         target,
         step="tokenize: encoding",
         seconds=artifacts.require_manifest(text).statistics["text_bytes"] / BYTES_PER_SECOND,
+        by_name=True,
     )
 
 
@@ -190,26 +259,21 @@ def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.tokenize
+    settings = settings_of(config)
     chosen: dict[str, Any] = {"tokenizer": settings.tokenizer}
     if settings.tokenizer == TRAIN:
-        chosen |= {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes)}
-        chosen["seed"] = config.seed
+        chosen |= _trained_by(config)
     elif settings.tokenizer != BYTES:
         chosen["end_of_document"] = settings.end_of_document
-        path = Path(settings.tokenizer)
-        path = path / TOKENIZER if path.is_dir() else path
-        if path.exists():
-            chosen |= {"tokenizer": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        elif path.suffix == ".json":
-            raise ModelError(f"{path}: no such file; correct tokenize.tokenizer")
+        if (found := _file(settings.tokenizer)) is not None:
+            chosen |= {"tokenizer": found[0], "sha256": hashlib.sha256(found[1]).hexdigest()}
     if settings.repeated_spans != "ignore":
         chosen |= {"repeated_spans": settings.repeated_spans, "span_tokens": settings.span_tokens}
     return chosen
 
 
 def estimate(run: Run) -> Estimate:
-    settings = run.config.tokenize
+    settings = settings_of(run.config)
     text = run.manifest(run.text).statistics["text_bytes"]
     # Training counts words of the sample; measured at 20 bytes for a byte of it.
     memory = 20 * min(int(settings.sample_bytes), text) if settings.tokenizer == TRAIN else 0
@@ -248,4 +312,15 @@ def _documents_that_end_inside(directory: Directory, end: int) -> Iterator[str]:
             )
 
 
-STAGE = Stage("tokenize", TOKENS, 2, (TEXT, SELECTION), parameters, estimate, work, verify)
+STAGE = Stage(
+    "tokenize",
+    TOKENS,
+    2,
+    (TEXT, SELECTION),
+    parameters,
+    estimate,
+    work,
+    verify,
+    put_aside=put_aside,
+    reuses=True,
+)
