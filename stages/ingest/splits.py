@@ -180,7 +180,7 @@ def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
         size = file_size(file.path)
         full = together_bytes + size > settings.part_bytes or len(together) == FILES_TOGETHER
         filled = max(together_bytes / settings.part_bytes, len(together) / FILES_TOGETHER)
-        if together and (full or (filled >= LEAST_FILLED and _begins_anew(file, settings, size))):
+        if together and (full or (filled >= LEAST_FILLED and _begins_anew(file, settings.part_bytes, size))):
             add(together)
             together, together_bytes = [], 0
         if size <= min(settings.part_bytes, settings.split_bytes) or file.kind in DOCUMENT_FILES:
@@ -203,15 +203,15 @@ def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
     return splits if settings.limit is None else _limited(splits, settings.limit)
 
 
-def _begins_anew(file: InputFile, settings: Ingest, size: int) -> bool:
+def _begins_anew(file: InputFile, part_bytes: int, size: int) -> bool:
     """Whether a small file is the first of a split, though there is room beside those before it.
 
-    By a hash of its name below its input, so that a file more or less divides only those around it anew: once a split
-    is filled by LEAST_FILLED, as much again may be expected of it.
+    By a hash of its name and size, so that a file more or less divides only those around it anew: once a split is
+    filled by LEAST_FILLED, as much again may be expected of it.
     """
-    below = file.path.removeprefix(settings.inputs[file.input].fixed) or PurePosixPath(file.path).name
-    share = max(size / settings.part_bytes, 1 / FILES_TOGETHER)
-    return xxhash.xxh3_64_intdigest(below) / 2**64 < share / LEAST_FILLED
+    named = f"{PurePosixPath(file.path).name} {size}"
+    share = max(size / part_bytes, 1 / FILES_TOGETHER)
+    return xxhash.xxh3_64_intdigest(named) / 2**64 < share / LEAST_FILLED
 
 
 def _is_long_jsonl(file: InputFile, size: int, split_bytes: int) -> bool:
