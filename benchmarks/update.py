@@ -5,10 +5,10 @@
 The corpus is a hundred files of JSON lines. It is of the source files of the installed packages, or of the documents of
 a `--corpus` (JSON lines with `text`, also compressed). Where these are fewer than asked for they come again and again,
 each time with half of their words replaced by words of the corpus, at random by seed: another text, of the same kind.
-One file, out of the middle, is missing when the run is made, and is there when the same command is run again. Beside that
-a fresh run is made of all files, by the same number of workers; kernels are compiled before either. A third run is
-given the tokenizer and the model that the updated run keeps: its bytes are compared with those of the updated one,
-but for the configuration and what shows it (the report's page).
+One file, out of the middle, is missing when the run is made, and is there when the same command is run again. Beside
+that a fresh run is made of all files, by the same number of workers; kernels are compiled before either. A third run
+is given the tokenizer and the model that the updated run keeps: its bytes are compared with those of the updated one,
+but for the report, which shows the configuration.
 
 Prints one JSON object last: seconds of the clock and of the processor (of all processes) of both, and of their stages;
 `update_vs_fresh`, how many times as long the fresh run takes; `update_vs_fresh_cpu`, the same of processor time;
@@ -134,9 +134,7 @@ def measure(scratch: Path, found: list[str], megabytes: int, workers: int) -> di
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=int, default=20)
-    parser.add_argument(
-        "--corpus", type=Path, help="JSON lines with texts; the installed packages' source if not given"
-    )
+    parser.add_argument("--corpus", type=Path, help="JSON lines with texts; the packages' source if not given")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--scratch", help="where the corpora and runs go; a temporary directory if not given")
     known = parser.parse_args()

@@ -68,7 +68,7 @@ class Run:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by artifact, as it found them
     nearby: str | None = None  # folder for copies of parts that lie elsewhere (pipeline/nearby.py)
-    updating: bool = False  # to other input files: what was made before is kept for its parts (pipeline/former.py)
+    updating: bool = False  # to other input files (pipeline/former.py)
 
     @property
     def root(self) -> Directory:
@@ -80,10 +80,6 @@ class Run:
     def build(self, name: str) -> Build:
         """The build of an artifact, which was begun."""
         return builds.current(self.artifact(name))
-
-    def begin_beside(self, name: str, build: Build) -> Build:
-        """Begins an artifact that is made beside the one of a build."""
-        return builds.begin(self.artifact(name), build.fingerprint, kept=() if self.updating else None)
 
     def manifest(self, name: str) -> Manifest:
         """The manifest of a finished artifact.
@@ -128,11 +124,11 @@ class Stage:
         guard: raises where making the artifact anew would undo what was done to it since it was made.
         unfinished: raises where something was begun with the finished artifact that is to be ended first.
         in_place: whether others read the artifact as it is, so that its files lie in its directory itself.
-        changes: of the stage that reads files: what differs in them between a finished artifact and its parameters now,
-            in a line; None where something else does, so that it is another run's.
-        put_aside: keeps what was fitted on the documents, before the run is updated; returns what it is.
+        changes: what differs in the files between a finished artifact and its parameters now, in a line; None where
+            something else does: it is another run's.
+        put_aside: keeps what was fitted on the documents, before the run is updated; says what it is.
         reuses: whether parts of what was made before serve, where a run is updated.
-        lasting: whether later stages read what was made before, too.
+        lasting: whether later stages read them, too.
     """
 
     name: str
@@ -224,8 +220,7 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     state |= {"parameters": parameters, "parents": parents, "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
-    within = f"{stage.artifact}/"
-    inner = [name.removeprefix(within) for name in stage.beside if name.startswith(within)]
+    inner = [name.removeprefix(f"{stage.artifact}/") for name in stage.beside]
     kept = inner if run.updating and stage.reuses else None
     build = builds.begin(directory, fingerprint, in_place=stage.in_place, kept=kept)
     with run.progress.stage(stage.name):

@@ -132,7 +132,7 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, documents = run.config.ingest, run.build(DOCUMENTS)
-    rejects = run.begin_beside(REJECTS, documents)
+    rejects = builds.begin(run.artifact(REJECTS), documents.fingerprint, kept=() if run.updating else None)
     files = _files(run)
     beside = passed_over(settings, files)
     _tell_passed_over(run, beside)

@@ -144,7 +144,7 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, refined = run.config.refine, run.build(REFINED)
-    changes = run.begin_beside(CHANGES, refined)
+    changes = builds.begin(run.artifact(CHANGES), refined.fingerprint, kept=() if run.updating else None)
     if _counts_repeats(settings):
         find_repeats(run.jobs, run.root, settings, COLUMNS)
     else:  # what a document becomes depends on it alone

@@ -83,8 +83,8 @@ def find_links(
 
 
 def remove_working_parts(directory: Directory) -> None:
-    """Removes all that lies in `selection` besides its parts, its manifest, the notes of its own build, and what is kept
-    of a former one."""
+    """Removes all that lies in `selection` besides its parts, its manifest, the notes of its own build, and what is
+    kept of a former one."""
     for name in directory.names():
         if name.startswith("_") and name not in (artifacts.MANIFEST, builds.BUILDING, former.FORMER):
             directory.remove(name)
