@@ -19,17 +19,17 @@ import pytest
 from job_runs import content
 
 from sequitur import beam_job
-from sequitur.pipeline import artifacts, beam, builds, former, run_directory
+from sequitur.pipeline import artifacts, beam, former, run_directory
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import validate
-from sequitur.pipeline.errors import ForeignDirectory, MissingArtifact
+from sequitur.pipeline.errors import CorruptPart, ForeignDirectory, MissingArtifact
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.stages.embed.stage import EmbedText
 from sequitur.stages.tokenize.stage import EncodeText
 
 Files = dict[str, list[bytes]]  # lines by file name
-MAPPED = ("documents", "refined", "signals")
+MAPPED, ROWS = ("documents", "refined", "signals"), ("tokens", "vectors")
 
 
 class World:
@@ -64,9 +64,12 @@ class World:
         }
         return {**made, **{name: {**made.get(name, {}), **section} for name, section in sections.items()}}
 
-    def run(self, output: Path, workers: int = 1, *, refit: bool = False, **sections: Any) -> Run:
+    def run(
+        self, output: Path, last: str | None = None, *, workers: int = 1, refit: bool = False, **sections: Any
+    ) -> Run:
+        """The run, or its stages up to one. What is after `embed` is made anew by any update."""
         job = Run(validate(self.settings(output, **sections), "settings"), Runner(workers))
-        run_directory.execute(beam_job.RECIPE, job, refit=refit)
+        run_directory.execute(beam_job.RECIPE, job, None, last, refit=refit)
         return job
 
     def given(self, output: Path, **sections: Any) -> dict[str, Any]:
@@ -113,9 +116,14 @@ def changed_files(world: World, how: str) -> Files:
     return files
 
 
-def made(root: Path) -> dict[str, str]:
-    """The checksums of what a run made, but of the report and of what an updated one keeps."""
-    return {name: sum_ for name, sum_ in content(root).items() if name.split("/")[0] not in ("report", "fitted")}
+def made(root: Path, *artifacts: str) -> dict[str, str]:
+    """The checksums of what a run made, but of the report and of what an updated one keeps; or of some artifacts, but
+    of what is kept of former ones."""
+    found = {name: sum_ for name, sum_ in content(root).items() if name.split("/")[0] not in ("report", "fitted")}
+    if not artifacts:
+        return found
+    folders = {name: json.loads((root / name / "_manifest.json").read_text())["folder"] for name in artifacts}
+    return {name: sum_ for name, sum_ in found.items() if name.startswith(tuple(map("/".join, folders.items())))}
 
 
 def inodes(root: Path, artifact: str) -> set[int]:
@@ -171,29 +179,29 @@ def test_updates_follow_each_other(world: World, copy: Path, tmp_path: Path) -> 
     world.run(copy)
     old = inodes(copy, "vectors")
     world.write({**changed_files(world, "added"), "zzz.jsonl": world.files["03.jsonl"][:3]})
-    world.run(copy)
-    world.run(tmp_path / "fresh", **world.given(copy))
-    assert made(copy) == made(tmp_path / "fresh")
+    world.run(copy, "embed")
+    world.run(tmp_path / "fresh", "embed", **world.given(copy))
+    assert made(copy, *ROWS) == made(tmp_path / "fresh", *ROWS)
     assert len(inodes(copy, "vectors") & old) >= len(old) - 2  # nothing before it has other ordinals
 
 
 def test_refit_fits_anew_what_was_kept(world: World, copy: Path, tmp_path: Path) -> None:
     world.write(changed_files(world, "added"))
-    world.run(tmp_path / "fresh")
-    world.run(copy)
-    assert made(copy) != made(tmp_path / "fresh")
-    world.run(copy, refit=True)
-    assert content(copy) == content(tmp_path / "fresh")
-    other = Path(shutil.copytree(tmp_path / "fresh", tmp_path / "other"))
+    world.run(tmp_path / "fresh", "embed")
+    world.run(copy, "embed")
+    assert made(copy, *MAPPED) == made(tmp_path / "fresh", *MAPPED)
+    assert made(copy, *ROWS) != made(tmp_path / "fresh", *ROWS)
+    world.run(copy, "embed", refit=True)
+    assert made(copy, *ROWS) == made(tmp_path / "fresh", *ROWS)
+    assert not (copy / "fitted").exists()
     world.write(world.files)
-    world.run(other, refit=True)
-    assert not (other / "fitted").exists()
+    world.run(copy, "ingest", refit=True)
+    assert not (copy / "fitted").exists()
 
 
 def test_killed_and_resumed_an_update_ends_with_the_same_bytes(world: World, copy: Path, tmp_path: Path) -> None:
-    points = ["documents:2", "documents:9", "rejects:1", "refined/changes:1", "refined:3:before", "signals:2"]
-    points = [point for point in points if not point.startswith("refined/changes")]
-    points += ["signals:9", "selection:2", "tokens:2", "vectors:4", "neighbors:1", "shards:1"]
+    points = ["rejects:1", "documents:2", "documents:9", "refined:3:before", "signals:2", "signals:9", "selection:2"]
+    points += ["tokens:2", "vectors:4", "neighbors:1"]
     world.write(changed_files(world, "all"))
     config = tmp_path / "run.yaml"
     config.write_text(json.dumps(world.settings(copy)))
@@ -211,41 +219,33 @@ def test_two_processes_update_to_the_same_bytes(
     world: World, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.write(changed_files(world, "all"))
-    world.run(tmp_path / "fresh", **world.given(_updated(world, copy, monkeypatch)))
-    assert made(copy) == made(tmp_path / "fresh")
-
-
-def _updated(world: World, copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    with monkeypatch.context() as patched:
-        patched.setattr(beam, "START_SECONDS", 1e-9)
-        job = Run(validate(world.settings(copy), "settings"), Runner(2))
-        run_directory.execute(beam_job.RECIPE, job, None, "embed")
-    world.run(copy)
-    return copy
+    monkeypatch.setattr(beam, "START_SECONDS", 1e-9)
+    world.run(copy, "tokenize", workers=2)
+    monkeypatch.undo()
+    world.run(tmp_path / "fresh", "tokenize", **world.given(copy))
+    assert made(copy, *MAPPED, "tokens") == made(tmp_path / "fresh", *MAPPED, "tokens")
 
 
 def test_other_files_again_before_the_update_is_done(world: World, copy: Path, tmp_path: Path) -> None:
-    world.write(changed_files(world, "added"))
-    job = Run(validate(world.settings(copy), "settings"))
-    run_directory.execute(beam_job.RECIPE, job, None, "refine")
     before = inodes(copy, "signals")
+    world.write(changed_files(world, "added"))
+    world.run(copy, "refine")
     world.write(changed_files(world, "all"))
-    run_directory.execute(beam_job.RECIPE, job, None, "select")
+    world.run(copy, "embed")
     assert len(inodes(copy, "signals") & before) >= len(before) / 4
-    world.run(copy)
-    world.run(tmp_path / "fresh", **world.given(copy))
-    assert made(copy) == made(tmp_path / "fresh")
+    world.run(tmp_path / "fresh", "embed", **world.given(copy))
+    assert made(copy, *MAPPED, *ROWS) == made(tmp_path / "fresh", *MAPPED, *ROWS)
 
 
 def test_a_given_model_keeps_the_weights_of_words(world: World, tiny_model: Path, tmp_path: Path) -> None:
     sections = {"embed": {"model": str(tiny_model), "device": "cpu"}, "tokenize": {"tokenizer": "bytes"}}
     world.write(world.files)
-    world.run(tmp_path / "run", **sections)
+    world.run(tmp_path / "run", "embed", **sections)
     world.write(changed_files(world, "added"))
-    world.run(tmp_path / "run", **sections)
+    world.run(tmp_path / "run", "embed", **sections)
     embed = {**sections["embed"], "term_weights": str(tmp_path / "run" / "fitted" / "words")}
-    world.run(tmp_path / "fresh", **{**sections, "embed": embed})
-    assert made(tmp_path / "run") == made(tmp_path / "fresh")
+    world.run(tmp_path / "fresh", "embed", **{**sections, "embed": embed})
+    assert made(tmp_path / "run", *ROWS) == made(tmp_path / "fresh", *ROWS)
 
 
 def test_another_configuration_is_refused_as_before(world: World, copy: Path) -> None:
@@ -260,8 +260,7 @@ def test_another_configuration_is_refused_as_before(world: World, copy: Path) ->
 
 def test_a_damaged_note_of_what_is_kept_is_refused(world: World, copy: Path) -> None:
     world.write(changed_files(world, "added"))
-    world.run(copy)
+    world.run(copy, "tokenize")
     (copy / "fitted" / "model" / "modules.json").write_text("[]")
-    world.write(world.files)
-    with pytest.raises(builds.CorruptPart, match="not what was put aside; run with --refit"):
+    with pytest.raises(CorruptPart, match="not what was put aside; run with --refit"):
         world.run(copy)
