@@ -68,7 +68,7 @@ def execute(
 def _begin_update(recipe: Sequence[Stage], run: Run, changes: str, refit: bool) -> None:
     """Puts aside what was fitted, and notes that the run is being updated."""
     fitted = [] if refit else [what for stage in recipe if (what := stage.put_aside(run)) is not None]
-    stays = f"; {' and '.join(fitted)} stay as they are" if fitted else ""
+    stays = f"; so is what was fitted: {', '.join(fitted)}" if fitted else ""
     run.progress.say(f"update     {changes}{stays}")
     (run.root / STATE).write_json(UPDATE, {"changes": changes})
 

@@ -171,7 +171,7 @@ def test_what_changed_is_said_in_a_line(world: World, copy: Path, capsys: pytest
     run_directory.execute(beam_job.RECIPE, job, None, "ingest")
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("update")]
     assert "input files: 3 more, 3 changed, 2 gone; what was made of the 13 that are as they were is kept" in line
-    assert line.endswith("the trained tokenizer and the fitted model stay as they are")
+    assert line.endswith("; so is what was fitted: the trained tokenizer, the fitted model")
 
 
 def test_updates_follow_each_other(world: World, copy: Path, tmp_path: Path) -> None:

@@ -104,10 +104,9 @@ def unpacked(model: Directory, into: Path) -> None:
 def is_same(config: Config, before: Manifest, now: Mapping[str, Any]) -> bool:
     """Whether vectors were made as they are to be made now: by the same model and the same weights of words.
 
-    Those for which the model or the weights were fitted have by their parameters other ones than after these were put
-    aside.
+    Those for which the model or the weights were fitted have other parameters than since these were put aside.
     """
-    fitted_by = ("files", "words", *SAMPLED)
+    fitted_by = ("words", *SAMPLED, *(("files",) if now["model"] == FITTED else ()))
     old, new = (
         {name: value for name, value in one.items() if name not in fitted_by} for one in (before.parameters, now)
     )

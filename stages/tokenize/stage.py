@@ -45,7 +45,7 @@ from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes, o
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
 
 TOKENIZER = "tokenizer.json"
-ASIDE, TOLD = "tokenizer", "the trained tokenizer"  # where it lies while a run is updated, and what it is called
+ASIDE = "tokenizer"  # where it lies once a run was updated
 BYTES, TRAIN = "bytes", "train"
 END_OF_DOCUMENT = "<|endoftext|>"
 # Names that published tokenizers give to the token that ends a document.
@@ -114,13 +114,12 @@ def _trained_by(config: Config) -> dict[str, Any]:
 def put_aside(run: Run) -> str | None:
     """Keeps the tokenizer that was trained on the documents before."""
     manifest = artifacts.read_manifest(run.artifact(TOKENS))
-    if manifest is None or manifest.parameters["tokenizer"] != TRAIN:
-        return None if settings_of(run.config).tokenizer in (run.config.tokenize.tokenizer, BYTES) else TOLD
-    with tempfile.TemporaryDirectory() as scratch:
-        Path(scratch, TOKENIZER).write_bytes(run.artifact(TOKENS).read_bytes(TOKENIZER))
-        by = {name: manifest.parameters[name] for name in _trained_by(run.config)}
-        fitted.put(run.root, ASIDE, Path(scratch), by, manifest.fingerprint)
-    return TOLD
+    if manifest is not None and manifest.parameters["tokenizer"] == TRAIN:
+        with tempfile.TemporaryDirectory() as scratch:
+            Path(scratch, TOKENIZER).write_bytes(run.artifact(TOKENS).read_bytes(TOKENIZER))
+            by = {name: manifest.parameters[name] for name in _trained_by(run.config)}
+            fitted.put(run.root, ASIDE, Path(scratch), by, manifest.fingerprint)
+    return "the trained tokenizer" if settings_of(run.config) != run.config.tokenize else None
 
 
 def _stored(tokens: Directory) -> Tokenizer:

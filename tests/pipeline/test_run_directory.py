@@ -157,7 +157,7 @@ def test_a_run_is_updated_to_other_inputs(
     )
     told = replace(make_run(), progress=Progress())
     execute(other, told, None, "count")
-    assert "update     6 rows before; the model stay as they are" in capsys.readouterr().err
+    assert "update     6 rows before; so is what was fitted: the model" in capsys.readouterr().err
     assert former.find(told.artifact("documents"), artifacts.require_manifest(told.artifact("documents")).fingerprint)
     assert len(former.manifests(told.artifact("documents"))) == 1
     execute(other, told)
