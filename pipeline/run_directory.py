@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import yaml
 
@@ -43,12 +44,15 @@ def execute(
     check_place(run.root)
     run = replace(run, parameters=parameters_of(recipe, run.config))
     fingerprints = expected(recipe, run.config, run.parameters)
-    changes = check_corpus(recipe, run, fingerprints)
+    changes = check_corpus(recipe, run.root, run.config, run.parameters, fingerprints)
     with lock.exclusive(run.root):
         for stage in recipe:
             stage.unfinished(run)
         if changes and chosen[:1] == recipe[:1]:
-            _begin_update(recipe, run, changes, refit)
+            fitted = [] if refit else [stage.put_aside(run.root, run.config) for stage in recipe]
+            kept = ", ".join(what for what in fitted if what is not None)
+            run.progress.say(f"update     {changes}" + (f"; so is what was fitted: {kept}" if kept else ""))
+            (run.root / STATE).write_json(UPDATE, {"changes": changes})
         if refit:
             run.root.remove(FITTED)
         if changes or refit:  # what was put aside is among the parameters from now on, or no longer
@@ -62,23 +66,15 @@ def execute(
             with nearby.copies(run.root) as root:
                 execute_stage(stage, replace(run, nearby=root.nearby), fingerprints)
         if run.updating and all(is_done(stage, run.root, fingerprints[stage.artifact]) for stage in recipe):
-            _end_update(recipe, run)
+            _end_update(recipe, run.root)
 
 
-def _begin_update(recipe: Sequence[Stage], run: Run, changes: str, refit: bool) -> None:
-    """Puts aside what was fitted, and notes that the run is being updated."""
-    fitted = [] if refit else [what for stage in recipe if (what := stage.put_aside(run)) is not None]
-    stays = f"; so is what was fitted: {', '.join(fitted)}" if fitted else ""
-    run.progress.say(f"update     {changes}{stays}")
-    (run.root / STATE).write_json(UPDATE, {"changes": changes})
-
-
-def _end_update(recipe: Sequence[Stage], run: Run) -> None:
+def _end_update(recipe: Sequence[Stage], root: Directory) -> None:
     """Clears what was kept of the run as it was."""
     for stage in recipe:
         for name in (stage.artifact, *stage.beside):
-            former.forget(run.artifact(name))
-    (run.root / STATE).remove(UPDATE)
+            former.forget(root / name)
+    (root / STATE).remove(UPDATE)
 
 
 def make_anew(recipe: Sequence[Stage], run: Run, name: str) -> None:
@@ -136,22 +132,28 @@ def check_place(root: Directory) -> None:
         raise ForeignDirectory(f"{root.url}: holds {names[0]} and no run; choose another output or empty the directory")
 
 
-def check_corpus(recipe: Sequence[Stage], run: Run, fingerprints: Mapping[str, str]) -> str | None:
+def check_corpus(
+    recipe: Sequence[Stage],
+    root: Directory,
+    config: Config,
+    parameters: Mapping[str, Mapping[str, Any]],
+    fingerprints: Mapping[str, str],
+) -> str | None:
     """What differs in the input files, in a line, where the output holds the finished documents of others; None where
     nothing does, or there are none.
 
     Raises:
         ForeignDirectory: something else differs: they are the documents of another configuration.
     """
-    manifest = artifacts.read_manifest(run.artifact(DOCUMENTS))
+    manifest = artifacts.read_manifest(root / DOCUMENTS)
     if manifest is None or manifest.fingerprint == fingerprints[DOCUMENTS]:
         return None
     (stage,) = (stage for stage in recipe if stage.artifact == DOCUMENTS)
-    if (changes := stage.changes(manifest, run.parameters[DOCUMENTS])) is not None:
+    if (changes := stage.changes(manifest, parameters[DOCUMENTS])) is not None:
         return changes
     raise ForeignDirectory(
-        f"{run.root.url}: holds the documents of another configuration ({_difference(run.root, run.config)}); choose "
-        "another output, or delete that directory to start anew"
+        f"{root.url}: holds the documents of another configuration ({_difference(root, config)}); choose another "
+        "output, or delete that directory to start anew"
     )
 
 

@@ -146,7 +146,7 @@ class Stage:
     unfinished: Callable[[Run], None] = lambda run: None
     in_place: bool = False
     changes: Callable[[Manifest, Mapping[str, Any]], str | None] = lambda before, now: None
-    put_aside: Callable[[Run], str | None] = lambda run: None
+    put_aside: Callable[[Directory, Config], str | None] = lambda root, config: None
     reuses: bool = False
     lasting: bool = False
 

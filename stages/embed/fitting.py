@@ -14,8 +14,8 @@ from typing import Any
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.names import VECTORS
 from sequitur.pipeline.sections import Embed
-from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed.lexical import LANGUAGES, WEIGHTS
 from sequitur.stages.shared.models import fitted
@@ -71,9 +71,9 @@ def settings_of(config: Config) -> Embed:
     return config.embed if model_at(config) is None else config.embed.model_copy(update={"model": FITTED})
 
 
-def put_aside(run: Run, vectors: Directory, manifest: Manifest) -> str | None:
-    """Keeps what was fitted for the vectors of a manifest, which are there; returns what it is."""
-    parameters = manifest.parameters
+def put_aside(root: Directory, config: Config, manifest: Manifest) -> str | None:
+    """Keeps what was fitted for the vectors of a run, whose manifest is given; returns what it is."""
+    parameters, vectors = manifest.parameters, root / VECTORS
     is_model = parameters["model"] == FITTED and "files" not in parameters
     counted = "lexical_weight" in parameters and "words" not in parameters
     if is_model or counted:
@@ -85,10 +85,10 @@ def put_aside(run: Run, vectors: Directory, manifest: Manifest) -> str | None:
             for name in (LANGUAGES, WEIGHTS) if "lexical_weight" in parameters else ():
                 (path / name).write_bytes(vectors.read_bytes(name))
             by = {name: parameters[name] for name in SAMPLED}
-            fitted.put(run.root, MODEL if is_model else WORDS, path, by, manifest.fingerprint)
-    if run.config.embed.model == FITTED:
-        return "the fitted model" if model_at(run.config) is not None else None
-    return "the weights of words" if run.config.embed.term_weights is None and words_at(run.config) else None
+            fitted.put(root, MODEL if is_model else WORDS, path, by, manifest.fingerprint)
+    if config.embed.model == FITTED:
+        return "the fitted model" if model_at(config) is not None else None
+    return "the weights of words" if config.embed.term_weights is None and words_at(config) else None
 
 
 def unpacked(model: Directory, into: Path) -> None:

@@ -109,9 +109,8 @@ def work(run: Run) -> Mapping[str, Any]:
     kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {text: ["text"], selection: ["kept", "ordinal"]}
-    encode = KeptRows(
-        EmbedText(settings, build), build, text, selection, _before(run, build), whole=settings.model != FITTED
-    )
+    before = _before(run.config, run.root, build, run.text, run.parameters[VECTORS])
+    encode = KeptRows(EmbedText(settings, build), build, text, selection, before, whole=settings.model != FITTED)
     run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept, by_name=True)
     empty, dimensions = 0, 0
     for part in builds.written_parts(build):
@@ -134,22 +133,24 @@ def work(run: Run) -> Mapping[str, Any]:
     return {**counted, **_choice(settings, directory), **lexical.statistics(settings, directory, dimensions)}
 
 
-def _before(run: Run, build: Build) -> dict[str, Before]:
+def _before(
+    config: Config, root: Directory, build: Build, text: str, parameters: Mapping[str, Any]
+) -> dict[str, Before]:
     """What was made before by the same model of equal parts of the text; nothing where it gave vectors that are not
     finite, for which of them is not known."""
     found: dict[str, Before] = {}
     for manifest in former.manifests(build.directory):
         alike = former.is_alike(manifest, STAGE.name, STAGE.version, manifest.parameters)
-        alike = alike and fitting.is_same(run.config, manifest, run.parameters[VECTORS])
+        alike = alike and fitting.is_same(config, manifest, parameters)
         if alike and not manifest.statistics["not_finite"]:
-            found |= kept_rows.before(run.root, build, manifest, run.text)
+            found |= kept_rows.before(root, build, manifest, text)
     return found
 
 
-def put_aside(run: Run) -> str | None:
+def put_aside(root: Directory, config: Config) -> str | None:
     """Keeps the model that was fitted, and the weights of words that were counted, on the documents before."""
-    manifest = artifacts.read_manifest(run.artifact(VECTORS))
-    return None if manifest is None else fitting.put_aside(run, run.artifact(VECTORS), manifest)
+    manifest = artifacts.read_manifest(root / VECTORS)
+    return None if manifest is None else fitting.put_aside(root, config, manifest)
 
 
 def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:

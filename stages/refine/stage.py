@@ -148,7 +148,7 @@ def work(run: Run) -> Mapping[str, Any]:
     if _counts_repeats(settings):
         find_repeats(run.jobs, run.root, settings, COLUMNS)
     else:  # what a document becomes depends on it alone
-        _take_over(run, refined, changes)
+        _take_over(run.root, run.parameters[REFINED], refined, changes)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
     run.jobs.map_parts(
         {run.artifact(DOCUMENTS): COLUMNS},
@@ -164,13 +164,13 @@ def work(run: Run) -> Mapping[str, Any]:
     return {**_counted(refined), **_changed(changes.directory)}
 
 
-def _take_over(run: Run, refined: Build, changes: Build) -> None:
+def _take_over(root: Directory, parameters: Mapping[str, Any], refined: Build, changes: Build) -> None:
     """Takes over what was made before of equal documents; the changes of a part before the part."""
     for manifest in former.manifests(refined.directory):
         beside = former.find(changes.directory, manifest.fingerprint)
-        if beside is None or not former.is_alike(manifest, STAGE.name, STAGE.version, run.parameters[REFINED]):
+        if beside is None or not former.is_alike(manifest, STAGE.name, STAGE.version, parameters):
             continue
-        names = former.same_names(run.root, manifest, [DOCUMENTS])
+        names = former.same_names(root, manifest, [DOCUMENTS])
         for build, one in ((changes, beside), (refined, manifest)):
             made = {part.name: part for part in one.parts}
             builds.take_over(build, {now: made[then] for now, then in names.items() if then in made})

@@ -111,15 +111,15 @@ def _trained_by(config: Config) -> dict[str, Any]:
     return {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes), "seed": config.seed}
 
 
-def put_aside(run: Run) -> str | None:
+def put_aside(root: Directory, config: Config) -> str | None:
     """Keeps the tokenizer that was trained on the documents before."""
-    manifest = artifacts.read_manifest(run.artifact(TOKENS))
+    manifest = artifacts.read_manifest(root / TOKENS)
     if manifest is not None and manifest.parameters["tokenizer"] == TRAIN:
         with tempfile.TemporaryDirectory() as scratch:
-            Path(scratch, TOKENIZER).write_bytes(run.artifact(TOKENS).read_bytes(TOKENIZER))
-            by = {name: manifest.parameters[name] for name in _trained_by(run.config)}
-            fitted.put(run.root, ASIDE, Path(scratch), by, manifest.fingerprint)
-    return "the trained tokenizer" if settings_of(run.config) != run.config.tokenize else None
+            Path(scratch, TOKENIZER).write_bytes((root / TOKENS).read_bytes(TOKENIZER))
+            by = {name: manifest.parameters[name] for name in _trained_by(config)}
+            fitted.put(root, ASIDE, Path(scratch), by, manifest.fingerprint)
+    return "the trained tokenizer" if settings_of(config) != config.tokenize else None
 
 
 def _stored(tokens: Directory) -> Tokenizer:
@@ -179,7 +179,7 @@ def work(run: Run) -> Mapping[str, Any]:
         tokenizer = _make(settings, text, selection, run.seed("tokenize"), progress)
         tokens.write_bytes(TOKENIZER, tokenizer.to_str().encode())
     about = _described(settings, tokens)
-    parts = _before(run, build, settings, about)
+    parts = _before(run.root, build, run.text, settings, about)
     encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), parts, run.jobs)
     if settings.repeated_spans == "ignore":
         encode(build)
@@ -200,7 +200,9 @@ def work(run: Run) -> Mapping[str, Any]:
     return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": counts["repeated_tokens"]}}
 
 
-def _before(run: Run, build: Build, settings: Tokenize, about: Mapping[str, Any]) -> dict[str, Before]:
+def _before(
+    root: Directory, build: Build, text: str, settings: Tokenize, about: Mapping[str, Any]
+) -> dict[str, Before]:
     """What was made before by the same tokenizer, without taking spans out, of equal parts of the text."""
     found: dict[str, Before] = {}
     for manifest in former.manifests(build.directory):
@@ -208,7 +210,7 @@ def _before(run: Run, build: Build, settings: Tokenize, about: Mapping[str, Any]
         by, removed = manifest.statistics["tokenizer"], manifest.parameters.get("repeated_spans") == "remove"
         same = all(by[name] == about[name] for name in ("sha256", "vocab_size", "end"))
         if alike and same and not removed and settings.repeated_spans != "remove":
-            found |= kept_rows.before(run.root, build, manifest, run.text)
+            found |= kept_rows.before(root, build, manifest, text)
     return found
 
 
