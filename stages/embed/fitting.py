@@ -106,7 +106,7 @@ def is_same(config: Config, before: Manifest, now: Mapping[str, Any]) -> bool:
 
     Those for which the model or the weights were fitted have other parameters than since these were put aside.
     """
-    fitted_by = ("words", *SAMPLED, *(("files",) if now["model"] == FITTED else ()))
+    fitted_by = ("words", *SAMPLED, *(("files",) if now.get("model") == FITTED else ()))
     old, new = (
         {name: value for name, value in one.items() if name not in fitted_by} for one in (before.parameters, now)
     )

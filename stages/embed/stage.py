@@ -109,7 +109,7 @@ def work(run: Run) -> Mapping[str, Any]:
     kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {text: ["text"], selection: ["kept", "ordinal"]}
-    before = _before(run.config, run.root, build, run.text, run.parameters[VECTORS])
+    before = _before(run.config, run.root, build, run.text, run.parameters.get(VECTORS, {}))
     encode = KeptRows(EmbedText(settings, build), build, text, selection, before, whole=settings.model != FITTED)
     run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept, by_name=True)
     empty, dimensions = 0, 0

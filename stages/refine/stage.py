@@ -148,7 +148,7 @@ def work(run: Run) -> Mapping[str, Any]:
     if _counts_repeats(settings):
         find_repeats(run.jobs, run.root, settings, COLUMNS)
     else:  # what a document becomes depends on it alone
-        _take_over(run.root, run.parameters[REFINED], refined, changes)
+        _take_over(run.root, run.parameters.get(REFINED, {}), refined, changes)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
     run.jobs.map_parts(
         {run.artifact(DOCUMENTS): COLUMNS},
