@@ -49,6 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", metavar="STAGE", help="run this stage alone")
     parser.add_argument("--from", dest="first", metavar="STAGE", help="begin with this stage")
     parser.add_argument("--until", dest="last", metavar="STAGE", help="end with this stage")
+    parser.add_argument("--refit", action="store_true", help="fit anew what an updated run keeps, as `sequitur run`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     known, beam_options = parser.parse_known_args(arguments)
     if known.only and (known.first or known.last):
@@ -69,6 +70,7 @@ def _run(known: argparse.Namespace, beam_options: Sequence[str]) -> int:
             progress,
             known.only or known.first,
             known.only or known.last,
+            refit=known.refit,
         )
     except SequiturError as error:
         progress.say(f"error: {error}")
@@ -86,6 +88,8 @@ def bring_up_to_date(
     progress: Progress,
     first: str | None = None,
     last: str | None = None,
+    *,
+    refit: bool = False,
 ) -> Run:
     """Runs the stages from `first` to `last`, here, or on the runner that is among the Beam options.
 
@@ -102,7 +106,7 @@ def bring_up_to_date(
         progress.say("a worker looks whether it reaches the inputs and the output")
         runner.run(engines.look_around(config), 1)
     run = Run(config, runner, progress)
-    run_directory.execute(RECIPE, run, first, last)
+    run_directory.execute(RECIPE, run, first, last, refit=refit)
     return run
 
 

@@ -24,11 +24,13 @@ def run(
     only: str | None = None,
     first: str | None = None,
     last: str | None = None,
+    refit: bool = False,
     progress: bool = True,
 ) -> RunView:
     """Run the job, or bring it up to date, and open the run: what `sequitur run` does.
 
-    What is done is skipped, and what was interrupted goes on.
+    What is done is skipped, and what was interrupted goes on. With other input files than before what was made of the
+    others is kept, and so are the tokenizer and the model.
 
     >>> run = sequitur.run("my.yaml", progress=False)
     >>> run.ledger["balances"]
@@ -43,6 +45,7 @@ def run(
         only: the one stage to run.
         first: the stage to begin with, as after `--from`.
         last: the stage to end with, as after `--until`.
+        refit: whether these two are fitted anew, as after `--refit`.
         progress: whether each stage is told on standard error.
 
     Raises:
@@ -57,7 +60,7 @@ def run(
         from sequitur.pipeline.beam import Runner
 
         job = Run(settings, Runner(workers), Progress(quiet=not progress))
-        run_directory.execute(beam_job.RECIPE, job, only or first, only or last)
+        run_directory.execute(beam_job.RECIPE, job, only or first, only or last, refit=refit)
     return open_run(settings.output)
 
 

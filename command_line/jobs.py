@@ -66,6 +66,10 @@ def run(
         float | None, typer.Option(help="Keep this share of the documents, chosen by --seed: a first try.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="The seed; that of the configuration if not given.")] = None,
+    refit: Annotated[
+        bool,
+        typer.Option("--refit", help="Fit the tokenizer and the model anew, which an updated run keeps."),
+    ] = False,
     log_file: LogFile = None,
     log_format: LogFormat = "text",
     dry_run: Annotated[
@@ -73,7 +77,8 @@ def run(
     ] = False,
     overrides: Overrides = [],  # noqa: B006
 ) -> None:
-    """Run the job, or bring it up to date: what is done is skipped, what was interrupted goes on."""
+    """Run the job, or bring it up to date: what is done is skipped, what was interrupted goes on. With other input
+    files than before what was made of the others is kept, and so are the tokenizer and the model."""
     if only and (first or last):
         fail("--only goes without --from and --until", code=2)
     short = {"ingest.limit": limit, "ingest.sample": sample, "seed": seed}
@@ -83,7 +88,8 @@ def run(
             show_inputs(configuration.load(path, overrides))
             return
         progress = Progress(as_json=log_format == "json", log_file=log_file)
-        bring_up_to_date(configuration.load(path, overrides), workers, progress, only or first, only or last, on)
+        settings = configuration.load(path, overrides)
+        bring_up_to_date(settings, workers, progress, only or first, only or last, on, refit=refit)
 
 
 def bring_up_to_date(
@@ -93,6 +99,8 @@ def bring_up_to_date(
     first: str | None = None,
     last: str | None = None,
     on: Path | None = None,
+    *,
+    refit: bool = False,
 ) -> None:
     """Runs the stages from `first` to `last`, and says where the results are.
 
@@ -103,7 +111,8 @@ def bring_up_to_date(
     from sequitur.pipeline import engines
 
     options = engines.read_engine(on) if on else ()
-    job = beam_job.bring_up_to_date(settings, options, workers or os.cpu_count() or 1, progress, first, last)
+    count = workers or os.cpu_count() or 1
+    job = beam_job.bring_up_to_date(settings, options, count, progress, first, last, refit=refit)
     report = job.artifact(REPORT)
     if last in (None, beam_job.RECIPE[-1].name) and report.exists(METRICS):
         from sequitur.inspection.summary_view import render

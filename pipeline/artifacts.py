@@ -106,19 +106,19 @@ class HashingSink:
         self._sink.write(data)
 
 
-def read_manifest(directory: Directory) -> Manifest | None:
+def read_manifest(directory: Directory, file: str = MANIFEST) -> Manifest | None:
     """The manifest of a finished artifact, None where there is none.
 
     Raises:
         CorruptPart: the file is not a manifest.
     """
-    if (found := directory.content(MANIFEST)) is None:
+    if (found := directory.content(file)) is None:
         return None
-    content = directory.parsed(MANIFEST, found)
+    content = directory.parsed(file, found)
     try:
         if content["schema_version"] != SCHEMA_VERSION:
             raise CorruptPart(
-                f"{directory.path(MANIFEST)}: schema version {content['schema_version']}, this is a reader of "
+                f"{directory.path(file)}: schema version {content['schema_version']}, this is a reader of "
                 f"{SCHEMA_VERSION}; use the version that wrote it, or another output directory"
             )
         if content.pop("checksum") != _checksum(content):
@@ -131,13 +131,13 @@ def read_manifest(directory: Directory) -> Manifest | None:
             fingerprint=content["fingerprint"],
             parameters=dict(content["parameters"]),
             parents=dict(content["parents"]),
-            parts=tuple(part_of(part, directory.path(MANIFEST), folder) for part in content["parts"]),
+            parts=tuple(part_of(part, directory.path(file), folder) for part in content["parts"]),
             statistics=dict(content["statistics"]),
             folder=folder,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptPart(
-            f"{directory.path(MANIFEST)}: not a manifest of this program; delete it and run again to rebuild it"
+            f"{directory.path(file)}: not a manifest of this program; delete it and run again to rebuild it"
         ) from error
 
 

@@ -14,13 +14,13 @@ holds what workers write until `publish` moves it to where it belongs.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, former
 from sequitur.pipeline.artifacts import MANIFEST, Manifest, Part
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import TEMPORARY, Directory
@@ -61,10 +61,14 @@ class Build:
         return self.directory / (f"_{self.fingerprint[:16]}" if self.in_place else self.folder)
 
 
-def begin(directory: Directory, fingerprint: str, *, in_place: bool = False) -> Build:
+def begin(
+    directory: Directory, fingerprint: str, *, in_place: bool = False, kept: Collection[str] | None = None
+) -> Build:
     """Makes a directory ready to be built into the artifact of this fingerprint.
 
-    Parts that an interrupted build of the same artifact finished stay; whatever belongs to another is cleared.
+    Parts that an interrupted build of the same artifact finished stay; whatever belongs to another is cleared. But
+    while a run is updated, and `kept` given, what was finished here before is kept for its parts (pipeline/former.py),
+    and so are the subdirectories `kept`, artifacts that are begun by themselves.
     """
     directory.make()
     build = Build(directory, fingerprint, in_place)
@@ -76,9 +80,16 @@ def begin(directory: Directory, fingerprint: str, *, in_place: bool = False) -> 
             if sizes.get(part.path) == part.bytes:
                 record_part(build, part, {} if in_place else artifacts.part_metadata(directory, part))
     elif not directory.exists(BUILDING) or current(directory) != build:
+        staying: set[str] = set()
+        if kept is not None:
+            if manifest is not None and manifest.folder:
+                former.keep(directory, manifest)
+            folders = {one.folder for one in former.manifests(directory)} - {build.folder}
+            staying = {former.FORMER, *kept, *folders}
         directory.remove(MANIFEST)
         for name in directory.names():
-            directory.remove(name)
+            if name not in staying:
+                directory.remove(name)
     directory.write_json(BUILDING, {"fingerprint": fingerprint, "in_place": in_place})
     directory.remove(MANIFEST)
     directory.remove_temporaries()
@@ -118,6 +129,39 @@ def record_part(build: Build, part: Part, about: Mapping[str, Any] | None = None
     its part cannot be."""
     note = {**part.to_json(), "about": about or {}}
     (build.files / PARTS).write_json(f"{part.name.replace('/', '--')}.json", note)
+
+
+def take_over(build: Build, parts: Mapping[str, Part]) -> None:
+    """Parts that are known to be equal, which lie in another folder of the same directory, become parts of the build by
+    new names. One that is no longer there is passed over."""
+    sizes, done = build.directory.sizes(), {part.name for part in written_parts(build)}
+    there = {name: part for name, part in parts.items() if name not in done and sizes.get(part.path) == part.bytes}
+    former.link(build.directory, {part.path: f"{build.folder}/{name}" for name, part in there.items()})
+    for name, part in there.items():
+        mine = replace(part, name=name, folder=build.folder)
+        record_part(build, mine, artifacts.part_metadata(build.directory, mine))
+
+
+def take_over_same(
+    build: Build, root: Directory, stage: tuple[str, int], parameters: Mapping[str, Any], parents: Sequence[str]
+) -> list[Manifest]:
+    """Takes over the parts that a stage made before of equal parts of row-aligned parents.
+
+    Args:
+        build: of the stage's artifact.
+        root: of the run.
+        stage: its name and version.
+        parameters: as they are now.
+        parents: the artifacts of whose parts it makes one each.
+
+    Returns:
+        The former artifacts that were made by the same version and parameters.
+    """
+    alike = [one for one in former.manifests(build.directory) if former.is_alike(one, *stage, parameters)]
+    for manifest in alike:
+        made = {part.name: part for part in manifest.parts}
+        take_over(build, {now: made[then] for now, then in former.same_names(root, manifest, parents).items()})
+    return alike
 
 
 def write_file(build: Build, path: str, content: bytes) -> None:
@@ -165,9 +209,15 @@ def publish(build: Build, parts: Iterable[Part]) -> None:
 
 
 def finish(
-    build: Build, parameters: Mapping[str, Any], parents: Mapping[str, str], statistics: Mapping[str, Any]
+    build: Build,
+    parameters: Mapping[str, Any],
+    parents: Mapping[str, str],
+    statistics: Mapping[str, Any],
+    *,
+    lasting: bool = False,
 ) -> Manifest:
-    """Writes the manifest over all parts written. From here on the artifact is complete."""
+    """Writes the manifest over all parts written. From here on the artifact is complete; what was kept of former ones
+    is cleared but for their manifests, or, with `lasting`, stays."""
     directory = build.directory
     name = directory.url.rstrip("/").rsplit("/", 1)[-1]
     parts = tuple(written_parts(build))
@@ -175,7 +225,8 @@ def finish(
     directory.write_json(MANIFEST, manifest.to_json())
     build.files.remove(PARTS)
     directory.remove(BUILDING)
+    staying = {build.folder, *(one.folder for one in former.manifests(directory) if lasting)}
     for other in directory.names():  # also what jobs of other builds wrote meanwhile
-        if _FOLDER.fullmatch(other) and other != build.folder and (other.startswith("_") or not build.in_place):
+        if _FOLDER.fullmatch(other) and other not in staying and (other.startswith("_") or not build.in_place):
             directory.remove(other)
     return manifest

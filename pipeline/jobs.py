@@ -36,6 +36,7 @@ class Jobs:
         step: str,
         seconds: float = math.inf,
         documents: int | None = None,
+        by_name: bool = False,
     ) -> None:
         """Runs `transform` over the row-aligned parts of some artifacts, part by part, into another.
 
@@ -47,6 +48,7 @@ class Jobs:
             step: what the progress line says.
             seconds: about what all parts take on one core, which says how many processes are worth starting.
             documents: rows of all parts of the target, where progress is to be told in them.
+            by_name: whether `transform` takes the names of parts, and reads of them what it needs.
         """
         columns = {artifact: tuple(names) for artifact, names in source.items()}
         done = {part.name for part in builds.written_parts(target)}
@@ -59,7 +61,7 @@ class Jobs:
             _ = (
                 pipeline
                 | "Parts" >> beam.Create(left)
-                | "Source" >> RowsOfParts(columns)
+                | "Source" >> (beam.Reshuffle() if by_name else RowsOfParts(columns))
                 | "Compute" >> beam.ParDo(transform)
                 | "Write" >> beam.ParDo(WritePart(target, compress=compress))
             )

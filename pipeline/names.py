@@ -13,6 +13,7 @@ SHARDS = "shards"
 REPORT = "report"
 
 EXTENSIONS = "extensions"  # of a run: the directory of the runs that extended its shards, each a run by itself
+FITTED = "fitted"  # what was fitted on the documents before a run was updated, and serves since
 
 METRICS = "metrics.json"  # of `report`: the ledger, the measures of the order, the packing
 

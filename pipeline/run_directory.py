@@ -4,28 +4,36 @@ RUN/config.yaml      the resolved configuration of the last run
 RUN/_lock…           held while a process writes here
 RUN/_state/…         of each stage: since when it runs, or how long it took; logs of what failed; never part of content
 RUN/<artifact>/…     what the stages made
+RUN/fitted/…         of a run that was updated: what was fitted on the documents before, and serves since
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import yaml
 
-from sequitur.pipeline import artifacts, builds, extensions, lock, nearby
+from sequitur.pipeline import artifacts, builds, extensions, former, lock, nearby
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
-from sequitur.pipeline.names import DOCUMENTS
+from sequitur.pipeline.names import DOCUMENTS, FITTED
 from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, noted, parameters_of, wanted
 from sequitur.pipeline.stage import execute as execute_stage
 from sequitur.pipeline.storage import TEMPORARY, Directory
 
 CONFIG = "config.yaml"
+UPDATE = "update.json"  # in STATE, while a run is brought up to date with other input files
 
 
-def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: str | None = None) -> None:
+def execute(
+    recipe: Sequence[Stage], run: Run, first: str | None = None, last: str | None = None, *, refit: bool = False
+) -> None:
     """Brings the stages from `first` to `last` up to date; those that are done are skipped.
+
+    Where other input files than before are all that differs, the run is updated: parts of which nothing differs are
+    taken over, and what was fitted on the documents stays as it is, unless it is to be fitted anew (`refit`).
 
     Raises:
         SequiturError: a setting is wrong, the directory is another run's or locked, a parent is missing, or a stage
@@ -37,16 +45,37 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
     run = replace(run, parameters=parameters_of(recipe, run.config))
     fingerprints = expected(recipe, run.config, run.parameters)
     extensions.refuse_undoing(run.root, recipe, fingerprints)
-    check_corpus(run.root, run.config, fingerprints)
+    changes = check_corpus(recipe, run.root, run.config, run.parameters, fingerprints)
     with lock.exclusive(run.root):
         for stage in recipe:
             stage.unfinished(run)
+        if changes and chosen[:1] == recipe[:1]:
+            fitted = [] if refit else [stage.put_aside(run.root, run.config) for stage in recipe]
+            kept = ", ".join(what for what in fitted if what is not None)
+            run.progress.say(f"update     {changes}" + (f"; so is what was fitted: {kept}" if kept else ""))
+            (run.root / STATE).write_json(UPDATE, {"changes": changes})
+        if refit:
+            run.root.remove(FITTED)
+        if changes or refit:  # what was put aside is among the parameters from now on, or no longer
+            run = replace(run, parameters=parameters_of(recipe, run.config))
+            fingerprints = expected(recipe, run.config, run.parameters)
+        run = replace(run, updating=(run.root / STATE).exists(UPDATE))
         _require_parents(recipe, run, chosen, fingerprints)
         run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
         run = replace(run, runner=run.runner.keeping(run.root / STATE))
         for stage in chosen:
             with nearby.copies(run.root) as root:
                 execute_stage(stage, replace(run, nearby=root.nearby), fingerprints)
+        if run.updating and all(is_done(stage, run.root, fingerprints[stage.artifact]) for stage in recipe):
+            _end_update(recipe, run.root)
+
+
+def _end_update(recipe: Sequence[Stage], root: Directory) -> None:
+    """Clears what was kept of the run as it was."""
+    for stage in recipe:
+        for name in (stage.artifact, *stage.beside):
+            former.forget(root / name)
+    (root / STATE).remove(UPDATE)
 
 
 def make_anew(recipe: Sequence[Stage], run: Run, name: str) -> None:
@@ -104,15 +133,25 @@ def check_place(root: Directory) -> None:
         raise ForeignDirectory(f"{root.url}: holds {names[0]} and no run; choose another output or empty the directory")
 
 
-def check_corpus(root: Directory, config: Config, fingerprints: Mapping[str, str]) -> None:
-    """Refuses an output that holds the finished documents of another configuration.
+def check_corpus(
+    recipe: Sequence[Stage],
+    root: Directory,
+    config: Config,
+    parameters: Mapping[str, Mapping[str, Any]],
+    fingerprints: Mapping[str, str],
+) -> str | None:
+    """What differs in the input files, in a line, where the output holds the finished documents of others; None where
+    nothing does, or there are none.
 
     Raises:
-        ForeignDirectory: the directory's documents are finished, and are not those of this configuration.
+        ForeignDirectory: something else differs: they are the documents of another configuration.
     """
     manifest = artifacts.read_manifest(root / DOCUMENTS)
     if manifest is None or manifest.fingerprint == fingerprints[DOCUMENTS]:
-        return
+        return None
+    (stage,) = (stage for stage in recipe if stage.artifact == DOCUMENTS)
+    if (changes := stage.changes(manifest, parameters[DOCUMENTS])) is not None:
+        return changes
     raise ForeignDirectory(
         f"{root.url}: holds the documents of another configuration ({_difference(root, config)}); choose another "
         "output, or delete that directory to start anew"
@@ -129,9 +168,9 @@ def _difference(root: Directory, config: Config) -> str:
         return f"name was {stored.name}"
     before, now = stored.ingest.model_dump(mode="json"), config.ingest.model_dump(mode="json")
     for key in now:
-        if before[key] != now[key] and key != "max_reject_share":
+        if before[key] != now[key] and key not in ("max_reject_share", "inputs"):
             return f"ingest.{key} was {before[key]}"
-    return "the input files have changed since" + (", or the modules of ingest.formats" if now["formats"] else "")
+    return "what is said of the inputs, the modules of ingest.formats, or the version that read them is another"
 
 
 @dataclass(frozen=True)

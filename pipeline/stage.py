@@ -68,6 +68,7 @@ class Run:
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by artifact, as it found them
     nearby: str | None = None  # folder for copies of parts that lie elsewhere (pipeline/nearby.py)
+    updating: bool = False  # to other input files (pipeline/former.py)
 
     @property
     def root(self) -> Directory:
@@ -123,6 +124,11 @@ class Stage:
         guard: raises where making the artifact anew would undo what was done to it since it was made.
         unfinished: raises where something was begun with the finished artifact that is to be ended first.
         in_place: whether others read the artifact as it is, so that its files lie in its directory itself.
+        changes: what differs in the files between a finished artifact and its parameters now, in a line; None where
+            something else does: it is another run's.
+        put_aside: keeps what was fitted on the documents, before the run is updated; says what it is.
+        reuses: whether parts of what was made before serve, where a run is updated.
+        lasting: whether later stages read them, too.
     """
 
     name: str
@@ -139,6 +145,10 @@ class Stage:
     guard: Callable[[Run], None] = lambda run: None
     unfinished: Callable[[Run], None] = lambda run: None
     in_place: bool = False
+    changes: Callable[[Manifest, Mapping[str, Any]], str | None] = lambda before, now: None
+    put_aside: Callable[[Directory, Config], str | None] = lambda root, config: None
+    reuses: bool = False
+    lasting: bool = False
 
     def parents_of(self, config: Config) -> tuple[str, ...]:
         """The artifacts that it reads under this configuration."""
@@ -210,9 +220,11 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     state |= {"parameters": parameters, "parents": parents, "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
     started = time.monotonic()
-    build = builds.begin(directory, fingerprint, in_place=stage.in_place)
+    inner = [name.removeprefix(f"{stage.artifact}/") for name in stage.beside]
+    kept = inner if run.updating and stage.reuses else None
+    build = builds.begin(directory, fingerprint, in_place=stage.in_place, kept=kept)
     with run.progress.stage(stage.name):
-        manifest = builds.finish(build, parameters, parents, stage.work(run))
+        manifest = builds.finish(build, parameters, parents, stage.work(run), lasting=run.updating and stage.lasting)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)

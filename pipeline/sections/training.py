@@ -79,6 +79,11 @@ class Embed(Section):
         description="Share of the words themselves in the cosine of two documents, beside the model's own cosine; the "
         "language counts as one more word.",
     )
+    term_weights: str | None = Field(
+        None,
+        description="Directory with weights of words that another run counted; null: those that lie with a model that "
+        "was fitted before, else counted on this corpus.",
+    )
     lexical_dimensions: int = Field(256, ge=16, le=4096, description="Dimensions that hold the words' share.")
     sample_documents: int = Field(
         20000, ge=2, description="Documents, drawn by seed, on which a model is fitted and whose words are counted."

@@ -18,7 +18,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, own_modules
+from sequitur.pipeline import artifacts, builds, own_modules
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
@@ -140,11 +140,12 @@ def estimate(run: Run) -> Estimate:
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    seconds = run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND
+    seconds, build = run.manifest(run.text).statistics["text_bytes"] / BYTES_PER_SECOND, run.build(SIGNALS)
+    builds.take_over_same(build, run.root, (STAGE.name, STAGE.version), run.parameters.get(SIGNALS, {}), [run.text])
     run.jobs.map_parts(
         {run.artifact(run.text): ["text"]},
         ComputeSignals(run.config.annotate, _device(run)),
-        run.build(SIGNALS),
+        build,
         step="annotate: signals",
         seconds=seconds,
     )
@@ -183,4 +184,4 @@ def _column_names(parameters: Mapping[str, Any]) -> list[str]:
     return [*signal_names(), *others, *parameters["models"], *own]
 
 
-STAGE = Stage("annotate", SIGNALS, 4, (TEXT,), parameters, estimate, work, verify)
+STAGE = Stage("annotate", SIGNALS, 4, (TEXT,), parameters, estimate, work, verify, reuses=True)

@@ -43,18 +43,28 @@ class Counted(NamedTuple):
     languages: Mapping[str, float]  # by code, the share of each
 
 
-def parameters(config: Config) -> dict[str, object]:
-    """The settings on which the words' share depends; none where it is zero."""
+def parameters(config: Config, given: Directory | None = None) -> dict[str, object]:
+    """The settings on which the words' share depends; none where it is zero. `given` holds weights that were counted
+    before."""
     settings = config.embed
     if not settings.lexical_weight:
         return {}
-    named = ("lexical_weight", "lexical_dimensions", "sample_documents")
-    return {name: getattr(settings, name) for name in named} | {"seed": config.seed}
+    chosen: dict[str, object] = {name: getattr(settings, name) for name in ("lexical_weight", "lexical_dimensions")}
+    if given is not None:
+        return chosen | {"words": {name: artifacts.digest(given.read_bytes(name)) for name in (WEIGHTS, LANGUAGES)}}
+    return chosen | {"sample_documents": settings.sample_documents, "seed": config.seed}
 
 
-def fit(directory: Directory, sample: Callable[[], Sequence[str]], progress: Progress) -> None:
-    """Stores the weights of terms by a seeded sample; an interrupted run goes on with those that are there."""
+def fit(
+    directory: Directory, sample: Callable[[], Sequence[str]], progress: Progress, given: Directory | None = None
+) -> None:
+    """Stores the weights of terms: those given, or by a seeded sample; an interrupted run goes on with those that are
+    there."""
     if directory.exists(WEIGHTS):
+        return
+    if given is not None:
+        for name in (LANGUAGES, WEIGHTS):
+            directory.write_bytes(name, given.read_bytes(name))
         return
     texts = sample()
     progress.step("embed: counting words")

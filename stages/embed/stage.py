@@ -27,7 +27,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
@@ -36,8 +36,10 @@ from sequitur.pipeline.names import SELECTION, VECTORS
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided, every_ordinal
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.embed import lexical
+from sequitur.stages.embed import fitting, lexical
 from sequitur.stages.embed.lexical import SAMPLE_BYTES
+from sequitur.stages.shared.columns import kept_rows
+from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
 from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.shared.columns.stored_vectors import unit
 from sequitur.stages.shared.models import choices, encoders
@@ -84,26 +86,32 @@ class EmbedText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, directory, build = run.config.embed, run.artifact(VECTORS), run.build(VECTORS)
+    settings, directory, build = fitting.settings_of(run.config), run.artifact(VECTORS), run.build(VECTORS)
+    model = fitting.model_at(run.config)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     text, selection, told = run.artifact(run.text), run.artifact(SELECTION), run.progress.counted("embed: sampling")
     seed, documents = run.seed("embed"), settings.sample_documents
     sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told))
     if not directory.exists(FILES):
-        if settings.model == FITTED:
+        if model is not None:
+            with tempfile.TemporaryDirectory() as scratch:
+                fitting.unpacked(model, Path(scratch) / MODEL)
+                _store(Path(scratch) / MODEL, directory)
+        elif settings.model == FITTED:
             run.progress.step("embed: fitting")
             _fit(directory, sample(), seed % 2**32)
         else:
             run.progress.step("embed: preparing the model")
             _prepare(settings, directory, _decision(run.parameters[VECTORS]))
     if settings.lexical_weight:
-        lexical.fit(directory, sample, run.progress)
+        lexical.fit(directory, sample, run.progress, fitting.words_at(run.config))
     del sample  # and with it the texts
     kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
     columns = {text: ["text"], selection: ["kept", "ordinal"]}
-    encode = EmbedText(settings, build)
-    run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept)
+    before = _before(run.config, run.root, build, run.text, run.parameters.get(VECTORS, {}))
+    encode = KeptRows(EmbedText(settings, build), build, text, selection, before, whole=settings.model != FITTED)
+    run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept, by_name=True)
     empty, dimensions = 0, 0
     for part in builds.written_parts(build):
         rows = schemas.list_matrix(artifacts.read_part(directory, part, ["vector"]).column("vector"))
@@ -123,6 +131,26 @@ def work(run: Run) -> Mapping[str, Any]:
         )
     counted = {"dimensions": dimensions, "without_vector": empty, "not_finite": not_finite}
     return {**counted, **_choice(settings, directory), **lexical.statistics(settings, directory, dimensions)}
+
+
+def _before(
+    config: Config, root: Directory, build: Build, text: str, parameters: Mapping[str, Any]
+) -> dict[str, Before]:
+    """What was made before by the same model of equal parts of the text; nothing where it gave vectors that are not
+    finite, for which of them is not known."""
+    found: dict[str, Before] = {}
+    for manifest in former.manifests(build.directory):
+        alike = former.is_alike(manifest, STAGE.name, STAGE.version, manifest.parameters)
+        alike = alike and fitting.is_same(config, manifest, parameters)
+        if alike and not manifest.statistics["not_finite"]:
+            found |= kept_rows.before(root, build, manifest, text)
+    return found
+
+
+def put_aside(root: Directory, config: Config) -> str | None:
+    """Keeps the model that was fitted, and the weights of words that were counted, on the documents before."""
+    manifest = artifacts.read_manifest(root / VECTORS)
+    return None if manifest is None else fitting.put_aside(root, config, manifest)
 
 
 def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
@@ -162,14 +190,19 @@ def _store(model: Path, directory: Directory) -> None:
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.embed
+    settings, words = fitting.settings_of(config), lexical.parameters(config, fitting.words_at(config))
     if settings.model == FITTED:
-        fitted = {"model": FITTED, "sample_documents": settings.sample_documents, "seed": config.seed}
+        model = fitting.model_at(config)
+        fitted: dict[str, Any] = {"model": FITTED}
+        if model is None:
+            fitted |= {"sample_documents": settings.sample_documents, "seed": config.seed}
+        else:
+            fitted["files"] = dict(fitting.digest_of_files(model))
         device = choices.kind_of(choices.device_of(settings))
         elsewhere = {} if device == "cpu" else {"device": device}
-        return fitted | lexical.parameters(config) | elsewhere
+        return fitted | words | elsewhere
     named = ("model", "max_characters", "long_documents")
-    chosen = {name: getattr(settings, name) for name in named} | lexical.parameters(config)
+    chosen = {name: getattr(settings, name) for name in named} | words
     path = Path(settings.model)
     if path.is_dir():
         chosen |= {"model": path.name, "files": digests(path)}
@@ -181,18 +214,18 @@ def parameters(config: Config) -> Mapping[str, Any]:
 
 
 def estimate(run: Run) -> Estimate:
-    settings, kept = run.config.embed, run.manifest(SELECTION).statistics["kept"]
+    settings, kept = fitting.settings_of(run.config), run.manifest(SELECTION).statistics["kept"]
     text_bytes = run.manifest(run.text).statistics["text_bytes"]
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
     share = lexical.estimate(settings, kept, text_bytes)
     disk = 2 * 1024 * kept + share.disk
-    fitting = share.memory
+    memory = share.memory
     if settings.model == FITTED:
         sampled = min(kept, settings.sample_documents)
         characters = min(SAMPLE_BYTES, text_bytes)
-        fitting = max(fitting, characters + word_vectors.fit_memory_bytes(sampled, characters))
+        memory = max(memory, characters + word_vectors.fit_memory_bytes(sampled, characters))
     each_worker = 12 * int(run.config.ingest.part_bytes) + 2**30 + share.each_worker
-    return Estimate(memory=fitting, disk=disk, each_worker=each_worker)
+    return Estimate(memory=memory, disk=disk, each_worker=each_worker)
 
 
 def verify(run: Run) -> Iterable[str]:
@@ -207,4 +240,15 @@ def verify(run: Run) -> Iterable[str]:
                 yield f"{directory.path(MODEL)}: not the model that was stored; delete {directory.path()} and run again"
 
 
-STAGE = Stage("embed", VECTORS, 2, (TEXT, SELECTION), parameters, estimate, work, verify)
+STAGE = Stage(
+    "embed",
+    VECTORS,
+    2,
+    (TEXT, SELECTION),
+    parameters,
+    estimate,
+    work,
+    verify,
+    put_aside=put_aside,
+    reuses=True,
+)

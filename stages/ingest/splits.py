@@ -1,4 +1,4 @@
-"""Which files there are to read, and how they are divided among workers: by their sizes alone."""
+"""Which files there are to read, and how they are divided among workers: by their sizes and names alone."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import pyarrow.parquet as pq
+import xxhash
 
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.sections import Ingest, Input
@@ -23,6 +24,7 @@ from sequitur.stages.shared.sources.table_files import DAMAGED, first_line
 PDF_LIBRARY = "pypdfium2"
 FILES_TOGETHER = 4096  # in one split
 DOCUMENT_FILES = ("text", "html", "pdf", "epub")  # formats of which a file is one document
+LEAST_FILLED = 0.25  # of a part by small files together, before one of them may begin another split
 
 
 class InputFile(NamedTuple):
@@ -165,8 +167,8 @@ def _source(path: str, kind: str, given: Input, settings: Ingest) -> str:
 
 
 def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
-    """Divides the input files into splits, by their sizes alone: large ones by themselves, and in stretches where their
-    format allows, small ones several together."""
+    """Divides the input files into splits, by their sizes and names alone: large ones by themselves, and in stretches
+    where their format allows, small ones several together."""
     splits: list[Split] = []
 
     def add(paths: Sequence[InputFile], *stretch: int) -> None:
@@ -176,7 +178,9 @@ def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
     together_bytes = 0
     for file in files:
         size = file_size(file.path)
-        if together and (together_bytes + size > settings.part_bytes or len(together) == FILES_TOGETHER):
+        full = together_bytes + size > settings.part_bytes or len(together) == FILES_TOGETHER
+        filled = max(together_bytes / settings.part_bytes, len(together) / FILES_TOGETHER)
+        if together and (full or (filled >= LEAST_FILLED and _begins_anew(file, settings.part_bytes, size))):
             add(together)
             together, together_bytes = [], 0
         if size <= min(settings.part_bytes, settings.split_bytes) or file.kind in DOCUMENT_FILES:
@@ -197,6 +201,17 @@ def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
     if together:
         add(together)
     return splits if settings.limit is None else _limited(splits, settings.limit)
+
+
+def _begins_anew(file: InputFile, part_bytes: int, size: int) -> bool:
+    """Whether a small file is the first of a split, though there is room beside those before it.
+
+    By a hash of its name and size, so that a file more or less divides only those around it anew: once a split is
+    filled by LEAST_FILLED, as much again may be expected of it.
+    """
+    named = f"{PurePosixPath(file.path).name} {size}"
+    share = max(size / part_bytes, 1 / FILES_TOGETHER)
+    return xxhash.xxh3_64_intdigest(named) / 2**64 < share / LEAST_FILLED
 
 
 def _is_long_jsonl(file: InputFile, size: int, split_bytes: int) -> bool:

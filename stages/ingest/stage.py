@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, former, schemas
+from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects, unreadable
@@ -32,7 +33,7 @@ from sequitur.pipeline.names import DOCUMENTS, NO_TEXT, REJECTS
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.ingest import look, own_formats, whole_inputs
+from sequitur.stages.ingest import look, own_formats, reuse, whole_inputs
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import (
     DOCUMENT_FILES,
@@ -131,7 +132,7 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, documents = run.config.ingest, run.build(DOCUMENTS)
-    rejects = builds.begin(run.artifact(REJECTS), documents.fingerprint)
+    rejects = builds.begin(run.artifact(REJECTS), documents.fingerprint, kept=() if run.updating else None)
     files = _files(run)
     beside = passed_over(settings, files)
     _tell_passed_over(run, beside)
@@ -142,6 +143,10 @@ def work(run: Run) -> Mapping[str, Any]:
     whole = [] if settings.limit else [file.path for file in files]  # a first try reads no more than it must
     digest = whole_inputs.write(run.jobs, documents, whole)
     splits = _with_first_rows(run.jobs, documents.files / LINES, plan_splits(settings, files))
+    if whole:
+        digests = dict(documents.directory.read_json(whole_inputs.INPUTS))
+        reuse.write_keys(documents, splits, run.parameters[DOCUMENTS], digests)
+        reuse.take_over(documents, rejects, splits, (STAGE.name, STAGE.version))
     done = {part.name: about for part, about in builds.written(documents).items()}
     left = [split for split in (_resumed(done, split) for split in splits) if split is not None]
     if left:
@@ -272,4 +277,22 @@ def verify(run: Run) -> Iterable[str]:
     whole_inputs.read(run.artifact(DOCUMENTS))
 
 
-STAGE = Stage("ingest", DOCUMENTS, 5, (), parameters, estimate, work, verify, (REJECTS,))
+def changes(before: Manifest, now: Mapping[str, Any]) -> str | None:
+    """What differs in the input files; None where another setting does, or the version that read them."""
+    this = former.is_alike(before, STAGE.name, STAGE.version, before.parameters)
+    return reuse.changes(before.parameters, now) if this else None
+
+
+STAGE = Stage(
+    "ingest",
+    DOCUMENTS,
+    6,
+    (),
+    parameters,
+    estimate,
+    work,
+    verify,
+    (REJECTS,),
+    changes=changes,
+    reuses=True,
+)

@@ -21,6 +21,7 @@ from sequitur.text_core.duplicates.versions import (
     Likeness,
     document_counts,
     likeness,
+    populations,
     version_words,
 )
 from sequitur.text_core.units.strings import from_arrow
@@ -60,7 +61,7 @@ class ReadWords(beam.DoFn):
 class Words:
     """Compares documents by their words.
 
-    Memory: 16 bytes a document, and 60 for each of WORDS_AT_ONCE words, or of the longest pair of documents.
+    Memory: 20 bytes a document, and 60 for each of WORDS_AT_ONCE words, or of the longest pair of documents.
 
     Args:
         root: of the run, for which `read` has been called.
@@ -71,6 +72,7 @@ class Words:
     def __init__(self, root: Directory, least: float, seed: int) -> None:
         self._store, self._least = TokenStore(root / WORDS, check=False), least
         self._counts = self._count(np.random.Generator(np.random.PCG64(derived_seed(seed, "neighbors", "words"))))
+        self._population = self._populations()
 
     def _count(self, generator: np.random.Generator) -> np.ndarray:
         lengths = self._store.lengths()
@@ -81,6 +83,14 @@ class Words:
             counts += document_counts(*self._store.of(drawn[some]))
         return counts
 
+    def _populations(self) -> np.ndarray:
+        """int32 [n], of all documents: each is compared with many."""
+        lengths = self._store.lengths()
+        found = np.empty(len(lengths), np.int32)
+        for some in _blocks(lengths):
+            found[some] = populations(*self._store.of(some), self._counts)
+        return found
+
     def likeness(self, edges: np.ndarray) -> Likeness:
         """Of each pair of ordinals, int64 [e, 2]: its overlap, and where that is enough its renaming."""
         found = Likeness(np.empty(len(edges), np.float32), np.empty(len(edges), np.float32))
@@ -88,7 +98,7 @@ class Words:
             ordinals, pairs = np.unique(edges[some], return_inverse=True)
             compact = pairs.reshape(-1, 2).astype(np.int64)
             found.overlap[some], found.renaming[some] = likeness(
-                *self._store.of(ordinals), self._counts, compact, self._least
+                *self._store.of(ordinals), self._counts, compact, self._least, self._population[ordinals]
             )
         return found
 
@@ -101,7 +111,7 @@ class Words:
 
 def memory_bytes(documents: int) -> int:
     """What comparing takes, of so many documents of usual length."""
-    return 16 * documents + 60 * WORDS_AT_ONCE + 20 * BUCKETS
+    return 20 * documents + 60 * WORDS_AT_ONCE + 20 * BUCKETS
 
 
 def disk_bytes(text_bytes: int) -> int:

@@ -20,7 +20,7 @@ import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
@@ -144,9 +144,11 @@ def estimate(run: Run) -> Estimate:
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, refined = run.config.refine, run.build(REFINED)
-    changes = builds.begin(run.artifact(CHANGES), refined.fingerprint)
+    changes = builds.begin(run.artifact(CHANGES), refined.fingerprint, kept=() if run.updating else None)
     if _counts_repeats(settings):
         find_repeats(run.jobs, run.root, settings, COLUMNS)
+    else:  # what a document becomes depends on it alone
+        _take_over(run.root, run.parameters.get(REFINED, {}), refined, changes)
     strings = settings.fix_unicode or settings.redact or any(edit.remove_lines for edit in settings.edits)
     run.jobs.map_parts(
         {run.artifact(DOCUMENTS): COLUMNS},
@@ -160,6 +162,18 @@ def work(run: Run) -> Mapping[str, Any]:
     builds.finish(changes, {}, {}, {})
     run.root.remove(REPEATS)
     return {**_counted(refined), **_changed(changes.directory)}
+
+
+def _take_over(root: Directory, parameters: Mapping[str, Any], refined: Build, changes: Build) -> None:
+    """Takes over what was made before of equal documents; the changes of a part before the part."""
+    for manifest in former.manifests(refined.directory):
+        beside = former.find(changes.directory, manifest.fingerprint)
+        if beside is None or not former.is_alike(manifest, STAGE.name, STAGE.version, parameters):
+            continue
+        names = former.same_names(root, manifest, [DOCUMENTS])
+        for build, one in ((changes, beside), (refined, manifest)):
+            made = {part.name: part for part in one.parts}
+            builds.take_over(build, {now: made[then] for now, then in names.items() if then in made})
 
 
 def _counted(refined: Build) -> dict[str, int]:
@@ -211,4 +225,5 @@ STAGE = Stage(
     verify,
     (CHANGES,),
     wanted=lambda config: text_artifact(config) == REFINED,
+    reuses=True,
 )

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, former
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.jobs import Jobs
@@ -83,9 +83,10 @@ def find_links(
 
 
 def remove_working_parts(directory: Directory) -> None:
-    """Removes all that lies in `selection` besides its parts, its manifest and the notes of its own build."""
+    """Removes all that lies in `selection` besides its parts, its manifest, the notes of its own build, and what is
+    kept of a former one."""
     for name in directory.names():
-        if name.startswith("_") and name not in (artifacts.MANIFEST, builds.BUILDING):
+        if name.startswith("_") and name not in (artifacts.MANIFEST, builds.BUILDING, former.FORMER):
             directory.remove(name)
 
 

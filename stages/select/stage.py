@@ -184,4 +184,6 @@ STAGE = Stage(
     work,
     verify,
     (CONTAMINATION,),
+    reuses=True,
+    lasting=True,  # which documents were kept tells what the rows of tokens and vectors were made of
 )

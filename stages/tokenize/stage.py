@@ -13,6 +13,7 @@ A special token that stands in a document's text is encoded as the text that it 
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -23,28 +24,38 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import SELECTION, SPANS, TOKENS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Tokenize
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns import kept_rows
 from sequitur.stages.shared.columns.arrays import problems_beside
+from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
 from sequitur.stages.shared.columns.samples import sample_texts
+from sequitur.stages.shared.models import fitted
 from sequitur.stages.tokenize import spans as token_spans
-from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes, of_library, try_out
+from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes
+from sequitur.stages.tokenize.tokenizer_files import (
+    END_OF_DOCUMENT,
+    TOKENIZER,
+    end_id,
+    file_named,
+    load,
+    stored,
+    try_out,
+    vocabulary_size,
+    where_stored,
+)
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
 
-TOKENIZER = "tokenizer.json"
+ASIDE = "tokenizer"  # where it lies once a run was updated
 BYTES, TRAIN = "bytes", "train"
-END_OF_DOCUMENT = "<|endoftext|>"
-# Names that published tokenizers give to the token that ends a document.
-END_NAMES = (END_OF_DOCUMENT, "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "<EOS>", "[SEP]", "<|im_end|>")
 BYTES_PER_SECOND = 2e6  # of a byte-level BPE on one core, measured
 
 
@@ -64,52 +75,32 @@ def train(texts: list[str], vocabulary: int) -> Tokenizer:
     return tokenizer
 
 
-def load(name: str) -> Tokenizer:
-    """A tokenizer from the path of a tokenizer.json, of a directory that holds one, or by its name on the hub.
-
-    Raises:
-        ModelError: it cannot be read.
-    """
-    from huggingface_hub import hf_hub_download  # takes a while to load, and only what loads a tokenizer needs it
-
-    what, remedy = f"tokenize.tokenizer {name}: cannot be loaded", "give the path of a tokenizer.json"
-    path = Path(name) / TOKENIZER if Path(name).is_dir() else Path(name)
-    with of_library(what, remedy):
-        content = (path if path.exists() else Path(hf_hub_download(name, TOKENIZER))).read_bytes()
-    try_out(content, what, remedy)
-    with of_library(what, remedy):
-        return Tokenizer.from_str(content.decode())
+def settings_of(config: Config) -> Tokenize:
+    """The settings; where a run was updated they name the tokenizer that was put aside, if it was trained by them."""
+    settings, aside = config.tokenize, fitted.aside(Directory(config.output), ASIDE)
+    if (
+        settings.tokenizer != TRAIN
+        or (noted := fitted.note(aside)) is None
+        or noted["fitted_by"] != _trained_by(config)
+    ):
+        return settings
+    return settings.model_copy(update={"tokenizer": f"{aside.url}/{TOKENIZER}", "end_of_document": None})
 
 
-def _of(tokens: Directory) -> tuple[str, str]:
-    """What is wrong where the tokenizer beside tokens fails, and the remedy."""
-    return f"{tokens.path(TOKENIZER)}: cannot be read", f"delete {tokens.path()} and run again"
+def _trained_by(config: Config) -> dict[str, Any]:
+    settings = config.tokenize
+    return {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes), "seed": config.seed}
 
 
-def _stored(tokens: Directory) -> Tokenizer:
-    """The tokenizer that lies beside tokens."""
-    with of_library(*_of(tokens)):
-        return Tokenizer.from_str(tokens.read_bytes(TOKENIZER).decode())
-
-
-def end_id(tokenizer: Tokenizer, named: str | None) -> int:
-    """The id of the end-of-document token: the one named, or the first usual one that the tokenizer has.
-
-    Raises:
-        ModelError: it has no such token.
-    """
-    for name in (named,) if named else END_NAMES:
-        token = tokenizer.token_to_id(name)
-        if token is not None:
-            return int(token)
-    raise ModelError(
-        f"tokenize.end_of_document: the tokenizer has no token {named or ' or '.join(END_NAMES)}; name one that it has"
-    )
-
-
-def vocabulary_size(tokenizer: Tokenizer) -> int:
-    """The least bound on its ids, among which there may be holes."""
-    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+def put_aside(root: Directory, config: Config) -> str | None:
+    """Keeps the tokenizer that was trained on the documents before."""
+    manifest = artifacts.read_manifest(root / TOKENS)
+    if manifest is not None and manifest.parameters["tokenizer"] == TRAIN:
+        with tempfile.TemporaryDirectory() as scratch:
+            Path(scratch, TOKENIZER).write_bytes((root / TOKENS).read_bytes(TOKENIZER))
+            by = {name: manifest.parameters[name] for name in _trained_by(config)}
+            fitted.put(root, ASIDE, Path(scratch), by, manifest.fingerprint)
+    return "the trained tokenizer" if settings_of(config) != config.tokenize else None
 
 
 @beam.typehints.with_input_types(Rows)
@@ -123,7 +114,7 @@ class EncodeText(beam.DoFn):
     def setup(self) -> None:
         self._tokenizer: Tokenizer | None = None
         if self._directory.exists(TOKENIZER):
-            self._tokenizer = _stored(self._directory)
+            self._tokenizer = stored(self._directory)
             self._tokenizer.encode_special_tokens = True
 
     def process(self, rows: Rows) -> Iterator[Rows]:
@@ -136,16 +127,17 @@ class EncodeText(beam.DoFn):
 
 
 def work(run: Run) -> Mapping[str, Any]:
-    settings, tokens, progress = run.config.tokenize, run.artifact(TOKENS), run.progress
+    settings, tokens, progress = settings_of(run.config), run.artifact(TOKENS), run.progress
     build = run.build(TOKENS)
     text, selection = run.artifact(run.text), run.artifact(SELECTION)
     if settings.tokenizer != BYTES and not tokens.exists(TOKENIZER):
         tokenizer = _make(settings, text, selection, run.seed("tokenize"), progress)
         tokens.write_bytes(TOKENIZER, tokenizer.to_str().encode())
     elif settings.tokenizer != BYTES:  # of an interrupted run; who knows what became of it
-        try_out(tokens.read_bytes(TOKENIZER), *_of(tokens))
+        try_out(tokens.read_bytes(TOKENIZER), *where_stored(tokens))
     about = _described(settings, tokens)
-    encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), run.jobs)
+    parts = _before(run.root, build, run.text, settings, about)
+    encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), parts, run.jobs)
     if settings.repeated_spans == "ignore":
         encode(build)
         return {"tokenizer": about}
@@ -165,13 +157,35 @@ def work(run: Run) -> Mapping[str, Any]:
     return {"tokenizer": about, "repeated_spans": {**counts, "removed_tokens": counts["repeated_tokens"]}}
 
 
-def _encode(text: Directory, selection: Directory, transform: EncodeText, jobs: Jobs, target: Build) -> None:
+def _before(
+    root: Directory, build: Build, text: str, settings: Tokenize, about: Mapping[str, Any]
+) -> dict[str, Before]:
+    """What was made before by the same tokenizer, without taking spans out, of equal parts of the text."""
+    found: dict[str, Before] = {}
+    for manifest in former.manifests(build.directory):
+        alike = former.is_alike(manifest, STAGE.name, STAGE.version, manifest.parameters)
+        by, removed = manifest.statistics["tokenizer"], manifest.parameters.get("repeated_spans") == "remove"
+        same = all(by[name] == about[name] for name in ("sha256", "vocab_size", "end"))
+        if alike and same and not removed and settings.repeated_spans != "remove":
+            found |= kept_rows.before(root, build, manifest, text)
+    return found
+
+
+def _encode(
+    text: Directory,
+    selection: Directory,
+    transform: EncodeText,
+    parts: Mapping[str, Before],
+    jobs: Jobs,
+    target: Build,
+) -> None:
     jobs.map_parts(
         {text: ["text"], selection: ["kept", "ordinal"]},
-        transform,
+        KeptRows(transform, target, text, selection, parts),
         target,
         step="tokenize: encoding",
         seconds=artifacts.require_manifest(text).statistics["text_bytes"] / BYTES_PER_SECOND,
+        by_name=True,
     )
 
 
@@ -193,7 +207,7 @@ def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
     """What the manifest says of the tokenizer, which lies beside the tokens."""
     if settings.tokenizer == BYTES:
         return {"name": BYTES, "sha256": hashlib.sha256(b"").hexdigest(), "vocab_size": 257, "end": BYTES_END}
-    content, tokenizer = tokens.read_bytes(TOKENIZER), _stored(tokens)
+    content, tokenizer = tokens.read_bytes(TOKENIZER), stored(tokens)
     return {
         "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
         "sha256": hashlib.sha256(content).hexdigest(),
@@ -203,26 +217,21 @@ def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.tokenize
+    settings = settings_of(config)
     chosen: dict[str, Any] = {"tokenizer": settings.tokenizer}
     if settings.tokenizer == TRAIN:
-        chosen |= {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes)}
-        chosen["seed"] = config.seed
+        chosen |= _trained_by(config)
     elif settings.tokenizer != BYTES:
         chosen["end_of_document"] = settings.end_of_document
-        path = Path(settings.tokenizer)
-        path = path / TOKENIZER if path.is_dir() else path
-        if path.exists():
-            chosen |= {"tokenizer": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        elif path.suffix == ".json":
-            raise ModelError(f"{path}: no such file; correct tokenize.tokenizer")
+        if (found := file_named(settings.tokenizer)) is not None:
+            chosen |= {"tokenizer": found[0], "sha256": hashlib.sha256(found[1]).hexdigest()}
     if settings.repeated_spans != "ignore":
         chosen |= {"repeated_spans": settings.repeated_spans, "span_tokens": settings.span_tokens}
     return chosen
 
 
 def estimate(run: Run) -> Estimate:
-    settings = run.config.tokenize
+    settings = settings_of(run.config)
     text = run.manifest(run.text).statistics["text_bytes"]
     # Training counts words of the sample; measured at 20 bytes for a byte of it.
     memory = 20 * min(int(settings.sample_bytes), text) if settings.tokenizer == TRAIN else 0
@@ -261,4 +270,15 @@ def _documents_that_end_inside(directory: Directory, end: int) -> Iterator[str]:
             )
 
 
-STAGE = Stage("tokenize", TOKENS, 2, (TEXT, SELECTION), parameters, estimate, work, verify)
+STAGE = Stage(
+    "tokenize",
+    TOKENS,
+    2,
+    (TEXT, SELECTION),
+    parameters,
+    estimate,
+    work,
+    verify,
+    put_aside=put_aside,
+    reuses=True,
+)

@@ -25,7 +25,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Any]:
         path.touch()
         return max_documents
 
-    def execute(recipe: Any, job: Run, first: None, last: None) -> None:
+    def execute(recipe: Any, job: Run, first: None, last: None, *, refit: bool) -> None:
         calls.append(job.config)
         run_directory.check_place(job.root)
         write_dataset(Path(job.config.output) / "shards")

@@ -143,7 +143,7 @@ def test_wrong_runs(sequitur: Sequitur, written: Path, tmp_path: Path) -> None:
 def test_interrupted_and_failed_runs(
     sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch, raised: BaseException, complaint: str, code: int
 ) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise raised
 
     monkeypatch.setattr(run_directory, "execute", fail)

@@ -137,17 +137,6 @@ def test_documents_of_another_configuration_are_not_overwritten(
     assert states(recipe, make_run()) == ["done", "done"]
 
 
-def test_changed_inputs_are_named(make_run: Any, recipe: Recipe) -> None:
-    execute(recipe, make_run())
-    count, double = recipe
-
-    with pytest.raises(ForeignDirectory, match="the input files have changed since"):
-        execute((replace(count, version=2), double), make_run())
-    (Path(make_run().config.output) / CONFIG).write_text("[")
-    with pytest.raises(ForeignDirectory, match=r"its config.yaml cannot be read"):
-        execute((replace(count, version=2), double), make_run())
-
-
 def test_output_that_is_a_file_is_refused(make_run: Any, recipe: Recipe) -> None:
     output = Path(make_run().config.output)
     output.write_text("mine")

@@ -84,11 +84,13 @@ def likeness(
     counts: npt.NDArray[np.int32],
     pairs: npt.NDArray[np.int64],
     least: float = 0.0,
+    population: npt.NDArray[np.int32] | None = None,
 ) -> Likeness:
     """The overlap of each pair of documents, and the renaming of those that overlap by `least` or more.
 
     Document i has the words `ids[offsets[i]:offsets[i + 1]]`; `pairs` is int64 [p, 2] of documents; `counts` are
-    `document_counts` of a corpus, or of a sample of it. Documents without words overlap with none. Memory: 60 bytes a
+    `document_counts` of a corpus, or of a sample of it; `population` are the documents' `populations`, where they are
+    known. Documents without words overlap with none. Memory: 60 bytes a
     word. Cost: some microseconds a pair of 200 words. Raises ValueError for a document that is not there.
     """
     if counts.shape != (BUCKETS,):
@@ -98,50 +100,73 @@ def likeness(
         raise ValueError(f"pairs must lie in [0, {len(offsets) - 1}), the documents")
     sets = token_shingle_sets(offsets, ids, 2)
     known = counts[(sets.hashes >> _SHIFT).astype(np.int64)]
-    others = np.log(np.maximum(np.stack([known - 1, known - 2]), 0) + 1.0)
-    words, following = np.empty(len(ids), np.uint64), np.empty(len(ids), np.uint64)
-    population = np.zeros(len(offsets) - 1, dtype=np.int32)
-    _read(offsets, ids, counts, drawn(), words, following, population)
+    rarity = np.log(np.maximum(np.arange(-2, int(known.max(initial=0))), 0) + 1.0)  # by how many others have it, + 2
+    others = np.stack([rarity[known + 1], rarity[known]])
+    if population is None:
+        population = populations(offsets, ids, counts)
     found = Likeness(np.zeros(len(pairs), np.float32), np.full(len(pairs), -np.inf, np.float32))
     _fill_overlap(sets, others, population, pairs, found.overlap)
     alike = np.flatnonzero((found.overlap >= least) & (found.overlap > 0))
-    ordered = words.copy()
-    _sort_each(offsets, drawn(), ordered)
+    words, following = np.empty(len(ids), np.uint64), np.empty(len(ids), np.uint64)
+    ordered, involved = np.empty(len(ids), np.uint64), np.unique(pairs[alike])
+    _read(offsets, ids, involved, drawn(), words, following, ordered)
     renaming = np.empty(len(alike), np.float32)
     _fill_renaming(offsets, words, following, ordered, sets, pairs[alike], drawn(), renaming)
     found.renaming[alike] = renaming
     return found
 
 
+def populations(
+    offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], counts: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """int32 [n]: in how many documents the words of each document are, in the median; 0 where it has none. Arguments as
+    of `likeness`."""
+    population = np.zeros(len(offsets) - 1, dtype=np.int32)
+    _fill_populations(offsets, ids, counts, drawn(), population)
+    return population
+
+
 @njit(cache=True, nogil=True)
-def _read(
+def _fill_populations(
     offsets: npt.NDArray[np.int64],
     ids: npt.NDArray[np.uint32],
     counts: npt.NDArray[np.int32],
     drawn: np.uint64,
-    words: npt.NDArray[np.uint64],
-    following: npt.NDArray[np.uint64],
     population: npt.NDArray[np.int32],
 ) -> None:
-    """Fills the hash of each word, that of it and the next one (0 at the end of a document), and the populations."""
-    for word in range(len(ids)):
-        words[word] = mix64(np.uint64(ids[word]) + np.uint64(1))
+    one = np.empty(1, np.uint64)
     for document in range(len(offsets) - 1):
         first, end = offsets[document], offsets[document + 1]
         if first == end:
             continue
         common = np.empty(end - first, np.int32)
         for word in range(first, end):
-            common[word - first] = counts[hash_shingle(words, word, 1) >> _SHIFT]
-            following[word] = hash_shingle(words, word, 2) if word + 1 < end else np.uint64(0)
+            one[0] = mix64(np.uint64(ids[word]) + np.uint64(1))
+            common[word - first] = counts[hash_shingle(one, 0, 1) >> _SHIFT]
         sort(common, drawn)
         population[document] = common[len(common) // 2]
 
 
 @njit(cache=True, nogil=True)
-def _sort_each(offsets: npt.NDArray[np.int64], drawn: np.uint64, values: npt.NDArray[np.uint64]) -> None:
-    for document in range(len(offsets) - 1):
-        sort(values[offsets[document] : offsets[document + 1]], drawn)
+def _read(
+    offsets: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.uint32],
+    documents: npt.NDArray[np.int64],
+    drawn: np.uint64,
+    words: npt.NDArray[np.uint64],
+    following: npt.NDArray[np.uint64],
+    ordered: npt.NDArray[np.uint64],
+) -> None:
+    """Fills, of some documents, the hash of each word, that of it and the next one (0 at the end of a document), and
+    the hashes of words ascending."""
+    for document in documents:
+        first, end = offsets[document], offsets[document + 1]
+        for word in range(first, end):
+            words[word] = mix64(np.uint64(ids[word]) + np.uint64(1))
+            ordered[word] = words[word]
+        for word in range(first, end):
+            following[word] = hash_shingle(words, word, 2) if word + 1 < end else np.uint64(0)
+        sort(ordered[first:end], drawn)
 
 
 @njit(cache=True, nogil=True)
