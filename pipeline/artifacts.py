@@ -106,7 +106,7 @@ def read_manifest(directory: Directory) -> Manifest | None:
     Raises:
         CorruptPart: the file is not a manifest.
     """
-    if (found := directory.content(MANIFEST)) is None:
+    if (found := nearby.file_content(directory, MANIFEST)) is None:
         return None
     content = directory.parsed(MANIFEST, found)
     try:

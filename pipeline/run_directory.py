@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import yaml
 
 from sequitur.pipeline import artifacts, builds, lock, nearby
+from sequitur.pipeline.artifacts import MANIFEST
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.names import DOCUMENTS
@@ -46,6 +46,7 @@ def execute(recipe: Sequence[Stage], run: Run, first: str | None = None, last: s
         run = replace(run, runner=run.runner.keeping(run.root / STATE))
         for stage in chosen:
             with nearby.copies(run.root) as root:
+                nearby.staying(root, (f"{parent}/{MANIFEST}" for parent in stage.parents_of(run.config)))
                 execute_stage(stage, replace(run, nearby=root.nearby), fingerprints)
 
 
