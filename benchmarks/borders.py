@@ -28,6 +28,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ from sequitur.pipeline.stage import Run, parameters_of
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import stage as ingest
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split, find_inputs, plan_splits
+from sequitur.stages.ingest.splits import find_inputs, plan_splits
+from sequitur.stages.ingest.whole_inputs import blocks_of, first_rows, seen_in
 from sequitur.stages.shared.sources.page_text import decoded
 
 SECONDS = 20
@@ -62,11 +64,12 @@ def read(path: str, options: dict[str, Any], scratch: Path) -> tuple[dict[int, d
     settings, rejects = config.ingest, builds.begin(Directory(str(scratch / "rejects")), "borders")
     reading = ReadSplit("borders", settings, rejects)
     documents: dict[int, dict[str, Any]] = {}
-    first_row = 0
-    for split in plan_splits(settings, find_inputs(settings)):
+    splits = plan_splits(settings, find_inputs(settings))
+    seen = [seen_in(block, int(settings.split_bytes)) for block in blocks_of(path, Path(path).stat().st_size)]
+    rows = first_rows(seen, len(splits))
+    for number, split in enumerate(splits):
         if split.is_of_lines:
-            (lines,) = ingest.CountLines(Directory(str(scratch / "lines"))).process(split.to_json())
-            split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + lines
+            split = replace(split, first_row=rows[number])
         for _, batch in reading.process(split.to_json()):
             columns = batch.select(["source_row", "text", "record_id", "timestamp"])
             for start in range(0, batch.num_rows, 10):  # as the stage does, nobody holds all rows as objects
