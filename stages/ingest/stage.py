@@ -206,8 +206,8 @@ def _tell_passed_over(run: Run, beside: PassedOver) -> None:
 
 
 def _numbered(jobs: Jobs, documents: Build, settings: Ingest, splits: list[Split]) -> list[Split]:
-    """Hashes the files, but for those that are copied and hashed when they are read. Of those that are read in stretches
-    the lines are counted meanwhile, so that each split knows its first row."""
+    """Hashes the files, but for those that are copied and hashed when they are read. Meanwhile the lines are counted of
+    those that are read in stretches, so that each split knows its first row."""
     if settings.limit:  # a first try reads no more than it must
         return splits
     stretch = int(settings.split_bytes)

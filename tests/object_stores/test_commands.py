@@ -39,7 +39,7 @@ def url(finished: Run, bucket: Any) -> str:
         ("status RUN", False),
         ("verify RUN", True),
         ("verify RUN/shards --full", True),
-        ("show RUN --json", True),
+        ("show RUN --json", False),
         ("stats RUN/shards --json", True),
         ("find RUN/shards --doc-id doc-001 --json", True),
         ("trace RUN doc-001", True),
