@@ -137,8 +137,9 @@ WAYS: tuple[Callable[[random.Random, bytes], bytes], ...] = (
 
 def altered(rng: random.Random, value: Any, strange: Sequence[Any] = STRANGE) -> Any:
     """A JSON value with one place in it, or a few, made another."""
-    value = json.loads(json.dumps(value))
     for _ in range(rng.choice((1, 1, 2, 4))):
+        text = json.dumps(value)
+        value = json.loads(text)  # so that no list is in it twice
         holder = _holder(rng, value)
         if holder is None:
             return rng.choice(strange)
@@ -149,7 +150,8 @@ def altered(rng: random.Random, value: Any, strange: Sequence[Any] = STRANGE) ->
         elif way == 1 and isinstance(holder, dict):
             holder[rng.choice((TERMINAL, MARKUP, "", "../x", "\ud800", key + "x"))] = holder.pop(key)
         elif way == 2 and isinstance(holder, list):
-            holder.extend(holder[:1] * rng.choice((1, 1000)))
+            times = rng.choice((1, 1000))
+            holder.extend(holder[:1] * (times if len(text) < 100_000 else 1))
         elif way == 3 and isinstance(holder[key], int | float):
             holder[key] = rng.choice((-holder[key], holder[key] + 1, holder[key] * 2**40, float(holder[key])))
         else:

@@ -23,7 +23,7 @@ from sequitur.pipeline import nearby
 from sequitur.pipeline.errors import CorruptPart, MissingArtifact, StorageError
 from sequitur.pipeline.storage import Directory
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 MANIFEST = "_manifest.json"
 SCHEMA_BYTES = 2**16  # in which the schema of a part nearly always is
 
@@ -75,7 +75,13 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         parts = [part.to_json() for part in self.parts]
-        return {**asdict(self), "parts": parts, "rows": self.rows, "bytes": self.bytes}
+        content = {**asdict(self), "parts": parts, "rows": self.rows, "bytes": self.bytes}
+        return {**content, "checksum": _checksum(content)}
+
+
+def _checksum(content: Mapping[str, Any]) -> str:
+    """Of a manifest without its own checksum: whoever reads it relies on values that nobody has changed."""
+    return digest(json.dumps(json.loads(json.dumps(content)), sort_keys=True).encode())
 
 
 def fingerprint_of(stage: str, version: int, parameters: Mapping[str, Any], parents: Mapping[str, str]) -> str:
@@ -115,7 +121,11 @@ def read_manifest(directory: Directory) -> Manifest | None:
                 f"{directory.path(MANIFEST)}: schema version {content['schema_version']}, this is a reader of "
                 f"{SCHEMA_VERSION}; use the version that wrote it, or another output directory"
             )
-        folder = str(content.get("folder", ""))
+        if content.pop("checksum") != _checksum(content):
+            raise CorruptPart(
+                f"{directory.path(MANIFEST)}: was changed since it was written; delete it and run again to rebuild it"
+            )
+        folder = content["folder"]
         return Manifest(
             artifact=content["artifact"],
             fingerprint=content["fingerprint"],
@@ -125,7 +135,7 @@ def read_manifest(directory: Directory) -> Manifest | None:
             statistics=dict(content["statistics"]),
             folder=folder,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CorruptPart(
             f"{directory.path(MANIFEST)}: not a manifest of this program; delete it and run again to rebuild it"
         ) from error

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from sequitur.shards.errors import DocumentUnknown, SchemaMismatch, ShardCorrupt, ShardMissing
+from sequitur.shards.errors import DocumentUnknown, SchemaMismatch, ShardCorrupt
+from sequitur.shards.files import file_size
 from sequitur.shards.format import docs_schema
 from sequitur.shards.manifest import FileEntry, Manifest
 
@@ -100,11 +101,10 @@ def _fits(batch: pa.RecordBatch, name: str) -> Iterator[pa.BooleanArray | None]:
 @contextmanager
 def opened(root: Path, file: FileEntry) -> Iterator[pq.ParquetFile]:
     """A file of the documents table. Raises ShardMissing or ShardCorrupt, also for what the block does with it."""
+    file_size(root, file.path)
     try:
         with pq.ParquetFile(root / file.path) as parquet:
             yield parquet
-    except FileNotFoundError as error:
-        raise ShardMissing("is listed in the manifest but not there: copy it again", shard=file.path) from error
     except (pa.ArrowException, OSError) as error:
         fault = f"is not the Parquet file that was written ({' '.join(str(error).split())[:200]}): copy it again"
         raise ShardCorrupt(fault, shard=file.path) from error

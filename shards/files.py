@@ -1,6 +1,7 @@
 """Reading pieces of a shard file, each checked against the manifest and named when it is not as it says."""
 
 import os
+import stat
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from sequitur.shards.contexts import Contexts, batch_contexts
 from sequitur.shards.errors import (
+    FileUnreadable,
     SchemaMismatch,
     ShardCorrupt,
     ShardError,
@@ -41,13 +43,22 @@ class Place(NamedTuple):
         return f"shard {self.shard} of {self.split!r}, run {self.run_id!r}"
 
 
+def file_size(root: Path, path: str) -> int:
+    """The bytes of a file. Raises ShardMissing where there is none, and FileUnreadable for a pipe or a device, which
+    would be waited for."""
+    try:
+        found = (root / path).stat()
+    except FileNotFoundError as error:
+        raise ShardMissing("is listed in the manifest but not there: copy it again", shard=path) from error
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        raise FileUnreadable("cannot be read (not a regular file): copy it again", shard=path)
+    return found.st_size
+
+
 def check_size(root: Path, path: str, size: int) -> None:
     """Raise ShardMissing, ShardTruncated or, if it is too long, ShardCorrupt, unless the file has `size`
     bytes."""
-    try:
-        found = (root / path).stat().st_size
-    except FileNotFoundError as error:
-        raise ShardMissing("is listed in the manifest but not there: copy it again", shard=path) from error
+    found = file_size(root, path)
     if found < size:
         raise ShardTruncated(f"{found} bytes instead of {size}: copy it again", shard=path, offset=found)
     if found > size:
@@ -72,11 +83,9 @@ def map_shard(root: Path, shard: ShardEntry, seq_len: int, place: Place) -> pa.B
 
 
 def open_shard(root: Path, path: str) -> BinaryIO:
-    """A file, unbuffered."""
-    try:
-        return (root / path).open("rb", buffering=0)
-    except FileNotFoundError as error:
-        raise ShardMissing("is listed in the manifest but not there: copy it again", shard=path) from error
+    """A file, unbuffered. Raises ShardMissing."""
+    file_size(root, path)
+    return (root / path).open("rb", buffering=0)
 
 
 def read_at(file: BinaryIO, path: str, offset: int, size: int) -> bytes:

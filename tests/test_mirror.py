@@ -72,7 +72,6 @@ COVERED_BY = {
     "shards/exports/olmo.py": "peers/test_olmo.py",
     "shards/exports/source.py": "shards/test_exports.py",
     "shards/exports/staging.py": "shards/exports/test_repeated.py",
-    "shards/files.py": "shards/test_reader.py",
     "shards/offsets.py": "graph_sort/test_offsets.py",
     "shards/placement.py": "shards/test_verify.py",
     "shards/removal/counts.py": "shards/test_removal.py",

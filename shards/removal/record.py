@@ -9,7 +9,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sequitur.shards.errors import ManifestInvalid, ShardCorrupt, ShardMissing
+from sequitur.shards.errors import ManifestInvalid, ShardCorrupt
+from sequitur.shards.files import file_size
 from sequitur.shards.find import Names, Query
 from sequitur.shards.json_files import from_json
 from sequitur.shards.manifest import FileEntry, Manifest, check_path
@@ -75,10 +76,8 @@ def record_json(record: Record) -> bytes:
 
 def read_record(root: Path, file: FileEntry) -> Record:
     """The record that a manifest lists. Raises ShardMissing, ShardCorrupt, ManifestInvalid or PathEscape."""
-    try:
-        content = (root / file.path).read_bytes()
-    except FileNotFoundError as error:
-        raise ShardMissing("is listed in the manifest but not there: copy it again", shard=file.path) from error
+    file_size(root, file.path)
+    content = (root / file.path).read_bytes()
     if hashlib.sha256(content).hexdigest() != file.sha256:
         raise ShardCorrupt("its SHA-256 is not the manifest's: copy it again", shard=file.path)
     try:

@@ -19,6 +19,7 @@ from typing import Any
 from sequitur.shards.atomic import flush_directory, write_bytes
 from sequitur.shards.errors import NothingWhole, OutputRefused, ShardError
 from sequitur.shards.families import dataset_entry, families_json, is_parted, read_families_file, router_file
+from sequitur.shards.files import file_size
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, SALVAGE_NAME
 from sequitur.shards.json_files import checksummed_json
 from sequitur.shards.manifest import manifest_json, read_manifest
@@ -97,8 +98,9 @@ def _salvage_all(source: Path, target: Path, progress: Progress) -> list[Salvage
     router = []
     for file in families.router:
         try:
+            file_size(source, file.path)
             content = (source / file.path).read_bytes()
-        except OSError:
+        except (ShardError, OSError):
             continue
         if router_file(file.path, content) == file:
             router.append(file)

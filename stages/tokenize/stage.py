@@ -37,7 +37,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.tokenize import spans as token_spans
-from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes, of_library
+from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes, of_library, try_out
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
 
 TOKENIZER = "tokenizer.json"
@@ -70,14 +70,25 @@ def load(name: str) -> Tokenizer:
     Raises:
         ModelError: it cannot be read.
     """
+    from huggingface_hub import hf_hub_download  # takes a while to load, and only what loads a tokenizer needs it
+
+    what, remedy = f"tokenize.tokenizer {name}: cannot be loaded", "give the path of a tokenizer.json"
     path = Path(name) / TOKENIZER if Path(name).is_dir() else Path(name)
-    with of_library(f"tokenize.tokenizer {name}: cannot be loaded", "give the path of a tokenizer.json"):
-        return Tokenizer.from_file(str(path)) if path.exists() else Tokenizer.from_pretrained(name)
+    with of_library(what, remedy):
+        content = (path if path.exists() else Path(hf_hub_download(name, TOKENIZER))).read_bytes()
+    try_out(content, what, remedy)
+    with of_library(what, remedy):
+        return Tokenizer.from_str(content.decode())
+
+
+def _of(tokens: Directory) -> tuple[str, str]:
+    """What is wrong where the tokenizer beside tokens fails, and the remedy."""
+    return f"{tokens.path(TOKENIZER)}: cannot be read", f"delete {tokens.path()} and run again"
 
 
 def _stored(tokens: Directory) -> Tokenizer:
     """The tokenizer that lies beside tokens."""
-    with of_library(f"{tokens.path(TOKENIZER)}: cannot be read", f"delete {tokens.path()} and run again"):
+    with of_library(*_of(tokens)):
         return Tokenizer.from_str(tokens.read_bytes(TOKENIZER).decode())
 
 
@@ -131,6 +142,8 @@ def work(run: Run) -> Mapping[str, Any]:
     if settings.tokenizer != BYTES and not tokens.exists(TOKENIZER):
         tokenizer = _make(settings, text, selection, run.seed("tokenize"), progress)
         tokens.write_bytes(TOKENIZER, tokenizer.to_str().encode())
+    elif settings.tokenizer != BYTES:  # of an interrupted run; who knows what became of it
+        try_out(tokens.read_bytes(TOKENIZER), *_of(tokens))
     about = _described(settings, tokens)
     encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), run.jobs)
     if settings.repeated_spans == "ignore":

@@ -38,7 +38,7 @@ def test_an_executor_killed_in_mid_job_costs_time_only(cluster: Cluster, docs: D
     """Spark gives its work to another; or the job fails for now, and the run goes on when it is given again."""
     command = ("run", docs(copy), "--on", cluster.engine, "--only", "annotate")
     with started(*command) as process:
-        wait_until(some_parts(copy), "a part of signals")
+        wait_until(some_parts(copy), "a part of signals", process)
         cluster.executors()[0].kill()
         code, said = end_of(process)
     if code == TRY_AGAIN:
@@ -54,7 +54,7 @@ def test_a_driver_that_ends_in_mid_job_is_run_again(
 ) -> None:
     command = ("run", docs(copy), "--on", cluster.engine, "--only", "annotate")
     with started(*command) as process:
-        wait_until(some_parts(copy), "a part of signals")
+        wait_until(some_parts(copy), "a part of signals", process)
         process.send_signal(number)
         assert end_of(process)[0] == code
     if number == signal.SIGTERM:

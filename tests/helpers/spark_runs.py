@@ -14,7 +14,7 @@ from typing import NamedTuple
 import psutil
 
 ENGINES = Path(__file__).parents[1] / "engines"
-MOST_SECONDS = 1800
+MOST_SECONDS = 900
 
 
 class Cluster(NamedTuple):
@@ -61,8 +61,10 @@ def end_of(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, (said.splitlines() or [""])[-1]
 
 
-def wait_until(holds: Callable[[], object], what: str) -> None:
+def wait_until(holds: Callable[[], object], what: str, process: subprocess.Popen[str] | None = None) -> None:
+    """Waits for what a process brings about, if one is given, as long as it lives."""
     deadline = time.monotonic() + MOST_SECONDS
     while not holds():
+        assert process is None or process.poll() is None or holds(), f"ended before {what}: {end_of(process)}"
         assert time.monotonic() < deadline, f"in {MOST_SECONDS} seconds not: {what}"
         time.sleep(0.02)

@@ -44,9 +44,11 @@ def flip_last_byte(directory: Directory, name: str) -> None:
 
 
 def forge(directory: Directory, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes a manifest, and its checksum with it."""
     content = directory.read_json(artifacts.MANIFEST)
     change(content)
-    directory.write_json(artifacts.MANIFEST, content)
+    content.pop("checksum")
+    directory.write_json(artifacts.MANIFEST, {**content, "checksum": artifacts._checksum(content)})
 
 
 def test_parts_read_back_whole_or_by_column(finished: Directory) -> None:
@@ -182,6 +184,7 @@ def test_manifest_names_no_clock_and_no_machine(finished: Directory) -> None:
     assert sorted(content) == [
         "artifact",
         "bytes",
+        "checksum",
         "fingerprint",
         "folder",
         "parameters",
@@ -193,16 +196,14 @@ def test_manifest_names_no_clock_and_no_machine(finished: Directory) -> None:
     ]
 
 
-def test_an_artifact_of_the_first_layout_is_read(directory: Directory) -> None:
-    """Its parts lie beside the manifest, which names no folder."""
-    build = builds.begin(directory, "fingerprint", in_place=True)
-    write(build, NAMES)
-    manifest = builds.finish(build, {}, {}, {})
-    forge(directory, lambda content: content.pop("folder"))
-
-    assert artifacts.require_manifest(directory) == manifest
-    assert artifacts.is_finished(directory, "fingerprint")
-    assert artifacts.read_columns(directory, ["number"])["number"].to_pylist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+def test_a_manifest_that_somebody_changed_is_refused(finished: Directory) -> None:
+    for change in ({"statistics": {"tokenizer": "none"}}, {"checksum": "0" * 32}, {"more": 1}):
+        content = finished.read_json(artifacts.MANIFEST)
+        finished.write_json(artifacts.MANIFEST, {**content, **change})
+        with pytest.raises(CorruptPart, match=r"_manifest\.json: was changed since it was written; delete it and run"):
+            artifacts.read_manifest(finished)
+        finished.write_json(artifacts.MANIFEST, content)
+    assert artifacts.require_manifest(finished).rows == 9
 
 
 def test_what_was_made_anew_is_not_read_for_what_was_there(finished: Directory) -> None:

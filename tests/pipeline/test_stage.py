@@ -14,7 +14,7 @@ from rich.console import Console
 
 from sequitur.pipeline import artifacts, builds, nearby, run_directory
 from sequitur.pipeline.beam import Runner
-from sequitur.pipeline.errors import MissingArtifact, OverMemory, StorageFull
+from sequitur.pipeline.errors import CorruptPart, MissingArtifact, OverMemory, StorageFull
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import (
     BASE_BYTES,
@@ -27,6 +27,7 @@ from sequitur.pipeline.stage import (
     every_ordinal,
     expected,
     human,
+    noted,
     peak_bytes,
 )
 from sequitur.pipeline.storage import Directory
@@ -203,3 +204,11 @@ def test_what_was_decided_when_a_stage_was_last_begun_stays(
     parameters, said = execute(device="cpu", size=2)
     assert parameters == {"device": "cpu", "size": 2}
     assert said.endswith("device, size" if undecided else "for other size")
+
+
+@pytest.mark.parametrize("note", ["[]", '{"state": 1}', '{"seconds": "long"}', '{"parameters": []}'])
+def test_edited_note_of_a_stage_is_refused(make_run: Any, note: str) -> None:
+    run = make_run()
+    (run.root / "_state").write_bytes("double.json", note.encode())
+    with pytest.raises(CorruptPart, match=r"_state/double\.json: not a note of this program; delete it and run again"):
+        noted(run.root, "double")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter, deque
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import BinaryIO
 
 from sequitur.pipeline.errors import InputError
@@ -36,6 +37,8 @@ class _Lines:
         if self._again and len(self.record) > MOST_AGAIN:
             raise _Refused(Bad(BAD_CSV, f"a quote does not end within {MOST_AGAIN} lines, behind one that is broken"))
         index, line = self._again.popleft() if self._again else next(self._numbered)
+        if not line and not self.record and not self._again:  # blank lines, of which there may be millions
+            index, line = next(filter(itemgetter(1), self._numbered))
         self.record.append((index, line))
         if isinstance(line, Bad):
             raise _Refused(line)

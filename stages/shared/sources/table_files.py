@@ -125,7 +125,7 @@ def check_size(path: str, size: int, limits: Limits) -> None:
 def _records(batch: pa.RecordBatch) -> list[Mapping[str, Any] | Bad]:
     try:
         return list(batch.to_pylist())
-    except (ValueError, OverflowError) as error:  # text that is not UTF-8, a time that Python has not
+    except (ValueError, OverflowError, LookupError) as error:  # text not in UTF-8, a time or zone that Python has not
         if batch.num_rows > 1:
             return [record for row in range(batch.num_rows) for record in _records(batch.slice(row, 1))]
         return [Bad(BAD_UTF8 if isinstance(error, UnicodeError) else BAD_VALUE, str(error)[:200])]

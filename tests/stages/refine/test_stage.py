@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -242,9 +243,9 @@ def test_nothing_is_there_where_nothing_is_refined(finished: Run) -> None:
 
 def test_damaged_changes_and_wrong_counts_are_found(refined: Any) -> None:
     run, _ = refined({"symbol_lines": True})
-    manifest = run.artifact("refined").read_json(artifacts.MANIFEST)
-    manifest["statistics"]["characters"] += 1
-    run.artifact("refined").write_json(artifacts.MANIFEST, manifest)
+    manifest = run.manifest("refined")
+    more = {**manifest.statistics, "characters": manifest.statistics["characters"] + 1}
+    run.artifact("refined").write_json(artifacts.MANIFEST, replace(manifest, statistics=more).to_json())
     changed = Path(run.artifact("refined/changes").path(run.manifest("refined/changes").parts[0].path))
     changed.write_bytes(changed.read_bytes()[:-1])
 

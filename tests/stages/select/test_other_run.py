@@ -4,11 +4,13 @@ import json
 import random
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from sequitur.pipeline.artifacts import require_manifest
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
 
@@ -124,7 +126,7 @@ def test_another_run_that_cannot_serve_is_an_error(make: Make, tmp_path: Path) -
 
 def test_signatures_of_another_version_are_not_compared(make: Make) -> None:
     signals = make("old", OLD).artifact("signals")
-    manifest = signals.read_json("_manifest.json")
-    signals.write_json("_manifest.json", {**manifest, "statistics": {"signature_version": 0}})
+    manifest = replace(require_manifest(signals), statistics={"signature_version": 0})
+    signals.write_json("_manifest.json", manifest.to_json())
     with pytest.raises(ConfigError, match="its signatures are of another version"):
         make("new", NEW, against=signals.path().removesuffix("/signals"))

@@ -86,6 +86,16 @@ def test_a_parquet_value_that_python_cannot_hold_costs_its_row_alone(tmp_path: P
     assert found[1].reason == "bad_utf8"
 
 
+def test_a_time_of_no_zone_that_is_known_costs_its_record(tmp_path: Path) -> None:
+    times = pa.array([1, None], pa.timestamp("s", "Nowhere/Land"))
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": ["one", "two"], "date": times}), path)
+    one, two = (record for _, record in table_files.parquet_records(str(path), None, 0, LIMITS))
+    assert isinstance(one, Bad)
+    assert "Nowhere/Land" in one.detail
+    assert two == {"text": "two", "date": None}
+
+
 def test_a_damaged_parquet_file_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pq.write_table(TABLE, path)
