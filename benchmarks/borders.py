@@ -65,11 +65,11 @@ def read(path: str, options: dict[str, Any], scratch: Path) -> tuple[dict[int, d
     reading = ReadSplit("borders", settings, rejects)
     documents: dict[int, dict[str, Any]] = {}
     splits = plan_splits(settings, find_inputs(settings))
-    seen = [seen_in(block, int(settings.split_bytes)) for block in blocks_of(path, Path(path).stat().st_size)]
-    rows = first_rows(seen, len(splits))
-    for number, split in enumerate(splits):
+    stretches = Counter(split.files[0].path for split in splits if split.is_of_lines)
+    rows = {file: iter(_first_rows(file, int(settings.split_bytes), count)) for file, count in stretches.items()}
+    for split in splits:
         if split.is_of_lines:
-            split = replace(split, first_row=rows[number])
+            split = replace(split, first_row=next(rows[split.files[0].path]))
         for _, batch in reading.process(split.to_json()):
             columns = batch.select(["source_row", "text", "record_id", "timestamp"])
             for start in range(0, batch.num_rows, 10):  # as the stage does, nobody holds all rows as objects
@@ -144,6 +144,10 @@ def attempt(made: Awkward, scratch: Path) -> Found:
         found |= {"memory_over_announced": 1}
         found["wrong"].append(f"took {beyond:,} bytes more than announced")
     return found
+
+
+def _first_rows(path: str, stretch: int, count: int) -> list[int]:
+    return first_rows((seen_in(block, stretch) for block in blocks_of(path, Path(path).stat().st_size)), count)
 
 
 def _peak(*, reset: bool = False) -> int:
