@@ -28,6 +28,7 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,8 @@ from sequitur.pipeline.stage import Run, parameters_of
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import stage as ingest
 from sequitur.stages.ingest.documents import ReadSplit
-from sequitur.stages.ingest.splits import Split, find_inputs, plan_splits
+from sequitur.stages.ingest.splits import find_inputs, plan_splits
+from sequitur.stages.ingest.whole_inputs import blocks_of, first_rows, seen_in
 from sequitur.stages.shared.sources.page_text import decoded
 
 SECONDS = 20
@@ -62,11 +64,12 @@ def read(path: str, options: dict[str, Any], scratch: Path) -> tuple[dict[int, d
     settings, rejects = config.ingest, builds.begin(Directory(str(scratch / "rejects")), "borders")
     reading = ReadSplit("borders", settings, rejects)
     documents: dict[int, dict[str, Any]] = {}
-    first_row = 0
-    for split in plan_splits(settings, find_inputs(settings)):
+    splits = plan_splits(settings, find_inputs(settings))
+    stretches = Counter(split.files[0].path for split in splits if split.is_of_lines)
+    rows = {file: iter(_first_rows(file, int(settings.split_bytes), count)) for file, count in stretches.items()}
+    for split in splits:
         if split.is_of_lines:
-            (lines,) = ingest.CountLines(Directory(str(scratch / "lines"))).process(split.to_json())
-            split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + lines
+            split = replace(split, first_row=next(rows[split.files[0].path]))
         for _, batch in reading.process(split.to_json()):
             columns = batch.select(["source_row", "text", "record_id", "timestamp"])
             for start in range(0, batch.num_rows, 10):  # as the stage does, nobody holds all rows as objects
@@ -141,6 +144,10 @@ def attempt(made: Awkward, scratch: Path) -> Found:
         found |= {"memory_over_announced": 1}
         found["wrong"].append(f"took {beyond:,} bytes more than announced")
     return found
+
+
+def _first_rows(path: str, stretch: int, count: int) -> list[int]:
+    return first_rows((seen_in(block, stretch) for block in blocks_of(path, Path(path).stat().st_size)), count)
 
 
 def _peak(*, reset: bool = False) -> int:

@@ -45,25 +45,33 @@ def copied(directory: Directory) -> Iterator[Path]:
 
 def local_shards(context: typer.Context, path: str) -> Path:
     """A directory of shards as `copied` gives it, until the command ends; of a run's that is elsewhere its shards."""
+    directory = shards_elsewhere(path)
+    return Path(path) if directory is None else context.with_resource(copied(directory))
+
+
+def shards_elsewhere(path: str) -> Directory | None:
+    """A directory of shards that is not local, of a run's that of its shards; None for a local one."""
     if "://" not in path:
-        return Path(path)
+        return None
     from sequitur.pipeline.storage import Directory
 
     directory = Directory(path.rstrip("/"))
-    if not directory.is_local:
-        if not directory.exists():
-            fail(f"{path}: no such directory; give that of some shards, such as RUN/shards")
-        if not directory.exists("manifest.json") and directory.exists(SHARDS):  # a run's
-            directory /= SHARDS
-    return context.with_resource(copied(directory))
+    if directory.is_local:
+        return directory
+    if not directory.exists():
+        fail(f"{path}: no such directory; give that of some shards, such as RUN/shards")
+    if not directory.exists("manifest.json") and directory.exists(SHARDS):  # a run's
+        directory /= SHARDS
+    return directory
 
 
 def _shards(described: str) -> Any:
     return typer.Argument(help=described, parser=str, callback=local_shards, metavar="path", show_default=False)
 
 
+DATASET = "Directory of shards, such as RUN/shards, or a run's; or its URL."
 ShardsPath = Annotated[Path, _shards("Directory of shards, such as RUN/shards, or its URL.")]
-DatasetPath = Annotated[Path, _shards("Directory of shards, such as RUN/shards, or a run's; or its URL.")]
+DatasetPath = Annotated[Path, _shards(DATASET)]
 
 
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")]

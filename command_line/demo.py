@@ -41,7 +41,7 @@ def demo(
         progress.say(f"{corpus} is there already" if count is None else f"wrote {count:,} documents to {corpus}")
         settings = of_demo.config_of(directory)
         bring_up_to_date(settings, workers, progress)
-        show(Path(settings.output) / SHARDS, context=0)
+        show(f"{settings.output}/{SHARDS}", context=0)
 
 
 CorpusPath = Annotated[Path, typer.Argument(help="File to write: .jsonl, .jsonl.gz or .jsonl.zst.", show_default=False)]

@@ -15,7 +15,6 @@ import typer
 
 from sequitur.command_line.common import AsJson, DatasetPath, fail, print_json
 from sequitur.command_line.shards_of_run import is_told, renew_report, run_of
-from sequitur.pipeline.names import SHARDS
 from sequitur.pipeline.terminal import printable
 
 if TYPE_CHECKING:
@@ -67,30 +66,36 @@ def remove(
     and tokenizer.json are left as they are.
     """
     from sequitur.api.artifact_of_shards import renew_artifact
-    from sequitur.pipeline import lock
-    from sequitur.pipeline.progress import Progress, human
+    from sequitur.command_line import removal_elsewhere as elsewhere
+    from sequitur.pipeline import lock, nearby
+    from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.storage import Directory
     from sequitur.shards.errors import ShardError
     from sequitur.shards.removal.removing import removing
     from sequitur.shards.views.show import dataset_root
 
     query, progress = _query(doc_ids, doc_id, source, license_, url), Progress()
-    if not (place := Directory(path)).is_local:
-        size = human(sum(place.sizes().values()))
-        fail(
-            f"{path}: shards are rewritten where they are local; copy the run here, and back once it is done "
-            f"({size} are there)"
-        )
-    root, report = dataset_root(Path(Directory(path).path())), None
-    run = run_of(root, progress)
-    alone = nullcontext() if run is None or dry_run else lock.exclusive(run.root)
-    take_out = partial(removing, root, query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run)
+    place, report = Directory(path), None
+    if place.is_local:
+        shards = Directory(str(dataset_root(Path(place.path()))))
+        run = run_of(Path(shards.url), progress)
+        alone = nullcontext() if run is None or dry_run else lock.exclusive(run.root)
+    else:
+        shards = elsewhere.dataset_at(place)
+        run = elsewhere.run_at(shards)
+        alone = nullcontext() if dry_run else lock.exclusive(shards if run is None else run.root)
+    take_out = partial(removing, query=query, contexts=contexts, missing_ok=missing_ok, dry_run=dry_run)
     try:
-        with alone, ExitStack() as unfinished:
+        with alone, nearby.copied(shards, progress) as root, ExitStack() as unfinished:
+            before = {} if shards.is_local else elsewhere.states(root)
             with progress.stage("remove"):
-                done, resumed = unfinished.enter_context(take_out(advance=_advance(progress)))
+                if not shards.is_local and not dry_run:
+                    unfinished.enter_context(elsewhere.unfinished_at(shards))
+                done, resumed = unfinished.enter_context(take_out(root, advance=_advance(progress)))
                 if run is not None and not dry_run:
-                    renewed = renew_artifact(run.artifact(SHARDS), root)
+                    renewed = renew_artifact(Directory(str(root)), root)
+                if not shards.is_local and not dry_run:
+                    elsewhere.put_back(root, before, shards)
             if run is not None and not dry_run and (done or resumed or renewed or not is_told(run)):
                 report = renew_report(run)
     except ShardError as error:
@@ -107,7 +112,7 @@ def remove(
     if report is not None:
         progress.say(f"report     {report}")
     if run is not None and done and not dry_run:
-        progress.say(f"note       the other artifacts of {run.root.path()} still hold the documents, and so do copies")
+        progress.say(f"note       the other artifacts of {run.root.place()} still hold the documents, and so do copies")
 
 
 def find(

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sequitur import __version__
-from sequitur.command_line import checks, demo, exports, extension, graph, inputs, jobs, lineage, views
+from sequitur.command_line import checks, demo, exports, extension, graph, inputs, jobs, lineage, trials, views
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.terminal import one_line
 from sequitur.pipeline.termination import sigterm_interrupts
@@ -52,9 +52,9 @@ app.command()(extension.extend)
 app.command()(jobs.runners)
 app.command()(jobs.pool)
 app.command()(jobs.status)
-app.command()(jobs.compare)
+app.command()(trials.compare)
 app.add_typer(rules, name="rules")
-rules.command("try")(jobs.try_rules)
+rules.command("try")(trials.try_rules)
 app.command()(checks.verify)
 app.command()(views.show)
 app.command()(views.stats)

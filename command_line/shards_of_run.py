@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,13 @@ def is_told(run: Run) -> bool:
 def renew_report(run: Run) -> str:
     """Makes the report anew; says where it is, or why it is not. The caller holds the run's lock."""
     from sequitur import beam_job
-    from sequitur.pipeline import run_directory
+    from sequitur.pipeline import nearby, run_directory
     from sequitur.pipeline.errors import SequiturError
 
     run.root.remove(REPORT)  # which may quote what is gone
     try:
-        run_directory.make_anew(beam_job.RECIPE, run, "report")
+        with nearby.copies(run.root) as root:
+            run_directory.make_anew(beam_job.RECIPE, replace(run, nearby=root.nearby), "report")
     except SequiturError as error:
         return f"not renewed: {error}"
-    return run.artifact(REPORT).path()
+    return run.artifact(REPORT).place()

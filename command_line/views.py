@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sequitur.command_line.common import AsJson, DatasetPath, RunPath, console, fail, print_json
+from sequitur.command_line.common import (
+    DATASET,
+    AsJson,
+    DatasetPath,
+    RunPath,
+    console,
+    copied,
+    fail,
+    print_json,
+    shards_elsewhere,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -29,7 +40,7 @@ DocumentName = Annotated[
 
 
 def show(
-    path: DatasetPath,
+    path: Annotated[str, typer.Argument(help=DATASET, metavar="path", show_default=False)],
     context: Annotated[int | None, typer.Option(min=0, help="Row of the split, from 0; 0 if not given.")] = None,
     document: Annotated[
         str | None,
@@ -63,19 +74,20 @@ def show(
         fail("--context, --doc and --search choose in different ways; give one of them", code=2)
     if search is not None and not search.strip():
         fail("--search: is empty; give some text", code=2)
-    root = dataset_root(path)
     try:
-        if (context, document, search) == (None, None, None) and directories(root):
-            if as_json:
-                print_json(families_json(root))
-            else:
-                _print(render_families(root))
-            return
-        views = []
-        for view in _chosen(root, context, document, search, split, limit, Progress()):
-            views.append(view)
-            if not as_json:
-                _print(render_context(view, search_pattern(search) if search else None, full=full_text))
+        with _shown(path, split, None if document or search else context or 0) as place:
+            root = dataset_root(place)
+            if (context, document, search) == (None, None, None) and directories(root):
+                if as_json:
+                    print_json(families_json(root))
+                else:
+                    _print(render_families(root))
+                return
+            views = []
+            for view in _chosen(root, context, document, search, split, limit, Progress()):
+                views.append(view)
+                if not as_json:
+                    _print(render_context(view, search_pattern(search) if search else None, full=full_text))
     except (ShardError, IndexError) as error:
         fail(f"{path}: {error}")
     except KeyboardInterrupt:
@@ -86,6 +98,23 @@ def show(
         fail(f"{path}: no context holds {document if search is None else search!r}; try other words or --split")
     elif (document or search) and len(views) == limit:
         Progress().say(f"stopped at --limit {limit}; there may be more")
+
+
+@contextmanager
+def _shown(path: str, split: str | None, row: int | None) -> Iterator[Path]:
+    """Shards where they can be mapped; of such as lie elsewhere what one row needs, or a copy."""
+    from sequitur.command_line.row_copies import copied_row
+    from sequitur.pipeline.progress import Progress
+
+    if (shards := shards_elsewhere(path)) is None:
+        yield Path(path)
+        return
+    with nullcontext() if row is None else copied_row(shards, split, row, Progress()) as copy:
+        if copy is not None:
+            yield copy
+            return
+    with copied(shards) as copy:
+        yield copy
 
 
 def _chosen(

@@ -112,7 +112,7 @@ def read_manifest(directory: Directory, file: str = MANIFEST) -> Manifest | None
     Raises:
         CorruptPart: the file is not a manifest.
     """
-    if (found := directory.content(file)) is None:
+    if (found := nearby.file_content(directory, file)) is None:
         return None
     content = directory.parsed(file, found)
     try:

@@ -33,6 +33,7 @@ from apache_beam.transforms import environments
 from sequitur.pipeline import artifacts, builds, errors
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.builds import Build
+from sequitur.pipeline.notes import Together
 from sequitur.pipeline.storage import Directory
 
 WORKERS = "sequitur-workers-"  # what directories of worker processes are called
@@ -87,9 +88,17 @@ class WritePart(beam.DoFn):
         self._build = build
         self._compress = compress
 
+    def start_bundle(self) -> None:
+        self._notes = Together(self._build.files)
+
     def process(self, rows: Rows) -> Iterator[Part]:
         name, batch = rows
-        yield builds.write_part(self._build, name, batch, compress=self._compress)
+        part, about = builds.put_part(self._build, name, batch, compress=self._compress)
+        self._notes.add(part, about)
+        yield part
+
+    def finish_bundle(self) -> None:
+        self._notes.write()
 
 
 def side_by_side(batches: Iterable[pa.RecordBatch]) -> pa.RecordBatch:

@@ -2,7 +2,7 @@
 
     documents/_building.json                 fingerprint of the artifact that is being built; gone when it is done
     documents/<build>/part-00000-0000.arrow  the parts, under the first 16 digits of the fingerprint
-    documents/<build>/_parts/<part>.json     rows, bytes, checksum, metadata of each part so far; gone when it is done
+    documents/<build>/_parts/<part>.json     rows, bytes, checksum, metadata of the parts so far; gone when it is done
 
 All that workers write lies in the folder of their build. A job may outlive the process that started it, and write on
 while the same artifact is made by other settings: what it writes lies elsewhere, and is never taken for a part of that.
@@ -21,12 +21,13 @@ from typing import Any
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts, former
+from sequitur.pipeline import notes as part_notes
 from sequitur.pipeline.artifacts import MANIFEST, Manifest, Part
 from sequitur.pipeline.errors import CorruptPart
-from sequitur.pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline.notes import Noted
+from sequitur.pipeline.storage import Directory
 
 BUILDING = "_building.json"
-PARTS = "_parts"
 _FOLDER = re.compile("_?[0-9a-f]{16}")
 
 
@@ -76,9 +77,9 @@ def begin(
     if manifest is not None and (manifest.fingerprint, manifest.folder) == (fingerprint, build.folder):
         # Finished once, but a part has gone: keep the others.
         sizes = directory.sizes()
-        for part in manifest.parts:
-            if sizes.get(part.path) == part.bytes:
-                record_part(build, part, {} if in_place else artifacts.part_metadata(directory, part))
+        there = [part for part in manifest.parts if sizes.get(part.path) == part.bytes]
+        about = [{} if in_place else artifacts.part_metadata(directory, part) for part in there]
+        part_notes.write(build.files, list(zip(there, about, strict=True)))
     elif not directory.exists(BUILDING) or current(directory) != build:
         staying: set[str] = set()
         if kept is not None:
@@ -112,6 +113,13 @@ def current(directory: Directory) -> Build:
 def write_part(build: Build, name: str, batch: pa.RecordBatch, *, compress: bool) -> Part:
     """Writes one part: an Arrow IPC file of one record batch, zstd-compressed where it holds text. The note of it has
     the metadata of its schema, too."""
+    part, about = put_part(build, name, batch, compress=compress)
+    record_part(build, part, about)
+    return part
+
+
+def put_part(build: Build, name: str, batch: pa.RecordBatch, *, compress: bool) -> Noted:
+    """Writes one part, as `write_part`, which is still to be noted with what is to be known about it."""
     options = pa.ipc.IpcWriteOptions(compression="zstd" if compress else None)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_file(sink, batch.schema, options=options) as writer:
@@ -120,15 +128,13 @@ def write_part(build: Build, name: str, batch: pa.RecordBatch, *, compress: bool
     with build.place.writing(name) as file:
         file.write(content)
     part = Part(name, batch.num_rows, content.nbytes, artifacts.digest(content), build.folder)
-    record_part(build, part, artifacts.metadata_of(batch.schema))
-    return part
+    return part, artifacts.metadata_of(batch.schema)
 
 
 def record_part(build: Build, part: Part, about: Mapping[str, Any] | None = None) -> None:
     """Notes that a part is whole, and what is to be known `about` it. Comes after the part itself, so a note without
     its part cannot be."""
-    note = {**part.to_json(), "about": about or {}}
-    (build.files / PARTS).write_json(f"{part.name.replace('/', '--')}.json", note)
+    part_notes.write(build.files, [(part, about or {})])
 
 
 def take_over(build: Build, parts: Mapping[str, Part]) -> None:
@@ -137,9 +143,8 @@ def take_over(build: Build, parts: Mapping[str, Part]) -> None:
     sizes, done = build.directory.sizes(), {part.name for part in written_parts(build)}
     there = {name: part for name, part in parts.items() if name not in done and sizes.get(part.path) == part.bytes}
     former.link(build.directory, {part.path: f"{build.folder}/{name}" for name, part in there.items()})
-    for name, part in there.items():
-        mine = replace(part, name=name, folder=build.folder)
-        record_part(build, mine, artifacts.part_metadata(build.directory, mine))
+    mine = [replace(part, name=name, folder=build.folder) for name, part in there.items()]
+    part_notes.write(build.files, [(part, artifacts.part_metadata(build.directory, part)) for part in mine])
 
 
 def take_over_same(
@@ -177,16 +182,7 @@ def notes(build: Build) -> dict[Part, Mapping[str, Any]]:
     Raises:
         CorruptPart: a note is not what was written.
     """
-    directory = build.files / PARTS
-    found: dict[Part, Mapping[str, Any]] = {}
-    names = [name for name in directory.names() if not name.startswith(TEMPORARY)]
-    for name, note in zip(names, directory.read_json_of(names), strict=True):
-        part = artifacts.part_of(note, directory.path(name), build.folder)
-        try:
-            found[part] = dict(note["about"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise CorruptPart(f"{directory.path(name)}: not a note of a part; delete it and run again") from error
-    return found
+    return part_notes.read(build.files, build.folder)
 
 
 def written(build: Build) -> dict[Part, Mapping[str, Any]]:
@@ -223,7 +219,7 @@ def finish(
     parts = tuple(written_parts(build))
     manifest = Manifest(name, build.fingerprint, parameters, parents, parts, statistics, build.folder)
     directory.write_json(MANIFEST, manifest.to_json())
-    build.files.remove(PARTS)
+    build.files.remove(part_notes.PARTS)
     directory.remove(BUILDING)
     staying = {build.folder, *(one.folder for one in former.manifests(directory) if lasting)}
     for other in directory.names():  # also what jobs of other builds wrote meanwhile

@@ -15,6 +15,20 @@ def protocols(fs: fsspec.AbstractFileSystem) -> tuple[str, ...]:
     return (fs.protocol,) if isinstance(fs.protocol, str) else tuple(fs.protocol)
 
 
+def remove(fs: fsspec.AbstractFileSystem, path: str) -> None:
+    """Removes a file, or what is below a directory; nothing happens where neither is there. Of an object store one
+    listing tells of both."""
+    known = set(protocols(fs))
+    if not OBJECT_STORES & known or "memory" in known:  # of which folders are things of their own
+        if fs.exists(path):
+            fs.rm(path, recursive=True)
+        return
+    above, _, name = path.rpartition("/")
+    fs.invalidate_cache(above)
+    if there := [one for one in fs.find(above, prefix=name) if f"{one}/".startswith(f"{path}/")]:
+        fs.rm(there)
+
+
 def reason_of(error: Exception) -> str:
     """What an error of any file system says, in a line."""
     known = isinstance(error, OSError | ImportError | ValueError)

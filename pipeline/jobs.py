@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import apache_beam as beam
 
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, notes
 from sequitur.pipeline.beam import RowsOfParts, Runner, WritePart
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.progress import Progress
-from sequitur.pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline.storage import Directory
 
 LOOK_SECONDS, LOOK_ELSEWHERE_SECONDS = 0.5, 5.0  # between two looks at what has been written
 
@@ -73,20 +73,19 @@ class Jobs:
     @contextmanager
     def watching(self, target: Build, total: int, step: str, unit: str = "parts") -> Iterator[None]:
         """Shows progress by the parts that appear in an artifact, or their rows, which works on every runner."""
-        notes = target.files / builds.PARTS
         stop = threading.Event()
-        rows: dict[str, int] = {}
+        rows: dict[str, dict[str, int]] = {}  # by file of notes, and part
 
         def done() -> int:
-            names = notes.names()
-            if unit != "documents":
-                return len(names)
-            new = [name for name in names if name not in rows and not name.startswith(TEMPORARY)]
-            rows.update((name, int(note["rows"])) for name, note in zip(new, notes.read_json_of(new), strict=True))
-            return sum(rows.values())
+            for name in notes.names_of(target.files):
+                if name not in rows:
+                    found = notes.read(target.files, target.folder, [name])
+                    rows[name] = {part.name: part.rows for part in found}
+            parts = {part: count for of_file in rows.values() for part, count in of_file.items()}
+            return sum(parts.values()) if unit == "documents" else len(parts)
 
         def watch() -> None:
-            while not stop.wait(LOOK_SECONDS if notes.is_local else LOOK_ELSEWHERE_SECONDS):
+            while not stop.wait(LOOK_SECONDS if target.files.is_local else LOOK_ELSEWHERE_SECONDS):
                 self.progress.update(done())
 
         self.progress.step(step, total, unit)

@@ -2,6 +2,7 @@
 
     TMPDIR/sequitur-parts-XXXX/owner               locked as long as the process that made the folder lives
     TMPDIR/sequitur-parts-XXXX/<checksum>-<bytes>  a part, whole
+    TMPDIR/sequitur-parts-XXXX/stays-<hash>        a file that nobody changes meanwhile, such as a parent's manifest
 
 All processes of the machine share the copies. Where the disk has no room for one, or the process is on a machine that
 has no such folder, a part is fetched into memory instead.
@@ -10,9 +11,10 @@ has no such folder, a part is fetched into memory instead.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +40,29 @@ def copies(root: Directory) -> Iterator[Directory]:
     _clear(Path(tempfile.gettempdir()))
     with _folder() as folder:
         yield replace(root, nearby=str(folder))
+
+
+def staying(root: Directory, names: Iterable[str]) -> None:
+    """Has files that stay as they are until the copies go fetched once: `file_content` gives them. Names go from `root`
+    on."""
+    for name in names if root.nearby else ():
+        _of_staying(root, name).touch()
+
+
+def file_content(directory: Directory, name: str) -> bytes | None:
+    """The bytes of a file as they are now, None where it is absent; from its copy, where it stays."""
+    if directory.nearby is None or not (copy := _of_staying(directory, name)).exists():
+        return directory.content(name)
+    if not copy.stat().st_size and (content := directory.content(name)) is not None:
+        with tempfile.NamedTemporaryFile(dir=directory.nearby, delete=False) as file:
+            file.write(content)
+        Path(file.name).replace(copy)
+    return copy.read_bytes() or None
+
+
+def _of_staying(directory: Directory, name: str) -> Path:
+    url = f"{directory.url.rstrip('/')}/{name}"
+    return Path(directory.nearby or "", f"stays-{hashlib.sha256(url.encode()).hexdigest()[:32]}")
 
 
 @contextmanager

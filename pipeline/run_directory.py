@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from sequitur.pipeline import artifacts, builds, extensions, former, lock, nearby
+from sequitur.pipeline.artifacts import MANIFEST
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.names import DOCUMENTS, FITTED
@@ -65,6 +66,7 @@ def execute(
         run = replace(run, runner=run.runner.keeping(run.root / STATE))
         for stage in chosen:
             with nearby.copies(run.root) as root:
+                nearby.staying(root, (f"{parent}/{MANIFEST}" for parent in stage.parents_of(run.config)))
                 execute_stage(stage, replace(run, nearby=root.nearby), fingerprints)
         if run.updating and all(is_done(stage, run.root, fingerprints[stage.artifact]) for stage in recipe):
             _end_update(recipe, run.root)

@@ -22,7 +22,7 @@ import fsspec
 import pyarrow as pa
 
 from sequitur.pipeline.errors import CorruptPart, PlaceUnknown, StorageError, from_storage
-from sequitur.pipeline.file_systems import OBJECT_STORES, protocols, reason_of, sync_directory
+from sequitur.pipeline.file_systems import OBJECT_STORES, protocols, reason_of, remove, sync_directory
 
 TEMPORARY = ".tmp-"
 FURTHER = 2**40  # bytes; more than any file has
@@ -124,8 +124,7 @@ class Directory:
     def remove(self, name: str) -> None:
         """Removes a file or a whole subdirectory; nothing happens where it is absent."""
         try:
-            if self.exists(name):
-                self._located[0].rm(self.path(name), recursive=True)
+            remove(self._located[0], self.path(name))
         except OSError as error:
             raise from_storage(error, self.path(name)) from error
 
@@ -172,8 +171,7 @@ class Directory:
 
     def create(self, name: str, content: bytes) -> bool:
         """Writes a small file unless it is there; whether it was written. Of several at once, with contents of their
-        own, one succeeds: object stores are asked to put it if there is none (`If-None-Match: *` of S3).
-        """
+        own, one succeeds: object stores are asked to put it if there is none (`If-None-Match: *` of S3)."""
         self.make()
         try:
             self._located[0].pipe_file(self.path(name), content, mode="create")

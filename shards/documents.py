@@ -45,7 +45,7 @@ def by_key(root: Path, manifest: Manifest, keys: Sequence[int], columns: Sequenc
         with opened(root, file) as parquet:
             there = present(parquet.schema_arrow, names, file.path)
             for group in range(parquet.num_row_groups):
-                if not _may_hold(parquet, group, wanted):
+                if not may_hold(parquet, group, wanted):
                     continue
                 table = parquet.read_row_group(group, columns=there)
                 rows = table.filter(pc.is_in(table["doc_key"], pa.array(wanted, pa.uint64())))
@@ -138,7 +138,7 @@ def completed(batch: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _may_hold(parquet: pq.ParquetFile, group: int, keys: Sequence[int]) -> bool:
+def may_hold(parquet: pq.ParquetFile, group: int, keys: Sequence[int]) -> bool:
     """Whether a row group's statistics of its first column, `doc_key`, allow one of the keys, ascending."""
     statistics = parquet.metadata.row_group(group).column(0).statistics
     if statistics is None or not statistics.has_min_max or not isinstance(statistics.min, int):

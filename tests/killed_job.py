@@ -10,33 +10,32 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import sentence_transformers  # noqa: F401 - once here, and not in every job
 
 from sequitur import beam_job
-from sequitur.pipeline import builds
-from sequitur.pipeline.artifacts import Part
-from sequitur.pipeline.builds import Build
+from sequitur.pipeline import notes
+from sequitur.pipeline.notes import Noted
+from sequitur.pipeline.storage import Directory
 
 
 def die_at(point: str) -> None:
     """Arranges for this process and its group to be killed at a point of the job."""
     artifact, count, *before = point.split(":")
-    record, noted = builds.record_part, 0
+    write, noted = notes.write, 0
 
-    def record_and_die(build: Build, part: Part, about: Mapping[str, Any] | None = None) -> None:
+    def write_and_die(files: Directory, some: Sequence[Noted]) -> None:
         nonlocal noted
-        noted += build.directory.url.endswith(f"/{artifact}")
+        noted += len(some) if files.url.rpartition("/")[0].endswith(f"/{artifact}") else 0
         if noted == int(count) and before:
             os.killpg(0, signal.SIGKILL)
-        record(build, part, about)
+        write(files, some)
         if noted == int(count):
             os.killpg(0, signal.SIGKILL)
 
-    builds.record_part = record_and_die
+    notes.write = write_and_die
 
 
 def whole_parts(root: Path) -> dict[str, tuple[int, int]]:
@@ -44,7 +43,9 @@ def whole_parts(root: Path) -> dict[str, tuple[int, int]]:
     found = {}
     for artifact in root.iterdir():
         parts = [
-            (note.parents[1].name, json.loads(note.read_text())["name"]) for note in artifact.glob("*/_parts/*.json")
+            (note.parents[1].name, one["name"])
+            for note in artifact.glob("*/_parts/*.json")
+            for one in json.loads(note.read_text())
         ]
         for manifest in artifact.glob("_manifest.json"):
             about = json.loads(manifest.read_text())

@@ -21,6 +21,7 @@ COVERED_BY = {
     "api/neighbor_lists.py": "api/exports/test_documents.py",
     "command_line/common.py": "command_line/test_main.py",
     "command_line/jobs.py": "command_line/test_main.py",
+    "command_line/trials.py": "command_line/test_main.py",
     "command_line/shards_of_run.py": "test_removal_from_run.py",
     "corpora/json_lines.py": "corpora/test_python_docs.py",
     "corpora/packages.py": "corpora/test_python_docs.py",

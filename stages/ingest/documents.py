@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.names import BAD_JSON, BAD_UTF8, NO_TEXT, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
+from sequitur.stages.ingest.copies import Copies
 from sequitur.stages.ingest.own_formats import own_records
 from sequitur.stages.ingest.splits import DOCUMENT_FILES, InputFile, Split
 from sequitur.stages.ingest.values import as_json, as_text, is_missing, microseconds
@@ -29,6 +31,7 @@ from sequitur.stages.shared.sources.table_files import arrow_records, parquet_re
 from sequitur.stages.shared.sources.web_records import Page, page_file, warc_records
 
 PART_ROWS = 32768
+FIRST_BYTES = 2**16  # of a file elsewhere of which only the first records are wanted
 STRINGS = [schemas.DOCUMENTS.get_field_index(name) for name in ("record_id", "text", "source", "url", "metadata")]
 READERS = {"csv": csv_records, "json": json_records, "jsonl": record_files.jsonl_records}
 
@@ -70,10 +73,15 @@ class ReadSplit(beam.DoFn):
         settings: what is read.
         rejects: the artifact.
         seed: of the sample, where `ingest.sample` asks for one.
+        documents: for which the digests of files are noted that lie elsewhere, and are copied here to be read; if it is
+            not given, they are read where they lie.
     """
 
-    def __init__(self, name: str, settings: Ingest, rejects: Build, seed: int = 0) -> None:
+    def __init__(
+        self, name: str, settings: Ingest, rejects: Build, seed: int = 0, documents: Build | None = None
+    ) -> None:
         self._name, self._settings, self._rejects, self._seed = name, settings, rejects, seed
+        self._copies = Copies(documents) if documents else None
         self._of_input = settings.of_each()
         self._sample = int(settings.sample * 2**64)
         # Its process stays for all splits of a bundle: to start it takes as long as a hundred pages.
@@ -81,17 +89,19 @@ class ReadSplit(beam.DoFn):
 
     def finish_bundle(self) -> None:
         self._extraction.close()
+        if self._copies:
+            self._copies.note()
 
     def process(self, text: str) -> Iterator[Rows]:
         try:
             yield from self._parts(Split.from_json(text))
         except BaseException:
-            self.finish_bundle()
+            self._extraction.close()
             raise
 
     def _parts(self, split: Split) -> Iterator[Rows]:
         part, piece = _Part(), split.resume_piece
-        for position, (file, row, record) in enumerate(records_of(split, self._of_input)):
+        for position, (file, row, record) in enumerate(records_of(split, self._of_input, self._copies)):
             if position == split.most:
                 break
             if position < split.resume_at:
@@ -186,32 +196,39 @@ class ReadSplit(beam.DoFn):
 Found = Iterator[tuple[InputFile, int, Page | Mapping[str, Any] | Bad | None]]
 
 
-def records_of(split: Split, settings: Sequence[Ingest]) -> Found:
+def records_of(split: Split, settings: Sequence[Ingest], copies: Copies | None = None) -> Found:
     """The records of a split: each with its file, its row there, and what it holds, or why it is none; None for those
     of a WARC file that are no pages.
 
     Args:
         split: what to read.
         settings: for each of `ingest.inputs` those for its files.
+        copies: copy files that lie elsewhere; else they are read where they lie.
 
     Raises:
         InputError: a file cannot be read to its end.
     """
     for file in split.files:
-        for row, record in _of_file(file, split, settings[file.input]):
-            yield file, row, record
+        own = settings[file.input]
+        with copies.of(file, split) if copies else nullcontext() as copy:
+            for row, record in _of_file(file, split, own, replace(Limits.of(own), copy=copy)):
+                yield file, row, record
 
 
-def first_records(file: InputFile, settings: Ingest) -> Generator[Page | Mapping[str, Any] | Bad | None]:
-    """The records of one file, or of a Parquet file those of its first row group, as `records_of` gives them."""
+def first_records(
+    file: InputFile, settings: Ingest, copy: str | None = None
+) -> Generator[Page | Mapping[str, Any] | Bad | None]:
+    """The records of one file, or of a Parquet file those of its first row group, as `records_of` gives them; read from
+    its `copy`, if there is one."""
     start = (0, 1) if file.kind == "parquet" else ()
-    return (record for _, record in _of_file(file, Split(0, (file,), *start), settings))
+    limits = replace(Limits.of(settings), first=FIRST_BYTES, copy=copy)
+    return (record for _, record in _of_file(file, Split(0, (file,), *start), settings, limits))
 
 
 def _of_file(
-    file: InputFile, split: Split, settings: Ingest
+    file: InputFile, split: Split, settings: Ingest, limits: Limits
 ) -> Iterator[tuple[int, Page | Mapping[str, Any] | Bad | None]]:
-    path, kind, limits = file.path, file.kind, Limits.of(settings)
+    path, kind = file.path, file.kind
     if kind in DOCUMENT_FILES:
         yield 0, _with_place(_whole_file(path, kind, limits, settings), path, settings)
     elif own_modules.is_own(kind):
@@ -244,9 +261,8 @@ def _with_place(found: Page | Mapping[str, Any] | Bad, path: str, settings: Inge
 
 
 def _line_records(file: InputFile, split: Split, limits: Limits) -> record_files.Records:
-    with reading(file.path, limits) as opened:
+    with reading(file.path, limits, max(split.start - 1, 0), split.end) as opened:
         if split.start > 0:
-            opened.seek(split.start - 1)
             while (rest := opened.readline(2**16)) and not rest.endswith(b"\n"):
                 continue
         if split.end >= 0:

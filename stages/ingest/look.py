@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,14 +18,17 @@ import pyarrow.parquet as pq
 
 from sequitur.pipeline.errors import InputError, SequiturError, TooManyRejects
 from sequitur.pipeline.sections import Ingest
+from sequitur.stages.ingest.copies import copied
 from sequitur.stages.ingest.documents import first_records
-from sequitur.stages.ingest.splits import DOCUMENT_FILES, InputFile
+from sequitur.stages.ingest.splits import DOCUMENT_FILES, FOOTER_BYTES, InputFile
+from sequitur.stages.ingest.whole_inputs import Digests
 from sequitur.stages.shared.sources.compression import compression_in
-from sequitur.stages.shared.sources.input_paths import file_size, open_input
+from sequitur.stages.shared.sources.input_paths import file_size, is_elsewhere, open_input
 from sequitur.stages.shared.sources.record_files import Bad
 from sequitur.stages.shared.sources.table_files import DAMAGED
 from sequitur.stages.shared.sources.web_records import Page
 
+COPIED_BYTES = 2**17  # of a file that lies elsewhere: one that is not larger is fetched whole, by one request
 RECORDS = 8  # of a file that are looked at
 MOST_DOCUMENT_FILES = 4000  # of files that are one document each so many, spread evenly: they have no fields
 THREADS = 8  # files that lie elsewhere are waited for
@@ -75,21 +78,32 @@ def look_into(settings: Ingest, files: Sequence[InputFile]) -> Iterator[Look]:
     step = max(1, -(-len(alone) // MOST_DOCUMENT_FILES))
     left_out = set(alone) - set(alone[::step])
     of_input = settings.of_each()
+    chosen = [file for file in files if file not in left_out]
+    sizes = [_known_size(file.path) for file in chosen]
     with ThreadPoolExecutor(THREADS) as threads:
-        yield from threads.map(
-            lambda file: _look(file, of_input[file.input]), (file for file in files if file not in left_out)
-        )
+        yield from threads.map(lambda file, size: _look(file, of_input[file.input], size), chosen, sizes)
 
 
-def _look(file: InputFile, settings: Ingest) -> Look:
-    size, compression, problem = 0, None, ""
+def _known_size(path: str) -> int | None:
+    """Of a file that lies elsewhere, whose size the listing told this thread; None where that is not so."""
+    if not is_elsewhere(path):
+        return None
+    try:
+        return file_size(path)
+    except InputError:
+        return None
+
+
+def _look(file: InputFile, settings: Ingest, known: int | None) -> Look:
+    size, compression, problem = known or 0, None, ""
     records: list[Mapping[str, Any]] = []
     pages: list[Page] = []
     bad: list[Bad] = []
     try:
-        size = file_size(file.path)
-        compression = compression_in(file.path)
-        with closing(first_records(file, settings)) as found:
+        size = file_size(file.path) if known is None else known
+        copy = copied(file.path, Digests()) if known is not None and known <= COPIED_BYTES else nullcontext()
+        with copy as at_hand, closing(first_records(file, settings, at_hand)) as found:
+            compression = compression_in(at_hand or file.path, file.path)
             for record in islice(found, 8 * RECORDS if file.kind == "warc" else RECORDS):
                 if isinstance(record, Bad):
                     bad.append(record)
@@ -111,7 +125,7 @@ def _rows(file: InputFile, unpacked: int, seen: Sequence[Mapping[str, Any] | Bad
         return -(-unpacked // (UNPACKED * WARC_RECORD))
     if file.kind == "parquet":
         try:
-            with open_input(file.path) as raw, pq.ParquetFile(raw) as footer:
+            with open_input(file.path, FOOTER_BYTES) as raw, pq.ParquetFile(raw) as footer:
                 return int(footer.metadata.num_rows)
         except DAMAGED:
             return 0

@@ -63,7 +63,7 @@ def write_keys(
 
     def key(split: Split) -> str:
         files = [[file.path, *known[file.path], digests[file.path]] for file in split.files]
-        stretch = [split.start, split.end, split.first_row, split.most]
+        stretch = [split.start, split.end, split.most]  # which with the bytes of the file tell its first row
         return artifacts.digest(json.dumps([files, stretch], ensure_ascii=False, sort_keys=True).encode())
 
     build.files.write_json(SPLITS, list(map(key, splits)))

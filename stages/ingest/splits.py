@@ -25,6 +25,7 @@ PDF_LIBRARY = "pypdfium2"
 FILES_TOGETHER = 4096  # in one split
 DOCUMENT_FILES = ("text", "html", "pdf", "epub")  # formats of which a file is one document
 LEAST_FILLED = 0.25  # of a part by small files together, before one of them may begin another split
+FOOTER_BYTES = 2**16  # of a Parquet file that are asked for at first
 
 
 class InputFile(NamedTuple):
@@ -50,6 +51,7 @@ class Split:
     end: int = -1
     first_row: int = 0
     most: int = -1  # records that are read of it; −1 for all
+    whole: bool = True  # whether its files are read whole
     resume_piece: int = 0
     resume_at: int = 0  # records of the split that earlier pieces hold
 
@@ -171,8 +173,10 @@ def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
     where their format allows, small ones several together."""
     splits: list[Split] = []
 
-    def add(paths: Sequence[InputFile], *stretch: int) -> None:
-        splits.append(Split(len(splits), tuple(paths), *stretch))
+    def add(
+        paths: Sequence[InputFile], start: int = -1, end: int = -1, first_row: int = 0, *, whole: bool = True
+    ) -> None:
+        splits.append(Split(len(splits), tuple(paths), start, end, first_row, whole=whole))
 
     together: list[InputFile] = []
     together_bytes = 0
@@ -191,11 +195,12 @@ def plan_splits(settings: Ingest, files: Sequence[InputFile]) -> list[Split]:
             add(together)
             together, together_bytes = [], 0
         if settings.limit is None and file.kind == "parquet":
-            for first, last, row in _row_group_stretches(file.path, settings.split_bytes):
-                add([file], first, last, row)
+            stretches = list(_row_group_stretches(file.path, settings.split_bytes))
+            for first, last, row in stretches:
+                add([file], first, last, row, whole=len(stretches) == 1)
         elif settings.limit is None and _is_long_jsonl(file, size, settings.split_bytes):
             for start in range(0, size, settings.split_bytes):
-                add([file], start, min(start + settings.split_bytes, size))
+                add([file], start, min(start + settings.split_bytes, size), whole=False)
         else:
             add([file])
     if together:
@@ -229,7 +234,7 @@ def _limited(splits: list[Split], limit: int) -> list[Split]:
 def _row_group_stretches(path: str, split_bytes: int) -> Iterator[tuple[int, int, int]]:
     """(first group, group after the last, first row) of each split of a Parquet file."""
     try:
-        with open_input(path) as raw, pq.ParquetFile(raw) as file:
+        with open_input(path, FOOTER_BYTES) as raw, pq.ParquetFile(raw) as file:
             groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
     except DAMAGED as error:
         raise InputError(f"{path}: not a readable Parquet file ({first_line(error)}); fetch it again") from error

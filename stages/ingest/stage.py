@@ -5,8 +5,8 @@
     dropped  records that are too large, not UTF-8, not a JSON object or CSV row, or without text, and pages whose
              text cannot be extracted; each is counted, and the run fails when they are more than
              `ingest.max_reject_share` of all. Records of WARC files that are no pages are counted as skipped
-    cost     two passes over the files, of which the first hashes them (three over large uncompressed JSONL: its lines
-             are counted, too)
+    cost     two passes over the files, of which the first hashes them and counts the lines of large JSONL; one where a
+             file lies elsewhere and is read as a whole
 
 The files are divided into *splits* by their sizes alone, so parts are the same whatever the number of workers.
 """
@@ -14,7 +14,8 @@ The files are divided into *splits* by their sizes alone, so parts are the same 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -26,14 +27,16 @@ import xxhash
 from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows, WritePart
+from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import InputError, TooManyRejects, unreadable
+from sequitur.pipeline.errors import InputError, TooManyRejects
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import DOCUMENTS, NO_TEXT, REJECTS
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import look, own_formats, reuse, whole_inputs
+from sequitur.stages.ingest.copies import is_copied
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import (
     DOCUMENT_FILES,
@@ -45,35 +48,17 @@ from sequitur.stages.ingest.splits import (
     plan_splits,
 )
 from sequitur.stages.shared.columns.arrays import problems_beside
-from sequitur.stages.shared.sources.compression import Limits, compression_in
+from sequitur.stages.shared.sources.compression import Limits, compression_in, compression_of
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
-from sequitur.stages.shared.sources.input_paths import file_size, modified, open_input
+from sequitur.stages.shared.sources.input_paths import bytes_of, file_size, is_elsewhere, modified
 from sequitur.stages.shared.sources.table_files import largest_batch, largest_pages
 
-LINES = "_lines"
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
 WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
+THREADS = 16  # that ask for the ends of files that lie elsewhere
+END_BYTES = 2**16
 WEB_FORMATS = ("warc", "html", "pdf", "epub")
 PACKED_FORMATS = ("parquet", "arrow")  # may hold a text once that many rows have
-
-
-class CountLines(beam.DoFn):
-    """Notes how many lines begin in a stretch of an uncompressed file."""
-
-    def __init__(self, notes: Directory) -> None:
-        self._notes = notes
-
-    def process(self, text: str) -> Iterator[int]:
-        split = Split.from_json(text)
-        # A line begins at the start of the file and after every newline.
-        begun, position, last = int(split.start == 0), max(split.start - 1, 0), split.end - 1
-        with open_input(split.files[0].path) as file:
-            file.seek(position)
-            while position < last and (block := file.read(min(2**22, last - position))):
-                begun += block.count(b"\n")
-                position += len(block)
-        self._notes.write_json(f"{split.index:05}.json", begun)
-        yield begun
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
@@ -85,7 +70,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
     said = [each.model_dump(exclude={"path", "include", "exclude"}, exclude_none=True) for each in settings.inputs]
     return {
         "name": config.name,
-        "files": [[*file, *_identity(file)] for file in find_inputs(settings)],
+        "files": _identified(find_inputs(settings)),
         **mapped,
         **({"inputs": said} if any(said) else {}),
         **({"formats": own} if own else {}),
@@ -93,18 +78,24 @@ def parameters(config: Config) -> Mapping[str, Any]:
     }
 
 
-def _identity(file: InputFile) -> list[Any]:
-    size = file_size(file.path)
-    try:
-        with open_input(file.path) as opened:
-            ends = opened.read(2**16)
-            if size > 2**16:
-                opened.seek(max(size - 2**16, 2**16))
-                ends += opened.read(2**16)
-    except OSError as error:
-        raise unreadable(file.path, error) from error
-    time = [str(modified(file.path))] if file.kind in DOCUMENT_FILES else []
-    return [size, xxhash.xxh3_128_hexdigest(ends), *time]
+def _identified(files: Sequence[InputFile]) -> list[list[Any]]:
+    """The files, each with its size and a hash of its ends, and the time of one that is a document with that time."""
+    sizes = [file_size(file.path) for file in files]  # told by the listing, which this thread has
+    times = [[str(modified(file.path))] if file.kind in DOCUMENT_FILES else [] for file in files]
+    paths = [file.path for file in files]
+    if not any(map(is_elsewhere, paths)):
+        ends = list(map(_hash_of_ends, paths, sizes))
+    else:
+        with ThreadPoolExecutor(THREADS) as threads:
+            ends = list(threads.map(_hash_of_ends, paths, sizes))
+    return [[*file, size, end, *time] for file, size, end, time in zip(files, sizes, ends, times, strict=True)]
+
+
+def _hash_of_ends(path: str, size: int) -> str:
+    """Of the first and the last 64 KiB; they are one stretch where nothing lies between them."""
+    begin = max(size - END_BYTES, END_BYTES)
+    stretches = [(0, max(size, 1))] if size <= 2 * END_BYTES else [(0, END_BYTES), (begin, begin + END_BYTES)]
+    return xxhash.xxh3_128_hexdigest(b"".join(data for stretch in stretches for data in bytes_of(path, *stretch)))
 
 
 def _files(run: Run) -> list[InputFile]:
@@ -112,10 +103,16 @@ def _files(run: Run) -> list[InputFile]:
     return [InputFile(*entry[: len(InputFile._fields)]) for entry in run.parameters[DOCUMENTS]["files"]]
 
 
+def _is_packed(file: InputFile) -> bool:
+    """Whether a file may unpack to more. Of one that lies elsewhere the name alone is asked, which takes no time."""
+    packed = compression_of(file.path) if is_elsewhere(file.path) else compression_in(file.path)
+    return packed is not None or file.kind in PACKED_FORMATS
+
+
 def estimate(run: Run) -> Estimate:
     settings = run.config.ingest
     files = _files(run)
-    packed = {file.path for file in files if compression_in(file.path) or file.kind in PACKED_FORMATS}
+    packed = {file.path for file in files if _is_packed(file)}
     sizes = {file.path: file_size(file.path) for file in files}
     unpacked = sum(size * (5 if path in packed else 1) for path, size in sizes.items())
     # A part lives as Python strings, as Arrow buffers and as the bytes of its file; a record as bytes and as values.
@@ -136,21 +133,24 @@ def work(run: Run) -> Mapping[str, Any]:
     files = _files(run)
     beside = passed_over(settings, files)
     _tell_passed_over(run, beside)
-    if not documents.directory.exists(whole_inputs.INPUTS):  # not where an interrupted run goes on
+    splits = plan_splits(settings, files)
+    done = {part.name: about for part, about in builds.written(documents).items()}
+    hashed = documents.directory.exists(whole_inputs.INPUTS)
+    if not done and not hashed:  # not where an interrupted run goes on
         run.progress.step("ingest: looking into the files")
         for line in look.check(settings, look.look_into(settings, files)):
             run.progress.say(f"warning: {line}")
+    if not hashed or any(split.is_of_lines and _resumed(done, split) for split in splits):
+        splits = _numbered(run.jobs, documents, settings, splits)
     whole = [] if settings.limit else [file.path for file in files]  # a first try reads no more than it must
-    digest = whole_inputs.write(run.jobs, documents, whole)
-    splits = _with_first_rows(run.jobs, documents.files / LINES, plan_splits(settings, files))
-    if whole:
-        digests = dict(documents.directory.read_json(whole_inputs.INPUTS))
-        reuse.write_keys(documents, splits, run.parameters[DOCUMENTS], digests)
+    if run.updating and whole:  # what was made of a file before is known by all of its bytes
+        whole_inputs.write(run.jobs, documents, whole)
+        _write_keys(run, documents, splits)
         reuse.take_over(documents, rejects, splits, (STAGE.name, STAGE.version))
-    done = {part.name: about for part, about in builds.written(documents).items()}
+        done = {part.name: about for part, about in builds.written(documents).items()}
     left = [split for split in (_resumed(done, split) for split in splits) if split is not None]
     if left:
-        read = ReadSplit(run.config.name, settings, rejects, run.config.seed)
+        read = ReadSplit(run.config.name, settings, rejects, run.config.seed, documents)
 
         def build(pipeline: beam.Pipeline) -> None:
             _ = (
@@ -169,12 +169,14 @@ def work(run: Run) -> Mapping[str, Any]:
         )
         with run.jobs.watching(documents, guess, "ingest: reading"):
             run.runner.run(build, len(left), seconds)
+    digest = whole_inputs.write(run.jobs, documents, whole)
+    if whole:
+        _write_keys(run, documents, splits)
     refused = sum(part.rows for part in builds.written_parts(rejects))
     builds.finish(rejects, {}, {}, {"rows": refused})
     parts = builds.written(documents)
     kept = sum(part.rows for part in parts)
     _check_rejects(settings, rejects.directory, kept, refused)
-    documents.files.remove(LINES)
     names = ("text_bytes", "skipped", "untimed", "unsampled")
     text_bytes, skipped, untimed, unsampled = (sum(int(about[name]) for about in parts.values()) for name in names)
     if untimed:
@@ -197,6 +199,11 @@ def work(run: Run) -> Mapping[str, Any]:
     }
 
 
+def _write_keys(run: Run, documents: Build, splits: Sequence[Split]) -> None:
+    digests = dict(documents.directory.read_json(whole_inputs.INPUTS))
+    reuse.write_keys(documents, splits, run.parameters[DOCUMENTS], digests)
+
+
 def _tell_passed_over(run: Run, beside: PassedOver) -> None:
     if beside.hidden:
         run.progress.say(
@@ -212,31 +219,24 @@ def _tell_passed_over(run: Run, beside: PassedOver) -> None:
         )
 
 
-def _with_first_rows(jobs: Jobs, notes: Directory, splits: list[Split]) -> list[Split]:
-    """Counts the lines of JSONL files that are split, so that each split knows its first row; keeps them in `notes`."""
-    stretches = [split for split in splits if split.is_of_lines]
-    known = set(notes.names())
-    left = [split.to_json() for split in stretches if f"{split.index:05}.json" not in known]
-    if left:
-        jobs.progress.step("ingest: counting lines")
-
-        def build(pipeline: beam.Pipeline) -> None:
-            counted = pipeline | "Stretches" >> beam.Create(left) | "Spread" >> beam.Reshuffle()
-            _ = counted | "Count" >> beam.ParDo(CountLines(notes))
-
-        jobs.runner.run(build, len(left), sum(split.end - split.start for split in stretches) / 1e9)
-    counts = notes.read_json_of([f"{split.index:05}.json" for split in stretches])
-    lines = {split.index: count for split, count in zip(stretches, counts, strict=True)}
-    rows: dict[str, int] = {}
-    numbered = []
-    for split in splits:
-        if split.index in lines:
-            before = rows.get(split.files[0].path, 0)
-            rows[split.files[0].path] = before + lines[split.index]
-            numbered.append(replace(split, first_row=before))
-        else:
-            numbered.append(split)
-    return numbered
+def _numbered(jobs: Jobs, documents: Build, settings: Ingest, splits: list[Split]) -> list[Split]:
+    """Hashes the files, but for those that are copied and hashed when they are read. Meanwhile the lines are counted of
+    those that are read in stretches, so that each split knows its first row."""
+    if settings.limit:  # a first try reads no more than it must
+        return splits
+    stretch = int(settings.split_bytes)
+    stretches = {
+        file.path: stretch if split.is_of_lines else 0
+        for split in splits
+        for file in split.files
+        if not is_copied(file, split)
+    }
+    seen = whole_inputs.look_through(jobs, documents, stretches)
+    counts = Counter(split.files[0].path for split in splits if split.is_of_lines)
+    rows = {path: iter(whole_inputs.first_rows(seen[path], count)) for path, count in counts.items()}
+    return [
+        replace(split, first_row=next(rows[split.files[0].path])) if split.is_of_lines else split for split in splits
+    ]
 
 
 def _resumed(done: Mapping[str, Mapping[str, Any]], split: Split) -> Split | None:

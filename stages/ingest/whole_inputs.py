@@ -1,22 +1,26 @@
 """The bytes of the input files, hashed whole: once while they are ingested, and again by `sequitur status --deep`.
 
 What every command compares is a file's size and its two ends, which takes no time; an edit between them shows here.
+Where lines are to be counted, of files that are read in stretches, that is done in the same pass.
 """
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import apache_beam as beam
+import xxhash
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart, InputError
 from sequitur.pipeline.jobs import Jobs
-from sequitur.pipeline.storage import Directory
-from sequitur.stages.shared.sources.input_paths import digest, file_size
+from sequitur.pipeline.storage import TEMPORARY, Directory
+from sequitur.stages.shared.sources.input_paths import bytes_of, digest, file_size
 
 INPUTS = "_inputs.json"  # in `documents`: [path, digest] of each file, in reading order
 STATISTIC = "inputs"  # of the manifest: the digest of that file
@@ -34,6 +38,15 @@ class Block(NamedTuple):
     end: int
 
 
+class Seen(NamedTuple):
+    """What a block holds: the digest, and by stretch of its file the lines that begin there behind a newline of it."""
+
+    path: str
+    start: int
+    digest: str
+    lines: Mapping[str, int] = {}
+
+
 def blocks_of(path: str, size: int) -> list[Block]:
     """A file in blocks, at least one."""
     starts = range(0, max(size, 1), BLOCK_BYTES)
@@ -44,62 +57,129 @@ def _of_file(digests: Iterable[str]) -> str:
     return artifacts.digest("".join(digests).encode())
 
 
-class HashBlocks(beam.DoFn):
-    """A number and some blocks → a note of their digests, by that number."""
+def seen_in(block: Block, stretch: int) -> Seen:
+    """Reads a block. Lines are counted by stretches of so many bytes, where that is not 0."""
+    found, lines, at = xxhash.xxh3_128(), Counter[str](), block.start
+    for data in bytes_of(*block):
+        found.update(data)
+        begin = 0
+        while stretch and begin < len(data):  # a newline at byte b begins a line at b + 1
+            number = (at + begin + 1) // stretch
+            end = min(len(data), (number + 1) * stretch - 1 - at)
+            lines[str(number)] += data.count(b"\n", begin, end)
+            begin = end
+        at += len(data)
+    return Seen(block.path, block.start, found.hexdigest(), lines)
 
-    def __init__(self, notes: Directory) -> None:
-        self._notes = notes
 
-    def process(self, text: str) -> Iterator[str]:
-        number, blocks = json.loads(text)
-        self._notes.write_json(_note(number), [digest(*block) for block in blocks])
-        yield _note(number)
+class Digests:
+    """The digests of a file's blocks, from its bytes as they come."""
+
+    def __init__(self) -> None:
+        self._done, self._hash, self._size = list[str](), xxhash.xxh3_128(), 0
+
+    def add(self, data: bytes) -> None:
+        rest = memoryview(data)
+        while rest:
+            if self._size == BLOCK_BYTES:
+                self._done.append(self._hash.hexdigest())
+                self._hash, self._size = xxhash.xxh3_128(), 0
+            part, rest = rest[: BLOCK_BYTES - self._size], rest[BLOCK_BYTES - self._size :]
+            self._hash.update(part)
+            self._size += len(part)
+
+    def seen(self, path: str) -> list[Seen]:
+        """What was seen of the file, whose last bytes have come."""
+        digests = [*self._done, self._hash.hexdigest()]
+        return [Seen(path, number * BLOCK_BYTES, one) for number, one in enumerate(digests)]
 
 
-def _note(number: int) -> str:
-    return f"{number:06}.json"
+def note(documents: Build, seen: Sequence[Seen]) -> None:
+    """Notes what some blocks hold, so that they are not read for it again."""
+    if seen:
+        content = json.dumps([[one.path, one.start] for one in seen])
+        (documents.files / NOTES).write_json(f"{artifacts.digest(content.encode())}.json", seen)
+
+
+def _noted(documents: Build) -> dict[str, dict[int, Seen]]:
+    notes = documents.files / NOTES
+    found: dict[str, dict[int, Seen]] = {}
+    for noted in notes.read_json_of([name for name in notes.names() if not name.startswith(TEMPORARY)]):
+        for one in (Seen(*entry) for entry in noted):
+            found.setdefault(one.path, {})[one.start] = one
+    return found
+
+
+class LookThrough(beam.DoFn):
+    """Some blocks, each with the stretch by which its lines are counted → a note of what they hold."""
+
+    def __init__(self, documents: Build) -> None:
+        self._documents = documents
+
+    def process(self, text: str) -> Iterator[int]:
+        seen = [seen_in(Block(*block), stretch) for stretch, *block in json.loads(text)]
+        note(self._documents, seen)
+        yield len(seen)
+
+
+def look_through(jobs: Jobs, documents: Build, stretches: Mapping[str, int]) -> dict[str, list[Seen]]:
+    """What the blocks of some files hold, by path. What an interrupted run looked through is not read again.
+
+    Args:
+        jobs: runs the job.
+        documents: keeps the notes.
+        stretches: of each file the bytes of a stretch by which its lines are counted; 0 where they are not.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    sizes = {path: file_size(path) for path in stretches}
+    blocks = {path: blocks_of(path, size) for path, size in sizes.items()}
+    noted = _noted(documents)
+    left = [block for path in blocks for block in blocks[path] if block.start not in noted.get(path, {})]
+    if left:
+        jobs.progress.step("ingest: looking through the input files")
+        batches = [json.dumps([[stretches[block.path], *block] for block in batch]) for batch in _batches(left, sizes)]
+
+        def build(pipeline: beam.Pipeline) -> None:
+            spread = pipeline | "Blocks" >> beam.Create(batches) | "Spread" >> beam.Reshuffle()
+            _ = spread | "Look" >> beam.ParDo(LookThrough(documents))
+
+        jobs.runner.run(build, len(batches), sum(sizes.values()) / BYTES_PER_SECOND)
+        noted = _noted(documents)
+    return {path: [noted[path][block.start] for block in blocks[path]] for path in blocks}
+
+
+def first_rows(seen: Iterable[Seen], stretches: int) -> list[int]:
+    """How many lines begin before each of so many stretches of a file whose lines were counted."""
+    lines = sum((Counter(one.lines) for one in seen), Counter[str]())
+    # The first line begins behind no newline.
+    return list(accumulate((lines[str(number)] + (number == 0) for number in range(stretches - 1)), initial=0))
 
 
 def write(jobs: Jobs, documents: Build, paths: Sequence[str]) -> str:
-    """Writes `INPUTS` for some files, and returns its digest. What an interrupted run hashed is not read again.
+    """Writes `INPUTS` for some files, and returns its digest. What was noted before is not read again.
 
     Raises:
         InputError: a file cannot be read.
     """
     if not documents.directory.exists(INPUTS):
-        sizes = {path: file_size(path) for path in paths}
-        batches = list(_batches(sizes))
-        notes = documents.files / NOTES
-        known = set(notes.names())
-        left = [json.dumps([number, batch]) for number, batch in enumerate(batches) if _note(number) not in known]
-        if left:
-            jobs.progress.step("ingest: hashing the input files")
-
-            def build(pipeline: beam.Pipeline) -> None:
-                spread = pipeline | "Blocks" >> beam.Create(left) | "Spread" >> beam.Reshuffle()
-                _ = spread | "Hash" >> beam.ParDo(HashBlocks(notes))
-
-            jobs.runner.run(build, len(left), sum(sizes.values()) / BYTES_PER_SECOND)
-        digests: dict[str, list[str]] = {path: [] for path in paths}
-        noted = notes.read_json_of([_note(number) for number in range(len(batches))])
-        for batch, of_batch in zip(batches, noted, strict=True):
-            for block, of_block in zip(batch, of_batch, strict=True):
-                digests[block.path].append(of_block)
-        documents.directory.write_json(INPUTS, [[path, _of_file(of_file)] for path, of_file in digests.items()])
-        documents.files.remove(NOTES)
+        seen = look_through(jobs, documents, dict.fromkeys(paths, 0))
+        digests = [[path, _of_file(one.digest for one in seen[path])] for path in paths]
+        documents.directory.write_json(INPUTS, digests)
+    documents.files.remove(NOTES)
     return artifacts.digest(documents.directory.read_bytes(INPUTS))
 
 
-def _batches(sizes: Mapping[str, int]) -> Iterator[list[Block]]:
+def _batches(blocks: Iterable[Block], sizes: Mapping[str, int]) -> Iterator[list[Block]]:
     batch: list[Block] = []
     size = 0
-    for path, of_file in sizes.items():
-        for block in blocks_of(path, of_file):
-            batch.append(block)
-            size += (of_file if block.end < 0 else block.end) - block.start
-            if size >= BATCH_BYTES or len(batch) == BATCH_BLOCKS:
-                yield batch
-                batch, size = [], 0
+    for block in blocks:
+        batch.append(block)
+        size += (sizes[block.path] if block.end < 0 else block.end) - block.start
+        if size >= BATCH_BYTES or len(batch) == BATCH_BLOCKS:
+            yield batch
+            batch, size = [], 0
     if batch:
         yield batch
 

@@ -12,7 +12,7 @@ import pytest
 from job_runs import content
 from spark_runs import Cluster, end_of, started, wait_until
 
-from sequitur.pipeline import builds
+from sequitur.pipeline import notes
 from sequitur.pipeline.errors import TRY_AGAIN
 from sequitur.pipeline.names import SIGNALS
 
@@ -31,7 +31,7 @@ def copy(local: Path, tmp_path: Path) -> Path:
 
 def some_parts(root: Path) -> Callable[[], bool]:
     """Whether a part of `signals` has been written, and not all."""
-    return lambda: any((root / SIGNALS).glob(f"*/{builds.PARTS}/*.json"))
+    return lambda: any((root / SIGNALS).glob(f"*/{notes.PARTS}/*.json"))
 
 
 def test_an_executor_killed_in_mid_job_costs_time_only(cluster: Cluster, docs: Docs, local: Path, copy: Path) -> None:

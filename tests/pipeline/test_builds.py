@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, notes
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.beam import ReadPart, Rows, WritePart
 from sequitur.pipeline.builds import Build
@@ -21,8 +21,11 @@ def rows(name: str, times: int = 1) -> Rows:
 
 def write(build: Build, names: list[str], *, compress: bool = False, times: int = 1) -> None:
     """As a worker does, who has nothing but what it was sent."""
+    writer = WritePart(build, compress=compress)
+    writer.start_bundle()
     for name in names:
-        list(WritePart(build, compress=compress).process(rows(name, times)))
+        list(writer.process(rows(name, times)))
+    writer.finish_bundle()
 
 
 def finish(build: Build) -> Manifest:
@@ -157,7 +160,7 @@ def test_what_an_interrupted_writer_left_is_no_part(directory: Directory) -> Non
     write(build, NAMES[:2])
     build.files.remove(NAMES[0])
     build.files.write_bytes(f"{TEMPORARY}abc", b"half")
-    (build.files / builds.PARTS).write_bytes(f"{TEMPORARY}{NAMES[2]}.json", b"{")
+    (build.files / notes.PARTS).write_bytes(f"{TEMPORARY}{NAMES[2]}.json", b"{")
     (directory / "train").write_bytes(f"{TEMPORARY}def", b"half")
 
     assert [part.name for part in builds.written_parts(build)] == NAMES[1:2]
@@ -225,7 +228,8 @@ def test_notes_tell_the_metadata_of_parts(directory: Directory) -> None:
 def test_note_that_tells_nothing_is_refused(directory: Directory, about: object) -> None:
     build = builds.begin(directory, MINE)
     write(build, NAMES[:1])
-    notes = build.files / builds.PARTS
-    notes.write_json(f"{NAMES[0]}.json", {**notes.read_json(f"{NAMES[0]}.json"), "about": about})
+    directory = build.files / notes.PARTS
+    (note,) = directory.read_json(f"{NAMES[0]}.json")
+    directory.write_json(f"{NAMES[0]}.json", [{**note, "about": about}])
     with pytest.raises(CorruptPart, match="not a note of a part; delete it and run again"):
         builds.written(build)

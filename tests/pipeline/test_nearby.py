@@ -64,6 +64,27 @@ def test_a_part_is_fetched_once_while_its_stage_runs(root: Directory, asked: Ask
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_manifest_that_stays_is_fetched_once_and_another_each_time(root: Directory, asked: Asked) -> None:
+    for name in ("parent", "own"):
+        part_of(root / name)
+        builds.finish(builds.current(root / name), {}, {}, {"of": name})
+    with nearby.copies(root) as near:
+        nearby.staying(near, ["parent/_manifest.json", "none/_manifest.json"])
+        asked.clear()
+        for name in ("parent", "own", "none"):
+            for _ in range(3):
+                manifest = artifacts.read_manifest(near / name)
+                assert (manifest is None) == (name == "none")
+                assert manifest is None or manifest.statistics == {"of": name}
+        assert [path for path, *_ in asked].count("/run/parent/_manifest.json") == 1
+        assert [path for path, *_ in asked].count("/run/own/_manifest.json") == 3
+        builds.finish(builds.begin(near / "own", 64 * "b"), {}, {}, {})
+        assert artifacts.require_manifest(near / "own").fingerprint == 64 * "b"
+        (root / "none").write_bytes("_manifest.json", (root / "own").read_bytes("_manifest.json"))
+        assert artifacts.require_manifest(near / "none").fingerprint == 64 * "b"
+    assert artifacts.require_manifest(near / "parent").statistics == {"of": "parent"}  # though the copies are gone
+
+
 def test_without_a_folder_or_without_room_it_is_fetched_into_memory(
     root: Directory, asked: Asked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

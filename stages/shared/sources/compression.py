@@ -19,7 +19,8 @@ import zstandard
 
 from sequitur.pipeline.errors import InputError, unreadable
 from sequitur.pipeline.sections import Ingest
-from sequitur.stages.shared.sources.input_paths import open_input
+from sequitur.stages.shared.sources.input_paths import bytes_of, open_input
+from sequitur.stages.shared.sources.remote_files import AHEAD
 
 BEGINNINGS = {
     b"\x1f\x8b\x08": ".gz",
@@ -39,11 +40,14 @@ XZ_MEMORY = 2**25  # besides the window
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes that one record may have, that one file may unpack to, and that unpacking it may look back."""
+    """Bytes that one record may have, that one file may unpack to, that unpacking it may look back, and that are asked
+    for at first of one elsewhere; and its copy on this machine, if there is one, that is read instead."""
 
     record: int
     decompressed: int
     window: int = Ingest.model_fields["max_window_bytes"].default
+    first: int = AHEAD
+    copy: str | None = None
 
     @classmethod
     def of(cls, settings: Ingest) -> Limits:
@@ -166,13 +170,14 @@ _UNPACK: dict[str, Callable[[Any, int], Any]] = {
 }
 
 
-def compression_in(path: str) -> str | None:
-    """The compression that a file's ending, or else its first bytes tell; None where they tell none.
+def compression_in(path: str, named: str | None = None) -> str | None:
+    """The compression that a file's ending, or else its first bytes tell; None where they tell none. The ending is that
+    of the name that it has elsewhere, if one is given.
 
     Raises:
         InputError: the file cannot be read.
     """
-    return compression_of(path) or _packed_by(beginning_of(path, LONGEST_BEGINNING))
+    return compression_of(named or path) or _packed_by(beginning_of(path, LONGEST_BEGINNING))
 
 
 def told_by(beginning: bytes, kinds: Mapping[bytes, str]) -> str | None:
@@ -191,16 +196,22 @@ def beginning_of(path: str, size: int) -> bytes:
     Raises:
         InputError: the file cannot be read.
     """
-    try:
-        with open_input(path) as raw:
-            return bytes(raw.read(size))
-    except OSError as error:
-        raise unreadable(path, error) from error
+    return b"".join(bytes_of(path, 0, size))
+
+
+def opened(path: str, limits: Limits, end: int = -1) -> BinaryIO:
+    """An input file, or its copy, as its bytes lie on storage; it is read to byte `end`, and little further.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    return open_input(limits.copy or path, limits.first, end)
 
 
 @contextmanager
-def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
-    """An open file, unpacked by its ending, or else as its first bytes tell.
+def reading(path: str, limits: Limits, start: int = 0, end: int = -1) -> Iterator[BinaryIO]:
+    """An open file, unpacked by its ending, or else as its first bytes tell; as it lies where it is read from byte
+    `start` on. `end` is that to which it is read, −1 for its own.
 
     Raises:
         InputError: it is missing or unreadable, its compressed stream is damaged or ends early, or it unpacks to more
@@ -208,10 +219,10 @@ def reading(path: str, limits: Limits) -> Iterator[BinaryIO]:
     """
     kind = compression_of(path)
     try:
-        with open_input(path) as raw:
-            beginning = raw.read(LONGEST_BEGINNING)
-            raw.seek(0)
-            kind = kind or _packed_by(beginning)
+        with opened(path, limits, end) as raw:
+            beginning = b"" if start else raw.read(LONGEST_BEGINNING)
+            raw.seek(start)
+            kind = None if start else kind or _packed_by(beginning)
             if kind is None:
                 yield raw
             else:

@@ -23,6 +23,7 @@ from fsspec.spec import AbstractBufferedFile
 from fsspec.utils import glob_translate
 
 from sequitur.pipeline.errors import StorageError, unreadable
+from sequitur.stages.shared.sources.remote_files import AHEAD, BEHIND, RemoteFile, is_object_store, read_all
 
 LOCAL = "file://"
 BUFFER = 2**18  # bytes taken at a time of what the file system itself reads ahead
@@ -59,13 +60,16 @@ def located(path: str) -> tuple[fsspec.AbstractFileSystem, str]:
     return found
 
 
-def open_input(path: str) -> BinaryIO:
-    """An input file as its bytes lie on storage.
+def open_input(path: str, first: int = AHEAD, end: int = -1) -> BinaryIO:
+    """An input file as its bytes lie on storage. Of one on an object store `first` bytes are asked for at first, and
+    none behind `end` before one of them is read.
 
     Raises:
         OSError: it cannot be opened.
     """
     fs, name = located(path)
+    if is_object_store(fs):
+        return io.BufferedReader(RemoteFile(fs, name, first, end), BEHIND)
     opened: Any = fs.open(name, "rb")
     if isinstance(opened, AbstractBufferedFile):  # whose readline takes no size, and is slow
         return io.BufferedReader(opened, BUFFER)
@@ -106,21 +110,40 @@ def file_url(path: str) -> str:
     return path if "://" in path else f"file:{'//' * path.startswith('/')}{quote(path)}"
 
 
+def is_elsewhere(path: str) -> bool:
+    """Whether an input file lies on an object store, where each request takes its time."""
+    return is_object_store(located(path)[0])
+
+
+def bytes_of(path: str, start: int = 0, end: int = -1) -> Iterator[bytes]:
+    """The bytes of an input file from `start` to `end`, −1 for its end, as they lie on storage, some MB at a time.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    fs, name = located(path)
+    try:
+        if is_object_store(fs):
+            yield from read_all(fs, name, start, end)
+            return
+        with open_input(path) as file:
+            file.seek(start)
+            while data := file.read(STEP if end < 0 else min(STEP, end - start)):
+                yield data
+                start += len(data)
+    except OSError as error:
+        raise unreadable(path, error) from error
+
+
 def digest(path: str, start: int = 0, end: int = -1) -> str:
     """The xxh3-128 of the bytes of an input file from `start` to `end`, −1 for its end, as they lie on storage, in hex.
 
     Raises:
         InputError: it cannot be read.
     """
-    found, position = xxhash.xxh3_128(), start
-    try:
-        with open_input(path) as file:
-            file.seek(position)
-            while data := file.read(STEP if end < 0 else min(STEP, end - position)):
-                found.update(data)
-                position += len(data)
-    except OSError as error:
-        raise unreadable(path, error) from error
+    found = xxhash.xxh3_128()
+    for data in bytes_of(path, start, end):
+        found.update(data)
     return str(found.hexdigest())
 
 

@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 from sequitur.pipeline.errors import InputError
 from sequitur.pipeline.names import BAD_UTF8, BAD_VALUE, TOO_LARGE
 from sequitur.stages.shared.sources.arrow_messages import unpacked_sizes
-from sequitur.stages.shared.sources.compression import Limits, reading
-from sequitur.stages.shared.sources.input_paths import open_input
+from sequitur.stages.shared.sources.compression import Limits, opened, reading
 from sequitur.stages.shared.sources.parquet_pages import bytes_at_once
 from sequitur.stages.shared.sources.record_files import Bad, Records
 
@@ -183,7 +182,7 @@ def parquet_records(path: str, groups: range | None, first_row: int, limits: Lim
             all or at a time.
     """
     try:
-        with open_input(path) as raw, pq.ParquetFile(raw) as footer:
+        with opened(path, limits) as raw, pq.ParquetFile(raw) as footer:
             _check_names(path, footer.schema_arrow)
             groups = range(footer.num_row_groups) if groups is None else groups
             check_size(path, sum(footer.metadata.row_group(group).total_byte_size for group in groups), limits)
@@ -204,7 +203,7 @@ def largest_pages(path: str, limits: Limits) -> int:
         InputError: it is no Parquet file or damaged.
     """
     try:
-        with open_input(path) as raw, pq.ParquetFile(raw) as footer:
+        with opened(path, limits) as raw, pq.ParquetFile(raw) as footer:
             groups = map(footer.metadata.row_group, range(footer.num_row_groups))
             sizes = [0, *(bytes_at_once(raw, group) for group in groups if _has_long_rows(group))]
     except DAMAGED as error:
@@ -284,10 +283,10 @@ def _check_names(path: str, schema: pa.Schema) -> None:
 def _arrow_batches(path: str, source: BinaryIO) -> Iterator[pa.RecordBatch]:
     is_file = source.read(6) == b"ARROW1"
     source.seek(0)
-    opened = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-    _check_names(path, opened.schema)
+    ipc = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
+    _check_names(path, ipc.schema)
     shared = _Dictionaries()
-    for batch in map(opened.get_batch, range(opened.num_record_batches)) if is_file else opened:
+    for batch in map(ipc.get_batch, range(ipc.num_record_batches)) if is_file else ipc:
         batch.validate()
         for number, column in enumerate(batch.columns):
             shared.validate(number, column)

@@ -4,6 +4,7 @@ import gzip
 import json
 import lzma
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import splits
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.splits import InputFile, Split, find_inputs, plan_splits
-from sequitur.stages.ingest.stage import CountLines
+from sequitur.stages.ingest.whole_inputs import blocks_of, first_rows, seen_in
 from sequitur.stages.shared.sources.input_paths import file_size
 
 Rows = list[dict[str, Any]]
@@ -38,16 +39,17 @@ def write_jsonl(path: Path, records: Rows) -> Path:
 def read_splits(path: Path, scratch: Path, **options: Any) -> list[tuple[int, str | None, str]]:
     """(row, id, text) of all documents, and (row, reason, "") of rejects, split after split, without Beam."""
     settings = Ingest(inputs=[str(path)], **options)
-    notes, place = (Directory(f"memory://{scratch}/{name}") for name in ("notes", "rejects"))
+    place = Directory(f"memory://{scratch}/rejects")
     place.remove("")
     rejects = builds.begin(place, "test")
     read = ReadSplit("corpus", settings, rejects)
     found: list[tuple[int, str | None, str]] = []
-    first_row = 0
-    for split in plan_splits(settings, find_inputs(settings)):
+    splits = plan_splits(settings, find_inputs(settings))
+    seen = [seen_in(block, int(settings.split_bytes)) for block in blocks_of(str(path), path.stat().st_size)]
+    rows = first_rows(seen, len(splits))
+    for number, split in enumerate(splits):
         if split.is_of_lines:
-            (count,) = CountLines(notes).process(split.to_json())
-            split, first_row = Split(**{**vars(split), "first_row": first_row}), first_row + count
+            split = replace(split, first_row=rows[number])
         for _, batch in read.process(split.to_json()):
             found += [(row["source_row"], row["record_id"], row["text"]) for row in batch.to_pylist()]
     for part in builds.written_parts(rejects):

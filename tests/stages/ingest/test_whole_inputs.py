@@ -3,10 +3,13 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import xxhash
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.builds import Build
@@ -17,7 +20,16 @@ from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import whole_inputs
 from sequitur.stages.ingest.stage import verify
-from sequitur.stages.ingest.whole_inputs import BLOCK_BYTES, INPUTS, NOTES, Block, blocks_of, changed
+from sequitur.stages.ingest.whole_inputs import (
+    BLOCK_BYTES,
+    INPUTS,
+    Block,
+    Digests,
+    blocks_of,
+    changed,
+    first_rows,
+    seen_in,
+)
 from sequitur.stages.shared.sources import input_paths
 
 Execute = Callable[..., Run]
@@ -111,17 +123,38 @@ def test_what_was_hashed_is_not_read_again(files: list[Path], tmp_path: Path, mo
     jobs, paths = Jobs(Runner(), Progress(quiet=True)), [str(path) for path in files]
     whole, part = (Build(Directory(str(tmp_path / name)), "test") for name in ("whole", "part"))
     digest = whole_inputs.write(jobs, whole, paths)
-    hashed: list[Block] = []
+    read: list[Block] = []
     monkeypatch.setattr(
-        whole_inputs, "digest", lambda *block: (hashed.append(Block(*block)), input_paths.digest(*block))[1]
+        whole_inputs, "bytes_of", lambda *block: (read.append(Block(*block)), input_paths.bytes_of(*block))[1]
     )
-    first = [input_paths.digest(*block) for block in blocks_of(paths[0], 2**20)[:4]]
-    (part.files / NOTES).write_json("000000.json", first)
+    whole_inputs.note(part, [seen_in(block, 0) for block in blocks_of(paths[0], 2**20)[:4]])
+    read.clear()
 
     assert whole_inputs.write(jobs, part, paths) == digest
     assert part.directory.files() == [INPUTS]
     assert part.directory.read_bytes(INPUTS) == whole.directory.read_bytes(INPUTS)
-    assert hashed[0].start == 4 * 2**14
-    count = len(hashed)
+    assert read[0].start == 4 * 2**14
+    count = len(read)
     assert whole_inputs.write(jobs, part, paths) == digest
-    assert len(hashed) == count
+    assert len(read) == count
+
+
+@given(
+    st.lists(st.sampled_from([b"\n", b"\r\n", b"a", b"bc", b"\n\n"]), max_size=40).map(b"".join),
+    st.integers(1, 9),
+    st.integers(1, 13),
+)
+def test_rows_before_each_stretch_are_those_of_a_counter(content: bytes, stretch: int, block: int) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(whole_inputs, "BLOCK_BYTES", block)
+        path = Path(folder, "a.jsonl")
+        path.write_bytes(content)
+        seen = [seen_in(one, stretch) for one in blocks_of(str(path), len(content))]
+        begins = [0, *(place + 1 for place, byte in enumerate(content) if byte == ord("\n"))]
+        starts = range(0, max(len(content), 1), stretch)
+        assert first_rows(seen, len(starts)) == [sum(begin < start for begin in begins) for start in starts]
+
+        digests = Digests()
+        for start in range(0, len(content), 7):
+            digests.add(content[start : start + 7])
+        assert digests.seen(str(path)) == [one._replace(lines={}) for one in seen]

@@ -7,7 +7,7 @@ import pytest
 from neighbor_runs import check, content, place, recall_of, unit, work
 
 from sequitur.graph_sort import neighbor_plans
-from sequitur.pipeline import builds
+from sequitur.pipeline import notes
 from sequitur.pipeline.errors import ConfigError, SequiturError
 from sequitur.stages.neighbors import by_cells, cell_assignment
 from sequitur.stages.neighbors import stage as neighbors
@@ -58,19 +58,19 @@ def test_the_same_bytes_after_interruptions_and_in_other_blocks(
     assert once.manifest("neighbors").statistics["duplicates"] == 200
     monkeypatch.setattr(by_cells, "BLOCK", 7)
     again = place(job_of("again", method=method), vectors)
-    record, points = builds.record_part, ["_truth", "_assigned"] if method == "cells" else []
+    note, points = notes.write, ["_truth", "_assigned"] if method == "cells" else []
     points += ["_round-0", "_round-1", "neighbors"]
     for point in points:
 
-        def interrupt(build: Any, part: Any, about: Any = None, point: str = point) -> None:
-            record(build, part, about)
-            if build.directory.url.endswith(f"/{point}") and part.name.startswith("part-00001"):
+        def interrupt(files: Any, some: Any, point: str = point) -> None:
+            note(files, some)
+            if files.url.rpartition("/")[0].endswith(f"/{point}") and some[0][0].name.startswith("part-00001"):
                 raise ConfigError(point)
 
-        monkeypatch.setattr(builds, "record_part", interrupt)
+        monkeypatch.setattr(notes, "write", interrupt)
         with pytest.raises(SequiturError, match=point):
             work(again)
-        monkeypatch.setattr(builds, "record_part", record)
+        monkeypatch.setattr(notes, "write", note)
     assert content(work(again)) == content(once)
 
 
