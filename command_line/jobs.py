@@ -67,9 +67,7 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="The seed; that of the configuration if not given.")] = None,
     refit: Annotated[
         bool,
-        typer.Option(
-            "--refit", help="Fit the tokenizer and the model anew, which an updated run keeps."
-        ),
+        typer.Option("--refit", help="Fit the tokenizer and the model anew, which an updated run keeps."),
     ] = False,
     log_file: LogFile = None,
     log_format: LogFormat = "text",
