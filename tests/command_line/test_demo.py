@@ -80,7 +80,7 @@ def test_places_of_others_are_refused(sequitur: Sequitur, tmp_path: Path) -> Non
 @pytest.mark.parametrize("owner", [demo, run_directory])
 @pytest.mark.usefixtures("asked")
 def test_interrupted_it_can_go_on(sequitur: Sequitur, monkeypatch: pytest.MonkeyPatch, owner: Any) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(owner, "make_corpus" if owner is demo else "execute", interrupt)
