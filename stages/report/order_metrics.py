@@ -38,7 +38,7 @@ from sequitur.text_core.signals import in_context_gain
 from sequitur.text_core.units.offsets import offsets_of
 
 GAIN_CONTEXTS = 300  # sampled for the gain, where contexts are short
-GAIN_TOKENS = 2**22  # that the sample may hold at most, for each document is compressed with all before it
+GAIN_TOKENS = 2**20  # that the sample may hold at most, for each document is compressed with all before it
 LEAST_GAIN_CONTEXTS = 16
 
 

@@ -17,8 +17,8 @@ from killing import Killed, kill_at
 from removal_queries import tree
 
 import sequitur
+from sequitur.api.artifact_of_shards import renew_artifact
 from sequitur.api.exports.documents import FORMATS, export_documents
-from sequitur.command_line.shards_of_run import renew_artifact
 from sequitur.pipeline.errors import ColumnUnknown, MissingArtifact, RemovalUnfinished
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
