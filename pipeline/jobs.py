@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import apache_beam as beam
 
 from sequitur.pipeline import artifacts, builds, notes
+from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import RowsOfParts, Runner, WritePart
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
 
+Count = Callable[[Mapping[Part, Mapping[str, Any]]], tuple[int, str]]  # of parts, and what is noted about each
 LOOK_SECONDS, LOOK_ELSEWHERE_SECONDS = 0.5, 5.0  # between two looks at what has been written
 
 
@@ -71,22 +74,33 @@ class Jobs:
             self.runner.run(build, len(left), seconds * len(left) / len(every))
 
     @contextmanager
-    def watching(self, target: Build, total: int, step: str, unit: str = "parts") -> Iterator[None]:
-        """Shows progress by the parts that appear in an artifact, or their rows, which works on every runner."""
-        stop = threading.Event()
-        rows: dict[str, dict[str, int]] = {}  # by file of notes, and part
+    def watching(
+        self, target: Build, total: int, step: str, unit: str = "parts", count: Count | None = None
+    ) -> Iterator[None]:
+        """Shows progress by the parts that appear in an artifact, which works on every runner.
 
-        def done() -> int:
+        Args:
+            target: what is built.
+            total: how many `unit` there will be.
+            step: what is done.
+            unit: what is counted: "documents" are rows of the parts, any other word the parts themselves.
+            count: what is done, and what to say beside it, where that is neither.
+        """
+        stop = threading.Event()
+        seen: dict[str, dict[Part, Mapping[str, Any]]] = {}  # by file of notes
+
+        def done() -> tuple[int, str]:
             for name in notes.names_of(target.files):
-                if name not in rows:
-                    found = notes.read(target.files, target.folder, [name])
-                    rows[name] = {part.name: part.rows for part in found}
-            parts = {part: count for of_file in rows.values() for part, count in of_file.items()}
-            return sum(parts.values()) if unit == "documents" else len(parts)
+                if name not in seen:
+                    seen[name] = notes.read(target.files, target.folder, [name])
+            parts = {part: about for of_file in seen.values() for part, about in of_file.items()}
+            if count is not None:
+                return count(parts)
+            return sum(part.rows for part in parts) if unit == "documents" else len(parts), ""
 
         def watch() -> None:
             while not stop.wait(LOOK_SECONDS if target.files.is_local else LOOK_ELSEWHERE_SECONDS):
-                self.progress.update(done())
+                self.progress.update(*done())
 
         self.progress.step(step, total, unit)
         thread = threading.Thread(target=watch, name="progress", daemon=True)

@@ -31,8 +31,17 @@ from sequitur.pipeline.terminal import one_line, printable
 LINE_SECONDS = 10.0  # between two lines about a step, where there is no terminal
 
 
-def _rate(speed: float) -> str:
+def _rate(speed: float, unit: str) -> str:
+    if unit == "bytes":
+        return f"{human(int(speed))}/s"
     return f"{speed:,.1f}/s" if speed < 100 else f"{speed:,.0f}/s"
+
+
+def _amount(done: int, total: int | None, unit: str) -> str:
+    """`3/5 parts`, `1.5 MiB/2.0 GiB`."""
+    said = human if unit == "bytes" else "{:,}".format
+    of = f"/{said(total)}" if total else ""
+    return f"{said(done)}{of}" + ("" if unit == "bytes" else f" {unit}")
 
 
 def _time_left(seconds: float) -> str:
@@ -46,10 +55,11 @@ class _RateAndTimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
         if not task.total:
             return Text("")
-        text = f"{int(task.completed):,}/{int(task.total):,} {task.fields['unit']}"
+        unit = task.fields["unit"]
+        text = _amount(int(task.completed), int(task.total), unit)
         speed = task.finished_speed or task.speed
         if speed:
-            text += f"  {_rate(speed)}"
+            text += f"  {_rate(speed, unit)}"
         if speed and not task.finished:
             text += f"  {_time_left((task.total - task.completed) / speed)}"
         return Text(text)
@@ -66,6 +76,7 @@ class _Step:
     told: float  # when a line was printed last
     first: int | None = None  # done at the first look, from which on the rate is: an interrupted run has some before
     done: int = 0
+    beside: str = ""
 
     def about(self, now: float) -> dict[str, Any]:
         """Done, total, unit, rate and seconds left, as far as they are known."""
@@ -78,10 +89,11 @@ class _Step:
         return found
 
     def line(self, about: dict[str, Any]) -> str:
-        of = f"/{self.total:,}" if self.total else ""
-        text = f"{self.what}  {self.done:,}{of} {self.unit}"
+        text = f"{self.what}  {_amount(self.done, self.total, self.unit)}"
+        if self.beside:
+            text += f"  {self.beside}"
         if "rate" in about:
-            text += f"  {_rate(about['rate'])}"
+            text += f"  {_rate(about['rate'], self.unit)}"
         return text + (f"  {_time_left(about['seconds_left'])}" if "seconds_left" in about else "")
 
 
@@ -140,16 +152,16 @@ class Progress:
             now = time.monotonic()
             self._step = _Step(what, total, unit, now, now)
 
-    def update(self, done: int) -> None:
-        """Notes how many of the step's total are done."""
+    def update(self, done: int, beside: str = "") -> None:
+        """Notes how many of the step's total are done, and what else is to be said of them."""
         step = self._step
         if self._bars is None or self._task is None or step is None:
             return
-        self._bars.update(self._task, completed=done)
+        self._bars.update(self._task, completed=done, description=f"{step.what}  {beside}".rstrip())
         now = time.monotonic()
         if step.first is None:
             step.first, step.begun = done, now
-        step.done = done
+        step.done, step.beside = done, beside
         if now - step.told >= LINE_SECONDS:
             step.told = now
             about = step.about(now)

@@ -38,6 +38,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import look, own_formats, reuse, whole_inputs
 from sequitur.stages.ingest.copies import is_copied
 from sequitur.stages.ingest.documents import ReadSplit
+from sequitur.stages.ingest.reading_progress import read_of
 from sequitur.stages.ingest.splits import (
     DOCUMENT_FILES,
     InputFile,
@@ -162,12 +163,11 @@ def work(run: Run) -> Mapping[str, Any]:
             )
 
         sizes = {file: file_size(file.path) for file in {file for split in splits for file in split.files}}
-        guess = max(len(splits), sum(sizes.values()) // settings.part_bytes)
         seconds = sum(
             size / (WEB_BYTES_PER_SECOND if file.kind in WEB_FORMATS else BYTES_PER_SECOND)
             for file, size in sizes.items()
         )
-        with run.jobs.watching(documents, guess, "ingest: reading"):
+        with run.jobs.watching(documents, sum(sizes.values()), "ingest: reading", "bytes", read_of(splits, sizes)):
             run.runner.run(build, len(left), seconds)
     digest = whole_inputs.write(run.jobs, documents, whole)
     if whole:

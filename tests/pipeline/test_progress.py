@@ -78,6 +78,18 @@ def test_elsewhere_a_line_tells_how_far_a_step_is(monkeypatch: pytest.MonkeyPatc
     assert datetime.fromisoformat(said["time"]).tzinfo is not None
 
 
+def test_bytes_are_told_as_a_person_says_them_and_files_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: moment)
+    progress, out = shown(terminal=False)
+    with progress.stage("ingest"):
+        progress.step("ingest: reading", 3 * 2**20, "bytes")
+        progress.update(0)
+        moment = 16.0
+        progress.update(2**20, "1 of 3 files")
+    assert out.getvalue() == "ingest: reading  1.0 MiB/3.0 MiB  1 of 3 files  64.0 KiB/s  0:00:32 left\n"
+
+
 def test_a_log_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"none/run\.log: No such file or directory; choose another --log-file"):
         Progress(quiet=True, log_file=tmp_path / "none" / "run.log").say("anything")

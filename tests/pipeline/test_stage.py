@@ -167,7 +167,7 @@ def test_progress_is_told_in_parts_or_in_their_rows(make_run: Any, unit: str, ex
     told: list[int] = []
 
     class Told(Progress):
-        def update(self, done: int) -> None:
+        def update(self, done: int, beside: str = "") -> None:
             told.append(done)
             seen.set()
 
