@@ -111,7 +111,7 @@ def test_what_is_lost_or_interrupted_is_made_again_with_the_same_bytes(
     assert files(output / "tokens") == expected
 
     shutil.rmtree(output / "tokens")
-    written, write = [], builds.write_part
+    written, write = [], builds.put_part
 
     def fail_late(directory: Any, name: str, *others: Any, **options: Any) -> Any:
         written.append(name)
@@ -120,7 +120,7 @@ def test_what_is_lost_or_interrupted_is_made_again_with_the_same_bytes(
         return write(directory, name, *others, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(builds, "write_part", fail_late)
+        patched.setattr(builds, "put_part", fail_late)
         with pytest.raises(KeyboardInterrupt):
             run_directory.execute(beam_job.RECIPE, run, None, "tokenize")
     run_directory.execute(beam_job.RECIPE, run, None, "tokenize")
