@@ -41,8 +41,6 @@ from sequitur.text_core.units.offsets import offsets_of
 SEARCHED = 2**16  # documents among which neighbours are searched anew, exactly: a minute or two on two cores
 ALL_TOKENS = 2**24  # of a corpus of which every row is compressed: about 70 MB of text
 SAMPLED_TOKENS = 2**23  # of the rows that are compressed of a larger one
-# Both, for a report, which each run waits for: some seconds on one core. `compare` measures the same with more.
-REPORTED = 2**22, 2**22
 EDGES_AT_ONCE = 2**16
 
 

@@ -254,7 +254,7 @@ def measure_order(
     strategy, placed = config.order.strategy, np.unique(train.contexts.document)
     members, graph = read_graph(root / NEIGHBORS)
     peers = saved_bytes.peers(root, config, placed, by, progress)
-    judge = SavedBytes(peers, by, progress, *saved_bytes.REPORTED)
+    judge = SavedBytes(peers, by, progress)
     alike = Likeness(graph, np.searchsorted(members, placed))
     random = random_cut(placed, by.lengths, config.pack, config.seed, alike)
     baseline, measured, published = (
@@ -302,7 +302,7 @@ def estimate(run: Run) -> Estimate:
         memory=vectors.bytes
         + 100 * vectors.rows * run.config.neighbors.k
         + 200 * run.manifest(DOCUMENTS).rows
-        + 6 * saved_bytes.REPORTED[0]
+        + 6 * saved_bytes.ALL_TOKENS
         + 2**28,
         disk=2**24,
     )
