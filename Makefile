@@ -44,8 +44,9 @@ TESTS_graph := tests/graph_sort tests/shards
 TESTS_jobs := $(wildcard tests/test_job*.py) tests/api
 TESTS_rows := $(addprefix tests/stages/,annotate ingest neighbors refine shared)
 TESTS_orders := $(addprefix tests/stages/,embed order pack report select tokenize)
-TESTS_rest = $(filter-out tests/stages tests/__pycache__ $(TESTS_text) $(TESTS_graph) $(TESTS_jobs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
-GROUPS := text graph jobs rows orders rest
+TESTS_runs := tests/command_line tests/inspection tests/test_update.py
+TESTS_rest = $(filter-out tests/stages tests/__pycache__ $(TESTS_text) $(TESTS_graph) $(TESTS_jobs) $(TESTS_runs),$(patsubst %/,%,$(wildcard tests/*/ tests/test_*.py)))
+GROUPS := text graph rest jobs rows orders runs
 
 test: $(READY)
 	$(BIN)/python -m pytest tests/shards -m forks
@@ -83,7 +84,7 @@ test-s3: $(READY) .peers/s3fs/.ready .peers/minio/$(MINIO)/minio
 		$(BIN)/python -m pytest tests/object_stores -m s3
 
 test-borders: $(READY)
-	$(BIN)/python -m pytest tests/test_borders.py tests/test_hostile.py tests/test_faults.py -m borders
+	$(BIN)/python -m pytest tests/test_borders.py tests/test_hostile.py tests/test_faults.py tests/test_update.py tests/api -m borders
 
 # Java 17 and Maven are those of the system. Spark and Beam's job server are fetched once.
 test-spark: $(READY)

@@ -32,8 +32,8 @@ COMMANDS_TERMINAL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u
 CHANGES = {"remove", "rename", "mkdir", "rmdir", "symlink", "link", "truncate", "chmod", "chown", "utime"}
 STARTS = {"os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.startfile", "pty.spawn", "webbrowser.open"}
 CONNECTS = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "urllib.Request"}
-# Which reads web pages; which tries tokenizers; by which Python looks for libraries.
-OWN_PROCESSES = ("page_text.py", "trial.py", "/sbin/ldconfig")
+# Which reads web pages; which tries tokenizers; by which Python looks for libraries, and joblib for cores.
+OWN_PROCESSES = ("page_text.py", "trial.py", "/sbin/ldconfig", "lscpu")
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGED = 0x2 | 0x4 | 0x40 | 0x80 | 0x100 | 0x200  # IN_MODIFY, ATTRIB, MOVED_FROM, MOVED_TO, CREATE, DELETE
 _READ = 0x1 | 0x20  # IN_ACCESS, IN_OPEN

@@ -23,7 +23,8 @@ import fsspec
 from apache_beam.options.pipeline_options import PipelineOptions
 
 FILES = ("config", "on")
-PARAMETERS = (*FILES, "workers", "only", "from", "until", "set")
+SWITCHES = ("refit",)  # given as `true`
+PARAMETERS = (*FILES, "workers", "only", "from", "until", "set", *SWITCHES)
 
 
 class RunRecipe(beam.DoFn):
@@ -56,7 +57,7 @@ def arguments(given: dict[str, str], scratch: Path) -> list[str]:
             found[name] = str(scratch / name)
     if "on" not in found:
         found.setdefault("workers", str(os.cpu_count() or 1))
-    return [f"--{name}={value}" for name, value in found.items()]
+    return [f"--{name}" if name in SWITCHES else f"--{name}={value}" for name, value in found.items()]
 
 
 def main(command: Sequence[str]) -> None:

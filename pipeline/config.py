@@ -189,7 +189,7 @@ def read_yaml(text: str | bytes) -> Any:
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
-    except ValueError as error:  # of the constructors, at 2024-13-45 or !!int abc
+    except (ValueError, AttributeError) as error:  # of the constructors, at 2024-13-45, !!int abc or !!timestamp abc
         too_long = "integer string conversion" in str(error)
         raise yaml.MarkedYAMLError(problem=TOO_LONG if too_long else str(error)) from error
 

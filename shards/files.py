@@ -44,13 +44,13 @@ class Place(NamedTuple):
 
 
 def file_size(root: Path, path: str) -> int:
-    """The bytes of a file. Raises ShardMissing where there is none, and FileUnreadable for a pipe or a device, which
-    would be waited for."""
+    """The bytes of a file. Raises ShardMissing where there is none, and FileUnreadable for a directory, a pipe or a
+    device."""
     try:
         found = (root / path).stat()
     except FileNotFoundError as error:
         raise ShardMissing("is listed in the manifest but not there: copy it again", shard=path) from error
-    if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+    if not stat.S_ISREG(found.st_mode):
         raise FileUnreadable("cannot be read (not a regular file): copy it again", shard=path)
     return found.st_size
 

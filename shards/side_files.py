@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from errno import EISDIR
 from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
@@ -88,7 +87,7 @@ def docs_file_problems(root: Path, file: FileEntry, others: tuple[FileEntry, ...
                 if found != file.sha256 and any(found == other.sha256 for other in others):
                     yield ShardMisplaced("holds another file of the documents table: rename it", shard=file.path)
                     return
-        _check_size(root, file)
+        check_size(root, file.path, file.bytes)
         if full and found != file.sha256:
             yield ShardCorrupt("its SHA-256 is not the manifest's: copy it again", shard=file.path)
             return
@@ -110,7 +109,7 @@ def docs_file_problems(root: Path, file: FileEntry, others: tuple[FileEntry, ...
 def hashed_file_problems(root: Path, file: FileEntry | RouterFile, by: str) -> Iterator[ShardError]:
     """Size and hash of a file of which the manifest `by` tells no more."""
     try:
-        _check_size(root, file)
+        check_size(root, file.path, file.bytes)
         if file_sha256(root / file.path) != file.sha256:
             yield ShardCorrupt(f"its SHA-256 is not that of {by}: copy it again", shard=file.path)
     except ShardError as error:
@@ -156,13 +155,6 @@ def dataset_files(manifest: Manifest) -> set[str]:
     shards = {shard.path for split in manifest.splits.values() for shard in split.shards}
     hub = {f"{split}/{name}" for split in manifest.splits for name in ("state.json", "dataset_info.json")}
     return shards | hub | {file.path for file in (*manifest.docs_table, *manifest.removals)}
-
-
-def _check_size(root: Path, file: FileEntry | RouterFile) -> None:
-    """As `check_size`, but IsADirectoryError for a directory, whose size says nothing."""
-    if (root / file.path).is_dir():
-        raise IsADirectoryError(EISDIR, os.strerror(EISDIR))
-    check_size(root, file.path, file.bytes)
 
 
 def _one_line(error: Exception) -> str:

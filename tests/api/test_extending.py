@@ -239,6 +239,7 @@ def is_refused(root: Path) -> bool:
 
 
 @pytest.mark.usefixtures("quick_report")
+@pytest.mark.borders
 def test_killed_at_any_write_it_comes_to_the_same_bytes(run: Run, news: Path, tmp_path: Path) -> None:
     whole = Path(shutil.copytree(run.config.output, tmp_path / "whole"))
     with pytest.MonkeyPatch.context() as patch:

@@ -38,6 +38,7 @@ def test_metadata_says_what_the_console_shows(parameter: dict[str, Any]) -> None
         "on": "gs://bucket/dataflow.yaml",
         "workers": "16",
         "set": "order.strategy=iclm",
+        "refit": "true",
     }
     (pattern,) = parameter["regexes"]
     assert re.fullmatch(pattern, taken.get(parameter["name"], "embed"))
@@ -55,6 +56,7 @@ def test_files_that_are_elsewhere_are_fetched(tmp_path: Path) -> None:
     ]
     assert (tmp_path / "config").read_bytes() == b"output: run\n"
     assert "--workers=" in LAUNCH["arguments"]({"config": "/my.yaml"}, tmp_path)[1]
+    assert LAUNCH["arguments"]({"config": "/a", "on": "/b", "refit": "true"}, tmp_path)[-1] == "--refit"
 
 
 def test_the_recipe_is_run_by_a_job_and_gives_the_same(

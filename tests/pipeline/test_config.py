@@ -215,6 +215,7 @@ def test_sizes_may_have_units(size: str | int, expected: int) -> None:
         (b"seed: 1\nname: a\nseed: 2\n", "not valid YAML at line 3, column 1 (seed is given twice)"),
         (b"pack: {policy: whole, policy: stream}", "not valid YAML at line 1, column 23 (policy is given twice)"),
         (b"name: 2024-13-45\n", "not valid YAML (month must be in 1..12)"),
+        (b"name: !!timestamp abc\n", "not valid YAML ("),
         (b"[" * 5000, "not valid YAML"),
         (b"output: \xff", "not UTF-8 text (byte 8)"),
         (b"output: !!python/object/apply:os.getcwd []", "not valid YAML at line 1, column 9 (could not determine a"),

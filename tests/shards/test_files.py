@@ -20,3 +20,11 @@ def test_a_pipe_in_place_of_a_file_is_not_waited_for(copy: Dataset, path: str) -
         assert (type(problem), problem.shard) == (FileUnreadable, path)
     with pytest.raises(FileUnreadable, match="cannot be read"):
         list(read_documents(copy.root, copy.manifest, ("doc_key",))) if "docs" in path else ContextDataset(copy.root)[0]
+
+
+def test_a_directory_in_place_of_a_shard_is_an_error_of_ours(copy: Dataset) -> None:
+    path = copy.manifest.splits["train"].shards[0].path
+    (copy.root / path).unlink()
+    (copy.root / path).mkdir()
+    with pytest.raises(FileUnreadable, match="cannot be read"):
+        ContextDataset(copy.root)

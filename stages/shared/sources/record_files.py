@@ -92,6 +92,10 @@ def lines(file: BinaryIO, limits: Limits, name: str) -> Iterator[tuple[int, byte
     """
     index = 0
     while line := file.readline(limits.record + 2):
+        if line == b"\n":  # of which there may be millions
+            yield index, b""
+            index += 1
+            continue
         content = line.removesuffix(b"\n").removesuffix(b"\r")
         if len(content) > limits.record:
             if b"\r" in content.rstrip(b"\r"):
