@@ -84,8 +84,9 @@ def format_in(beginning: bytes, named: str | None = None) -> str | None:
     return told_by(beginning, BEGINNINGS) or named
 
 
-def lines(file: BinaryIO, limits: Limits, name: str) -> Iterator[tuple[int, bytes | Bad]]:
-    """Lines with their index, without the line end. A line above the record limit is passed over, not held.
+def lines(file: BinaryIO, limits: Limits, name: str, *, blank: bool = True) -> Iterator[tuple[int, bytes | Bad]]:
+    """Lines with their index, without the line end; empty ones only if `blank`. A line above the record limit is passed
+    over, not held.
 
     Raises:
         InputError: such a line is many, that end in carriage returns alone.
@@ -93,7 +94,8 @@ def lines(file: BinaryIO, limits: Limits, name: str) -> Iterator[tuple[int, byte
     index = 0
     while line := file.readline(limits.record + 2):
         if line == b"\n":  # of which there may be millions
-            yield index, b""
+            if blank:
+                yield index, b""
             index += 1
             continue
         content = line.removesuffix(b"\n").removesuffix(b"\r")
@@ -128,7 +130,7 @@ def jsonl_records(file: BinaryIO, limits: Limits, name: str) -> Records:
         InputError: lines end in carriage returns alone, or the file is one JSON array: so several records would be in
             one line, and be counted as one reject.
     """
-    for index, line in lines(file, limits, name):
+    for index, line in lines(file, limits, name, blank=False):
         if isinstance(line, Bad):
             yield index, line
         elif line and not line.isspace():
