@@ -29,10 +29,10 @@ def die_at(point: str) -> None:
     def write_and_die(files: Directory, some: Sequence[Noted]) -> None:
         nonlocal noted
         noted += len(some) if files.url.rpartition("/")[0].endswith(f"/{artifact}") else 0
-        if noted == int(count) and before:
+        if noted >= int(count) and before:
             os.killpg(0, signal.SIGKILL)
         write(files, some)
-        if noted == int(count):
+        if noted >= int(count):
             os.killpg(0, signal.SIGKILL)
 
     notes.write = write_and_die
