@@ -219,10 +219,19 @@ def finish(
     parts = tuple(written_parts(build))
     manifest = Manifest(name, build.fingerprint, parameters, parents, parts, statistics, build.folder)
     directory.write_json(MANIFEST, manifest.to_json())
+    end(directory, lasting=lasting)
+    return manifest
+
+
+def end(directory: Directory, *, lasting: bool = False) -> None:
+    """Clears what is left of the build of an artifact whose manifest is written; the note of it goes last, so that what
+    a kill leaves is seen to when the artifact is met again. `lasting`: as for `finish`."""
+    if not directory.exists(BUILDING):
+        return
+    build = current(directory)
     build.files.remove(part_notes.PARTS)
-    directory.remove(BUILDING)
     staying = {build.folder, *(one.folder for one in former.manifests(directory) if lasting)}
     for other in directory.names():  # also what jobs of other builds wrote meanwhile
         if _FOLDER.fullmatch(other) and other not in staying and (other.startswith("_") or not build.in_place):
             directory.remove(other)
-    return manifest
+    directory.remove(BUILDING)

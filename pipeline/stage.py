@@ -209,7 +209,10 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     parameters."""
     fingerprint, parameters = fingerprints[stage.artifact], run.parameters[stage.artifact]
     directory, parents = run.artifact(stage.artifact), {one: fingerprints[one] for one in stage.parents_of(run.config)}
+    lasting = run.updating and stage.lasting
     if is_done(stage, run.root, fingerprint):
+        for name in (stage.artifact, *stage.beside):
+            builds.end(run.artifact(name), lasting=lasting)
         run.progress.say(f"{stage.name:<10} done before")
         return
     stage.guard(run)
@@ -224,7 +227,7 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     kept = inner if run.updating and stage.reuses else None
     build = builds.begin(directory, fingerprint, in_place=stage.in_place, kept=kept)
     with run.progress.stage(stage.name):
-        manifest = builds.finish(build, parameters, parents, stage.work(run), lasting=run.updating and stage.lasting)
+        manifest = builds.finish(build, parameters, parents, stage.work(run), lasting=lasting)
     seconds = time.monotonic() - started
     state |= {"state": "done", "seconds": round(seconds, 3), "peak_bytes": peak_bytes()}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
@@ -242,10 +245,8 @@ def noted(root: Directory, stage: str) -> Mapping[str, Any]:
     if (content := directory.content(name)) is None:
         return {}
     found = directory.parsed(name, content)
-    kinds = {"state": str, "seconds": int | float, "parameters": dict, "parents": dict}
-    if not isinstance(found, dict) or not all(
-        isinstance(found[key], kinds[key]) for key in kinds.keys() & found.keys()
-    ):
+    kinds = {"state": str, "seconds": float, "parameters": dict, "parents": dict}
+    if not isinstance(found, dict) or any(not isinstance(found.get(key, kind()), kind) for key, kind in kinds.items()):
         raise CorruptPart(f"{directory.path(name)}: not a note of this program; delete it and run again")
     return found
 

@@ -212,3 +212,14 @@ def test_edited_note_of_a_stage_is_refused(make_run: Any, note: str) -> None:
     (run.root / "_state").write_bytes("double.json", note.encode())
     with pytest.raises(CorruptPart, match=r"_state/double\.json: not a note of this program; delete it and run again"):
         noted(run.root, "double")
+
+
+def test_what_a_kill_left_behind_a_manifest_is_cleared(make_run: Any, recipe: Any) -> None:
+    run = make_run()
+    run_directory.execute(recipe, run)
+    directory = run.artifact("doubled")
+    before, manifest = directory.files(), run.manifest("doubled")
+    (directory / manifest.folder / "_parts").write_json("part.json", {})
+    directory.write_json(builds.BUILDING, {"fingerprint": manifest.fingerprint, "in_place": False})
+    run_directory.execute(recipe, run)
+    assert directory.files() == before
