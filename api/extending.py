@@ -179,6 +179,8 @@ def _settings(
     root: Directory, base: Config, earlier: Sequence[Directory], inputs: Sequence[Any], place: Directory
 ) -> Config:
     """The run's own configuration, over other inputs: with its tokenizer and its model, and against what it holds."""
+    from sequitur.stages.shared.models.choices import FITTED
+    from sequitur.stages.shared.models.encoders import MODEL
     from sequitur.stages.tokenize.stage import BYTES, END_OF_DOCUMENT, TOKENIZER, TRAIN
 
     content = base.model_dump(mode="json")
@@ -191,9 +193,9 @@ def _settings(
         content["tokenize"]["tokenizer"] = (root / TOKENS).path(TOKENIZER)
     if base.tokenize.tokenizer == TRAIN:
         content["tokenize"]["end_of_document"] = END_OF_DOCUMENT
-    if base.embed.model == "fitted":
+    if base.embed.model == FITTED:
         content["embed"] |= {
-            "model": (root / VECTORS).path("model"),
+            "model": (root / VECTORS).path(MODEL),
             "max_characters": NO_LIMIT,
             "device": "cpu" if base.embed.device == "auto" else base.embed.device,
         }
