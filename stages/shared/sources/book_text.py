@@ -6,13 +6,11 @@ An EPUB is a zip archive: META-INF/container.xml names a package file, whose spi
 
 from __future__ import annotations
 
-import codecs
 import io
 import posixpath
 import re
 import zipfile
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,7 +21,7 @@ APART = frozenset(("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "p", "pre")
 BLOCKS = APART.union(("address", "article", "aside", "br", "center", "dd", "div", "dl", "dt", "figcaption", "figure"))
 BLOCKS |= frozenset(("footer", "header", "hr", "li", "main", "ol", "section", "table", "tr", "ul"))
 NO_TEXT = frozenset(("head", "nav", "script", "style", "svg", "template"))
-DECLARED = re.compile(rb"<\?xml[^>]*? encoding=[\"']([\w.-]{1,40})")
+DECLARATION = re.compile(r"^\s*<\?xml[^>]*>")  # of an encoding, which characters have no longer
 SPACES, CONTROLS = re.compile(r"\s+"), re.compile("[\0-\x08\x0b\x0c\x0e-\x1f]")
 BREAKS = re.compile(r" *[\n\f][\n\f ]*")
 PREFORMATTED = {ord("\n"): "\1", ord(" "): "\2"}  # which no text holds, see CONTROLS
@@ -38,12 +36,13 @@ class TooLarge(Exception):
     """Says what is larger than it may be."""
 
 
-def book_text(content: bytes, limit: int) -> dict[str, str]:
+def book_text(content: bytes, limit: int, decoded: Callable[[bytes], str]) -> dict[str, str]:
     """`text`, chapters apart by an empty line, and `title`.
 
     Args:
         content: of the file.
         limit: bytes that all that is read of it may unpack to.
+        decoded: gives the characters of a chapter.
 
     Raises:
         Unreadable: it is not as the format asks.
@@ -56,7 +55,7 @@ def book_text(content: bytes, limit: int) -> dict[str, str]:
     with archive:
         book = _Book(archive, limit)
         title, chapters = book.package()
-        texts = [text for name in chapters if (text := chapter_text(book.member(name)))]
+        texts = [text for name in chapters if (text := chapter_text(decoded(book.member(name))))]
     return {"text": "\n\n".join(texts), "title": title}
 
 
@@ -107,28 +106,16 @@ def _named(tree: Any, name: str) -> Iterator[Any]:
     return tree.iter(f"{{*}}{name}", name)
 
 
-def chapter_text(content: bytes) -> str:
+def chapter_text(content: str) -> str:
     """The text of a file of XHTML or HTML: a line for each block, paragraphs apart by an empty line."""
     from lxml import etree, html
 
     try:
-        tree = html.document_fromstring(content, parser=html.HTMLParser(encoding=_encoding(content), huge_tree=False))
+        tree = html.document_fromstring(DECLARATION.sub("", content), parser=html.HTMLParser(huge_tree=False))
     except (etree.ParserError, etree.XMLSyntaxError, ValueError):  # without any element
         return ""
     text = BREAKS.sub(lambda found: "\n\n" if "\f" in found[0] else "\n", "".join(_pieces(tree)))
     return text.strip().translate(AS_IT_WAS)
-
-
-def _encoding(content: bytes) -> str | None:
-    """UTF-8, which EPUB asks for, where that is what it is; else what its first line declares; else lxml decides."""
-    try:
-        content.decode()
-    except UnicodeDecodeError:
-        declared = DECLARED.match(content)
-        with suppress(LookupError):
-            return codecs.lookup(declared[1].decode()).name if declared else None
-        return None
-    return "utf-8"
 
 
 def _pieces(tree: Any) -> Iterator[str]:

@@ -28,6 +28,7 @@ import sys
 import unicodedata
 import zlib
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -232,7 +233,7 @@ def epub_text(content: bytes, limit: int) -> dict[str, str]:
     books = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(books)
     try:
-        found: dict[str, str] = books.book_text(content, limit)
+        found: dict[str, str] = books.book_text(content, limit, partial(decoded, charset=None))
     except books.TooLarge as error:
         raise Refused(TOO_LARGE, str(error)) from error
     except books.Unreadable as error:

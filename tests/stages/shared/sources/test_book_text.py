@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,14 +14,17 @@ from hypothesis import strategies as st
 from sequitur.pipeline.names import EXTRACTION_FAILED, NO_TEXT, TOO_LARGE
 from sequitur.pipeline.sections import Ingest
 from sequitur.stages.ingest.splits import find_inputs
-from sequitur.stages.shared.sources.book_text import TooLarge, Unreadable, book_text, chapter_text
+from sequitur.stages.shared.sources.book_text import TooLarge, Unreadable, chapter_text
+from sequitur.stages.shared.sources.book_text import book_text as book_text_by
 from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.extraction import Extraction
+from sequitur.stages.shared.sources.page_text import decoded
 from sequitur.stages.shared.sources.record_files import Bad
 from sequitur.stages.shared.sources.web_records import page_file
 
 LIMIT = 10**6
 SETTINGS = Ingest(inputs=["unused"])
+book_text = partial(book_text_by, decoded=partial(decoded, charset=None))
 
 
 def page(body: str) -> str:
@@ -91,7 +95,7 @@ def test_entities_are_not_unfolded() -> None:
 
 @given(st.text("<>/&;ab p\n!-?\0\x1f\ufffd\ud7ff", max_size=80), st.integers(0, 3000))
 def test_no_chapter_fails(body: str, depth: int) -> None:
-    text = chapter_text(("<div>" * depth + body).encode())
+    text = chapter_text("<div>" * depth + body)
     assert not {"\1", "\2", "\f", "\0"} & set(text)
     assert "\n\n\n" not in text
 
