@@ -10,6 +10,7 @@
 #   make test-s3       inputs, runs and shards on an S3 server, which is built from source
 #   make test-borders  two thousand awkward inputs, whose truth is known; files that mean harm; killed jobs
 #   make test-spark    the whole job on a Spark cluster of this machine, executors and drivers killed
+#   make test-flink    the whole job on Flink, inside Beam's job server
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
 #   make lock          resolve the dependencies anew
@@ -31,7 +32,7 @@ MINIO := v0.0.0-20260212201848-7aac2a2c5b7c
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-s3 test-borders test-spark lint docs lock clean
+.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-s3 test-borders test-spark test-flink .java lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -86,14 +87,16 @@ test-s3: $(READY) .peers/s3fs/.ready .peers/minio/$(MINIO)/minio
 test-borders: $(READY)
 	$(BIN)/python -m pytest tests/test_borders.py tests/test_hostile.py tests/test_faults.py tests/test_update.py tests/api -m borders
 
-# Java 17 and Maven are those of the system. Spark and Beam's job server are fetched once.
-test-spark: $(READY)
+# Java 17 and Maven are those of the system. Spark, Flink and Beam's job servers are fetched once.
+test-spark test-flink: test-%: $(READY) .java
+	+$(MAKE) --no-print-directory .engines/$*/.ready
+	$(BIN)/python -m pytest tests/engines -m $*
+
+.java:
 	@java -version 2>&1 | grep -q 'version "17' && command -v mvn > /dev/null || { \
 		sudo=$$(test "$$(id -u)" = 0 || echo sudo -n); \
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq openjdk-17-jre-headless maven; } > /dev/null 2>&1 || { \
 		echo "error: no Java 17 and Maven; install them: sudo apt-get install openjdk-17-jre-headless maven"; exit 1; }
-	+$(MAKE) --no-print-directory .engines/spark/.ready
-	$(BIN)/python -m pytest tests/engines -m spark
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -161,12 +164,18 @@ endif
 		echo "error: no go to build MinIO with; install it: sudo apt-get install golang-go"; exit 1; }
 	GOBIN=$(CURDIR)/$(@D) CGO_ENABLED=0 go install -ldflags='-s -w' github.com/minio/minio@$(MINIO)
 
+JARS = mvn --quiet --batch-mode --file $(filter %.xml,$^) \
+	org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime
+
 .engines/spark/.ready: tests/engines/spark.txt tests/engines/spark.xml | $(READY)
 	rm -rf $(@D)
 	$(BIN)/uv pip install --python $(BIN)/python --quiet --no-deps --target $(@D) --requirement tests/engines/spark.txt
-	mvn --quiet --batch-mode --file tests/engines/spark.xml \
-		org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
-		-DincludeScope=runtime -DexcludeArtifactIds=slf4j-api -DoutputDirectory=$(CURDIR)/$(@D)/beam
+	$(JARS) -DexcludeArtifactIds=slf4j-api -DoutputDirectory=$(CURDIR)/$(@D)/beam
+	@touch $@
+
+.engines/flink/.ready: tests/engines/flink.xml
+	rm -rf $(@D)
+	$(JARS) -DoutputDirectory=$(CURDIR)/$(@D)
 	@touch $@
 
 $(VENV)/bin/uv:

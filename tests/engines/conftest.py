@@ -1,4 +1,4 @@
-"""Spark clusters on the loopback, a corpus that asks much of it, and the run of one process that all others equal."""
+"""Clusters on the loopback, a corpus that asks much of them, and the run of one process that all others equal."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import psutil
 import pytest
 import yaml
 import zstandard
-from spark_runs import Cluster, end_of, started
+from engine_runs import Cluster, end_of, started
 
 from sequitur.corpora.python_docs import write_python_docs
 
@@ -25,19 +25,20 @@ ALIKES = 300  # documents that differ by a word, so that some band keys are hot
 
 @pytest.fixture(scope="module")
 def cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster for the tests of a file, started with its `CLUSTER_OPTIONS`."""
-    folder = tmp_path_factory.mktemp("spark")
-    command = [sys.executable, str(HERE / "spark_cluster.py"), str(folder), *request.module.CLUSTER_OPTIONS]
+    """A cluster for the tests of a file, started as its `CLUSTER` says: a program of this folder, and its options."""
+    folder = tmp_path_factory.mktemp("cluster")
+    program, *options = request.module.CLUSTER
+    command = [sys.executable, str(HERE / program), str(folder), *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as keeper:
         assert keeper.stdin
         assert keeper.stdout
         try:
             ready = json.loads(keeper.stdout.readline() or "null")
             assert ready, f"the cluster did not start; its logs are in {folder}"
-            master = ready.pop("master")
-            engine = folder / "spark.yaml"
-            options = {"runner": "PortableRunner", "environment_type": "EXTERNAL", "environment_cache_millis": 10_000}
-            engine.write_text(yaml.safe_dump(options | ready))
+            master = ready.pop("master", "")
+            engine = folder / "engine.yaml"
+            pool = {"runner": "PortableRunner", "environment_type": "EXTERNAL", "environment_cache_millis": 10_000}
+            engine.write_text(yaml.safe_dump(pool | ready))
             yield Cluster(psutil.Process(keeper.pid), engine, master)
         finally:
             below = psutil.Process(keeper.pid).children(recursive=True)

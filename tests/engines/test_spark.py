@@ -8,25 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import xxhash
-from job_runs import content
-from spark_runs import Cluster, end_of, started
+from engine_runs import Cluster, digests, end_of, started, told
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.names import CONTAMINATED, FUZZY, SELECTION, SHARDS, SIGNALS
 from sequitur.pipeline.storage import Directory
 
 pytestmark = pytest.mark.spark
-CLUSTER_OPTIONS = ("--one-context",)
+CLUSTER = "spark_cluster.py", "--one-context"
 Docs = Callable[[Path], Path]
-
-
-def digests(root: Path) -> dict[str, str]:
-    """A digest of each artifact of a run."""
-    of_artifact: dict[str, xxhash.xxh3_128] = {}
-    for name, checksum in sorted(content(root).items()):
-        of_artifact.setdefault(name.split("/")[0], xxhash.xxh3_128()).update(f"{name} {checksum}\n")
-    return {artifact: digest.hexdigest() for artifact, digest in of_artifact.items()}
 
 
 def test_the_local_run_has_all_that_makes_jobs(local: Path) -> None:
@@ -44,9 +34,7 @@ def test_the_whole_job_gives_the_bytes_of_a_local_run(
         assert end_of(process)[0] == 0
     here, there = digests(local), digests(root)
     with capsys.disabled():
-        print()
-        for artifact in sorted(here.keys() | there.keys()):
-            print(f"{artifact:<10} {here.get(artifact)} here, {there.get(artifact)} on Spark")
+        told(here, there, "on Spark")
     assert there == here
 
 

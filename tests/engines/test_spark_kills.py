@@ -9,15 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from engine_runs import Cluster, end_of, some_parts, started, wait_until
 from job_runs import content
-from spark_runs import Cluster, end_of, started, wait_until
 
-from sequitur.pipeline import notes
 from sequitur.pipeline.errors import TRY_AGAIN
 from sequitur.pipeline.names import SIGNALS
 
 pytestmark = pytest.mark.spark
-CLUSTER_OPTIONS = ()  # a context for each job, without which none could be cancelled
+CLUSTER = ("spark_cluster.py",)  # a context for each job, without which none could be cancelled
 Docs = Callable[[Path], Path]
 
 
@@ -27,11 +26,6 @@ def copy(local: Path, tmp_path: Path) -> Path:
     root = Path(shutil.copytree(local, tmp_path / "run"))
     shutil.rmtree(root / SIGNALS)
     return root
-
-
-def some_parts(root: Path) -> Callable[[], bool]:
-    """Whether a part of `signals` has been written, and not all."""
-    return lambda: any((root / SIGNALS).glob(f"*/{notes.PARTS}/*.json"))
 
 
 def test_an_executor_killed_in_mid_job_costs_time_only(cluster: Cluster, docs: Docs, local: Path, copy: Path) -> None:

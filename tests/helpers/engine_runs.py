@@ -6,12 +6,17 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import psutil
+import xxhash
+from job_runs import content
+
+from sequitur.pipeline import notes
+from sequitur.pipeline.names import SIGNALS
 
 ENGINES = Path(__file__).parents[1] / "engines"
 MOST_SECONDS = 900
@@ -22,7 +27,7 @@ class Cluster(NamedTuple):
 
     keeper: psutil.Process
     engine: Path  # the file for `--on`
-    master: str  # a page of JSON, on which the master says what it runs
+    master: str  # a page of JSON, on which the master says what it runs; of Spark alone
 
     def executors(self) -> list[psutil.Process]:
         """The processes of Spark in which tasks run."""
@@ -68,3 +73,23 @@ def wait_until(holds: Callable[[], object], what: str, process: subprocess.Popen
         assert process is None or process.poll() is None or holds(), f"ended before {what}: {end_of(process)}"
         assert time.monotonic() < deadline, f"in {MOST_SECONDS} seconds not: {what}"
         time.sleep(0.02)
+
+
+def digests(root: Path) -> dict[str, str]:
+    """A digest of each artifact of a run."""
+    of_artifact: dict[str, xxhash.xxh3_128] = {}
+    for name, checksum in sorted(content(root).items()):
+        of_artifact.setdefault(name.split("/")[0], xxhash.xxh3_128()).update(f"{name} {checksum}\n")
+    return {artifact: digest.hexdigest() for artifact, digest in of_artifact.items()}
+
+
+def told(here: Mapping[str, str], there: Mapping[str, str], where: str) -> None:
+    """Prints the digests of a local run and of one elsewhere side by side."""
+    print()
+    for artifact in sorted(here.keys() | there.keys()):
+        print(f"{artifact:<10} {here.get(artifact)} here, {there.get(artifact)} {where}")
+
+
+def some_parts(root: Path) -> Callable[[], bool]:
+    """Whether a part of `signals` has been written, and not all."""
+    return lambda: any((root / SIGNALS).glob(f"*/{notes.PARTS}/*.json"))
