@@ -3,9 +3,9 @@
     python tests/engines/flink_cluster.py FOLDER
 
 The job server, which begins a Flink of its own for each job (`[local]`), and the worker pool of Python processes, each
-on a free port. When both answer it prints one JSON object: `job_endpoint`, `environment_config`, `parallelism`; the logs
-are in FOLDER. When its input ends, however that came to be, it ends every process that it or they started. The jars are
-those that `make test-flink` puts into `.engines/`.
+on a free port. When both answer it prints one JSON object, as options of Beam: `job_endpoint`, `environment_config`,
+`parallelism`. The logs are in FOLDER. When its input ends, however that came to be, it ends every process that it or
+they started. The jars are those that `make test-flink` puts into `.engines/`.
 """
 
 from __future__ import annotations
