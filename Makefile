@@ -11,6 +11,7 @@
 #   make test-borders  two thousand awkward inputs, whose truth is known; files that mean harm; killed jobs
 #   make test-spark    the whole job on a Spark cluster of this machine, executors and drivers killed
 #   make test-flink    the whole job on Flink, inside Beam's job server
+#   make test-lowest   the tests on the oldest versions of all packages that pyproject.toml allows
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
 #   make lock          resolve the dependencies anew
@@ -32,7 +33,7 @@ MINIO := v0.0.0-20260212201848-7aac2a2c5b7c
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-s3 test-borders test-spark test-flink .java lint docs lock clean
+.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-s3 test-borders test-spark test-flink test-lowest .java lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -98,6 +99,11 @@ test-spark test-flink: test-%: $(READY) .java
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq openjdk-17-jre-headless maven; } > /dev/null 2>&1 || { \
 		echo "error: no Java 17 and Maven; install them: sudo apt-get install openjdk-17-jre-headless maven"; exit 1; }
 
+# In one process after the other, and with compiled kernels of their own, for each version of numba has its own.
+test-lowest: .peers/lowest/.ready
+	$(foreach group,$(GROUPS),NUMBA_CACHE_DIR=$(CURDIR)/.peers/lowest/numba PYTHONPATH=$(CURDIR) \
+		.peers/lowest/bin/python -m pytest $(TESTS_$(group)) &&) true
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -119,6 +125,8 @@ lock: $(VENV)/bin/uv
 			--no-header --no-emit-index-url --no-emit-find-links tests/peers/$$peers.in \
 			--output-file tests/peers/$$peers.txt || exit 1; \
 	done
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --resolution lowest-direct --extra dev --no-annotate \
+		--no-header --no-emit-index-url --no-emit-find-links pyproject.toml --output-file tests/peers/lowest.txt
 	cp $(VENV)/constraints.txt dataflow/requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dataflow --extra gcs --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links pyproject.toml --output-file dataflow/requirements.txt

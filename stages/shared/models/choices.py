@@ -106,6 +106,8 @@ def computes_bfloat16(settings: Embed) -> bool:
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     if device_of(settings) != "cpu":
         return False
+    if not hasattr(torch.cpu, "get_capabilities"):  # an older torch, which has no public word on it
+        return False
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
