@@ -11,10 +11,7 @@ import itertools
 import logging
 import math
 import os
-import shlex
 import shutil
-import signal
-import sys
 import tempfile
 import threading
 import traceback
@@ -35,9 +32,9 @@ from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.notes import Together
 from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.worker_processes import WORKERS, WorkerServer, command_of, end_workers, watching_workers
 
-WORKERS = "sequitur-workers-"  # what directories of worker processes are called
-START_SECONDS = 5  # of a worker process, until it computes; measured, most of it is importing Beam
+START_SECONDS = 3  # of a job, for each worker process: what the first takes until it computes; measured
 Rows = tuple[str, pa.RecordBatch]  # a part's name and its rows
 
 
@@ -154,6 +151,7 @@ class Runner:
         self.workers = workers
         self._options = tuple(options)
         self._keep = keep if keep is not None and keep.is_local else None
+        self._server = WorkerServer()
 
     def keeping(self, directory: Directory) -> Runner:
         """The same runner, that keeps its logs and scratch in a directory. What a killed one left there is cleared, so
@@ -231,11 +229,9 @@ class Runner:
     def _run_in_processes(self, build: Callable[[beam.Pipeline], object], processes: int) -> None:
         """Runs in a thread of its own, because Beam waits for ever for a worker process that was killed."""
         scratch = tempfile.TemporaryDirectory(prefix=WORKERS, dir=self._place())
-        with scratch as workers, _watch_workers() as died:
-            worker = str(Path(__file__).with_name("worker.py"))
+        with scratch as workers, watching_workers() as died:
             said = Path(workers, "stderr")
-            arguments = [sys.executable, worker, workers, str(os.getpid()), *map(os.path.abspath, sys.path)]
-            command = f"exec {shlex.join(arguments)} 2>>{shlex.quote(str(said))}"
+            command = command_of(self._server.words_of_worker(Path(workers)), said)
             runner = FnApiRunner(default_environment=environments.SubprocessSDKEnvironment.from_command_string(command))
             raised: list[BaseException] = []
             ended = threading.Event()  # Thread.is_alive is wrong after an interrupted join (CPython 3.11)
@@ -258,7 +254,7 @@ class Runner:
                     pass
             finally:
                 if not ended.is_set():
-                    _end(Path(workers))
+                    end_workers(Path(workers))
             if died:
                 ended.wait(1)
             if died and not raised:
@@ -295,33 +291,6 @@ def _telling_line(said: str) -> str:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     above = list(itertools.takewhile(lambda line: not line.startswith("at "), lines))
     return (above or lines or [""])[-1]
-
-
-def _end(workers: Path) -> None:
-    for file in workers.iterdir():
-        if file.name.isdecimal():
-            with suppress(ProcessLookupError):
-                os.kill(int(file.name), signal.SIGKILL)
-
-
-@contextmanager
-def _watch_workers() -> Iterator[list[str]]:
-    """Collects how worker processes died, which Beam reports only as an exception in a thread of its own."""
-    died: list[str] = []
-    previous = threading.excepthook
-
-    def hook(args: threading.ExceptHookArgs) -> None:
-        name = args.thread.name if args.thread else ""
-        if name == "run_worker":
-            died.append(str(args.exc_value).removeprefix("Worker subprocess exited with "))
-        elif not died and not name.startswith(("beam_control", "read_grpc")):
-            previous(args)
-
-    threading.excepthook = hook
-    try:
-        yield died
-    finally:
-        threading.excepthook = previous
 
 
 def quieten() -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,8 +22,8 @@ import grpc
 from apache_beam.portability.api import beam_fn_api_pb2, beam_fn_api_pb2_grpc
 from google.protobuf import text_format
 
-from sequitur.pipeline.beam import WORKERS
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.worker_processes import WORKERS, words_of_worker
 
 
 class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
@@ -52,9 +51,8 @@ class WorkerPool(beam_fn_api_pb2_grpc.BeamFnExternalWorkerPoolServicer):
             if process.poll() is not None:
                 Path(self._scratch, str(process.pid)).unlink(missing_ok=True)
         self._processes = [process for process in self._processes if process.returncode is None]
-        worker = str(Path(__file__).with_name("worker.py"))
         process = subprocess.Popen(  # noqa: S603 - this package's own program
-            [sys.executable, worker, str(self._scratch), str(os.getpid()), *map(os.path.abspath, sys.path)],
+            words_of_worker(self._scratch),
             env={
                 **os.environ,
                 "WORKER_ID": request.worker_id,

@@ -65,7 +65,7 @@ COVERED_BY = {
     "pipeline/sections/selection.py": "pipeline/test_config.py",
     "pipeline/sections/training.py": "pipeline/test_config.py",
     "pipeline/text_lists.py": "stages/shared/test_quality_rules.py",
-    "pipeline/worker.py": "pipeline/test_beam.py",
+    "pipeline/worker.py": "pipeline/test_worker_processes.py",
     "shards/__init__.py": "test_imports.py",
     "shards/adapters/torchtitan.py": "peers/test_torchtitan.py",
     "shards/alone.py": "shards/exports/test_repeated.py",

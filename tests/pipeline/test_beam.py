@@ -81,7 +81,7 @@ def test_reading_an_unfinished_artifact_is_refused(tmp_path: Path) -> None:
 
 def test_processes_are_no_more_than_elements_and_time_earn() -> None:
     assert [Runner(4).processes(elements) for elements in (0, 1, 3, 100)] == [1, 1, 3, 4]
-    assert [Runner(4).processes(100, seconds) for seconds in (0, 1, 8, 1000)] == [1, 1, 2, 4]
+    assert [Runner(4).processes(100, seconds) for seconds in (0, 1, 5, 1000)] == [1, 1, 2, 4]
     assert Runner(4, ["--runner=SparkRunner"]).processes(100) == 1
 
 

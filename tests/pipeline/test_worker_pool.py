@@ -57,7 +57,9 @@ def listening() -> Iterator[Pool]:
 
 
 def workers() -> list[psutil.Process]:
-    return [process for process in psutil.Process().children() if process.status() != psutil.STATUS_ZOMBIE]
+    """Those of pools, not the servers of workers that other tests left."""
+    children = [process for process in psutil.Process().children() if process.status() != psutil.STATUS_ZOMBIE]
+    return [process for process in children if "alone" in process.cmdline()]
 
 
 def wait_until(holds: Callable[[], bool]) -> None:
