@@ -99,10 +99,10 @@ test-spark test-flink: test-%: $(READY) .java
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq openjdk-17-jre-headless maven; } > /dev/null 2>&1 || { \
 		echo "error: no Java 17 and Maven; install them: sudo apt-get install openjdk-17-jre-headless maven"; exit 1; }
 
-# In one process after the other, and with compiled kernels of their own, for each version of numba has its own.
+# With compiled kernels of their own, since each version of numba has its own.
 test-lowest: .peers/lowest/.ready
-	$(foreach group,$(GROUPS),NUMBA_CACHE_DIR=$(CURDIR)/.peers/lowest/numba PYTHONPATH=$(CURDIR) \
-		.peers/lowest/bin/python -m pytest $(TESTS_$(group)) &&) true
+	+NUMBA_CACHE_DIR=$(CURDIR)/$(<D)/numba PYTHONPATH=$(CURDIR) $(MAKE) --jobs 2 --output-sync=target \
+		--no-print-directory BIN=$(<D)/bin $(GROUPS:%=tests-of-%)
 
 lint: $(READY)
 	$(BIN)/ruff check .
