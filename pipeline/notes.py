@@ -49,7 +49,8 @@ def read(files: Directory, folder: str, names: Sequence[str] | None = None) -> d
     found: dict[str, Noted] = {}
     for name, noted in zip(names, directory.read_json_of(list(names)), strict=True):
         try:
-            of_file = [(artifacts.part_of(note, directory.path(name), folder), dict(note["about"])) for note in noted]
+            some = noted if isinstance(noted, list) else [noted]
+            of_file = [(artifacts.part_of(note, directory.path(name), folder), dict(note["about"])) for note in some]
         except (KeyError, TypeError, ValueError) as error:
             raise CorruptPart(f"{directory.path(name)}: not a note of a part; delete it and run again") from error
         found.update((part.name.replace("/", "--"), (part, about)) for part, about in of_file)
