@@ -43,13 +43,21 @@ class Place(NamedTuple):
         return f"shard {self.shard} of {self.split!r}, run {self.run_id!r}"
 
 
+def unreadable(path: str, error: OSError) -> FileUnreadable:
+    """The named error of a file that the system does not let us read."""
+    remedy = "mend its permissions" if isinstance(error, PermissionError) else "copy it again"
+    return FileUnreadable(f"cannot be read ({error.strerror or error}): {remedy}", shard=path)
+
+
 def file_size(root: Path, path: str) -> int:
-    """The bytes of a file. Raises ShardMissing where there is none, and FileUnreadable for a directory, a pipe or a
-    device."""
+    """The bytes of a file. Raises ShardMissing where there is none, and FileUnreadable for a directory, a pipe, a
+    device, or what the system does not let us look at."""
     try:
         found = (root / path).stat()
     except FileNotFoundError as error:
         raise ShardMissing("is listed in the manifest but not there: copy it again", shard=path) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
     if not stat.S_ISREG(found.st_mode):
         raise FileUnreadable("cannot be read (not a regular file): copy it again", shard=path)
     return found.st_size
@@ -70,22 +78,29 @@ def check_shard_size(root: Path, shard: ShardEntry, seq_len: int, place: Place) 
     try:
         check_size(root, shard.path, shard.bytes)
     except (ShardTruncated, ShardCorrupt):
-        with (root / shard.path).open("rb") as file, suppress(ShardCorrupt):
+        with suppress(OSError, ShardCorrupt), (root / shard.path).open("rb") as file:
             read_schema(file.read(_HEAD_BYTES), shard.path, seq_len, place)
         raise
 
 
 def map_shard(root: Path, shard: ShardEntry, seq_len: int, place: Place) -> pa.Buffer:
-    """A read-only memory map of a shard of the right size. Holds no file descriptor."""
+    """A read-only memory map of a shard of the right size. Holds no file descriptor. Raises as `check_shard_size`, and
+    FileUnreadable."""
     check_shard_size(root, shard, seq_len, place)  # a slice beyond the end of a map would kill the process
-    with pa.memory_map(str(root / shard.path)) as file:
-        return file.read_buffer()
+    try:
+        with pa.memory_map(str(root / shard.path)) as file:
+            return file.read_buffer()
+    except OSError as error:
+        raise unreadable(shard.path, error) from error
 
 
 def open_shard(root: Path, path: str) -> BinaryIO:
-    """A file, unbuffered. Raises ShardMissing."""
+    """A file, unbuffered. Raises ShardMissing and FileUnreadable."""
     file_size(root, path)
-    return (root / path).open("rb", buffering=0)
+    try:
+        return (root / path).open("rb", buffering=0)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def read_at(file: BinaryIO, path: str, offset: int, size: int) -> bytes:

@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from sequitur.shards.errors import (
     FileUnlisted,
-    FileUnreadable,
     HubFilesMismatch,
     ManifestInvalid,
     SchemaMismatch,
@@ -21,7 +20,7 @@ from sequitur.shards.errors import (
     TokenizerMismatch,
 )
 from sequitur.shards.families import RouterFile
-from sequitur.shards.files import check_size
+from sequitur.shards.files import check_size, unreadable
 from sequitur.shards.format import BYTES_TOKENIZER, SALVAGE_NAME, TOKENIZER_NAME, Header, context_columns, docs_schema
 from sequitur.shards.json_files import check_checksum, first_difference, text_problems
 from sequitur.shards.manifest import FileEntry, Manifest
@@ -31,11 +30,6 @@ DOCS = "docs"
 _HIDDEN = (".", "_")  # temporary files, the run's own manifest, a hub's cache: readers by pattern pass over them
 _DATA = (".arrow", ".parquet")
 _BLOCK = 1 << 20
-
-
-def unreadable(path: str, error: OSError) -> FileUnreadable:
-    """The named error of a file that the system does not let us read."""
-    return FileUnreadable(f"cannot be read ({error.strerror or error}): mend its permissions", shard=path)
 
 
 def file_sha256(path: Path) -> str:

@@ -26,7 +26,7 @@ from sequitur.shards.errors import (
     TotalsMismatch,
 )
 from sequitur.shards.families import dataset_entry, is_parted, read_families_file
-from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read_schema
+from sequitur.shards.files import Place, check_crc, map_shard, parse_batch, read_schema, unreadable
 from sequitur.shards.format import FAMILIES_NAME, MANIFEST_NAME, Header, context_schema
 from sequitur.shards.json_files import text_problems
 from sequitur.shards.manifest import FileEntry, Manifest, ShardEntry, read_manifest
@@ -41,7 +41,6 @@ from sequitur.shards.side_files import (
     salvage_record_problems,
     tokenizer_problems,
     unlisted_files,
-    unreadable,
 )
 from sequitur.shards.writer import END_OF_STREAM
 

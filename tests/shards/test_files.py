@@ -28,3 +28,13 @@ def test_a_directory_in_place_of_a_shard_is_an_error_of_ours(copy: Dataset) -> N
     (copy.root / path).mkdir()
     with pytest.raises(FileUnreadable, match="cannot be read"):
         ContextDataset(copy.root)
+
+
+def test_a_link_to_itself_in_place_of_a_shard_is_an_error_of_ours(copy: Dataset) -> None:
+    path = copy.manifest.splits["train"].shards[0].path
+    (copy.root / path).unlink()
+    (copy.root / path).symlink_to(copy.root / path)
+    with pytest.raises(FileUnreadable, match="cannot be read"):
+        ContextDataset(copy.root)
+    for full in (False, True):
+        assert {(type(problem), problem.shard) for problem in verify(copy.root, full=full)} == {(FileUnreadable, path)}
