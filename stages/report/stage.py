@@ -54,7 +54,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.shards import contexts as shard_contexts
 from sequitur.shards.contexts import batch_contexts
 from sequitur.shards.epochs import TRAIN
-from sequitur.stages.report import epochs, order_metrics, saved_bytes
+from sequitur.stages.report import epochs, order_metrics, saved_bytes, texts
 from sequitur.stages.report.ledger import Characters, Ledger
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.page import INDEX, PAGE, render
@@ -298,11 +298,12 @@ def parameters(config: Config) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     vectors = run.manifest(VECTORS)
     return Estimate(
-        # the graph, at its weighing anew; the text of all rows of a small corpus, or of some of a large one
+        # the graph, at its weighing anew; the text of a small corpus, and its rows, or some of a large one
         memory=vectors.bytes
         + 100 * vectors.rows * run.config.neighbors.k
         + 200 * run.manifest(DOCUMENTS).rows
-        + 6 * saved_bytes.ALL_TOKENS
+        + 6 * saved_bytes.BOUNDS.every
+        + 2 * texts.HELD
         + 2**28,
         disk=2**24,
     )
@@ -320,7 +321,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "report",
     REPORT,
-    6,
+    7,
     (DOCUMENTS, TEXT, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS),
     parameters,
     estimate,
