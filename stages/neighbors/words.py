@@ -132,8 +132,8 @@ def _blocks(words: np.ndarray) -> list[np.ndarray]:
 
 @njit(cache=True, nogil=True)
 def _begins_of_blocks(pairs: np.ndarray, words: np.ndarray, most_words: int, most_pairs: int) -> np.ndarray:
-    """int64 [b + 1]: where blocks of pairs begin and the last ends. The documents of each have at most so many words, or
-    it is one pair. A document of many pairs is read once in a block.
+    """int64 [b + 1]: where blocks of pairs begin and the last ends. The documents of each have at most so many words,
+    or it is one pair. A document of many pairs is read once in a block.
 
     Args:
         pairs: int64 [p, 2], of documents.

@@ -31,7 +31,7 @@ def row_sizes(text: NDArray[np.uint8], begins: NDArray[np.int64], level: int = L
     is not held meanwhile, so calls in threads are at once.
     """
     compressor = zstandard.ZstdCompressor(level=level, write_content_size=False)
-    rows = memoryview(np.ascontiguousarray(text))
+    rows = np.ascontiguousarray(text).data
     sizes = [len(compressor.compress(rows[begin:end])) for begin, end in pairwise(begins.tolist())]
     return np.array(sizes, dtype=np.int64)
 
