@@ -8,6 +8,7 @@ the words have a share in the vectors, the cosine in a list is not the model's o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -123,11 +124,11 @@ def ngram_jaccard(tokens: Directory, edges: np.ndarray) -> np.ndarray:
 
 def _with_own_cosine(directory: Directory, pairs: Pairs) -> Pairs:
     """The pairs with the cosines of the model's own part of the vectors."""
-    vectors, cosine = StoredVectors(directory, own=True), np.empty(len(pairs.edges), dtype=np.float32)
+    vectors = cast(np.ndarray, StoredVectors(directory, own=True))  # all that is asked of it is rows
+    cosine = np.empty(len(pairs.edges), dtype=np.float32)
     for begin in range(0, len(pairs.edges), PAIRS_AT_ONCE):
-        ordinals, ends = np.unique(pairs.edges[begin : begin + PAIRS_AT_ONCE], return_inverse=True)
-        found, ends = vectors[ordinals], ends.reshape(-1, 2)  # each document's once, for it has many pairs
-        cosine[begin : begin + len(ends)] = near_duplicates.pair_cosines(found[ends[:, 0]], found[ends[:, 1]])
+        here = slice(begin, begin + PAIRS_AT_ONCE)
+        cosine[here] = near_duplicates.edge_cosines(vectors, pairs.edges[here])
     return Pairs(pairs.edges, cosine)
 
 

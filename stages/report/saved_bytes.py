@@ -27,7 +27,7 @@ import numpy as np
 from sequitur.graph_sort import neighbors, orders
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Graph, from_neighbors
-from sequitur.graph_sort.near_duplicates import pair_cosines
+from sequitur.graph_sort.near_duplicates import edge_cosines
 from sequitur.graph_sort.packing import PackedContexts
 from sequitur.graph_sort.part import induced
 from sequitur.pipeline.config import Config
@@ -110,7 +110,7 @@ def _graph_at_hand(root: Directory, members: np.ndarray, by: Yardstick) -> Graph
     weight = np.empty_like(graph.weight)
     for begin in range(0, len(end), EDGES_AT_ONCE):
         some = slice(begin, begin + EDGES_AT_ONCE)
-        weight[some] = pair_cosines(by.own[members[end[some]]], by.own[members[graph.neighbor[some]]])
+        weight[some] = edge_cosines(by.own, members[np.stack([end[some], graph.neighbor[some]], axis=1)])
     heaviest = np.lexsort((graph.neighbor, -weight, end))
     return Graph(graph.offsets, graph.neighbor[heaviest], weight[heaviest])
 

@@ -17,7 +17,7 @@ NEAREST = 3  # times the perplexity: neighbours that count
 ITERATIONS, EXAGGERATED, EXAGGERATION = 250, 75, 12.0  # in all; at first, while clusters form, and how much p is raised
 MOMENTUM, LATER_MOMENTUM = 0.5, 0.8
 LEAST_STEP, BEGINNING = 50.0, 1e-4  # of the rate of learning; standard deviation of the first coordinates
-BISECTIONS = 64
+BISECTIONS = 32
 
 
 def tsne(points: np.ndarray, perplexity: float) -> np.ndarray:
