@@ -199,10 +199,15 @@ def _cosines(cut: Cut, vectors: np.ndarray, duplicate_cosine: float) -> dict[str
     }
 
 
-def _gain(contexts: PackedContexts, sample: TextSample, progress: Progress) -> dict[str, float]:
+def gain_contexts(contexts: PackedContexts, sample: TextSample) -> tuple[np.ndarray, np.ndarray]:
+    """The contexts that in-context gain is of, and those that it is measured on, int64 ascending."""
     followed = np.flatnonzero(np.diff(contexts.offsets) > 1)  # the others have nothing to be told by an earlier one
     generator = np.random.Generator(np.random.PCG64(sample.seed))
-    chosen = np.sort(generator.permutation(followed)[: sample.contexts])
+    return followed, np.sort(generator.permutation(followed)[: sample.contexts])
+
+
+def _gain(contexts: PackedContexts, sample: TextSample, progress: Progress) -> dict[str, float]:
+    followed, chosen = gain_contexts(contexts, sample)
     count = max(-(-len(chosen) // sample.every), min(LEAST_GAIN_CONTEXTS, len(chosen)))
     full = np.linspace(0, len(chosen) - 1, count).round().astype(np.int64)
     texts = sample.texts.of(contexts, chosen)

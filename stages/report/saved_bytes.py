@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -38,7 +39,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.comparison import PUBLISHED
-from sequitur.stages.report.texts import RowTexts
+from sequitur.stages.report.texts import HELD, RowTexts
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.text_core.signals.in_context_gain import LEVEL, QUICK
 from sequitur.text_core.signals.saved_bytes import row_sizes, saved_share
@@ -60,6 +61,7 @@ class Bounds(NamedTuple):
 
 BOUNDS = Bounds(2**20, 2**24, 2**23)
 EXACT = Bounds(2**62, 2**62, 2**62)
+MEMORY = 2 * HELD + 6 * BOUNDS.every  # bytes: the text of a small corpus, and its rows, or some of a large one
 
 
 class Peers(NamedTuple):
@@ -129,7 +131,15 @@ class SavedBytes:
     A unit is a document, where every row is compressed; else a token that was drawn.
     """
 
-    def __init__(self, peers: Peers, by: Yardstick, progress: Progress, bounds: Bounds = BOUNDS) -> None:
+    def __init__(
+        self,
+        peers: Peers,
+        by: Yardstick,
+        progress: Progress,
+        bounds: Bounds = BOUNDS,
+        beside: Sequence[Cut] = (),
+    ) -> None:
+        """`beside` are orders that will be asked for: of a large corpus their text is read together with the peers'."""
         self._by, self._progress = by, progress
         self._seed = derived_seed(by.sample.seed, "saved bytes")
         self._begins = offsets_of(by.lengths)[:-1]  # of documents, in the tokens of all
@@ -141,6 +151,7 @@ class SavedBytes:
         if total > bounds.every:
             self._drawn = self._draw(max(bounds.drawn // longest, 1))
             self._tokens = np.ones(len(self._drawn), np.int64)
+            self._hold([peers.random, peers.published, *beside])
         self._peer, self._of_peer = peers.published, self._units(peers.published.contexts)
         random = self._units(peers.random.contexts)
         self._bytes = random.bytes
@@ -171,12 +182,23 @@ class SavedBytes:
 
     def _finer_share(self, contexts: PackedContexts, count: int) -> float:
         """What level 12 puts T lower, by so many rows of a random order, which hold something of everything."""
-        rows = len(contexts.offsets) - 1
-        if self._level == LEVEL or not rows:
+        rows = self._rows(contexts)[0]
+        if self._level == LEVEL or not len(rows):
             return 0.0
-        texts = self._by.sample.texts.of(contexts, np.unique(np.linspace(0, rows - 1, count).round().astype(np.int64)))
+        some = np.unique(np.linspace(0, len(rows) - 1, count).round().astype(np.int64))
+        texts = self._by.sample.texts.of(contexts, rows[some])
         fine, quick = (self._compressed(texts, level).sum() for level in (LEVEL, self._level))
         return float(fine - quick) / max(len(texts.text), 1)
+
+    def _hold(self, cuts: Sequence[Cut]) -> None:
+        """Has the text of all rows read that will be looked at, here or for their in-context gain."""
+        wanted = [np.empty(0, np.int64)]
+        for contexts in (cut.contexts for cut in cuts):
+            rows = np.zeros(len(contexts.offsets) - 1, dtype=bool)
+            rows[self._rows(contexts)[0]] = True
+            rows[order_metrics.gain_contexts(contexts, self._by.sample)[1]] = True
+            wanted.append(contexts.document[np.repeat(rows, np.diff(contexts.offsets))])
+        self._by.sample.texts.hold(np.unique(np.concatenate(wanted)))
 
     def _draw(self, count: int) -> np.ndarray:
         """Tokens of the documents, int64 ascending."""
@@ -195,12 +217,17 @@ class SavedBytes:
         place = np.searchsorted(begins, self._drawn, side="right", sorter=in_text) - 1
         return in_text[place], np.arange(len(self._drawn))
 
+    def _rows(self, contexts: PackedContexts) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The rows that hold units, int64 ascending; at which of these each of `_pieces` stands, and `_pieces`."""
+        piece, unit = self._pieces(contexts)
+        rows, at = np.unique(np.searchsorted(contexts.offsets, piece, side="right") - 1, return_inverse=True)
+        return rows, at, piece, unit
+
     def _units(self, contexts: PackedContexts) -> Units:
         """The units as they stand in the rows of an order; compresses these rows."""
         by, count = self._by, len(self._tokens)
-        piece, unit = self._pieces(contexts)
-        row = np.searchsorted(contexts.offsets, piece, side="right") - 1
-        chosen, at = np.unique(row, return_inverse=True)
+        chosen, at, piece, unit = self._rows(contexts)
+        row = chosen[at]
         texts = by.sample.texts.of(contexts, chosen)
         compressed, sizes = self._compressed(texts, self._level), np.diff(texts.pieces)
         firsts = texts.rows

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -36,13 +35,14 @@ class Texts:
     """The texts of a run's kept documents by ordinal, as the stages read them.
 
     Memory: those of a corpus of up to HELD bytes, from when they are first asked for; of a larger one, what is asked
-    for.
+    for, and those that are held. Any other is read anew each time: all parts that hold one are decompressed.
     """
 
     def __init__(self, text: Directory, selection: Directory, lengths: np.ndarray) -> None:
         """`lengths` are the tokens of each kept document, int64 [n]."""
         self._text, self._selection, self._lengths = text, selection, lengths
         self._small = artifacts.require_manifest(text).statistics["text_bytes"] <= HELD
+        self._held: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # ordinals, texts, where each begins
 
     def of(self, contexts: PackedContexts, chosen: np.ndarray) -> RowTexts:
         """The text of some contexts (int64). A piece of a document is the slice of its text that its tokens are of its
@@ -51,11 +51,14 @@ class Texts:
         rows = offsets_of(counts)
         pieces = np.repeat(contexts.offsets[chosen] - rows[:-1], counts) + np.arange(rows[-1])
         document, start, length = (column[pieces] for column in contexts[1:])
-        if self._small:
-            (text, begins), at = self._every, document
-        else:
-            wanted, at = np.unique(document, return_inverse=True)
-            text, begins = self._read(wanted)
+        if self._small and self._held is None:
+            self.hold(document)
+        held = self._held or (document[:0], np.empty(0, np.uint8), np.zeros(1, np.int64))
+        if not np.isin(document, held[0]).all():
+            wanted = np.unique(document)
+            held = (wanted, *self._read(wanted))
+        documents, text, begins = held
+        at = np.searchsorted(documents, document)
         size, of = np.diff(begins)[at], np.maximum(self._lengths[document], 1)
         first, last = (begins[at] + size * place // of for place in (start, start + length))
         ends = offsets_of(last - first)
@@ -63,9 +66,10 @@ class Texts:
         _gather(text, first, ends, gathered)
         return RowTexts(gathered, ends, rows)
 
-    @cached_property
-    def _every(self) -> tuple[np.ndarray, np.ndarray]:
-        return self._read(np.arange(len(self._lengths), dtype=np.int64))
+    def hold(self, documents: np.ndarray) -> None:
+        """Reads the texts of documents, int64 ascending, for what is asked of from now on; of a small corpus all."""
+        wanted = np.arange(len(self._lengths), dtype=np.int64) if self._small else documents
+        self._held = (wanted, *self._read(wanted))
 
     def _read(self, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The texts of documents, int64 ordinals ascending, end to end: uint8, and where each begins, int64 [w + 1]."""

@@ -12,9 +12,10 @@ from sequitur.graph_sort.part import induced
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
-from sequitur.stages.report import order_metrics, saved_bytes
+from sequitur.stages.report import order_metrics, saved_bytes, texts
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.saved_bytes import Bounds, Peers, SavedBytes, own_graph
+from sequitur.stages.report.texts import Texts
 from sequitur.stages.shared.columns.arrays import read_graph
 
 QUIET = Progress(quiet=True)
@@ -50,8 +51,8 @@ def ours(run: Run, members: np.ndarray, by: Yardstick) -> Cut:
 
 
 def compressed_share(cut: Cut, by: Yardstick, level: int = 12) -> float:
-    texts = by.sample.texts.of(cut.contexts, np.arange(len(cut.contexts.offsets) - 1))
-    rows = [b"".join(texts.of_row(row)) for row in range(len(texts.rows) - 1)]
+    found = by.sample.texts.of(cut.contexts, np.arange(len(cut.contexts.offsets) - 1))
+    rows = [b"".join(found.of_row(row)) for row in range(len(found.rows) - 1)]
     sizes = [len(zstandard.ZstdCompressor(level=level, write_content_size=False).compress(row)) for row in rows]
     return sum(sizes) / sum(map(len, rows))
 
@@ -110,6 +111,25 @@ def test_what_is_saved_by_a_sample(peers: Peers, ours: Cut, by: Yardstick) -> No
     assert found["saved_vs_published"] == pytest.approx(every.of(ours)["saved_vs_published"], abs=4 * error)
     assert found["compressed_share"] == pytest.approx(every.of(ours)["compressed_share"], rel=0.02)
     assert some.of(peers.published)["saved_vs_published"] == pytest.approx(1)
+
+
+def test_the_text_of_what_is_drawn_is_read_once(
+    peers: Peers, ours: Cut, by: Yardstick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "HELD", 0)
+    bounds = Bounds(0, 0, 2**14)
+    alone = SavedBytes(peers, by, QUIET, bounds).of(ours) | order_metrics.measure(ours, by, QUIET)
+    reader = Texts(by.sample.texts._text, by.sample.texts._selection, by.lengths)
+    by = by._replace(sample=by.sample._replace(texts=reader))
+    read = []
+    really = Texts._read
+    monkeypatch.setattr(Texts, "_read", lambda self, wanted: read.append(len(wanted)) or really(self, wanted))
+
+    judge = SavedBytes(peers, by, QUIET, bounds, [ours])
+    together = judge.of(ours) | order_metrics.measure(ours, by, QUIET)
+
+    assert together == alone
+    assert len(read) == 1
 
 
 def test_a_drawn_token_is_found_in_the_row_that_holds_it(peers: Peers, ours: Cut, by: Yardstick) -> None:

@@ -43,6 +43,25 @@ def test_pieces_of_text_make_up_the_documents(
         assert beginnings.of_row(at) == found.of_row(row)
 
 
+def test_what_is_held_is_not_read_again(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(texts, "HELD", 0)
+    by = order_metrics.yardstick(finished.root, finished.config)
+    everyone = np.arange(len(by.lengths))
+    order = orders.uncut(everyone, everyone)
+    contexts = order_metrics.cut(order, everyone, by.lengths, finished.config.pack, 0).contexts
+    first, second = np.arange(2), np.arange(2, 4)
+    expected = [by.sample.texts.of(contexts, some).text.tobytes() for some in (first, second)]
+    by.sample.texts.hold(np.unique(contexts.document[: contexts.offsets[2]]))
+    read = []
+    really = Texts._read
+    monkeypatch.setattr(Texts, "_read", lambda self, wanted: read.append(wanted) or really(self, wanted))
+
+    assert by.sample.texts.of(contexts, first).text.tobytes() == expected[0]
+    assert not read
+    assert by.sample.texts.of(contexts, second).text.tobytes() == expected[1]
+    assert [one.tolist() for one in read] == [np.unique(contexts.document[slice(*contexts.offsets[[2, 4]])]).tolist()]
+
+
 @pytest.mark.parametrize("held", [2**27, 0])
 def test_no_rows_have_no_text(finished: Run, monkeypatch: pytest.MonkeyPatch, held: int) -> None:
     monkeypatch.setattr(texts, "HELD", held)
