@@ -8,7 +8,7 @@ published being Algorithm 1, `iclm`, packed by `stream`, on the graph of the mod
 compressed, of a small corpus at level 12. Of a larger one a level is used that takes an eighth of the time. It puts all
 T higher by about as much, which leaves the share as it is, and is taken off by what it is in some rows of the random
 order. Of a large corpus tokens are drawn, the same for all orders, and the row of each order that holds such a token is
-compressed: every row has a chance in proportion to what it holds. So there is a bound, at a corpus of 70 MB.
+compressed: every row has a chance in proportion to what it holds. So there is a bound, at a corpus of 130 MB.
 
 What tells orders apart is how much less their rows take than the documents would by themselves. So a row's saving is
 shared out among its bytes evenly, on top of what each document takes alone (the signal `compression_ratio`). Summed
@@ -39,7 +39,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.comparison import PUBLISHED
-from sequitur.stages.report.texts import HELD, RowTexts
+from sequitur.stages.report.texts import RowTexts
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.text_core.signals.in_context_gain import LEVEL, QUICK
 from sequitur.text_core.signals.saved_bytes import row_sizes, saved_share
@@ -59,9 +59,14 @@ class Bounds(NamedTuple):
     drawn: int  # of the rows that are compressed of a larger one
 
 
-BOUNDS = Bounds(2**20, 2**24, 2**23)
+BOUNDS = Bounds(2**20, 2**25, 2**25)
 EXACT = Bounds(2**62, 2**62, 2**62)
-MEMORY = 2 * HELD + 6 * BOUNDS.every  # bytes: the text of a small corpus, and its rows, or some of a large one
+
+
+def memory_bytes(text_bytes: int) -> int:
+    """What texts take: those of a small corpus, as they are read, and the rows of an order; or, of a large one, those
+    that are drawn for four orders, and the rows of one."""
+    return min(3 * text_bytes, 24 * BOUNDS.drawn)
 
 
 class Peers(NamedTuple):

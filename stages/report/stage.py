@@ -302,7 +302,7 @@ def estimate(run: Run) -> Estimate:
         memory=vectors.bytes
         + 100 * vectors.rows * run.config.neighbors.k
         + 200 * run.manifest(DOCUMENTS).rows
-        + saved_bytes.MEMORY
+        + saved_bytes.memory_bytes(run.manifest(run.text).statistics["text_bytes"])
         + 2**28,
         disk=2**24,
     )

@@ -15,7 +15,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.units.offsets import offsets_of
 
-HELD = 2**27  # bytes of a corpus that is read once and held; of a larger one what is asked for is read each time
+HELD = 2**28  # bytes of a corpus that is read once and held; of a larger one what is asked for is read each time
 
 
 class RowTexts(NamedTuple):
