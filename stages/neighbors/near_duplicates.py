@@ -8,6 +8,7 @@ the words have a share in the vectors, the cosine in a list is not the model's o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ from sequitur.text_core.units.shingles import jaccard, token_shingle_sets
 NGRAM_TOKENS = 13
 TOKENS_AT_ONCE = 2**24  # whose n-grams are compared
 PAIRS_AT_ONCE = 2**14  # whose vectors are
+REMEMBERED = 2**22  # refused pairs, of 8 bytes
 SLACK = 0.25  # two close documents whose words are less alike than −SLACK are not proposed; hashing makes noise of 0.05
 TRIED = [round(0.9 + 0.01 * step, 2) for step in range(10)]
 
@@ -58,17 +60,27 @@ def joined(found: Iterable[Pairs]) -> Pairs:
 
 
 class Judge:
-    """Tells which close pairs are duplicates, by the settings; texts' words and tokens are read where they decide."""
+    """Tells which close pairs are duplicates, by the settings; texts' words and tokens are read where they decide.
 
-    def __init__(self, root: Directory, settings: NeighborSettings, words: Words | None) -> None:
-        self._tokens, self._settings, self._words = root / TOKENS, settings, words
+    A later search finds most pairs again. Those that words refused are remembered, up to REMEMBERED of them.
+    """
+
+    def __init__(self, root: Directory, settings: NeighborSettings, words: Words | None, documents: int) -> None:
+        self._tokens, self._settings, self._words, self._documents = root / TOKENS, settings, words, documents
+        self._refused = np.empty(0, np.int64)  # numbers of pairs, ascending
 
     def duplicates(self, pairs: Pairs) -> Pairs:
-        """Those of the pairs that are."""
+        """Those of the pairs that are; the lower ordinal of each is its first."""
         settings = self._settings
         pairs = at_least(pairs, settings.least_cosine)
         if self._words is not None:
-            pairs = _some(pairs, self._words.confirm(pairs.edges))
+            number = pairs.edges[:, 0] * self._documents + pairs.edges[:, 1]
+            new = ~np.isin(number, self._refused)
+            pairs, number = _some(pairs, new), number[new]
+            confirmed = self._words.confirm(pairs.edges)
+            if len(self._refused) + len(number) <= REMEMBERED:
+                self._refused = np.union1d(self._refused, number[~confirmed])
+            pairs = _some(pairs, confirmed)
         if settings.duplicate_jaccard is not None:
             pairs = _some(pairs, ngram_jaccard(self._tokens, pairs.edges) >= settings.duplicate_jaccard)
         return pairs
@@ -112,10 +124,11 @@ def ngram_jaccard(tokens: Directory, edges: np.ndarray) -> np.ndarray:
 
 def _with_own_cosine(directory: Directory, pairs: Pairs) -> Pairs:
     """The pairs with the cosines of the model's own part of the vectors."""
-    vectors, cosine = StoredVectors(directory, own=True), np.empty(len(pairs.edges), dtype=np.float32)
+    vectors = cast(np.ndarray, StoredVectors(directory, own=True))  # all that is asked of it is rows
+    cosine = np.empty(len(pairs.edges), dtype=np.float32)
     for begin in range(0, len(pairs.edges), PAIRS_AT_ONCE):
-        ends = pairs.edges[begin : begin + PAIRS_AT_ONCE]
-        cosine[begin : begin + len(ends)] = near_duplicates.pair_cosines(vectors[ends[:, 0]], vectors[ends[:, 1]])
+        here = slice(begin, begin + PAIRS_AT_ONCE)
+        cosine[here] = near_duplicates.edge_cosines(vectors, pairs.edges[here])
     return Pairs(pairs.edges, cosine)
 
 

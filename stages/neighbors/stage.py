@@ -61,7 +61,7 @@ def work(run: Run) -> Mapping[str, Any]:
     searches = Searches(search, method_of(settings, vectors), count)
     searches.next(np.arange(count, dtype=np.int64))
     progress.say(_told(searches.statistics, settings.recall_target))
-    judge = near_duplicates.Judge(run.root, settings, _words(run))
+    judge = near_duplicates.Judge(run.root, settings, _words(run), count)
     duplicates, tried = _without_duplicates(searches, judge, run.config.embed.lexical_weight)
     staying = subset.chosen(run.root, searches.found, run.config, progress)
     if len(staying) < len(searches.last.members):
@@ -216,7 +216,7 @@ def estimate(run: Run) -> Estimate:
     memory = searching.memory + 100 * vectors.rows + 50 * settings.k * part + subset.memory_bytes(run.config, vectors)
     disk, each_worker = searching.disk + lists, searching.each_worker
     if settings.words_confirm:
-        memory += words.memory_bytes(vectors.rows)
+        memory += words.memory_bytes(vectors.rows) + 24 * near_duplicates.REMEMBERED
         disk += words.disk_bytes(run.manifest(run.text).statistics["text_bytes"])
         each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
     return Estimate(memory=memory, disk=disk, each_worker=each_worker)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+from numba import njit
 
 from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
@@ -94,10 +96,13 @@ class Words:
     def likeness(self, edges: np.ndarray) -> Likeness:
         """Of each pair of ordinals, int64 [e, 2]: its overlap, and where that is enough its renaming."""
         found = Likeness(np.empty(len(edges), np.float32), np.empty(len(edges), np.float32))
-        for some in _blocks(self._store.lengths()[edges].sum(axis=1)):
-            ordinals, pairs = np.unique(edges[some], return_inverse=True)
+        everyone, compact = np.unique(edges, return_inverse=True)
+        words = self._store.lengths()[everyone]
+        begins = _begins_of_blocks(compact.reshape(-1, 2), words, WORDS_AT_ONCE, PAIRS_AT_ONCE)
+        for begin, end in pairwise(begins.tolist()):
+            ordinals, pairs = np.unique(edges[begin:end], return_inverse=True)
             compact = pairs.reshape(-1, 2).astype(np.int64)
-            found.overlap[some], found.renaming[some] = likeness(
+            found.overlap[begin:end], found.renaming[begin:end] = likeness(
                 *self._store.of(ordinals), self._counts, compact, self._least, self._population[ordinals]
             )
         return found
@@ -123,3 +128,30 @@ def _blocks(words: np.ndarray) -> list[np.ndarray]:
     """int64 indices of items of so many words each, as many together as are compared at once."""
     by_words, by_count = np.cumsum(words) // WORDS_AT_ONCE, np.arange(len(words)) // PAIRS_AT_ONCE
     return np.split(np.arange(len(words)), np.flatnonzero((np.diff(by_words) > 0) | (np.diff(by_count) > 0)) + 1)
+
+
+@njit(cache=True, nogil=True)
+def _begins_of_blocks(pairs: np.ndarray, words: np.ndarray, most_words: int, most_pairs: int) -> np.ndarray:
+    """int64 [b + 1]: where blocks of pairs begin and the last ends. The documents of each have at most so many words,
+    or it is one pair. A document of many pairs is read once in a block.
+
+    Args:
+        pairs: int64 [p, 2], of documents.
+        words: int64 [n], of each document.
+        most_words: of the documents of a block.
+        most_pairs: of a block.
+    """
+    begins, count, held = np.zeros(len(pairs) + 1, np.int64), 0, 0
+    block_of = np.full(len(words), -1, np.int64)
+    for pair in range(len(pairs)):
+        a, b = pairs[pair, 0], pairs[pair, 1]
+        more = (words[a] if block_of[a] != count else 0) + (words[b] if block_of[b] != count else 0)
+        first = pair == begins[count]
+        if not first and (held + more > most_words or pair - begins[count] == most_pairs):
+            count, held, more = count + 1, 0, words[a] + words[b]
+            begins[count] = pair
+        held += more
+        block_of[a] = block_of[b] = count
+    count += 1 if len(pairs) else 0
+    begins[count] = len(pairs)
+    return begins[: count + 1]

@@ -10,7 +10,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.report.order_metrics import Cut
 
-DOCUMENTS = 2000  # drawn at random; t-SNE of these takes about 4 s
+DOCUMENTS = 1000  # drawn at random; t-SNE of these takes about a second
 PARTS = 64  # that they are drawn from, for their titles are read there
 LEAST_FOR_TSNE = 40  # documents; fewer are shown by their two principal components
 DIMENSIONS, PERPLEXITY = 50, 30  # principal components that distances are of; neighbours that count (§4.2 of the paper)

@@ -57,7 +57,7 @@ def page_data(
 
     Cost: two passes over the signals that are shown, one over the verdicts and one over the ids of duplicates; the
     vectors once more in the order of the path, of which 20 bytes a document are held; the texts of some tens of parts;
-    t-SNE, some seconds.
+    t-SNE, a second or two.
     """
     train, documents = cuts["train"], NamedDocuments(root, root / text_artifact(config))
     judge = quality_rules.judge(config.select)

@@ -47,14 +47,15 @@ def contexts_to_read(
         (None for the first) and `text`, the beginning of what its tokens say.
     """
     contexts, rows = train.contexts, np.broadcast_to(train.row_lengths, len(train.contexts.offsets) - 1)
+    ranges = [np.arange(*contexts.offsets[one : one + 2])[:PIECES] for one in chosen.tolist()]
+    every = np.concatenate([np.empty(0, np.int64), *ranges])
+    said = iter(
+        documents.texts(contexts.document[every], contexts.start[every], np.minimum(contexts.length[every], TOKENS))
+    )
     found = []
-    for one in chosen.tolist():
+    for one, some in zip(chosen.tolist(), ranges, strict=True):
         first, last = contexts.offsets[one : one + 2].tolist()
-        some = slice(first, min(last, first + PIECES))
-        characters = int(np.clip(ALL_CHARACTERS // (some.stop - first), LEAST_CHARACTERS, CHARACTERS))
-        texts = documents.texts(
-            contexts.document[some], contexts.start[some], np.minimum(contexts.length[some], TOKENS)
-        )
+        characters = int(np.clip(ALL_CHARACTERS // len(some), LEAST_CHARACTERS, CHARACTERS))
         pieces = [
             {
                 "document": int(contexts.document[at]),
@@ -63,7 +64,7 @@ def contexts_to_read(
                 "cosine": round(float(cosines[at]), 4) if at > first and np.isfinite(cosines[at]) else None,
                 "text": text[:characters] + (" …" if len(text) > characters or contexts.length[at] > TOKENS else ""),
             }
-            for at, text in zip(range(some.start, some.stop), texts, strict=True)
+            for at, text in zip(some.tolist(), said, strict=False)
         ]
         found.append(
             {

@@ -4,9 +4,11 @@ With T = Σ compressed bytes of whole rows / Σ bytes of their text (`text_core.
 
     saved_vs_published = (T(random, stream) − T(the order, as it is packed)) / (T(random, stream) − T(published)),
 
-published being Algorithm 1, `iclm`, packed by `stream`, on the graph of the model's own vectors. Of a small corpus
-every row is compressed, so T is exact. Of a large one tokens are drawn, the same for all orders, and the row of each
-order that holds such a token is compressed: every row has a chance in proportion to what it holds.
+published being Algorithm 1, `iclm`, packed by `stream`, on the graph of the model's own vectors. Every row is
+compressed, of a small corpus at level 12. Of a larger one a level is used that takes an eighth of the time. It puts all
+T higher by about as much, which leaves the share as it is, and is taken off by what it is in some rows of the random
+order. Of a large corpus tokens are drawn, the same for all orders, and the row of each order that holds such a token is
+compressed: every row has a chance in proportion to what it holds. So there is a bound, at a corpus of 130 MB.
 
 What tells orders apart is how much less their rows take than the documents would by themselves. So a row's saving is
 shared out among its bytes evenly, on top of what each document takes alone (the signal `compression_ratio`). Summed
@@ -16,6 +18,9 @@ over all rows that changes nothing; of a sample, and of a bootstrap, it takes aw
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +28,7 @@ import numpy as np
 from sequitur.graph_sort import neighbors, orders
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Graph, from_neighbors
-from sequitur.graph_sort.near_duplicates import pair_cosines
+from sequitur.graph_sort.near_duplicates import edge_cosines
 from sequitur.graph_sort.packing import PackedContexts
 from sequitur.graph_sort.part import induced
 from sequitur.pipeline.config import Config
@@ -32,16 +37,36 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.report import order_metrics
-from sequitur.stages.report.order_metrics import Cut, Yardstick, context_texts
+from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.comparison import PUBLISHED
+from sequitur.stages.report.texts import RowTexts
 from sequitur.stages.shared.columns.arrays import read_graph
-from sequitur.text_core.signals.saved_bytes import RowCompressor, saved_share
+from sequitur.text_core.signals.in_context_gain import LEVEL, QUICK
+from sequitur.text_core.signals.saved_bytes import row_sizes, saved_share
 from sequitur.text_core.units.offsets import offsets_of
 
-SEARCHED = 2**16  # documents among which neighbours are searched anew, exactly: a minute or two on two cores
-ALL_TOKENS = 2**24  # of a corpus of which every row is compressed: about 70 MB of text
-SAMPLED_TOKENS = 2**23  # of the rows that are compressed of a larger one
+SEARCHED = 2**14  # documents among which neighbours are searched anew, exactly: some seconds of a core
 EDGES_AT_ONCE = 2**16
+FINER_TOKENS = 2**18  # of the rows by which it is known how much less level 12 makes of them
+ROWS_AT_ONCE = 32  # that a thread compresses
+
+
+class Bounds(NamedTuple):
+    """Tokens, of 4 bytes each, about."""
+
+    finest: int  # of a corpus of which every row is compressed at LEVEL
+    every: int  # of one of which every row is compressed
+    drawn: int  # of the rows that are compressed of a larger one
+
+
+BOUNDS = Bounds(2**20, 2**25, 2**25)
+EXACT = Bounds(2**62, 2**62, 2**62)
+
+
+def memory_bytes(text_bytes: int) -> int:
+    """What texts take: those of a small corpus, as they are read, and the rows of an order; or, of a large one, those
+    that are drawn for four orders, and the rows of one."""
+    return min(3 * text_bytes, 24 * BOUNDS.drawn)
 
 
 class Peers(NamedTuple):
@@ -92,7 +117,7 @@ def _graph_at_hand(root: Directory, members: np.ndarray, by: Yardstick) -> Graph
     weight = np.empty_like(graph.weight)
     for begin in range(0, len(end), EDGES_AT_ONCE):
         some = slice(begin, begin + EDGES_AT_ONCE)
-        weight[some] = pair_cosines(by.own[members[end[some]]], by.own[members[graph.neighbor[some]]])
+        weight[some] = edge_cosines(by.own, members[np.stack([end[some], graph.neighbor[some]], axis=1)])
     heaviest = np.lexsort((graph.neighbor, -weight, end))
     return Graph(graph.offsets, graph.neighbor[heaviest], weight[heaviest])
 
@@ -116,21 +141,27 @@ class SavedBytes:
         peers: Peers,
         by: Yardstick,
         progress: Progress,
-        all_tokens: int = ALL_TOKENS,
-        sampled: int = SAMPLED_TOKENS,
+        bounds: Bounds = BOUNDS,
+        beside: Sequence[Cut] = (),
     ) -> None:
+        """`beside` are orders that will be asked for: of a large corpus their text is read together with the peers'."""
         self._by, self._progress = by, progress
         self._seed = derived_seed(by.sample.seed, "saved bytes")
         self._begins = offsets_of(by.lengths)[:-1]  # of documents, in the tokens of all
         self._documents = np.unique(peers.random.contexts.document)
         self._tokens = by.lengths[self._documents]  # of each unit
+        total, longest = int(self._tokens.sum()), int(np.max(peers.random.row_lengths, initial=1))
+        self._level = LEVEL if total <= bounds.finest else QUICK
         self._drawn: np.ndarray | None = None  # places in the tokens of all
-        if self._tokens.sum() > all_tokens:
-            self._drawn = self._draw(max(sampled // int(np.max(peers.random.row_lengths)), 1))
+        if total > bounds.every:
+            self._drawn = self._draw(max(bounds.drawn // longest, 1))
             self._tokens = np.ones(len(self._drawn), np.int64)
-        random, published = (self._units(cut.contexts) for cut in (peers.random, peers.published))
+            self._hold([peers.random, peers.published, *beside])
+        self._peer, self._of_peer = peers.published, self._units(peers.published.contexts)
+        random = self._units(peers.random.contexts)
         self._bytes = random.bytes
-        self._random, self._published = random.ratio * self._bytes, published.ratio * self._bytes
+        self._random, self._published = (one.ratio * self._bytes for one in (random, self._of_peer))
+        self._finer = self._finer_share(peers.random.contexts, max(FINER_TOKENS // longest, 1))
 
     @property
     def of_random(self) -> dict[str, float | int | None]:
@@ -141,7 +172,7 @@ class SavedBytes:
 
     def of(self, cut: Cut) -> dict[str, float | None]:
         """`compressed_share`, T; `saved_vs_published` and its standard error. None where one has no meaning."""
-        units = self._units(cut.contexts)
+        units = self._of_peer if cut is self._peer else self._units(cut.contexts)
         ours = units.ratio * self._bytes
         found = saved_share(ours, self._random, self._published, units.row, self._seed)
         return {
@@ -152,7 +183,27 @@ class SavedBytes:
 
     def _share(self, compressed: np.ndarray) -> float:
         total = float(self._bytes.sum())
-        return float(compressed.sum()) / total if total else math.nan
+        return float(compressed.sum()) / total + self._finer if total else math.nan
+
+    def _finer_share(self, contexts: PackedContexts, count: int) -> float:
+        """What level 12 puts T lower, by so many rows of a random order, which hold something of everything."""
+        rows = self._rows(contexts)[0]
+        if self._level == LEVEL or not len(rows):
+            return 0.0
+        some = np.unique(np.linspace(0, len(rows) - 1, count).round().astype(np.int64))
+        texts = self._by.sample.texts.of(contexts, rows[some])
+        fine, quick = (self._compressed(texts, level).sum() for level in (LEVEL, self._level))
+        return float(fine - quick) / max(len(texts.text), 1)
+
+    def _hold(self, cuts: Sequence[Cut]) -> None:
+        """Has the text of all rows read that will be looked at, here or for their in-context gain."""
+        wanted = [np.empty(0, np.int64)]
+        for contexts in (cut.contexts for cut in cuts):
+            rows = np.zeros(len(contexts.offsets) - 1, dtype=bool)
+            rows[self._rows(contexts)[0]] = True
+            rows[order_metrics.gain_contexts(contexts, self._by.sample)[1]] = True
+            wanted.append(contexts.document[np.repeat(rows, np.diff(contexts.offsets))])
+        self._by.sample.texts.hold(np.unique(np.concatenate(wanted)))
 
     def _draw(self, count: int) -> np.ndarray:
         """Tokens of the documents, int64 ascending."""
@@ -171,15 +222,21 @@ class SavedBytes:
         place = np.searchsorted(begins, self._drawn, side="right", sorter=in_text) - 1
         return in_text[place], np.arange(len(self._drawn))
 
+    def _rows(self, contexts: PackedContexts) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """The rows that hold units, int64 ascending; at which of these each of `_pieces` stands, and `_pieces`."""
+        piece, unit = self._pieces(contexts)
+        rows, at = np.unique(np.searchsorted(contexts.offsets, piece, side="right") - 1, return_inverse=True)
+        return rows, at, piece, unit
+
     def _units(self, contexts: PackedContexts) -> Units:
         """The units as they stand in the rows of an order; compresses these rows."""
         by, count = self._by, len(self._tokens)
-        piece, unit = self._pieces(contexts)
-        row = np.searchsorted(contexts.offsets, piece, side="right") - 1
-        chosen, at = np.unique(row, return_inverse=True)
-        compressed, sizes = self._compressed(contexts, chosen)
-        counts = np.diff(contexts.offsets)[chosen]
-        firsts = offsets_of(counts)
+        chosen, at, piece, unit = self._rows(contexts)
+        row = chosen[at]
+        texts = by.sample.texts.of(contexts, chosen)
+        compressed, sizes = self._compressed(texts, self._level), np.diff(texts.pieces)
+        firsts = texts.rows
+        counts = np.diff(firsts)
         beside = np.repeat(contexts.offsets[chosen] - firsts[:-1], counts) + np.arange(firsts[-1])
         alone = np.add.reduceat(sizes * by.alone[contexts.document[beside]], firsts[:-1]) if len(chosen) else compressed
         room = np.add.reduceat(sizes, firsts[:-1]) if len(chosen) else sizes
@@ -193,15 +250,18 @@ class SavedBytes:
         ratio = np.divide(given, held, out=np.zeros(count), where=held > 0)
         return Units(ratio, self._tokens * held / np.maximum(tokens, 1), begun)
 
-    def _compressed(self, contexts: PackedContexts, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Compressed bytes of some rows, float64, and bytes of each of their pieces, int64."""
-        texts = context_texts(self._by.sample, contexts, chosen, self._by.lengths)
-        compressor, compressed = RowCompressor(), np.zeros(len(chosen))
-        self._progress.step("saved bytes", len(chosen), "rows")
-        for index, row in enumerate(texts):
-            compressed[index] = compressor.size(row)
-            self._progress.update(index + 1)
-        return compressed, np.array([len(piece) for row in texts for piece in row], dtype=np.int64)
+    def _compressed(self, texts: RowTexts, level: int) -> np.ndarray:
+        """Compressed bytes of some rows, int64."""
+        begins = texts.pieces[texts.rows]
+        blocks = [begins[at : at + ROWS_AT_ONCE + 1] for at in range(0, len(begins) - 1, ROWS_AT_ONCE)]
+        sizes, done = [np.empty(0, np.int64)], 0
+        self._progress.step("saved bytes", len(begins) - 1, "rows")
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for found in threads.map(lambda block: row_sizes(texts.text, block, level), blocks):
+                sizes.append(found)
+                done += len(found)
+                self._progress.update(done)
+        return np.concatenate(sizes)
 
 
 def _finite(value: float) -> float | None:

@@ -5,10 +5,10 @@ output   `metrics.json`: the ledger, the waterfall per source, the metrics of th
          and of the published one, the packing; `page.json`: these, and what else a person wants to see, from bounded
          samples; `index.html`
 dropped  nothing; the run fails here if the ledger does not balance
-cost     the graph, about 100·n·k bytes, and the vectors from where they lie; one pass over the columns of the shards
-         that are not tokens; for each of four orders, compressing the text of all rows, or of some thousand, 25 MB
-         a second of a core, and that of some hundred contexts of three document by document; where words have a share
-         in the graph and documents are few enough, searching the model's own neighbours exactly
+cost     the graph, about 100·n·k bytes, and the vectors, of which the model's own are held; one pass over the columns
+         of the shards that are not tokens, and one over the text; for each of four orders, compressing the text of all
+         rows, or of some thousand, 170 MB a second of a core, and that of some hundred contexts of three; where words
+         have a share in the graph and documents are few enough, searching the model's own neighbours exactly
 """
 
 from __future__ import annotations
@@ -254,9 +254,9 @@ def measure_order(
     strategy, placed = config.order.strategy, np.unique(train.contexts.document)
     members, graph = read_graph(root / NEIGHBORS)
     peers = saved_bytes.peers(root, config, placed, by, progress)
-    judge = SavedBytes(peers, by, progress)
     alike = Likeness(graph, np.searchsorted(members, placed))
     random = random_cut(placed, by.lengths, config.pack, config.seed, alike)
+    judge = SavedBytes(peers, by, progress, beside=[random, *trains])
     baseline, measured, published = (
         judge.of(cut) | order_metrics.measure(cut, by, progress) for cut in (random, train, peers.published)
     )
@@ -298,11 +298,11 @@ def parameters(config: Config) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     vectors = run.manifest(VECTORS)
     return Estimate(
-        # the graph, at its weighing anew; the text of all rows of a small corpus, or of some of a large one
+        # the graph, at its weighing anew
         memory=vectors.bytes
         + 100 * vectors.rows * run.config.neighbors.k
         + 200 * run.manifest(DOCUMENTS).rows
-        + 6 * saved_bytes.ALL_TOKENS
+        + saved_bytes.memory_bytes(run.manifest(run.text).statistics["text_bytes"])
         + 2**28,
         disk=2**24,
     )
@@ -320,7 +320,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "report",
     REPORT,
-    6,
+    7,
     (DOCUMENTS, TEXT, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS),
     parameters,
     estimate,

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequitur.graph_sort.near_duplicates import Pairs, distinct, dropped_at, keep_first, pair_cosines, pairs_above
+from sequitur.graph_sort.near_duplicates import (
+    Pairs,
+    distinct,
+    dropped_at,
+    edge_cosines,
+    keep_first,
+    pair_cosines,
+    pairs_above,
+)
 from sequitur.graph_sort.neighbors import Neighbors
 
 
@@ -99,3 +107,12 @@ def test_what_other_thresholds_would_drop():
 def test_cosines_of_pairs():
     vectors = np.array([[1, 0], [0.6, 0.8], [0, 0]], np.float16)
     np.testing.assert_allclose(pair_cosines(vectors[[0, 1, 1]], vectors[[1, 1, 2]]), [0.6, 1, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_cosines_of_edges_are_those_of_their_rows(kind):
+    rng = np.random.default_rng(0)
+    vectors, edges = rng.standard_normal((20, 9)).astype(kind), rng.integers(0, 20, (50, 2))
+    expected = pair_cosines(vectors[edges[:, 0]], vectors[edges[:, 1]])
+    np.testing.assert_array_equal(edge_cosines(vectors, edges), expected)
+    assert edge_cosines(vectors, edges[:0]).tolist() == []

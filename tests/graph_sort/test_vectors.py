@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numba.core.errors import TypingError
 
-from sequitur.graph_sort.vectors import dot
+from sequitur.graph_sort.vectors import as_float32, dot, rows_as_float32
 
 
 def written_out(a, b):
@@ -34,3 +34,21 @@ def test_rows_that_are_not_contiguous_are_refused():
     columns = np.ones((8, 2), np.float32)
     with pytest.raises(TypingError, match="contiguous"):
         dot(columns[:, 0], columns[:, 1])
+
+
+def test_every_float16_is_made_the_float32_that_it_is():
+    every = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    found, expected = as_float32(every.reshape(256, 256)).reshape(-1), every.astype(np.float32)
+    number = ~np.isnan(expected)
+    np.testing.assert_array_equal(np.isnan(found), ~number)
+    np.testing.assert_array_equal(found[number].view(np.uint32), expected[number].view(np.uint32))  # −0 too
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+def test_rows_are_read_as_numpy_reads_them(kind):
+    vectors = np.random.default_rng(0).standard_normal((30, 12)).astype(kind)[:, 2:9]
+    for rows in (np.array([3, 29, 0, 3]), np.empty(0, np.int64), slice(4, 11), slice(None)):
+        found = rows_as_float32(vectors, rows)
+        assert found.dtype == np.float32
+        assert found.flags.c_contiguous
+        np.testing.assert_array_equal(found, vectors[rows].astype(np.float32))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sequitur.graph_sort.vectors import as_float32
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.units.offsets import offsets_of
@@ -32,8 +33,8 @@ class StoredVectors:
         by_part = np.argsort(part, kind="stable")
         numbers, begins = np.unique(part[by_part], return_index=True)
         for number, here in zip(numbers, np.split(by_part, begins[1:]), strict=False):  # nothing asked is one piece
-            found = self._parts[number][ordinals[here] - self._starts[number], : self.shape[1]]
-            rows[here] = unit(found.astype(np.float32)) if self._cut else found
+            found = np.take(self._parts[number], ordinals[here] - self._starts[number], axis=0)[:, : self.shape[1]]
+            rows[here] = unit(as_float32(found)) if self._cut else found
         return rows
 
     def all(self) -> np.ndarray:

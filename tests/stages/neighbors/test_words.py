@@ -1,18 +1,23 @@
 """Words confirm what vectors propose: versions go, siblings of a template and unrelated documents stay."""
 
+import itertools
 import random
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from neighbor_runs import angles, lists, place, place_texts, work
 
+from sequitur.graph_sort.near_duplicates import Pairs
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.stage import Run
 from sequitur.stages.neighbors import stage as neighbors
 from sequitur.stages.neighbors import words
+from sequitur.stages.neighbors.near_duplicates import Judge
 from sequitur.stages.neighbors.words import WORDS
 
 RNG = random.Random(5)
@@ -86,6 +91,52 @@ def test_what_is_read_depends_on_what_confirms(job_of: Callable[..., Run]) -> No
     assert neighbors.STAGE.parents_of(without) == always
     settings = job_of(duplicate_overlap=0.4).config.neighbors
     assert (settings.least_cosine, job_of().config.neighbors.least_cosine) == (0.5, 0.95)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=30),
+    st.lists(st.integers(0, 50), min_size=10, max_size=10),
+    st.integers(1, 120),
+    st.integers(1, 8),
+)
+def test_blocks_of_pairs_hold_as_many_words_as_they_may(
+    pairs: list[tuple[int, int]], lengths: list[int], most_words: int, most_pairs: int
+) -> None:
+    begins = words._begins_of_blocks(
+        np.array(pairs, np.int64).reshape(-1, 2), np.array(lengths), most_words, most_pairs
+    ).tolist()
+
+    def held(begin: int, end: int) -> int:
+        return sum(lengths[one] for one in {one for pair in pairs[begin:end] for one in pair})
+
+    assert begins[0] == 0
+    assert begins[-1] == len(pairs)
+    for begin, end in itertools.pairwise(begins):
+        assert 0 < end - begin <= most_pairs
+        assert end - begin == 1 or held(begin, end) <= most_words
+        if end < len(pairs):  # and no block could have taken one pair more
+            assert end - begin == most_pairs or held(begin, end + 1) > most_words
+
+
+def test_refused_pairs_are_not_compared_again(job_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    run = place_texts(place(job_of(duplicate_overlap=0.4), angles(*range(6))), TEXTS)
+    builds.begin(run.artifact("neighbors"), "neighbors")
+    words.read(run)
+    edges = np.array([(a, b) for a in range(6) for b in range(a + 1, 6)], dtype=np.int64)
+    pairs = Pairs(edges, np.linspace(0.9, 1, len(edges), dtype=np.float32))
+    judge = Judge(run.root, run.config.neighbors, words.Words(run.root, 0.4, seed=1), 6)
+    first = judge.duplicates(pairs)
+    assert 0 < len(first.edges) < len(edges)
+    asked = []
+    confirm = words.Words.confirm
+    monkeypatch.setattr(words.Words, "confirm", lambda self, edges: asked.append(edges) or confirm(self, edges))
+
+    again = judge.duplicates(pairs)
+
+    np.testing.assert_array_equal(asked[0], first.edges)
+    np.testing.assert_array_equal(again.edges, first.edges)
+    np.testing.assert_array_equal(again.cosine, first.cosine)
+    assert not len(judge.duplicates(Pairs(edges[:0], pairs.cosine[:0])).edges)
 
 
 def test_blocks_do_not_change_what_is_found(job_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:

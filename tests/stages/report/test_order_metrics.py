@@ -17,7 +17,7 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report import stage as report
-from sequitur.stages.report.order_metrics import Cut, Yardstick, context_texts
+from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
 from sequitur.text_core.signals.in_context_gain import compressed_sizes, gain
@@ -46,8 +46,8 @@ def cut_of(run: Run, order: orders.Order, by: Yardstick) -> Cut:
     return order_metrics.cut(order, np.arange(len(by.lengths)), by.lengths, run.config.pack, run.config.seed)
 
 
-def measured(cut: Cut, by: Yardstick, gain_contexts: int) -> dict[str, Any]:
-    some = by._replace(sample=by.sample._replace(contexts=gain_contexts))
+def measured(cut: Cut, by: Yardstick, gain_contexts: int, every: int = 1) -> dict[str, Any]:
+    some = by._replace(sample=by.sample._replace(contexts=gain_contexts, every=every))
     return order_metrics.measure(cut, some, Progress(quiet=True))
 
 
@@ -77,27 +77,6 @@ def test_an_order_is_cut_as_pack_cuts_it(branch: Any, policy: str) -> None:
     np.testing.assert_array_equal(cut.row_lengths, packed.row_lengths)
 
 
-@pytest.mark.parametrize("context_length", [64, 1024])
-def test_pieces_of_text_make_up_the_documents(
-    changed: Any, by: Yardstick, shuffled: orders.Order, rows: Any, context_length: int
-) -> None:
-    run = changed("pack.policy=stream", f"pack.context_length={context_length}")
-    everyone = np.arange(len(by.lengths))
-    contexts = cut_of(run, shuffled, by).contexts
-    chosen = np.arange(len(contexts.offsets) - 1)
-
-    texts = [text for context in context_texts(by.sample, contexts, chosen, by.lengths) for text in context]
-
-    found: dict[int, bytes] = {}
-    for document, text in zip(contexts.document.tolist(), texts, strict=True):
-        found[document] = found.get(document, b"") + text
-    assert [found[document] for document in everyone] == texts_by_ordinal(run, rows)
-    some = chosen[1::3]
-    counts = np.diff(contexts.offsets)
-    begins = [text for context in context_texts(by.sample, contexts, some, by.lengths) for text in context]
-    assert begins == [text for text, here in zip(texts, np.repeat(np.isin(chosen, some), counts), strict=True) if here]
-
-
 def test_gain_is_that_of_the_contexts_text(
     finished: Run, changed: Any, by: Yardstick, shuffled: orders.Order, rows: Any
 ) -> None:
@@ -116,6 +95,26 @@ def test_gain_is_that_of_the_contexts_text(
     assert sample["in_context_gain_contexts"] == 20
     assert abs(sample["in_context_gain"] - expected.gain) < 4 * sample["in_context_gain_error"]
     assert sample == measured(cut, by, gain_contexts=20)
+    saved = sum(alone - given for given, alone in sizes)
+    assert every["bytes_saved_per_token"] == pytest.approx(saved / cut.contexts.length.sum())
+
+
+def test_gain_is_measured_quickly_of_most(
+    finished: Run, by: Yardstick, shuffled: orders.Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_metrics, "LEAST_GAIN_CONTEXTS", 4)
+    cut = cut_of(finished, shuffled, by)
+
+    every, some = (measured(cut, by, gain_contexts=10**6, every=number) for number in (1, 3))
+
+    assert some["in_context_gain_contexts"] == every["in_context_gain_contexts"] > 12
+    error = some["in_context_gain_error"]
+    assert some["in_context_gain"] == pytest.approx(every["in_context_gain"], abs=4 * error)
+    assert every["in_context_gain"] != some["in_context_gain"]
+    assert some["bytes_saved_per_token"] == pytest.approx(every["bytes_saved_per_token"], rel=0.2)
+    assert error < 3 * every["in_context_gain_error"]
+    few = measured(cut, by, gain_contexts=4, every=3)  # of which all are measured in full
+    assert few == measured(cut, by, gain_contexts=4, every=1)
 
 
 def test_cosines_are_the_models_and_those_of_the_graph_stand_beside(

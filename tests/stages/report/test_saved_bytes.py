@@ -12,12 +12,14 @@ from sequitur.graph_sort.part import induced
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
-from sequitur.stages.report import order_metrics, saved_bytes
-from sequitur.stages.report.order_metrics import Cut, Yardstick, context_texts
-from sequitur.stages.report.saved_bytes import Peers, SavedBytes, own_graph
+from sequitur.stages.report import order_metrics, saved_bytes, texts
+from sequitur.stages.report.order_metrics import Cut, Yardstick
+from sequitur.stages.report.saved_bytes import Bounds, Peers, SavedBytes, own_graph
+from sequitur.stages.report.texts import Texts
 from sequitur.stages.shared.columns.arrays import read_graph
 
 QUIET = Progress(quiet=True)
+QUICKLY = saved_bytes.BOUNDS._replace(finest=0)
 
 
 @pytest.fixture
@@ -48,10 +50,10 @@ def ours(run: Run, members: np.ndarray, by: Yardstick) -> Cut:
     return order_metrics.cut(order, members, by.lengths, run.config.pack, run.config.seed)
 
 
-def compressed_share(cut: Cut, by: Yardstick) -> float:
-    every = np.arange(len(cut.contexts.offsets) - 1)
-    rows = [b"".join(texts) for texts in context_texts(by.sample, cut.contexts, every, by.lengths)]
-    sizes = [len(zstandard.ZstdCompressor(level=12, write_content_size=False).compress(row)) for row in rows]
+def compressed_share(cut: Cut, by: Yardstick, level: int = 12) -> float:
+    found = by.sample.texts.of(cut.contexts, np.arange(len(cut.contexts.offsets) - 1))
+    rows = [b"".join(found.of_row(row)) for row in range(len(found.rows) - 1)]
+    sizes = [len(zstandard.ZstdCompressor(level=level, write_content_size=False).compress(row)) for row in rows]
     return sum(sizes) / sum(map(len, rows))
 
 
@@ -72,13 +74,38 @@ def test_every_row_is_compressed(peers: Peers, ours: Cut, by: Yardstick) -> None
     assert random > published  # of one topic there is more to repeat
 
 
+def test_every_row_is_compressed_quickly_where_there_are_more(
+    peers: Peers, ours: Cut, by: Yardstick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saved_bytes, "ROWS_AT_ONCE", 7)
+    random, published, own = (compressed_share(cut, by, level=3) for cut in (peers.random, peers.published, ours))
+    every, judge = (SavedBytes(peers, by, QUIET, bounds) for bounds in (saved_bytes.EXACT, QUICKLY))
+
+    found, told = judge.of(ours), judge.of_random
+
+    assert told["drawn_tokens"] is None
+    assert found["saved_vs_published"] == pytest.approx((random - own) / (random - published))
+    exact = every.of(ours)
+    assert found["saved_vs_published"] == pytest.approx(
+        exact["saved_vs_published"], abs=exact["saved_vs_published_error"]
+    )
+    # The share is told as of level 12, by some rows of the random order: here by all.
+    expected = compressed_share(peers.random, by)
+    assert told["random_compressed_share"] == pytest.approx(expected)
+    assert found["compressed_share"] == pytest.approx(own + expected - random)
+    monkeypatch.setattr(saved_bytes, "FINER_TOKENS", 10 * 512)
+    some = SavedBytes(peers, by, QUIET, QUICKLY).of_random
+    assert some["random_compressed_share"] == pytest.approx(expected, abs=0.005)
+    assert some != told
+
+
 def test_what_is_saved_by_a_sample(peers: Peers, ours: Cut, by: Yardstick) -> None:
-    every, some = (SavedBytes(peers, by, QUIET, *limits) for limits in ((), (0, 2**18)))
+    every, some = (SavedBytes(peers, by, QUIET, bounds) for bounds in (saved_bytes.BOUNDS, Bounds(0, 0, 2**18)))
     assert some.of_random["drawn_tokens"] == 2**18 // 512
 
     found = some.of(ours)
 
-    assert found == SavedBytes(peers, by, QUIET, 0, 2**18).of(ours)
+    assert found == SavedBytes(peers, by, QUIET, Bounds(0, 0, 2**18)).of(ours)
     error = found["saved_vs_published_error"]
     assert error is not None
     assert found["saved_vs_published"] == pytest.approx(every.of(ours)["saved_vs_published"], abs=4 * error)
@@ -86,8 +113,27 @@ def test_what_is_saved_by_a_sample(peers: Peers, ours: Cut, by: Yardstick) -> No
     assert some.of(peers.published)["saved_vs_published"] == pytest.approx(1)
 
 
+def test_the_text_of_what_is_drawn_is_read_once(
+    peers: Peers, ours: Cut, by: Yardstick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(texts, "HELD", 0)
+    bounds = Bounds(0, 0, 2**14)
+    alone = SavedBytes(peers, by, QUIET, bounds).of(ours) | order_metrics.measure(ours, by, QUIET)
+    reader = Texts(by.sample.texts._text, by.sample.texts._selection, by.lengths)
+    by = by._replace(sample=by.sample._replace(texts=reader))
+    read = []
+    really = Texts._read
+    monkeypatch.setattr(Texts, "_read", lambda self, wanted: read.append(len(wanted)) or really(self, wanted))
+
+    judge = SavedBytes(peers, by, QUIET, bounds, [ours])
+    together = judge.of(ours) | order_metrics.measure(ours, by, QUIET)
+
+    assert together == alone
+    assert len(read) == 1
+
+
 def test_a_drawn_token_is_found_in_the_row_that_holds_it(peers: Peers, ours: Cut, by: Yardstick) -> None:
-    judge = SavedBytes(peers, by, QUIET, 0, 20 * 512)
+    judge = SavedBytes(peers, by, QUIET, Bounds(0, 0, 20 * 512))
     assert judge._drawn is not None
     document = np.repeat(np.arange(len(by.lengths)), by.lengths)[judge._drawn]
     offset = (np.arange(by.lengths.sum()) - np.repeat(np.cumsum(by.lengths) - by.lengths, by.lengths))[judge._drawn]

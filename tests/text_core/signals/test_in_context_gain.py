@@ -6,7 +6,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequitur.text_core.signals.in_context_gain import LEVEL, compressed_sizes, gain
+from sequitur.text_core.signals.in_context_gain import LEVEL, QUICK, compressed_sizes, gain, quick_sizes
 
 RNG = np.random.default_rng(0)
 NOISE = RNG.integers(0, 256, 3_000_000, dtype=np.uint8).tobytes()
@@ -49,7 +49,9 @@ def test_gain_of_one_context_is_its_ratio() -> None:
 
 def test_nothing_to_compress_is_nan() -> None:
     for sizes in (np.empty((0, 2), np.int64), np.zeros((3, 2), np.int64)):
-        assert np.isnan(gain(sizes)).all()
+        found = gain(sizes)
+        assert np.isnan(found[:2]).all()
+        assert found.saved == 0
 
 
 def test_the_error_is_the_spread_of_samples() -> None:
@@ -58,3 +60,43 @@ def test_the_error_is_the_spread_of_samples() -> None:
     samples = [gain(contexts[RNG.choice(len(contexts), 200, replace=False)]) for _ in range(300)]
     assert np.std([one.gain for one in samples]) == pytest.approx(np.mean([one.error for one in samples]), rel=0.15)
     assert np.mean([one.gain for one in samples]) == pytest.approx(gain(contexts).gain, abs=0.003)
+
+
+@given(st.lists(st.binary(max_size=200), max_size=5))
+def test_quick_sizes_are_those_of_one_stream_that_is_flushed(context: list[bytes]) -> None:
+    given_earlier, alone = quick_sizes(context)
+
+    stream = zstandard.ZstdCompressor(QUICK, write_content_size=False).compressobj()
+    frame, before = b"", 0
+    for number, document in enumerate(context):
+        frame += stream.compress(document) + stream.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+        before = before if number else len(frame)
+    assert given_earlier == len(frame) - before
+    by_itself = zstandard.ZstdCompressor(QUICK, write_content_size=False)
+    assert alone == sum(len(by_itself.compress(document)) for document in context[1:])
+    read = zstandard.ZstdDecompressor().decompressobj().decompress(frame) if frame else b""
+    assert read == b"".join(context)
+
+
+def test_what_the_quick_way_leaves_out_is_made_up_by_some() -> None:
+    alone = RNG.integers(500, 1000, 20_000)
+    given_earlier = (alone * RNG.uniform(0.5, 1, alone.size)).astype(np.int64)
+    full = np.stack([given_earlier, alone], axis=1)
+    noise = RNG.integers(-20, 20, full.shape)
+    quick = np.stack([given_earlier * 12 // 10 + 30, alone * 13 // 10], axis=1) + noise
+    found = []
+    for _ in range(300):
+        chosen = RNG.choice(len(full), 200, replace=False)
+        some = np.arange(0, 200, 10)
+        found.append(gain(full[chosen[some]], quick[chosen], some))
+    expected = gain(full)
+    assert np.mean([one.gain for one in found]) == pytest.approx(expected.gain, abs=0.003)
+    assert np.mean([one.saved for one in found]) == pytest.approx(expected.saved, rel=0.03)
+    spread, plain = np.std([one.gain for one in found]), expected.error * np.sqrt(len(full))
+    assert spread == pytest.approx(np.mean([one.error for one in found]), rel=0.15)
+    assert plain / np.sqrt(200) < spread < plain / np.sqrt(60)  # near that of all 200, far from that of 20
+
+
+def test_of_all_contexts_the_quick_way_changes_nothing() -> None:
+    full, quick = RNG.integers(1, 100, (2, 40, 2))
+    assert gain(full, quick, np.arange(40)) == pytest.approx(gain(full))

@@ -7,18 +7,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sequitur.text_core.signals.in_context_gain import LEVEL
-from sequitur.text_core.signals.saved_bytes import RowCompressor, saved_share
+from sequitur.text_core.signals.saved_bytes import row_sizes, saved_share
 
 ROW = [b"one text of some words", b"", b"and another text of some words"]
 
 
-def test_a_row_is_compressed_whole_wherever_its_pieces_are_cut() -> None:
-    compressor = RowCompressor()
+@pytest.mark.parametrize("level", [3, LEVEL])
+def test_a_row_is_compressed_whole_and_by_itself(level: int) -> None:
     text = b"".join(ROW)
-    expected = len(zstandard.ZstdCompressor(level=LEVEL, write_content_size=False).compress(text))
-    assert compressor.size(ROW) == compressor.size([text]) == compressor.size([text[:7], text[7:]]) == expected
-    assert compressor.size([text, text]) < 1.3 * expected  # what is there twice costs little, nothing is kept of before
-    assert compressor.size(ROW) == expected
+    rows = [text, b"", text + text, text[:7]]
+    begins = np.cumsum([0, *map(len, rows)])
+
+    found = row_sizes(np.frombuffer(b"".join(rows), np.uint8), begins, level)
+
+    compressor = zstandard.ZstdCompressor(level=level, write_content_size=False)
+    assert found.tolist() == [len(compressor.compress(row)) for row in rows]
+    assert found[2] < 1.3 * found[0]  # what is there twice costs little, nothing is kept of before
+    assert row_sizes(np.empty(0, np.uint8), np.zeros(1, np.int64), level).tolist() == []
 
 
 @given(st.floats(-2, 2), st.integers(2, 40), st.integers(0, 2**32))
