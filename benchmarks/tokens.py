@@ -9,8 +9,8 @@ demo corpus of this environment, again and again until there are enough. From th
 by a table for each time, so that words are new, which is the worst for gigatoken: it remembers those that it met. The
 library, which does not, encodes one block of ten; the ids of these are compared.
 
-`tokenize_mb_per_s` is all text by all time of ours, `tokenize_vs_tokenizers` how many times as long the library takes for
-as much, the others are parts of it. One JSON object is the last line of stdout. Cost: a minute.
+`tokenize_mb_per_s` is all text by all time of ours, `tokenize_vs_tokenizers` how many times as long the library takes
+for as much, the others are parts of it. One JSON object is the last line of stdout. Cost: a minute.
 """
 
 import argparse

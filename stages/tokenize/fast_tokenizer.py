@@ -27,6 +27,7 @@ from sequitur.stages.tokenize.hard_texts import hard_texts
 FAST, LIBRARY = "gigatoken", "tokenizers"
 # It keeps each word that it met. Of 64 MiB of random words, the worst there is, these are 0.47 GB, measured.
 RENEWED_AFTER = 2**26
+MEMORY = 2**29  # bytes that a `FastTokenizer` takes at most
 # gigatoken goes by Unicode 17. tokenizers classes characters by 16 and composes them by an older one still: these, and
 # what lies between them and is rare, may be letters, numbers or marks to one and none to the other, or change in order.
 UNLIKE = """
@@ -49,7 +50,7 @@ def unlike(text: pa.LargeStringArray) -> np.ndarray:
 class FastTokenizer:
     """The ids of texts by gigatoken. Special tokens that stand in a text are encoded as the text that they are.
 
-    Not for threads. Memory: 4 times the tokenizer.json, and up to 0.5 GB for the words it met.
+    Not for threads. Memory: `MEMORY`, most of it for the words it met.
     """
 
     def __init__(self, content: bytes) -> None:

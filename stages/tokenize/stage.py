@@ -4,8 +4,9 @@
     output   one row per kept document, in ordinal order; `tokenizer.json` beside the parts, and `tokens/spans` where
              repeated spans are asked for
     dropped  nothing, unless `tokenize.repeated_spans` is `remove`: then every repeated span but its first occurrence
-    cost     the tokenizer's speed, a few MB/s per core; training reads a seeded sample, in memory. Repeated spans:
-             10 bytes of memory a token (20 with more than 65,536 ids), 0.2 to 0.5 s for a million
+    cost     byte-level BPE: 80 MB/s per core by gigatoken, 2 where that does not do (`fast_tokenizer`); training reads
+             a seeded sample, in memory: 2 s. Repeated spans: 10 bytes of memory a token (20 with more than 65,536 ids),
+             0.2 to 0.5 s for a million
 
 A special token that stands in a document's text is encoded as the text that it is: no document can end another.
 """
@@ -41,7 +42,7 @@ from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.shared.models import fitted
 from sequitur.stages.tokenize import spans as token_spans
 from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes
-from sequitur.stages.tokenize.fast_tokenizer import FAST, LIBRARY, FastTokenizer, difference
+from sequitur.stages.tokenize.fast_tokenizer import FAST, LIBRARY, MEMORY, FastTokenizer, difference
 from sequitur.stages.tokenize.tokenizer_files import (
     END_OF_DOCUMENT,
     TOKENIZER,
@@ -244,7 +245,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     settings = settings_of(run.config)
     text = run.manifest(run.text).statistics["text_bytes"]
-    # Training counts words of the sample; measured at 20 bytes for a byte of it.
+    # Training counts words of the sample: 7 bytes for a byte of prose, 80 of random words, measured.
     memory = 20 * min(int(settings.sample_bytes), text) if settings.tokenizer == TRAIN else 0
     disk = (4 if settings.tokenizer == BYTES else 2) * text
     if settings.repeated_spans != "ignore":
@@ -253,7 +254,10 @@ def estimate(run: Run) -> Estimate:
         memory = max(memory, min(spans, int(settings.span_memory)))
     if settings.repeated_spans == "remove":
         disk *= 2
-    return Estimate(memory=memory, disk=disk, each_worker=12 * int(run.config.ingest.part_bytes) + 2**28)
+    each_worker = 12 * int(run.config.ingest.part_bytes) + 2**28
+    if settings.tokenizer != BYTES and text >= WORTH:
+        each_worker += MEMORY
+    return Estimate(memory=memory, disk=disk, each_worker=each_worker)
 
 
 def verify(run: Run) -> Iterable[str]:
