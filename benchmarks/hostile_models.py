@@ -9,6 +9,7 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from benchmarks.hostile_bytes import TERMINAL, damaged, damaged_json, json_text
@@ -18,6 +19,7 @@ from sequitur.stages.shared.models.choices import decided
 from sequitur.stages.shared.models.encoders import load, prepare
 from sequitur.stages.tokenize import stage as tokenize
 from sequitur.stages.tokenize.encoding import encode
+from sequitur.stages.tokenize.fast_tokenizer import FastTokenizer, difference
 
 TEXTS = ["", "a", "the old river " * 200, "x" * 3000, "\0\ufffd\U0001f600" * 50, TERMINAL, "<|endoftext|> [SEP] </s>"]
 
@@ -34,7 +36,13 @@ def tokenizer(rng: random.Random, place: Place) -> list[str]:
     loaded.encode_special_tokens = True
     tokenize.vocabulary_size(loaded)
     offsets, ids = encode(loaded, end, pa.array(TEXTS, pa.large_string()))
-    return [] if offsets[-1] == len(ids) and len(offsets) == len(TEXTS) + 1 else ["offsets do not fit the ids"]
+    problems = [] if offsets[-1] == len(ids) and len(offsets) == len(TEXTS) + 1 else ["offsets do not fit the ids"]
+    texts, content = pa.array(TEXTS, pa.large_string()), loaded.to_str().encode()
+    if difference(content, texts) is None:
+        by_gigatoken = encode(loaded, end, texts, FastTokenizer(content))
+        if not np.array_equal(by_gigatoken[1], ids):
+            problems.append("gigatoken makes other ids")
+    return problems
 
 
 def hostile_tokenizer(rng: random.Random, content: bytes) -> bytes:

@@ -20,6 +20,8 @@ from sequitur.pipeline.sections import Annotate, Edit, Refine
 from sequitur.stages.annotate.stage import signals
 from sequitur.stages.refine.operations import Repeats, Step, first_steps, last_steps, without_repeats
 from sequitur.stages.tokenize.encoding import encode, encode_bytes
+from sequitur.stages.tokenize.fast_tokenizer import FastTokenizer
+from sequitur.stages.tokenize.training import train
 from sequitur.text_core.duplicates.overlap import first_overlaps, ngram_index, presence
 from sequitur.text_core.duplicates.repeated_spans import repeated_spans
 from sequitur.text_core.edits.redact import KINDS
@@ -192,12 +194,21 @@ def tokens(texts: list[str]) -> None:
     encode(TOKENIZER, TOKENIZER.token_to_id("aa b"), column(texts))
 
 
+TRAINED = train([text for _, texts in hostile(2**10) for text in texts], 700)
+FAST = FastTokenizer(TRAINED.to_str().encode())
+
+
+def tokens_by_gigatoken(texts: list[str]) -> None:
+    encode(TRAINED, 0, column(texts), FAST)
+
+
 OTHERS: dict[Callable[[list[str]], Any], int] = {
     contamination: KERNELS,
     vectors: KERNELS,
     shingles: KERNELS,
     spans: NUMBERS,
     tokens: STRINGS,
+    tokens_by_gigatoken: KERNELS,
 }
 
 

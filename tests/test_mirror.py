@@ -74,6 +74,8 @@ COVERED_BY = {
     "shards/exports/olmo.py": "peers/test_olmo.py",
     "shards/exports/source.py": "shards/test_exports.py",
     "shards/exports/staging.py": "shards/exports/test_repeated.py",
+    "stages/tokenize/hard_texts.py": "stages/tokenize/test_fast_tokenizer.py",
+    "stages/tokenize/merges.py": "stages/tokenize/test_training.py",
     "stages/tokenize/tokenizer_files.py": "stages/tokenize/test_trial.py",
     "shards/offsets.py": "graph_sort/test_offsets.py",
     "shards/placement.py": "shards/test_verify.py",

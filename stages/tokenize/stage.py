@@ -4,8 +4,9 @@
     output   one row per kept document, in ordinal order; `tokenizer.json` beside the parts, and `tokens/spans` where
              repeated spans are asked for
     dropped  nothing, unless `tokenize.repeated_spans` is `remove`: then every repeated span but its first occurrence
-    cost     the tokenizer's speed, a few MB/s per core; training reads a seeded sample, in memory. Repeated spans:
-             10 bytes of memory a token (20 with more than 65,536 ids), 0.2 to 0.5 s for a million
+    cost     byte-level BPE: 80 MB/s per core by gigatoken, 2 where that does not do (`fast_tokenizer`); training reads
+             a seeded sample, in memory: 2 s. Repeated spans: 10 bytes of memory a token (20 with more than 65,536 ids),
+             0.2 to 0.5 s for a million
 
 A special token that stands in a document's text is encoded as the text that it is: no document can end another.
 """
@@ -22,7 +23,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.beam import Rows
@@ -41,6 +42,7 @@ from sequitur.stages.shared.columns.samples import sample_texts
 from sequitur.stages.shared.models import fitted
 from sequitur.stages.tokenize import spans as token_spans
 from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes
+from sequitur.stages.tokenize.fast_tokenizer import FAST, LIBRARY, MEMORY, FastTokenizer, difference
 from sequitur.stages.tokenize.tokenizer_files import (
     END_OF_DOCUMENT,
     TOKENIZER,
@@ -52,27 +54,16 @@ from sequitur.stages.tokenize.tokenizer_files import (
     vocabulary_size,
     where_stored,
 )
+from sequitur.stages.tokenize.training import train
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
 
 ASIDE = "tokenizer"  # where it lies once a run was updated
 BYTES, TRAIN = "bytes", "train"
-BYTES_PER_SECOND = 2e6  # of a byte-level BPE on one core, measured
-
-
-def train(texts: list[str], vocabulary: int) -> Tokenizer:
-    """A byte-level BPE trained on some texts; `END_OF_DOCUMENT` is its id 0. Deterministic."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary,
-        min_frequency=2,
-        special_tokens=[END_OF_DOCUMENT],
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+# Bytes encoded on one core, measured; of a byte-level BPE, of which gigatoken knows most words after a while.
+BYTES_PER_SECOND = {BYTES: 200e6, FAST: 80e6, LIBRARY: 2e6}
+WORTH = 2**23  # bytes of text that tokenizers encodes in the time that trying gigatoken takes
+SAMPLE = 2**20  # bytes of text on which gigatoken is tried
+SAMPLE_PARTS = 16  # of which they are
 
 
 def settings_of(config: Config) -> Tokenize:
@@ -108,20 +99,21 @@ def put_aside(root: Directory, config: Config) -> str | None:
 class EncodeText(beam.DoFn):
     """Text, `kept` and `ordinal` of a part → the tokens of its kept documents."""
 
-    def __init__(self, directory: Directory, end: int) -> None:
-        self._directory, self._end = directory, end
+    def __init__(self, directory: Directory, encoder: str, end: int) -> None:
+        self._directory, self.encoder, self._end = directory, encoder, end
 
     def setup(self) -> None:
-        self._tokenizer: Tokenizer | None = None
-        if self._directory.exists(TOKENIZER):
+        if self.encoder != BYTES:
             self._tokenizer = stored(self._directory)
             self._tokenizer.encode_special_tokens = True
+        self._fast = FastTokenizer(self._directory.read_bytes(TOKENIZER)) if self.encoder == FAST else None
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
         batch = batch.filter(batch.column("kept"))
         text = batch.column("text")
-        offsets, ids = encode_bytes(text) if self._tokenizer is None else encode(self._tokenizer, self._end, text)
+        by_bytes = self.encoder == BYTES
+        offsets, ids = encode_bytes(text) if by_bytes else encode(self._tokenizer, self._end, text, self._fast)
         lists = pa.LargeListArray.from_arrays(pa.array(offsets), pa.array(ids))
         yield name, pa.record_batch([batch.column("ordinal"), lists], schema=schemas.TOKENS)
 
@@ -135,9 +127,12 @@ def work(run: Run) -> Mapping[str, Any]:
         tokens.write_bytes(TOKENIZER, tokenizer.to_str().encode())
     elif settings.tokenizer != BYTES:  # of an interrupted run; who knows what became of it
         try_out(tokens.read_bytes(TOKENIZER), *where_stored(tokens))
-    about = _described(settings, tokens)
+    encoder = (
+        BYTES if settings.tokenizer == BYTES else _encoder(tokens, text, selection, run.seed("tokenize"), progress)
+    )
+    about = _described(settings, tokens, encoder)
     parts = _before(run.root, build, run.text, settings, about)
-    encode = partial(_encode, text, selection, EncodeText(tokens, about["end"]), parts, run.jobs)
+    encode = partial(_encode, text, selection, EncodeText(tokens, encoder, about["end"]), parts, run.jobs)
     if settings.repeated_spans == "ignore":
         encode(build)
         return {"tokenizer": about}
@@ -165,7 +160,7 @@ def _before(
     for manifest in former.manifests(build.directory):
         alike = former.is_alike(manifest, STAGE.name, STAGE.version, manifest.parameters)
         by, removed = manifest.statistics["tokenizer"], manifest.parameters.get("repeated_spans") == "remove"
-        same = all(by[name] == about[name] for name in ("sha256", "vocab_size", "end"))
+        same = all(by.get(name) == about[name] for name in ("sha256", "vocab_size", "end", "encoder"))
         if alike and same and not removed and settings.repeated_spans != "remove":
             found |= kept_rows.before(root, build, manifest, text)
     return found
@@ -184,7 +179,7 @@ def _encode(
         KeptRows(transform, target, text, selection, parts),
         target,
         step="tokenize: encoding",
-        seconds=artifacts.require_manifest(text).statistics["text_bytes"] / BYTES_PER_SECOND,
+        seconds=artifacts.require_manifest(text).statistics["text_bytes"] / BYTES_PER_SECOND[transform.encoder],
         by_name=True,
     )
 
@@ -203,16 +198,33 @@ def _make(settings: Tokenize, text: Directory, selection: Directory, seed: int, 
     return tokenizer
 
 
-def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
+def _encoder(tokens: Directory, text: Directory, selection: Directory, seed: int, progress: Progress) -> str:
+    """What encodes, by the tokenizer beside the tokens: gigatoken, where it is known to give the same ids.
+
+    It is a function of the tokenizer and of the text, so that whoever goes on with a build finds the same.
+    """
+    if artifacts.require_manifest(text).statistics["text_bytes"] < WORTH:
+        return LIBRARY
+    progress.step("tokenize: trying gigatoken")
+    sample = sample_texts(text, selection, seed, SAMPLE, max_parts=SAMPLE_PARTS)
+    why = difference(tokens.read_bytes(TOKENIZER), pa.array(sample, pa.large_string()))
+    if why is not None:
+        progress.say(f"{'':<10} tokenizers encodes; gigatoken, which is faster, does not: {why}")
+    return FAST if why is None else LIBRARY
+
+
+def _described(settings: Tokenize, tokens: Directory, encoder: str) -> dict[str, Any]:
     """What the manifest says of the tokenizer, which lies beside the tokens."""
     if settings.tokenizer == BYTES:
-        return {"name": BYTES, "sha256": hashlib.sha256(b"").hexdigest(), "vocab_size": 257, "end": BYTES_END}
+        nothing = hashlib.sha256(b"").hexdigest()
+        return {"name": BYTES, "sha256": nothing, "vocab_size": 257, "end": BYTES_END, "encoder": encoder}
     content, tokenizer = tokens.read_bytes(TOKENIZER), stored(tokens)
     return {
         "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "vocab_size": vocabulary_size(tokenizer),
         "end": end_id(tokenizer, END_OF_DOCUMENT if settings.tokenizer == TRAIN else settings.end_of_document),
+        "encoder": encoder,
     }
 
 
@@ -233,7 +245,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 def estimate(run: Run) -> Estimate:
     settings = settings_of(run.config)
     text = run.manifest(run.text).statistics["text_bytes"]
-    # Training counts words of the sample; measured at 20 bytes for a byte of it.
+    # Training counts words of the sample: 7 bytes for a byte of prose, 80 of random words, measured.
     memory = 20 * min(int(settings.sample_bytes), text) if settings.tokenizer == TRAIN else 0
     disk = (4 if settings.tokenizer == BYTES else 2) * text
     if settings.repeated_spans != "ignore":
@@ -242,7 +254,10 @@ def estimate(run: Run) -> Estimate:
         memory = max(memory, min(spans, int(settings.span_memory)))
     if settings.repeated_spans == "remove":
         disk *= 2
-    return Estimate(memory=memory, disk=disk, each_worker=12 * int(run.config.ingest.part_bytes) + 2**28)
+    each_worker = 12 * int(run.config.ingest.part_bytes) + 2**28
+    if settings.tokenizer != BYTES and text >= WORTH:
+        each_worker += MEMORY
+    return Estimate(memory=memory, disk=disk, each_worker=each_worker)
 
 
 def verify(run: Run) -> Iterable[str]:

@@ -25,6 +25,8 @@ def sample_texts(
     max_bytes: int,
     max_documents: int | None = None,
     told: Callable[[int, int], object] = lambda done, total: None,
+    *,
+    max_parts: int = MAX_PARTS,
 ) -> list[str]:
     """Texts of kept documents, about so many characters and documents, in an order that the seed decides.
 
@@ -37,13 +39,14 @@ def sample_texts(
         max_bytes: characters, about.
         max_documents: about; None for any number.
         told: called with the number of parts that were read, and of all that will be.
+        max_parts: of how many parts they are.
     """
     parts = list(
         zip(artifacts.require_manifest(documents).parts, artifacts.require_manifest(selection).parts, strict=True)
     )
     parts = [pair for pair in parts if pair[0].rows]
     generator = np.random.Generator(np.random.PCG64(seed))
-    chosen = generator.permutation(len(parts))[:MAX_PARTS]
+    chosen = generator.permutation(len(parts))[:max_parts]
     # Each part gives by its share of the rows, so that large parts do not count less than small ones.
     rows = sum(parts[index][0].rows for index in chosen)
     texts: list[str] = []
