@@ -10,7 +10,7 @@ Where one of the two is zero the joint vector is the other alone, at unit length
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +43,17 @@ class Counted(NamedTuple):
     languages: Mapping[str, float]  # by code, the share of each
 
 
+class Sample(NamedTuple):
+    """Of the documents' texts, on which everything is fitted that is."""
+
+    texts: list[str]
+    languages: list[str]  # code of each
+
+    @classmethod
+    def of(cls, texts: list[str]) -> Sample:
+        return cls(texts, languages(pa.array(texts, pa.large_string()))[0].to_pylist())
+
+
 def parameters(config: Config, given: Directory | None = None) -> dict[str, object]:
     """The settings on which the words' share depends; none where it is zero. `given` holds weights that were counted
     before."""
@@ -56,7 +67,10 @@ def parameters(config: Config, given: Directory | None = None) -> dict[str, obje
 
 
 def fit(
-    directory: Directory, sample: Callable[[], Sequence[str]], progress: Progress, given: Directory | None = None
+    directory: Directory,
+    sample: Callable[[], Sample],
+    progress: Progress,
+    given: Directory | None = None,
 ) -> None:
     """Stores the weights of terms: those given, or by a seeded sample; an interrupted run goes on with those that are
     there."""
@@ -66,18 +80,12 @@ def fit(
         for name in (LANGUAGES, WEIGHTS):
             directory.write_bytes(name, given.read_bytes(name))
         return
-    texts = sample()
+    texts, codes = sample()
     progress.step("embed: counting words")
     frequencies = document_frequencies(from_arrow(pa.array(texts, pa.large_string())))
-    directory.write_json(LANGUAGES, language_shares(languages_of(texts)))
+    directory.write_json(LANGUAGES, language_shares(codes))
     with directory.writing(WEIGHTS) as file:
         np.save(file, term_weights(frequencies, len(texts)), allow_pickle=False)
-
-
-def languages_of(texts: Sequence[str]) -> list[str]:
-    """The codes of their languages."""
-    found: list[str] = languages(pa.array(texts, pa.large_string()))[0].to_pylist()
-    return found
 
 
 def read(directory: Directory) -> Counted:

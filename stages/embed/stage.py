@@ -7,10 +7,10 @@
              so does one whose vector is not of finite numbers
     cost     the model's: some ten thousand documents a second and core fitted, about a hundred with a small transformer
 
-The default model is fitted on this corpus and saved as a sentence-transformers directory. It is loaded as any other
-model is, by `SentenceTransformer(path or name)`.
+The default model is fitted on this corpus and saved as a sentence-transformers directory. Here its vectors are computed
+without that library, from the text's Arrow buffers (`text_core/vectors/word_means.py`).
 
-What computes a model, and in which numbers, is decided once for a run, and what is exported for it stored (see
+What computes a given model, and in which numbers, is decided once for a run, and what is exported for it stored (see
 `stages/shared/models/encoders.py`): workers and a run that goes on later compute as the first did.
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided, every_ordinal
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed import fitting, lexical
-from sequitur.stages.embed.lexical import SAMPLE_BYTES
+from sequitur.stages.embed.lexical import SAMPLE_BYTES, Sample
 from sequitur.stages.shared.columns import kept_rows
 from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
 from sequitur.stages.shared.columns.samples import sample_texts
@@ -46,7 +46,7 @@ from sequitur.stages.shared.models import choices, encoders
 from sequitur.stages.shared.models.choices import FITTED, Choice
 from sequitur.stages.shared.models.encoders import MODEL
 from sequitur.stages.shared.models.model_files import digests
-from sequitur.text_core.vectors import word_vectors
+from sequitur.text_core.vectors import saved_word_vectors, word_vectors
 from sequitur.text_core.vectors.languages import language_numbers, language_shares
 
 FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
@@ -65,7 +65,7 @@ class EmbedText(beam.DoFn):
 
     def setup(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
-        self._encoder = encoders.load_stored(self._settings, self._directory, Path(self._scratch.name))
+        self._encode = encoders.load_stored(self._settings, self._directory, Path(self._scratch.name))
         self._words = lexical.read(self._directory) if self._settings.lexical_weight else None
 
     def teardown(self) -> None:
@@ -74,7 +74,7 @@ class EmbedText(beam.DoFn):
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
         batch = batch.filter(batch.column("kept"))
-        vectors = self._encoder.encode(batch.column("text").to_pylist())
+        vectors = self._encode(batch.column("text"))
         if not_finite := int((~np.isfinite(vectors).all(axis=1)).sum()):
             self._notes.write_json(f"{name}.json", not_finite)
         vectors = unit(vectors)
@@ -91,7 +91,7 @@ def work(run: Run) -> Mapping[str, Any]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     text, selection, told = run.artifact(run.text), run.artifact(SELECTION), run.progress.counted("embed: sampling")
     seed, documents = run.seed("embed"), settings.sample_documents
-    sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told))
+    sample = cache(lambda: Sample.of(sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told)))
     if not directory.exists(FILES):
         if model is not None:
             with tempfile.TemporaryDirectory() as scratch:
@@ -161,15 +161,14 @@ def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
         return encoders.read_choice(directory.local_copy(MODEL, Path(scratch)))._asdict()
 
 
-def _fit(directory: Directory, texts: Sequence[str], seed: int) -> None:
+def _fit(directory: Directory, sample: Sample, seed: int) -> None:
     try:
-        codes = lexical.languages_of(texts)
-        languages = language_numbers(codes, language_shares(codes))
-        vectors = word_vectors.fit_word_vectors(texts, seed=seed, languages=languages)
+        languages = language_numbers(sample.languages, language_shares(sample.languages))
+        vectors = word_vectors.fit_word_vectors(sample.texts, seed=seed, languages=languages)
     except word_vectors.NoWordsError as error:
         raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
     with tempfile.TemporaryDirectory() as scratch:
-        word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
+        saved_word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
         _store(Path(scratch) / MODEL, directory)
 
 
@@ -198,9 +197,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
             fitted |= {"sample_documents": settings.sample_documents, "seed": config.seed}
         else:
             fitted["files"] = dict(fitting.digest_of_files(model))
-        device = choices.kind_of(choices.device_of(settings))
-        elsewhere = {} if device == "cpu" else {"device": device}
-        return fitted | words | elsewhere
+        return fitted | words
     named = ("model", "max_characters", "long_documents")
     chosen = {name: getattr(settings, name) for name in named} | words
     path = Path(settings.model)
@@ -243,7 +240,7 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "embed",
     VECTORS,
-    2,
+    3,
     (TEXT, SELECTION),
     parameters,
     estimate,

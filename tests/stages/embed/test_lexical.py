@@ -46,7 +46,7 @@ def test_cosines_add_in_the_stated_shares(pure: Run, mixed: Run, rows: Any) -> N
     documents = zip(rows(mixed), rows(mixed, "selection"), strict=True)
     texts = pa.array([document["text"] for document, verdict in documents if verdict["kept"]], pa.large_string())
     weights, shares = lexical.read(mixed.artifact("vectors"))
-    assert shares == language_shares(lexical.languages_of(texts.to_pylist()))  # of all: the sample is larger
+    assert shares == language_shares(lexical.Sample.of(texts.to_pylist()).languages)  # of all: the sample is larger
     words = lexical_vectors(from_arrow(texts), weights, DIMENSIONS)
     words = with_languages(words, language_numbers(lexical.languages_of(texts.to_pylist()), shares), shares)
     expected = (1 - WEIGHT) * cosines(StoredVectors(pure.artifact("vectors"), own=False).all()) + WEIGHT * cosines(
