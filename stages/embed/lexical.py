@@ -10,7 +10,7 @@ Where one of the two is zero the joint vector is the other alone, at unit length
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,15 +23,14 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns.samples import Sample
 from sequitur.stages.shared.columns.stored_vectors import unit
-from sequitur.text_core.signals.language import languages
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.vectors.languages import language_numbers, language_shares, with_languages
 from sequitur.text_core.vectors.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
 
 WEIGHTS = "_term_weights.npy"  # float32 [BUCKETS]
 LANGUAGES = "_languages.json"  # the languages of the sample, each with its share
-LANGUAGE_MODEL = 2**27  # bytes
 SAMPLE_BYTES = 64 * 2**20
 BLOCK = 4096  # documents whose lexical vectors are float32 at a time
 
@@ -41,17 +40,6 @@ class Counted(NamedTuple):
 
     weights: np.ndarray  # float32 [BUCKETS], of terms
     languages: Mapping[str, float]  # by code, the share of each
-
-
-class Sample(NamedTuple):
-    """Of the documents' texts, on which everything is fitted that is."""
-
-    texts: list[str]
-    languages: list[str]  # code of each
-
-    @classmethod
-    def of(cls, texts: list[str]) -> Sample:
-        return cls(texts, languages(pa.array(texts, pa.large_string()))[0].to_pylist())
 
 
 def parameters(config: Config, given: Directory | None = None) -> dict[str, object]:
@@ -131,7 +119,7 @@ def estimate(settings: Embed, kept: int, text_bytes: int) -> Estimate:
         # The sample as text twice, its words at 12 bytes a byte; the counts, the last document of each, the weights.
         memory=14 * min(SAMPLE_BYTES, text_bytes) + 24 * BUCKETS,
         disk=2 * dimensions * kept + 4 * BUCKETS,
-        each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024) + LANGUAGE_MODEL,
+        each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024),
     )
 
 
@@ -153,14 +141,17 @@ def problems(directory: Directory) -> Iterator[str]:
         yield f"{directory.path(name)}: not what was counted; delete {directory.path()} and run again"
 
 
-def joint_vectors(own: np.ndarray, text: pa.LargeStringArray, counted: Counted, settings: Embed) -> np.ndarray:
-    """float16 [n, d + D], unit or zero, from the model's own vectors, float32 [n, d], unit or zero, and the n texts.
+def joint_vectors(
+    own: np.ndarray, text: pa.LargeStringArray, languages: Sequence[str], counted: Counted, settings: Embed
+) -> np.ndarray:
+    """float16 [n, d + D], unit or zero, from the model's own vectors, float32 [n, d], unit or zero, the n texts, and
+    the codes of their languages.
 
     Memory: the result, and float32 of BLOCK rows.
     """
     dimensions, share = own.shape[1], settings.lexical_weight
     joint = np.empty((len(own), dimensions + settings.lexical_dimensions), dtype=np.float16)
-    numbers = language_numbers(languages(text)[0].to_pylist(), counted.languages)
+    numbers = language_numbers(languages, counted.languages)
     for begin in range(0, len(own), BLOCK):
         rows = slice(begin, begin + BLOCK)
         words = lexical_vectors(from_arrow(text[rows]), counted.weights, settings.lexical_dimensions)

@@ -1,6 +1,6 @@
 """embed: kept text → `vectors`: each document as a unit vector.
 
-    input    `documents` and `selection`
+    input    the text, the languages among `signals`, and `selection`
     output   one row per kept document, in ordinal order: a float16 vector of unit length; beside them the fitted model,
              or what computes a given one
     dropped  nothing; a document in which the model finds nothing to go by has the zero vector, and is counted;
@@ -32,15 +32,15 @@ from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
-from sequitur.pipeline.names import SELECTION, VECTORS
+from sequitur.pipeline.names import SELECTION, SIGNALS, VECTORS
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided, every_ordinal
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed import fitting, lexical
-from sequitur.stages.embed.lexical import SAMPLE_BYTES, Sample
+from sequitur.stages.embed.lexical import SAMPLE_BYTES
 from sequitur.stages.shared.columns import kept_rows
 from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
-from sequitur.stages.shared.columns.samples import sample_texts
+from sequitur.stages.shared.columns.samples import Sample, sample_texts
 from sequitur.stages.shared.columns.stored_vectors import unit
 from sequitur.stages.shared.models import choices, encoders
 from sequitur.stages.shared.models.choices import FITTED, Choice
@@ -58,7 +58,7 @@ MODEL_PER_SECOND = 30  # documents through a small transformer on one core, meas
 @beam.typehints.with_input_types(Rows)
 @beam.typehints.with_output_types(Rows)
 class EmbedText(beam.DoFn):
-    """Text, `kept` and `ordinal` of a part → the vectors of its kept documents."""
+    """Text, `kept`, `ordinal` and `language` of a part → the vectors of its kept documents."""
 
     def __init__(self, settings: Embed, build: Build) -> None:
         self._settings, self._directory, self._notes = settings, build.directory, build.files / NOT_FINITE
@@ -79,7 +79,8 @@ class EmbedText(beam.DoFn):
             self._notes.write_json(f"{name}.json", not_finite)
         vectors = unit(vectors)
         if self._words is not None:
-            vectors = lexical.joint_vectors(vectors, batch.column("text"), self._words, self._settings)
+            languages = batch.column("language").to_pylist()
+            vectors = lexical.joint_vectors(vectors, batch.column("text"), languages, self._words, self._settings)
         dimensions = vectors.shape[1]
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimensions)
         yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.vectors(dimensions))
@@ -89,9 +90,10 @@ def work(run: Run) -> Mapping[str, Any]:
     settings, directory, build = fitting.settings_of(run.config), run.artifact(VECTORS), run.build(VECTORS)
     model = fitting.model_at(run.config)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    text, selection, told = run.artifact(run.text), run.artifact(SELECTION), run.progress.counted("embed: sampling")
+    text, signals, selection = run.artifact(run.text), run.artifact(SIGNALS), run.artifact(SELECTION)
+    told = run.progress.counted("embed: sampling")
     seed, documents = run.seed("embed"), settings.sample_documents
-    sample = cache(lambda: Sample.of(sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told)))
+    sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told, signals))
     if not directory.exists(FILES):
         if model is not None:
             with tempfile.TemporaryDirectory() as scratch:
@@ -108,9 +110,11 @@ def work(run: Run) -> Mapping[str, Any]:
     del sample  # and with it the texts
     kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
-    columns = {text: ["text"], selection: ["kept", "ordinal"]}
+    language = {signals: ["language"]} if settings.lexical_weight else {}
+    columns = {text: ["text"], selection: ["kept", "ordinal"], **language}
     before = _before(run.config, run.root, build, run.text, run.parameters.get(VECTORS, {}))
-    encode = KeptRows(EmbedText(settings, build), build, text, selection, before, whole=settings.model != FITTED)
+    whole = settings.model != FITTED
+    encode = KeptRows(EmbedText(settings, build), build, text, selection, before, beside=language, whole=whole)
     run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept, by_name=True)
     empty, dimensions = 0, 0
     for part in builds.written_parts(build):
@@ -241,7 +245,7 @@ STAGE = Stage(
     "embed",
     VECTORS,
     3,
-    (TEXT, SELECTION),
+    (TEXT, SIGNALS, SELECTION),
     parameters,
     estimate,
     work,

@@ -193,7 +193,7 @@ def _make(settings: Tokenize, text: Directory, selection: Directory, seed: int, 
     """The tokenizer that the settings name, or one trained on a sample of the kept texts."""
     if settings.tokenizer == TRAIN:
         told = progress.counted("tokenize: sampling")
-        texts = sample_texts(text, selection, seed, int(settings.sample_bytes), told=told)
+        texts = sample_texts(text, selection, seed, int(settings.sample_bytes), told=told).texts
         progress.step("tokenize: training")
         return train(texts, settings.vocabulary)
     tokenizer = load(settings.tokenizer)

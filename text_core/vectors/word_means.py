@@ -44,6 +44,16 @@ class Vocabulary(NamedTuple):
     longest: int  # code points
 
 
+class _Scratch(NamedTuple):
+    """What a text is worked on in."""
+
+    signs: npt.NDArray[np.int32]
+    pieces: npt.NDArray[np.int64]  # tokens of a word
+    times: npt.NDArray[np.int64]  # [v], how often each token occurs
+    found: npt.NDArray[np.int64]  # the tokens that do, with room for one that is not new
+    sums: npt.NDArray[np.float64]  # [d]
+
+
 def vocabulary_of(tokens: Sequence[str]) -> Vocabulary:
     """Of tokens that are all different. Raises UnicodeEncodeError for one with half of a surrogate pair."""
     continues = np.array([token.startswith(CONTINUES) for token in tokens], dtype=np.bool_)
@@ -67,20 +77,16 @@ def word_means(
         raise ValueError(f"{len(rows)} rows for {len(vocabulary.hashes)} tokens: give each its row")
     strings = from_arrow(normal(text))
     becomes, _, expansions = word_tables()
-    dimensions = rows.shape[1]
-    vectors = np.zeros((len(text), dimensions), dtype=np.float32)
-    signs, pieces = np.empty(most_signs(strings), dtype=np.int32), np.empty(MAX_CHARACTERS, dtype=np.int64)
-    _fill_means(
-        *strings,
-        becomes,
-        expansions,
-        signs,
-        pieces,
-        vocabulary,
-        read_only(rows, np.float32),
-        np.empty(dimensions, dtype=np.float64),
-        vectors,
+    vectors = np.zeros((len(text), rows.shape[1]), dtype=np.float32)
+    most = most_signs(strings)
+    scratch = _Scratch(
+        np.empty(most, dtype=np.int32),
+        np.empty(MAX_CHARACTERS, dtype=np.int64),
+        np.zeros(len(rows), dtype=np.int64),
+        np.empty(min(most, len(rows)) + 1, dtype=np.int64),
+        np.empty(rows.shape[1], dtype=np.float64),
     )
+    _fill_means(*strings, becomes, expansions, vocabulary, read_only(rows, np.float32), scratch, vectors)
     return vectors
 
 
@@ -134,19 +140,16 @@ def _fill_means(
     data: npt.NDArray[np.uint8],
     becomes: npt.NDArray[np.int32],
     expansions: npt.NDArray[np.int32],
-    signs: npt.NDArray[np.int32],
-    pieces: npt.NDArray[np.int64],
     vocabulary: Vocabulary,
     rows: npt.NDArray[np.float32],
-    sums: npt.NDArray[np.float64],
+    scratch: _Scratch,
     vectors: npt.NDArray[np.float32],
 ) -> None:
+    signs, pieces, times, found, sums = scratch
     dimensions = len(sums)
     for text in range(len(vectors)):
         count = read_signs(data, offsets[text], offsets[text + 1], becomes, expansions, signs)
-        for i in range(dimensions):
-            sums[i] = 0
-        end = 0
+        end, distinct = 0, 0
         while end < count:
             first, value = end, FNV_BASIS
             end += 1
@@ -162,15 +165,22 @@ def _fill_means(
                     end += 1
             if end - first > MAX_CHARACTERS:
                 continue
-            token = _token(vocabulary, value, signs, first, end, False)
-            if token >= 0:
-                _add(rows, token, sums)
-                continue
-            for piece in pieces[: _split(vocabulary, signs, first, end, pieces)]:
-                _add(rows, piece, sums)
+            pieces[0] = _token(vocabulary, value, signs, first, end, False)
+            size = 1 if pieces[0] >= 0 else _split(vocabulary, signs, first, end, pieces)
+            for token in pieces[:size]:
+                found[distinct] = token
+                distinct += times[token] == 0
+                times[token] += 1
+        for i in range(dimensions):
+            sums[i] = 0
+        for token in found[:distinct]:
+            weight = np.float64(times[token])
+            times[token] = 0
+            for i in range(dimensions):
+                sums[i] += weight * rows[token, i]
         length = 0.0
-        for value in sums:
-            length += value * value
+        for total in sums:
+            length += total * total
         if length > 0:
             length = np.sqrt(length)
             for i in range(dimensions):
@@ -197,9 +207,3 @@ def _split(
         count += 1
         start = after
     return count
-
-
-@kernel
-def _add(rows: npt.NDArray[np.float32], token: int, sums: npt.NDArray[np.float64]) -> None:
-    for i in range(len(sums)):
-        sums[i] += rows[token, i]
