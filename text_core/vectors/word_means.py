@@ -28,6 +28,8 @@ from sequitur.text_core.vectors.model_words import most_signs, normal, read_sign
 CONTINUES = "##"
 UNKNOWN = "[UNK]"  # the token of row 0, which is zero, for a word that is made of no tokens
 MAX_CHARACTERS = 100  # of a word that is not a token, the library's limit; of a longer one nothing is read
+_PREFIX = 4  # characters; where no token begins with these, as in digits and hashes, longer ones are not looked up
+_PREFIX_SHIFT = np.uint64(44)  # of a hash, to one of 2²⁰ bits
 _CONTINUED_BASIS = np.uint64(0x84222325CBF29CE4)  # where the hash of a `##` token begins
 _ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -42,6 +44,7 @@ class Vocabulary(NamedTuple):
     offsets: npt.NDArray[np.int64]  # [v + 1]
     codes: npt.NDArray[np.int32]
     longest: int  # code points
+    prefixes: npt.NDArray[np.uint8]  # a bit for each hash of the first _PREFIX code points of a token
 
 
 class _Scratch(NamedTuple):
@@ -61,8 +64,9 @@ def vocabulary_of(tokens: Sequence[str]) -> Vocabulary:
     offsets = offsets_of([len(token) for token in bare])
     codes = read_only(np.frombuffer("".join(bare).encode("utf-32-le"), dtype=np.int32), np.int32)
     hashes, table = np.zeros(len(tokens), dtype=np.uint64), hash_table(max(len(tokens), 1))
-    shift = _fill_table(table, hashes, continues, offsets, codes)
-    return Vocabulary(table, shift, hashes, continues, offsets, codes, int(np.diff(offsets).max(initial=0)))
+    prefixes = np.zeros(2**20 // 8, dtype=np.uint8)
+    shift = _fill_table(table, hashes, continues, offsets, codes, prefixes)
+    return Vocabulary(table, shift, hashes, continues, offsets, codes, int(np.diff(offsets).max(initial=0)), prefixes)
 
 
 def word_means(
@@ -97,6 +101,7 @@ def _fill_table(
     continues: npt.NDArray[np.bool_],
     offsets: npt.NDArray[np.int64],
     codes: npt.NDArray[np.int32],
+    prefixes: npt.NDArray[np.uint8],
 ) -> np.uint64:
     shift = clear(table, len(hashes))
     last = np.int64(_ALL_BITS >> shift)
@@ -104,6 +109,9 @@ def _fill_table(
         value = _CONTINUED_BASIS if continues[token] else FNV_BASIS
         for at in range(offsets[token], offsets[token + 1]):
             value = (value ^ np.uint64(codes[at])) * FNV_PRIME
+            if at - offsets[token] == _PREFIX - 1:
+                bit = mix64(value) >> _PREFIX_SHIFT
+                prefixes[bit >> np.uint64(3)] |= np.uint8(1) << np.uint8(bit & np.uint64(7))
         hashes[token] = mix64(value)
         slot = np.int64((hashes[token] * table.factor) >> shift)
         while table.slots[slot]:
@@ -117,7 +125,7 @@ def _token(
     vocabulary: Vocabulary, value: np.uint64, signs: npt.NDArray[np.int32], first: int, end: int, goes_on: bool
 ) -> int:
     """The token of some signs, whose hash before it is mixed is `value`; -1 where they are none."""
-    table, shift, hashes, continues, offsets, codes, _ = vocabulary
+    table, shift, hashes, continues, offsets, codes, _, _ = vocabulary
     value = mix64(value)
     slot = np.int64((value * table.factor) >> shift)
     last = np.int64(_ALL_BITS >> shift)
@@ -198,6 +206,10 @@ def _split(
         found, after = -1, start
         for at in range(start, min(end, start + vocabulary.longest)):
             value = (value ^ np.uint64(signs[at])) * FNV_PRIME
+            if at - start == _PREFIX - 1:
+                bit = mix64(value) >> _PREFIX_SHIFT
+                if not vocabulary.prefixes[bit >> np.uint64(3)] >> np.uint8(bit & np.uint64(7)) & np.uint8(1):
+                    break
             token = _token(vocabulary, value, signs, start, at + 1, start > first)
             if token >= 0:
                 found, after = token, at + 1

@@ -72,7 +72,7 @@ def fit_word_vectors(
     `language_numbers`; None: they are of one. The words are those that occur
     twice or more; a document that holds no part of them has the zero vector. d is less than `dimensions` when
     the rank of the sample is, as with fewer texts or words. Linear algebra runs on one thread, so that the
-    number of cores does not change the result. Cost: about 4 s of one core for 10,000 texts of 1,000 characters.
+    number of cores does not change the result. Cost: about 4 s of one core for 20,000 texts of 1,100 characters.
     Raises NoWordsError when no word occurs twice.
     """
     counted = count_words(pa.array([text[:TEXT_CHARACTERS] for text in texts], pa.large_string()))
@@ -96,12 +96,12 @@ def fit_word_vectors(
 def fit_memory_bytes(documents: int, characters: int, dimensions: int = DIMENSIONS) -> int:
     """Upper estimate of what `fit_word_vectors` allocates at its peak, for a sample of that size.
 
-    An occurrence every six characters, 32 bytes each (the matrix, its scaled copy, the lists they come from),
-    and five dense matrices with a row per word or document during the SVD.
+    The text as it is read, an occurrence every six characters, 44 bytes each (the words and their table, the matrix
+    and its transposed copy), and three dense matrices with a row per word or document during the decomposition.
     """
     characters = min(characters, documents * TEXT_CHARACTERS)
     words = min(MAX_WORDS, characters // 6)
-    return 32 * characters // 6 + 5 * 4 * (words + documents) * (dimensions + OVERSAMPLES)
+    return 3 * characters + 44 * characters // 6 + 3 * 4 * (words + documents) * (dimensions + OVERSAMPLES)
 
 
 def _idf_within(matrix: csr_array, languages: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:

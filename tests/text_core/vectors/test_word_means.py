@@ -93,14 +93,40 @@ def test_a_vector_does_not_depend_on_what_stands_beside_it(words):
 
 
 def test_a_word_is_the_longest_tokens_of_which_it_is_made():
-    tokens = ["[UNK]", "a", "ab", "##b", "##bc", "##c", "##", "", "##cd"]
+    tokens = [
+        "[UNK]",
+        "a",
+        "ab",
+        "##b",
+        "##bc",
+        "##c",
+        "##",
+        "",
+        "##cd",
+        "xyz",
+        "wxyz",
+        "vwxyz",
+        "##klm",
+        "##jklm",
+        "##ijklm",
+    ]
     rows = np.zeros((len(tokens), len(tokens)), dtype=np.float32)
     np.fill_diagonal(rows[1:, 1:], 1)
-    found = word_means(
-        pa.array(["abc", "abbc", "abcd", "cab", "abd", "a b"], pa.large_string()), vocabulary_of(tokens), rows
-    )
-    made_of = [[tokens[row] for row in np.flatnonzero(vector)] for vector in found]
-    assert made_of == [["ab", "##c"], ["ab", "##bc"], ["ab", "##cd"], [], [], ["a"]]
+    split = {
+        "abc": ["ab", "##c"],
+        "abbc": ["ab", "##bc"],
+        "abcd": ["ab", "##cd"],
+        "cab": [],
+        "abd": [],
+        "a b": ["a"],
+        "xyzklm": ["xyz", "##klm"],
+        "wxyzjklm": ["wxyz", "##jklm"],
+        "vwxyzijklm": ["vwxyz", "##ijklm"],
+        "wxyzijkl": [],
+        "abijklmc": ["ab", "##c", "##ijklm"],
+    }
+    found = word_means(pa.array(list(split), pa.large_string()), vocabulary_of(tokens), rows)
+    assert [[tokens[row] for row in np.flatnonzero(vector)] for vector in found] == list(split.values())
 
 
 def test_each_token_has_a_row(words):
