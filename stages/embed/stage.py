@@ -220,12 +220,13 @@ def estimate(run: Run) -> Estimate:
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
     share = lexical.estimate(settings, kept, text_bytes)
     disk = 2 * 1024 * kept + share.disk
-    memory = share.memory
+    memory, model = share.memory, 2**30
     if settings.model == FITTED:
+        model = 2**29  # its rows, twice while they are read
         sampled = min(kept, settings.sample_documents)
         characters = min(SAMPLE_BYTES, text_bytes)
         memory = max(memory, characters + word_vectors.fit_memory_bytes(sampled, characters))
-    each_worker = 12 * int(run.config.ingest.part_bytes) + 2**30 + share.each_worker
+    each_worker = 12 * int(run.config.ingest.part_bytes) + model + share.each_worker
     return Estimate(memory=memory, disk=disk, each_worker=each_worker)
 
 
