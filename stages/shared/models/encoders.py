@@ -1,6 +1,7 @@
 """Sentence-transformers models: what computes one, how it is loaded, and how it is run over texts of all lengths.
 
-A fitted one is a mean of rows of words, which `text_core` computes: torch is not even imported for it.
+A fitted one is a mean of rows of words, which `text_core` computes: torch is not even imported for it. A given one that
+another run fitted is computed so, too, and gives the vectors of that run to the bit.
 
 A transformer's time goes by the tokens of a batch, padding included, and by whether a batch stays in the processor's
 cache. So texts are tokenised once, sorted by length, and given to the model by a budget of tokens, not of texts. The
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
@@ -29,6 +31,7 @@ from sequitur.stages.shared.models.encoder_input import PROBES, UNLIMITED, Reade
 from sequitur.text_core.signals.model_code import named_outside
 from sequitur.text_core.vectors.saved_word_vectors import ForeignModelError, read_sentence_transformer
 from sequitur.text_core.vectors.word_means import vocabulary_of, word_means
+from sequitur.text_core.vectors.word_vectors import WordVectors
 
 MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
 CHOICE = "encoder.json"
@@ -180,9 +183,17 @@ def load_stored(settings: Embed, directory: Directory, scratch: Path) -> Callabl
             words = read_sentence_transformer(stored)
         except (ForeignModelError, OSError) as error:
             raise ModelError(f"{error}; delete {directory.path()} and run again") from error
-        return partial(word_means, vocabulary=vocabulary_of(words.tokens), rows=words.vectors)
-    encoder = load(settings, settings.model, stored)
-    return lambda text: encoder.encode(text.to_pylist())
+        return _means(words)
+    try:
+        means = _means(read_sentence_transformer(settings.model))
+    except (ForeignModelError, OSError):
+        encoder = load(settings, settings.model, stored)
+        return lambda text: encoder.encode(text.to_pylist())
+    return lambda text: means(pc.utf8_slice_codeunits(text, 0, settings.max_characters))
+
+
+def _means(words: WordVectors) -> Callable[[pa.LargeStringArray], np.ndarray]:
+    return partial(word_means, vocabulary=vocabulary_of(words.tokens), rows=words.vectors)
 
 
 def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:

@@ -9,15 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sequitur.pipeline import builds
 from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed import fitting
 from sequitur.stages.embed import stage as embed
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.stages.shared.models import choices, encoders
 from sequitur.stages.shared.models import fitted as aside
 
 Execute = Callable[..., Run]
@@ -84,6 +87,17 @@ def test_the_fitted_model_loads_neither_torch_nor_sentence_transformers(fitted: 
         "print({'torch', 'transformers', 'sentence_transformers', 'sklearn'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"
+
+
+def test_a_given_model_that_another_run_fitted_gives_its_vectors_to_the_bit(fitted: Run, tmp_path: Path) -> None:
+    directory, text = fitted.artifact("vectors"), pa.array(["Some words e\u0301 of a text."] * 3, pa.large_string())
+    given = Embed(model=directory.path("model"), device="cpu", max_characters=9)
+    encoders.prepare(given, tmp_path, choices.decided(given))
+    (tmp_path / "run").mkdir()
+    shutil.copytree(tmp_path, tmp_path / "run" / "model", ignore=shutil.ignore_patterns("run"))
+    own = encoders.load_stored(Embed(), directory, tmp_path)
+    found = encoders.load_stored(given, Directory(str(tmp_path / "run")), tmp_path)(text)
+    assert np.array_equal(found, own(pa.array(["Some word"] * 3, pa.large_string())))
 
 
 def test_a_given_model_that_is_no_fitted_one_is_refused_whatever_its_digests(fitted: Run, tmp_path: Path) -> None:
