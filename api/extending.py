@@ -197,7 +197,7 @@ def _settings(
         content["embed"] |= {
             "model": (root / VECTORS).path(MODEL),
             "max_characters": NO_LIMIT,
-            "device": "cpu" if base.embed.device == "auto" else base.embed.device,
+            "device": "cpu",
         }
     return validate(content, "extend")
 

@@ -27,7 +27,8 @@ from sentence_transformers import SentenceTransformer
 from sequitur.corpora.python_docs import write_python_docs
 from sequitur.text_core.signals.language import languages
 from sequitur.text_core.vectors.languages import language_numbers, language_shares
-from sequitur.text_core.vectors.word_vectors import SAMPLE_DOCUMENTS, fit_word_vectors, save_sentence_transformer
+from sequitur.text_core.vectors.saved_word_vectors import save_sentence_transformer
+from sequitur.text_core.vectors.word_vectors import SAMPLE_DOCUMENTS, fit_word_vectors
 
 NEAR_DUPLICATE_COSINE = 0.95
 _BLOCK_ROWS = 2048

@@ -20,7 +20,7 @@ SECONDS_PER_MB = {
     "annotate": 0.11,
     "select": 0.03,
     "tokenize": 0.37,
-    "embed": 0.62,
+    "embed": 0.08,
     "order": 0.06,
     "pack": 0.01,
     "report": 0.23,

@@ -45,8 +45,8 @@ class Embed(Section):
     )
     device: str = Field(
         "auto",
-        description="auto, cpu, cuda, cuda:0, mps, …; auto: a GPU where the run begins with one, but for "
-        "the fitted model the CPU.",
+        description="auto, cpu, cuda, cuda:0, mps, …, for a given model; auto: a GPU where the run begins with one. "
+        "The fitted model is computed on the CPU.",
     )
     backend: Literal["auto", "torch", "openvino"] = Field(
         "auto",

@@ -21,6 +21,7 @@ from sequitur.stages.embed.lexical import LANGUAGES, WEIGHTS
 from sequitur.stages.shared.models import fitted
 from sequitur.stages.shared.models.choices import FITTED
 from sequitur.stages.shared.models.encoders import MODEL
+from sequitur.text_core.vectors.saved_word_vectors import ForeignModelError, read_sentence_transformer
 
 WORDS = "words"  # what was put aside of a given model's run
 SAMPLED = ("sample_documents", "seed")  # by what is fitted
@@ -96,9 +97,14 @@ def unpacked(model: Directory, into: Path) -> None:
 
     Raises:
         CorruptPart: it is not what was put aside.
+        ModelError: what was put aside is no fitted model.
     """
     with fitted.fetched(model) as path:
         shutil.copytree(path, into, ignore=shutil.ignore_patterns(fitted.NOTE, WEIGHTS, LANGUAGES))
+    try:
+        read_sentence_transformer(into)
+    except (ForeignModelError, OSError) as error:
+        raise ModelError(f"{model.path()}: no fitted model ({error}); give one that a run put aside") from error
 
 
 def is_same(config: Config, before: Manifest, now: Mapping[str, Any]) -> bool:

@@ -23,15 +23,14 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns.samples import Sample
 from sequitur.stages.shared.columns.stored_vectors import unit
-from sequitur.text_core.signals.language import languages
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.vectors.languages import language_numbers, language_shares, with_languages
 from sequitur.text_core.vectors.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
 
 WEIGHTS = "_term_weights.npy"  # float32 [BUCKETS]
 LANGUAGES = "_languages.json"  # the languages of the sample, each with its share
-LANGUAGE_MODEL = 2**27  # bytes
 SAMPLE_BYTES = 64 * 2**20
 BLOCK = 4096  # documents whose lexical vectors are float32 at a time
 
@@ -56,7 +55,10 @@ def parameters(config: Config, given: Directory | None = None) -> dict[str, obje
 
 
 def fit(
-    directory: Directory, sample: Callable[[], Sequence[str]], progress: Progress, given: Directory | None = None
+    directory: Directory,
+    sample: Callable[[], Sample],
+    progress: Progress,
+    given: Directory | None = None,
 ) -> None:
     """Stores the weights of terms: those given, or by a seeded sample; an interrupted run goes on with those that are
     there."""
@@ -66,18 +68,12 @@ def fit(
         for name in (LANGUAGES, WEIGHTS):
             directory.write_bytes(name, given.read_bytes(name))
         return
-    texts = sample()
+    texts, codes = sample()
     progress.step("embed: counting words")
     frequencies = document_frequencies(from_arrow(pa.array(texts, pa.large_string())))
-    directory.write_json(LANGUAGES, language_shares(languages_of(texts)))
+    directory.write_json(LANGUAGES, language_shares(codes))
     with directory.writing(WEIGHTS) as file:
         np.save(file, term_weights(frequencies, len(texts)), allow_pickle=False)
-
-
-def languages_of(texts: Sequence[str]) -> list[str]:
-    """The codes of their languages."""
-    found: list[str] = languages(pa.array(texts, pa.large_string()))[0].to_pylist()
-    return found
 
 
 def read(directory: Directory) -> Counted:
@@ -123,7 +119,7 @@ def estimate(settings: Embed, kept: int, text_bytes: int) -> Estimate:
         # The sample as text twice, its words at 12 bytes a byte; the counts, the last document of each, the weights.
         memory=14 * min(SAMPLE_BYTES, text_bytes) + 24 * BUCKETS,
         disk=2 * dimensions * kept + 4 * BUCKETS,
-        each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024) + LANGUAGE_MODEL,
+        each_worker=4 * BUCKETS + 24 * BLOCK * (dimensions + 1024),
     )
 
 
@@ -145,14 +141,17 @@ def problems(directory: Directory) -> Iterator[str]:
         yield f"{directory.path(name)}: not what was counted; delete {directory.path()} and run again"
 
 
-def joint_vectors(own: np.ndarray, text: pa.LargeStringArray, counted: Counted, settings: Embed) -> np.ndarray:
-    """float16 [n, d + D], unit or zero, from the model's own vectors, float32 [n, d], unit or zero, and the n texts.
+def joint_vectors(
+    own: np.ndarray, text: pa.LargeStringArray, languages: Sequence[str], counted: Counted, settings: Embed
+) -> np.ndarray:
+    """float16 [n, d + D], unit or zero, from the model's own vectors, float32 [n, d], unit or zero, the n texts, and
+    the codes of their languages.
 
     Memory: the result, and float32 of BLOCK rows.
     """
     dimensions, share = own.shape[1], settings.lexical_weight
     joint = np.empty((len(own), dimensions + settings.lexical_dimensions), dtype=np.float16)
-    numbers = language_numbers(languages(text)[0].to_pylist(), counted.languages)
+    numbers = language_numbers(languages, counted.languages)
     for begin in range(0, len(own), BLOCK):
         rows = slice(begin, begin + BLOCK)
         words = lexical_vectors(from_arrow(text[rows]), counted.weights, settings.lexical_dimensions)

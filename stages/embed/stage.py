@@ -1,16 +1,16 @@
 """embed: kept text → `vectors`: each document as a unit vector.
 
-    input    `documents` and `selection`
+    input    the text, the languages among `signals`, and `selection`
     output   one row per kept document, in ordinal order: a float16 vector of unit length; beside them the fitted model,
              or what computes a given one
     dropped  nothing; a document in which the model finds nothing to go by has the zero vector, and is counted;
              so does one whose vector is not of finite numbers
     cost     the model's: some ten thousand documents a second and core fitted, about a hundred with a small transformer
 
-The default model is fitted on this corpus and saved as a sentence-transformers directory. It is loaded as any other
-model is, by `SentenceTransformer(path or name)`.
+The default model is fitted on this corpus and saved as a sentence-transformers directory. Here its vectors are computed
+without that library, from the text's Arrow buffers (`text_core/vectors/word_means.py`).
 
-What computes a model, and in which numbers, is decided once for a run, and what is exported for it stored (see
+What computes a given model, and in which numbers, is decided once for a run, and what is exported for it stored (see
 `stages/shared/models/encoders.py`): workers and a run that goes on later compute as the first did.
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
-from sequitur.pipeline.names import SELECTION, VECTORS
+from sequitur.pipeline.names import SELECTION, SIGNALS, VECTORS
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided, every_ordinal
 from sequitur.pipeline.storage import Directory
@@ -40,32 +40,32 @@ from sequitur.stages.embed import fitting, lexical
 from sequitur.stages.embed.lexical import SAMPLE_BYTES
 from sequitur.stages.shared.columns import kept_rows
 from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
-from sequitur.stages.shared.columns.samples import sample_texts
+from sequitur.stages.shared.columns.samples import Sample, sample_texts
 from sequitur.stages.shared.columns.stored_vectors import unit
 from sequitur.stages.shared.models import choices, encoders
 from sequitur.stages.shared.models.choices import FITTED, Choice
 from sequitur.stages.shared.models.encoders import MODEL
 from sequitur.stages.shared.models.model_files import digests
-from sequitur.text_core.vectors import word_vectors
+from sequitur.text_core.vectors import saved_word_vectors, word_vectors
 from sequitur.text_core.vectors.languages import language_numbers, language_shares
 
 FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
 NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite
-FITTED_PER_SECOND = 3000  # documents on one core, measured
+FITTED_PER_SECOND = 6000  # documents on one core, measured
 MODEL_PER_SECOND = 30  # documents through a small transformer on one core, measured
 
 
 @beam.typehints.with_input_types(Rows)
 @beam.typehints.with_output_types(Rows)
 class EmbedText(beam.DoFn):
-    """Text, `kept` and `ordinal` of a part → the vectors of its kept documents."""
+    """Text, `kept`, `ordinal` and `language` of a part → the vectors of its kept documents."""
 
     def __init__(self, settings: Embed, build: Build) -> None:
         self._settings, self._directory, self._notes = settings, build.directory, build.files / NOT_FINITE
 
     def setup(self) -> None:
         self._scratch = tempfile.TemporaryDirectory()
-        self._encoder = encoders.load_stored(self._settings, self._directory, Path(self._scratch.name))
+        self._encode = encoders.load_stored(self._settings, self._directory, Path(self._scratch.name))
         self._words = lexical.read(self._directory) if self._settings.lexical_weight else None
 
     def teardown(self) -> None:
@@ -74,12 +74,13 @@ class EmbedText(beam.DoFn):
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
         batch = batch.filter(batch.column("kept"))
-        vectors = self._encoder.encode(batch.column("text").to_pylist())
+        vectors = self._encode(batch.column("text"))
         if not_finite := int((~np.isfinite(vectors).all(axis=1)).sum()):
             self._notes.write_json(f"{name}.json", not_finite)
         vectors = unit(vectors)
         if self._words is not None:
-            vectors = lexical.joint_vectors(vectors, batch.column("text"), self._words, self._settings)
+            languages = batch.column("language").to_pylist()
+            vectors = lexical.joint_vectors(vectors, batch.column("text"), languages, self._words, self._settings)
         dimensions = vectors.shape[1]
         column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), dimensions)
         yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.vectors(dimensions))
@@ -89,9 +90,10 @@ def work(run: Run) -> Mapping[str, Any]:
     settings, directory, build = fitting.settings_of(run.config), run.artifact(VECTORS), run.build(VECTORS)
     model = fitting.model_at(run.config)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    text, selection, told = run.artifact(run.text), run.artifact(SELECTION), run.progress.counted("embed: sampling")
+    text, signals, selection = run.artifact(run.text), run.artifact(SIGNALS), run.artifact(SELECTION)
+    told = run.progress.counted("embed: sampling")
     seed, documents = run.seed("embed"), settings.sample_documents
-    sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told))
+    sample = cache(lambda: sample_texts(text, selection, seed, SAMPLE_BYTES, documents, told, signals))
     if not directory.exists(FILES):
         if model is not None:
             with tempfile.TemporaryDirectory() as scratch:
@@ -108,9 +110,11 @@ def work(run: Run) -> Mapping[str, Any]:
     del sample  # and with it the texts
     kept = run.manifest(SELECTION).statistics["kept"]
     seconds = kept / (FITTED_PER_SECOND if settings.model == FITTED else MODEL_PER_SECOND)
-    columns = {text: ["text"], selection: ["kept", "ordinal"]}
+    language = {signals: ["language"]} if settings.lexical_weight else {}
+    columns = {text: ["text"], selection: ["kept", "ordinal"], **language}
     before = _before(run.config, run.root, build, run.text, run.parameters.get(VECTORS, {}))
-    encode = KeptRows(EmbedText(settings, build), build, text, selection, before, whole=settings.model != FITTED)
+    whole = settings.model != FITTED
+    encode = KeptRows(EmbedText(settings, build), build, text, selection, before, beside=language, whole=whole)
     run.jobs.map_parts(columns, encode, build, step="embed: encoding", seconds=seconds, documents=kept, by_name=True)
     empty, dimensions = 0, 0
     for part in builds.written_parts(build):
@@ -161,15 +165,14 @@ def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
         return encoders.read_choice(directory.local_copy(MODEL, Path(scratch)))._asdict()
 
 
-def _fit(directory: Directory, texts: Sequence[str], seed: int) -> None:
+def _fit(directory: Directory, sample: Sample, seed: int) -> None:
     try:
-        codes = lexical.languages_of(texts)
-        languages = language_numbers(codes, language_shares(codes))
-        vectors = word_vectors.fit_word_vectors(texts, seed=seed, languages=languages)
+        languages = language_numbers(sample.languages, language_shares(sample.languages))
+        vectors = word_vectors.fit_word_vectors(sample.texts, seed=seed, languages=languages)
     except word_vectors.NoWordsError as error:
         raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
     with tempfile.TemporaryDirectory() as scratch:
-        word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
+        saved_word_vectors.save_sentence_transformer(vectors, Path(scratch) / MODEL)
         _store(Path(scratch) / MODEL, directory)
 
 
@@ -198,9 +201,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
             fitted |= {"sample_documents": settings.sample_documents, "seed": config.seed}
         else:
             fitted["files"] = dict(fitting.digest_of_files(model))
-        device = choices.kind_of(choices.device_of(settings))
-        elsewhere = {} if device == "cpu" else {"device": device}
-        return fitted | words | elsewhere
+        return fitted | words
     named = ("model", "max_characters", "long_documents")
     chosen = {name: getattr(settings, name) for name in named} | words
     path = Path(settings.model)
@@ -219,12 +220,13 @@ def estimate(run: Run) -> Estimate:
     # The dimensions are known only once the model is loaded; 1,024 is the most that usual models have.
     share = lexical.estimate(settings, kept, text_bytes)
     disk = 2 * 1024 * kept + share.disk
-    memory = share.memory
+    memory, model = share.memory, 2**30
     if settings.model == FITTED:
+        model = 2**29  # its rows, twice while they are read
         sampled = min(kept, settings.sample_documents)
         characters = min(SAMPLE_BYTES, text_bytes)
         memory = max(memory, characters + word_vectors.fit_memory_bytes(sampled, characters))
-    each_worker = 12 * int(run.config.ingest.part_bytes) + 2**30 + share.each_worker
+    each_worker = 12 * int(run.config.ingest.part_bytes) + model + share.each_worker
     return Estimate(memory=memory, disk=disk, each_worker=each_worker)
 
 
@@ -243,8 +245,8 @@ def verify(run: Run) -> Iterable[str]:
 STAGE = Stage(
     "embed",
     VECTORS,
-    2,
-    (TEXT, SELECTION),
+    3,
+    (TEXT, SIGNALS, SELECTION),
     parameters,
     estimate,
     work,

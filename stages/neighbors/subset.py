@@ -117,8 +117,8 @@ def _target_vectors(directory: Directory, config: Config) -> np.ndarray:
             raise ConfigError(f"{path}: holds no text; leave it out of {TARGETS}")
         texts += records
     with tempfile.TemporaryDirectory() as scratch:
-        encoder = encoders.load_stored(config.embed, directory, Path(scratch))
-        vectors = unit(encoder.encode(texts))
+        encode = encoders.load_stored(config.embed, directory, Path(scratch))
+        vectors = unit(encode(pa.array(texts, pa.large_string())))
     if not vectors.any():
         raise ConfigError(f"{TARGETS}: embed.model finds nothing to go by in any of the texts; give others")
     return vectors

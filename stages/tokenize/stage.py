@@ -188,7 +188,7 @@ def _make(settings: Tokenize, text: Directory, selection: Directory, seed: int, 
     """The tokenizer that the settings name, or one trained on a sample of the kept texts."""
     if settings.tokenizer == TRAIN:
         told = progress.counted("tokenize: sampling")
-        texts = sample_texts(text, selection, seed, int(settings.sample_bytes), told=told)
+        texts = sample_texts(text, selection, seed, int(settings.sample_bytes), told=told).texts
         progress.step("tokenize: training")
         return train(texts, settings.vocabulary)
     tokenizer = load(settings.tokenizer)
@@ -206,7 +206,7 @@ def _encoder(tokens: Directory, text: Directory, selection: Directory, seed: int
     if artifacts.require_manifest(text).statistics["text_bytes"] < WORTH:
         return LIBRARY
     progress.step("tokenize: trying gigatoken")
-    sample = sample_texts(text, selection, seed, SAMPLE, max_parts=SAMPLE_PARTS)
+    sample = sample_texts(text, selection, seed, SAMPLE, max_parts=SAMPLE_PARTS).texts
     why = difference(tokens.read_bytes(TOKENIZER), pa.array(sample, pa.large_string()))
     if why is not None:
         progress.say(f"{'':<10} tokenizers encodes; gigatoken, which is faster, does not: {why}")

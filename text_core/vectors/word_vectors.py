@@ -24,20 +24,16 @@ Figures: docs/decisions/0003-default-embedder.md.
 """
 
 from collections.abc import Sequence
-from operator import itemgetter
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from scipy.sparse import csr_array
-from threadpoolctl import threadpool_limits
 
-from sequitur.text_core.units.offsets import offsets_of
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-    from tokenizers.models import Model
+from sequitur.text_core.vectors.decomposition import OVERSAMPLES, leading_directions
+from sequitur.text_core.vectors.word_counts import count_words, frequent_words, occurrences
+from sequitur.text_core.vectors.word_means import CONTINUES, UNKNOWN
 
 SAMPLE_DOCUMENTS = 20_000  # enough to fit on
 TEXT_CHARACTERS = 4_096  # of each text that the fit reads
@@ -46,16 +42,7 @@ BALANCE = 0.1  # 0 decomposes the texts as many as they are, 1 each language as 
 MAX_PIECES = 20_000  # the words among them that may also continue an unknown word
 DIMENSIONS = 384
 
-_UNKNOWN = "[UNK]"
-_CONTINUES = "##"
 _MIN_PIECE_CHARACTERS = 4
-# Scripts written without spaces: one word per character there, runs of word characters elsewhere.
-_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
-_WORD = rf"[{_UNSPACED}]|[\w&&[^{_UNSPACED}]]+"
-_BATCH_TEXTS = 256
-# Randomised SVD (Halko, Martinsson, Tropp 2011, SIAM Review 53(2), §1.3 and §4.5).
-_OVERSAMPLES = 10
-_POWER_ITERATIONS = 2
 
 
 class NoWordsError(ValueError):
@@ -85,93 +72,36 @@ def fit_word_vectors(
     `language_numbers`; None: they are of one. The words are those that occur
     twice or more; a document that holds no part of them has the zero vector. d is less than `dimensions` when
     the rank of the sample is, as with fewer texts or words. Linear algebra runs on one thread, so that the
-    number of cores does not change the result. Cost: about 4 s of one core for 10,000 texts of 1,000 characters.
+    number of cores does not change the result. Cost: about 4 s of one core for 20,000 texts of 1,100 characters.
     Raises NoWordsError when no word occurs twice.
     """
-    # scikit-learn takes 1.6 s to import, which commands and workers that fit nothing need not wait for.
-    from sklearn.preprocessing import normalize
-    from sklearn.utils.extmath import randomized_svd
-
-    tokenizer = _trained(texts)
-    words = [word for word, _ in sorted(tokenizer.get_vocab().items(), key=itemgetter(1))]
-    if len(words) == 1:
+    counted = count_words(pa.array([text[:TEXT_CHARACTERS] for text in texts], pa.large_string()))
+    rows, words = frequent_words(counted, 2, MAX_WORDS - 1)
+    if not words:
         raise NoWordsError(f"no word occurs twice in the sample of {len(texts)} texts: give more text")
-    matrix = _occurrences(tokenizer, texts, len(words))
     if languages is None:
         languages = np.zeros(len(texts), dtype=np.int64)
+    matrix = occurrences(counted, rows)
+    del counted
     idf = _idf_within(matrix, languages)
     matrix.data = idf[matrix.indices]
-    matrix = normalize(matrix)
-    matrix.data *= np.repeat(_balance(languages), np.diff(matrix.indptr))
-    with threadpool_limits(1):
-        _, singular_values, directions = randomized_svd(
-            matrix,
-            n_components=min(dimensions, *matrix.shape),
-            n_oversamples=_OVERSAMPLES,
-            n_iter=_POWER_ITERATIONS,
-            random_state=seed,
-        )
-    rank = int(np.sum(singular_values > singular_values[0] * max(matrix.shape) * np.finfo(np.float32).eps))
-    idf[0] = 0  # unknown words carry nothing
-    return _with_pieces(words, idf[:, None] * normalize(directions[:rank].T))
-
-
-def save_sentence_transformer(word_vectors: WordVectors, directory: str | Path) -> None:
-    """Save as a sentence-transformers model: `SentenceTransformer(directory, device="cpu")` loads it."""
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.models import Normalize, StaticEmbedding
-    from tokenizers import models
-
-    token_to_row = {token: row for row, token in enumerate(word_vectors.tokens)}
-    tokenizer = _tokenizer(models.WordPiece(token_to_row, unk_token=_UNKNOWN, continuing_subword_prefix=_CONTINUES))
-    embedding = StaticEmbedding(tokenizer, embedding_weights=word_vectors.vectors)
-    model = SentenceTransformer(modules=[embedding, Normalize()], device="cpu")
-    model.save(str(directory), create_model_card=False)
+    text_of = np.repeat(np.arange(len(texts)), np.diff(matrix.indptr))
+    lengths = np.sqrt(np.bincount(text_of, matrix.data.astype(np.float64) ** 2, minlength=len(texts)))
+    matrix.data *= (_balance(languages) / np.maximum(lengths, np.finfo(np.float32).tiny))[text_of].astype(np.float32)
+    directions = leading_directions(matrix, dimensions, seed)
+    directions *= (idf / np.maximum(np.linalg.norm(directions, axis=1), np.finfo(np.float32).tiny))[:, None]
+    return _with_pieces(words, directions)
 
 
 def fit_memory_bytes(documents: int, characters: int, dimensions: int = DIMENSIONS) -> int:
     """Upper estimate of what `fit_word_vectors` allocates at its peak, for a sample of that size.
 
-    An occurrence every six characters, 32 bytes each (the matrix, its scaled copy, the lists they come from),
-    and five dense matrices with a row per word or document during the SVD.
+    The text as it is read, an occurrence every six characters, 44 bytes each (the words and their table, the matrix
+    and its transposed copy), and three dense matrices with a row per word or document during the decomposition.
     """
     characters = min(characters, documents * TEXT_CHARACTERS)
     words = min(MAX_WORDS, characters // 6)
-    return 32 * characters // 6 + 5 * 4 * (words + documents) * (dimensions + _OVERSAMPLES)
-
-
-def _tokenizer(model: "Model") -> "Tokenizer":
-    """NFKC, lower case, runs of word characters: an identifier such as `read_csv` is one word."""
-    from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers
-
-    tokenizer = Tokenizer(model)
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(_WORD), behavior="removed", invert=True)
-    return tokenizer
-
-
-def _trained(texts: Sequence[str]) -> "Tokenizer":
-    """The tokenizer of whole words: those that occur twice or more, by falling count, then by name."""
-    from tokenizers import models, trainers
-
-    tokenizer = _tokenizer(models.WordLevel(unk_token=_UNKNOWN))
-    trainer = trainers.WordLevelTrainer(
-        vocab_size=MAX_WORDS, min_frequency=2, special_tokens=[_UNKNOWN], show_progress=False
-    )
-    tokenizer.train_from_iterator((text[:TEXT_CHARACTERS] for text in texts), trainer)
-    return tokenizer
-
-
-def _occurrences(tokenizer: "Tokenizer", texts: Sequence[str], words: int) -> csr_array:
-    """float32 [n, words]: 1 where a known word occurs in a text; column 0, of the unknown, is empty."""
-    rows = []
-    for start in range(0, len(texts), _BATCH_TEXTS):
-        batch = [text[:TEXT_CHARACTERS] for text in texts[start : start + _BATCH_TEXTS]]
-        encodings = tokenizer.encode_batch_fast(batch, add_special_tokens=False)
-        rows += [np.unique(np.array([0, *encoding.ids], dtype=np.int32))[1:] for encoding in encodings]
-    offsets = offsets_of([len(row) for row in rows])
-    indices = np.concatenate(rows)
-    return csr_array((np.ones(len(indices), dtype=np.float32), indices, offsets), shape=(len(rows), words))
+    return 3 * characters + 44 * characters // 6 + 3 * 4 * (words + documents) * (dimensions + OVERSAMPLES)
 
 
 def _idf_within(matrix: csr_array, languages: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
@@ -196,11 +126,13 @@ def _balance(languages: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
 
 def _with_pieces(words: list[str], vectors: npt.NDArray[np.float32]) -> WordVectors:
     """Add the rows by which unknown words are read: known words as continuations, and zero for what is left."""
-    pieces = [row for row in range(1, len(words)) if len(words[row]) >= _MIN_PIECE_CHARACTERS][:MAX_PIECES]
-    characters = sorted({character for word in words[1:] for character in word})
+    pieces = [row for row in range(len(words)) if len(words[row]) >= _MIN_PIECE_CHARACTERS][:MAX_PIECES]
+    characters = sorted(set("".join(words)))
     known = set(words)
     rest = [character for character in characters if character not in known]
-    rest += [_CONTINUES + character for character in characters]
-    zeros = np.zeros((len(rest), vectors.shape[1]), dtype=np.float32)
-    tokens = [*words, *(_CONTINUES + words[row] for row in pieces), *rest]
-    return WordVectors(tokens, np.concatenate([vectors, vectors[pieces], zeros]))
+    rest += [CONTINUES + character for character in characters]
+    tokens = [UNKNOWN, *words, *(CONTINUES + words[row] for row in pieces), *rest]
+    rows = np.zeros((len(tokens), vectors.shape[1]), dtype=np.float32)
+    rows[1 : 1 + len(words)] = vectors
+    rows[1 + len(words) : 1 + len(words) + len(pieces)] = vectors[pieces]
+    return WordVectors(tokens, rows)

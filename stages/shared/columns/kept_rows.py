@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -55,6 +55,7 @@ class KeptRows(beam.DoFn):
         text: the artifact with the text.
         selection: which documents are kept.
         parts: what was made before, by the name of a part.
+        beside: columns by artifact that `compute` is given, too; each says something of the text alone.
         whole: whether a row depends on those beside it, so that a part is taken over only if the same ones are kept.
     """
 
@@ -66,11 +67,12 @@ class KeptRows(beam.DoFn):
         selection: Directory,
         parts: Mapping[str, Before],
         *,
+        beside: Mapping[Directory, Sequence[str]] | None = None,
         whole: bool = False,
     ) -> None:
         self._compute, self._target, self._selection = compute, target.directory, selection
         self._parts, self._whole = parts, whole
-        self._all = ReadPart({text: ["text"], selection: ["kept", "ordinal"]})
+        self._all = ReadPart({text: ["text"], selection: ["kept", "ordinal"], **(beside or {})})
         self._verdicts = ReadPart({selection: ["kept", "ordinal"]})
         self._is_set_up = False
 

@@ -78,9 +78,7 @@ def settled(settings: Embed, choice: Choice) -> Embed:
 
 
 def device_of(settings: Embed) -> str:
-    """The device that settings name. A fitted model, a mean of rows, is as fast on a CPU, and each machine has one."""
-    if settings.device == "auto" and settings.model == FITTED:
-        return "cpu"
+    """The device that settings name, of a given model."""
     return device_named(settings.device)
 
 

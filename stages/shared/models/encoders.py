@@ -1,5 +1,8 @@
 """Sentence-transformers models: what computes one, how it is loaded, and how it is run over texts of all lengths.
 
+A fitted one is a mean of rows of words, which `text_core` computes: torch is not even imported for it. A given one that
+another run fitted is computed so, too, and gives the vectors of that run to the bit.
+
 A transformer's time goes by the tokens of a batch, padding included, and by whether a batch stays in the processor's
 cache. So texts are tokenised once, sorted by length, and given to the model by a budget of tokens, not of texts. The
 batches depend on nothing but the texts of a call and the settings; a vector depends on its batch-mates by rounding.
@@ -8,13 +11,16 @@ batches depend on nothing but the texts of a call and the settings; a vector dep
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
@@ -23,6 +29,9 @@ from sequitur.stages.shared.columns.stored_vectors import normalized
 from sequitur.stages.shared.models.choices import FITTED, Choice, choose, decided, device_of, settled
 from sequitur.stages.shared.models.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
 from sequitur.text_core.signals.model_code import named_outside
+from sequitur.text_core.vectors.saved_word_vectors import ForeignModelError, read_sentence_transformer
+from sequitur.text_core.vectors.word_means import vocabulary_of, word_means
+from sequitur.text_core.vectors.word_vectors import WordVectors
 
 MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
 CHOICE = "encoder.json"
@@ -52,8 +61,7 @@ class Encoder:
         with _computing(settings):
             if self.reader is not None:
                 return _encode(self.model, self.reader, texts, settings)
-            limit = None if settings.model == FITTED else settings.max_characters
-            return _own_encode(self.model, [text[:limit] for text in texts], settings)
+            return _own_encode(self.model, [text[: settings.max_characters] for text in texts], settings)
 
 
 @contextmanager
@@ -160,12 +168,32 @@ def load_model(settings: Embed, model: str, precision: str = "float32") -> Any:
         ) from error
 
 
-def load_stored(settings: Embed, directory: Directory, scratch: Path) -> Encoder:
-    """The model whose vectors lie in `directory`, as `prepare`, or the fitting, left it there; see `load`."""
+def load_stored(settings: Embed, directory: Directory, scratch: Path) -> Callable[[pa.LargeStringArray], np.ndarray]:
+    """The model whose vectors lie in `directory`, as `prepare`, or the fitting, left it there; see `load`.
+
+    Returns:
+        what gives one vector of each of n texts, float32 [n, d].
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
     stored = directory.local_copy(MODEL, scratch)
     if settings.model == FITTED:
-        return load(settings, str(stored))
-    return load(settings, settings.model, stored)
+        try:
+            words = read_sentence_transformer(stored)
+        except (ForeignModelError, OSError) as error:
+            raise ModelError(f"{error}; delete {directory.path()} and run again") from error
+        return _means(words)
+    try:
+        means = _means(read_sentence_transformer(settings.model))
+    except (ForeignModelError, OSError):
+        encoder = load(settings, settings.model, stored)
+        return lambda text: encoder.encode(text.to_pylist())
+    return lambda text: means(pc.utf8_slice_codeunits(text, 0, settings.max_characters))
+
+
+def _means(words: WordVectors) -> Callable[[pa.LargeStringArray], np.ndarray]:
+    return partial(word_means, vocabulary=vocabulary_of(words.tokens), rows=words.vectors)
 
 
 def load(settings: Embed, model: str, exported: Path | None = None) -> Encoder:

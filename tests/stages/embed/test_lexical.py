@@ -15,6 +15,7 @@ from sequitur.pipeline.stage import Run
 from sequitur.stages.embed import lexical
 from sequitur.stages.embed import stage as embed
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.text_core.signals.language import languages
 from sequitur.text_core.signals.stop_words import built_in_stop_words
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.vectors.languages import language_numbers, language_shares, with_languages
@@ -46,9 +47,10 @@ def test_cosines_add_in_the_stated_shares(pure: Run, mixed: Run, rows: Any) -> N
     documents = zip(rows(mixed), rows(mixed, "selection"), strict=True)
     texts = pa.array([document["text"] for document, verdict in documents if verdict["kept"]], pa.large_string())
     weights, shares = lexical.read(mixed.artifact("vectors"))
-    assert shares == language_shares(lexical.languages_of(texts.to_pylist()))  # of all: the sample is larger
+    codes = languages(texts)[0].to_pylist()
+    assert shares == language_shares(codes)  # of all: the sample is larger
     words = lexical_vectors(from_arrow(texts), weights, DIMENSIONS)
-    words = with_languages(words, language_numbers(lexical.languages_of(texts.to_pylist()), shares), shares)
+    words = with_languages(words, language_numbers(codes, shares), shares)
     expected = (1 - WEIGHT) * cosines(StoredVectors(pure.artifact("vectors"), own=False).all()) + WEIGHT * cosines(
         words
     )
@@ -84,7 +86,7 @@ def test_a_document_without_one_of_both_has_the_other_alone(execute: Execute, co
 
     own = np.array([[1, 0], [0, 0]], np.float16)
     blank = pa.array(["", "!"], pa.large_string())
-    joint = lexical.joint_vectors(own, blank, lexical.read(run.artifact("vectors")), run.config.embed)
+    joint = lexical.joint_vectors(own, blank, ["und", "en"], lexical.read(run.artifact("vectors")), run.config.embed)
     assert np.array_equal(joint[:, :2], own)
     assert not joint[:, 2:].any()
 

@@ -2,18 +2,26 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from sequitur.pipeline import builds
 from sequitur.pipeline.errors import ModelError
+from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Run
+from sequitur.pipeline.storage import Directory
+from sequitur.stages.embed import fitting
 from sequitur.stages.embed import stage as embed
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.stages.shared.models import choices, encoders
+from sequitur.stages.shared.models import fitted as aside
 
 Execute = Callable[..., Run]
 
@@ -64,6 +72,48 @@ def test_the_fitted_model_is_an_ordinary_one(fitted: Run, rows: Any) -> None:
     )
     assert fitted.manifest("vectors").statistics["without_vector"] == 0
     assert list(embed.verify(fitted)) == []
+
+
+def test_the_fitted_model_loads_neither_torch_nor_sentence_transformers(fitted: Run, tmp_path: Path) -> None:
+    script = (
+        "import sys, pathlib, pyarrow as pa\n"
+        "from sequitur.pipeline.sections import Embed\n"
+        "from sequitur.pipeline.storage import Directory\n"
+        "from sequitur.stages.embed import stage\n"
+        "from sequitur.stages.shared.models import encoders\n"
+        f"directory = Directory({fitted.artifact('vectors').path()!r})\n"
+        f"encode = encoders.load_stored(Embed(), directory, pathlib.Path({str(tmp_path)!r}))\n"
+        "assert encode(pa.array(['e\\u0301', ''], pa.large_string())).shape[0] == 2\n"
+        "print({'torch', 'transformers', 'sentence_transformers', 'sklearn'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", script], text=True).strip() == "set()"
+
+
+def test_a_given_model_that_another_run_fitted_gives_its_vectors_to_the_bit(fitted: Run, tmp_path: Path) -> None:
+    directory, text = fitted.artifact("vectors"), pa.array(["Some words e\u0301 of a text."] * 3, pa.large_string())
+    given = Embed(model=directory.path("model"), device="cpu", max_characters=9)
+    encoders.prepare(given, tmp_path, choices.decided(given))
+    (tmp_path / "run").mkdir()
+    shutil.copytree(tmp_path, tmp_path / "run" / "model", ignore=shutil.ignore_patterns("run"))
+    own = encoders.load_stored(Embed(), directory, tmp_path)
+    found = encoders.load_stored(given, Directory(str(tmp_path / "run")), tmp_path)(text)
+    assert np.array_equal(found, own(pa.array(["Some word"] * 3, pa.large_string())))
+
+
+def test_a_given_model_that_is_no_fitted_one_is_refused_whatever_its_digests(fitted: Run, tmp_path: Path) -> None:
+    root, model = (
+        Directory(str(tmp_path)),
+        Path(shutil.copytree(fitted.artifact("vectors").path("model"), tmp_path / "a")),
+    )
+    aside.put(root, "model", model, {}, "")
+    fitting.unpacked(aside.aside(root, "model"), tmp_path / "whole")
+    assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    content = json.loads((model / "tokenizer.json").read_text())
+    content["model"]["vocab"]["[UNK]"] = 2**40
+    (model / "tokenizer.json").write_text(json.dumps(content))
+    aside.put(root, "model", model, {}, "")
+    with pytest.raises(ModelError, match=r"no fitted model .*give one that a run put aside"):
+        fitting.unpacked(aside.aside(root, "model"), tmp_path / "made")
 
 
 def test_a_fit_that_was_interrupted_is_done_again(fitted: Run) -> None:

@@ -6,12 +6,8 @@ import numpy as np
 import pytest
 from sentence_transformers import SentenceTransformer
 
-from sequitur.text_core.vectors.word_vectors import (
-    NoWordsError,
-    fit_memory_bytes,
-    fit_word_vectors,
-    save_sentence_transformer,
-)
+from sequitur.text_core.vectors.saved_word_vectors import save_sentence_transformer
+from sequitur.text_core.vectors.word_vectors import NoWordsError, fit_memory_bytes, fit_word_vectors
 
 TOPICS = {
     "sea": "whale harbour sailor tide anchor lighthouse",

@@ -7,7 +7,7 @@ import pytest
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 from sequitur.stages.shared.models import choices
-from sequitur.stages.shared.models.choices import FITTED, Choice, choose, decided, device_of, kind_of, settled
+from sequitur.stages.shared.models.choices import Choice, choose, decided, device_of, kind_of, settled
 
 
 def chosen(settings: Embed, *, transformer: bool) -> tuple[str, str]:
@@ -59,6 +59,5 @@ def test_what_was_decided_elsewhere_is_kept_or_refused(monkeypatch: pytest.Monke
 def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert device_of(Embed(model="any")) == "cuda"
-    assert device_of(Embed(model=FITTED)) == "cpu"  # whatever the machine has
-    assert device_of(Embed(model=FITTED, device="cuda:1")) == "cuda:1"
+    assert device_of(Embed(model="any", device="cuda:1")) == "cuda:1"
     assert kind_of("cuda:1") == "cuda"
