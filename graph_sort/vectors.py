@@ -12,9 +12,11 @@ Vectors = NDArray[np.float32] | NDArray[np.float16]
 
 def rows_as_float32(vectors: Vectors, rows: NDArray[np.int64] | slice) -> NDArray[np.float32]:
     """The given rows as a contiguous float32 array; only they are read and converted."""
-    if isinstance(vectors, np.ndarray) and isinstance(rows, np.ndarray):
-        return as_float32(np.take(vectors, rows, axis=0))  # five times as quick as an index
-    return as_float32(vectors[rows])
+    if isinstance(vectors, np.ndarray) and not isinstance(rows, slice):
+        some: Vectors = vectors.take(rows, axis=0)  # five times as quick as an index
+    else:
+        some = vectors[rows]
+    return as_float32(some)
 
 
 def as_float32(vectors: Vectors) -> NDArray[np.float32]:
