@@ -130,7 +130,7 @@ def work(run: Run) -> Mapping[str, Any]:
     encoder = (
         BYTES if settings.tokenizer == BYTES else _encoder(tokens, text, selection, run.seed("tokenize"), progress)
     )
-    about = _described(settings, tokens, encoder)
+    about = _described(settings, tokens)
     parts = _before(run.root, build, run.text, settings, about)
     encode = partial(_encode, text, selection, EncodeText(tokens, encoder, about["end"]), parts, run.jobs)
     if settings.repeated_spans == "ignore":
@@ -160,7 +160,7 @@ def _before(
     for manifest in former.manifests(build.directory):
         alike = former.is_alike(manifest, STAGE.name, STAGE.version, manifest.parameters)
         by, removed = manifest.statistics["tokenizer"], manifest.parameters.get("repeated_spans") == "remove"
-        same = all(by.get(name) == about[name] for name in ("sha256", "vocab_size", "end", "encoder"))
+        same = all(by[name] == about[name] for name in ("sha256", "vocab_size", "end"))
         if alike and same and not removed and settings.repeated_spans != "remove":
             found |= kept_rows.before(root, build, manifest, text)
     return found
@@ -201,7 +201,7 @@ def _make(settings: Tokenize, text: Directory, selection: Directory, seed: int, 
 def _encoder(tokens: Directory, text: Directory, selection: Directory, seed: int, progress: Progress) -> str:
     """What encodes, by the tokenizer beside the tokens: gigatoken, where it is known to give the same ids.
 
-    It is a function of the tokenizer and of the text, so that whoever goes on with a build finds the same.
+    The manifest does not name it: the ids are the same, and where there is no gigatoken the same bytes are made.
     """
     if artifacts.require_manifest(text).statistics["text_bytes"] < WORTH:
         return LIBRARY
@@ -213,18 +213,16 @@ def _encoder(tokens: Directory, text: Directory, selection: Directory, seed: int
     return FAST if why is None else LIBRARY
 
 
-def _described(settings: Tokenize, tokens: Directory, encoder: str) -> dict[str, Any]:
+def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
     """What the manifest says of the tokenizer, which lies beside the tokens."""
     if settings.tokenizer == BYTES:
-        nothing = hashlib.sha256(b"").hexdigest()
-        return {"name": BYTES, "sha256": nothing, "vocab_size": 257, "end": BYTES_END, "encoder": encoder}
+        return {"name": BYTES, "sha256": hashlib.sha256(b"").hexdigest(), "vocab_size": 257, "end": BYTES_END}
     content, tokenizer = tokens.read_bytes(TOKENIZER), stored(tokens)
     return {
         "name": "trained" if settings.tokenizer == TRAIN else Path(settings.tokenizer).name,
         "sha256": hashlib.sha256(content).hexdigest(),
         "vocab_size": vocabulary_size(tokenizer),
         "end": end_id(tokenizer, END_OF_DOCUMENT if settings.tokenizer == TRAIN else settings.end_of_document),
-        "encoder": encoder,
     }
 
 
