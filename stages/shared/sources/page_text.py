@@ -16,6 +16,7 @@ more than MEMORY bytes, and with its input.
 from __future__ import annotations
 
 import codecs
+import importlib.metadata  # which datatrove uses and does not import
 import importlib.util
 import io
 import json
