@@ -44,7 +44,7 @@ def damage(rng: random.Random, root: Path, outside: Path) -> None:
 
 def _other(rng: random.Random, path: Path, content: bytes) -> bytes:
     if path.name == "tokenizer.json" and rng.random() < 0.5:
-        with suppress(ValueError):  # damaged before
+        with suppress(ValueError, RecursionError):  # damaged before
             return hostile_tokenizer(rng, content)
     if path.suffix == ".json":
         return damaged_json(rng, content)

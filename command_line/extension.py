@@ -73,7 +73,7 @@ def _given(inputs: list[str]) -> list[Any]:
             continue
         try:
             value = read_yaml(one)
-        except (yaml.YAMLError, RecursionError):
+        except yaml.YAMLError:
             fail(f"--inputs {one}: not valid YAML; mend the syntax", code=2)
         found += value if isinstance(value, list) else [value]
     return found

@@ -86,7 +86,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Config:
         raise ConfigError(f"{path}: {reason}; `sequitur init {path}` writes a configuration to start from") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML{_yaml_place(error)}; mend the syntax there") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: holds no `key: value` pairs; `sequitur init` shows what belongs there")
@@ -134,7 +134,7 @@ def _apply(content: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {shown}: write it as section.key=value")
     try:
         value = read_yaml(text)
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"--set {shown}: the value is not valid YAML; quote it") from error
     *sections, last = key.strip().split(".")
     place = content
@@ -184,14 +184,16 @@ def read_yaml(text: str | bytes) -> Any:
     """The value that some YAML says. No tags that make objects.
 
     Raises:
-        yaml.YAMLError: it is not YAML, gives a key twice, holds a date or number that is none, or aliases without end.
-        RecursionError: it is nested too deeply.
+        yaml.YAMLError: it is not YAML, gives a key twice, holds a date or number that is none, aliases without end, or
+            is nested too deeply.
     """
     try:
         return yaml.load(text, _Loader)  # noqa: S506 - a subclass of SafeLoader
     except (ValueError, AttributeError) as error:  # of the constructors, at 2024-13-45, !!int abc or !!timestamp abc
         too_long = "integer string conversion" in str(error)
         raise yaml.MarkedYAMLError(problem=TOO_LONG if too_long else str(error)) from error
+    except RecursionError as error:
+        raise yaml.MarkedYAMLError(problem="nested too deeply") from error
 
 
 def _yaml_place(error: Exception) -> str:

@@ -43,7 +43,7 @@ def read_engine(path: Path) -> tuple[str, ...]:
         content = read_yaml(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give a file of Beam options") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML ({str(error).splitlines()[0]}); mend it") from error
     if not isinstance(content, dict) or not isinstance(content.get("runner"), str):
         raise ConfigError(f"{path}: names no runner; begin with a line such as runner: PortableRunner")

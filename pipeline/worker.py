@@ -1,13 +1,13 @@
 """A Beam worker process: Beam's own, made quiet, single-threaded in its libraries, and mortal with its parent.
 
     python worker.py alone DIRECTORY PARENT PATH…
-    python worker.py serve NAME PARENT PATH…
+    python worker.py serve NAME MODULES PARENT PATH…
     python worker.py ask NAME DIRECTORY PATH…
 
-`alone` is a worker. `serve` imports what workers need, once, and forks one for each that `ask`s by the socket NAME;
-who asks lives as long as the worker, and ends as it does. PARENT is a process id, with which a process ends; PATH… is
-where the parent imports from. A worker leaves a file named by its own process id in DIRECTORY, so that the parent can
-end it.
+`alone` is a worker. `serve` imports Beam and MODULES (with commas between) once, and forks a worker for each that
+`ask`s by the socket NAME; who asks lives as long as the worker, and ends as it does. PARENT is a process id, with which
+a process ends; PATH… is where the parent imports from. A worker leaves a file named by its own process id in DIRECTORY,
+so that the parent can end it.
 """
 
 import json
@@ -45,7 +45,8 @@ def ask(name: str, directory: str, *path: str) -> None:
     sys.exit(code)
 
 
-def serve(name: str, parent: str, *path: str) -> None:
+def serve(name: str, modules: str, parent: str, *path: str) -> None:
+    import importlib
     import selectors
 
     with selectors.DefaultSelector() as selector, socket.socket(socket.AF_UNIX) as listener:
@@ -53,10 +54,8 @@ def serve(name: str, parent: str, *path: str) -> None:
         listener.listen(128)
         os.dup2(2, 1)  # the parent knows by it that it can be asked
         _begin(int(parent), path)
-        from apache_beam.runners.worker import sdk_worker_main  # noqa: F401
-
-        from sequitur import beam_job  # noqa: F401
-
+        for module in ("apache_beam.runners.worker.sdk_worker_main", *filter(None, modules.split(","))):
+            importlib.import_module(module)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for keepers
         selector.register(0, selectors.EVENT_READ)
         selector.register(listener, selectors.EVENT_READ)

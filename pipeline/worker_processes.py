@@ -54,7 +54,8 @@ class WorkerServer:
 
     def _start(self) -> None:
         self._name = f"sequitur-{secrets.token_hex(16)}"
-        words = [sys.executable, PROGRAM, "serve", self._name, str(os.getpid()), *import_path()]
+        modules = ",".join(sorted(name for name in sys.modules if name.startswith("sequitur.stages.")))
+        words = [sys.executable, PROGRAM, "serve", self._name, modules, str(os.getpid()), *import_path()]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
         weakref.finalize(self, _close, self._process)
         if self._process.stdout is not None:

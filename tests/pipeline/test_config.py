@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -269,3 +270,8 @@ def test_wrong_override_is_refused(path: Path, override: str, complaint: str) ->
         load(path, [override])
 
     assert complaint in str(refused.value)
+
+
+def test_what_is_nested_without_end_is_no_yaml() -> None:
+    with pytest.raises(yaml.YAMLError, match="nested too deeply"):
+        read_yaml("[" * 100_000)
