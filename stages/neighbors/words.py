@@ -136,7 +136,7 @@ def _begins_of_blocks(pairs: np.ndarray, words: np.ndarray, most_words: int, mos
     or it is one pair. A document of many pairs is read once in a block.
 
     Args:
-        pairs: int64 [p, 2], of documents.
+        pairs: int64 [p, 2], of two documents each.
         words: int64 [n], of each document.
         most_words: of the documents of a block.
         most_pairs: of a block.
