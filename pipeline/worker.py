@@ -16,7 +16,7 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -142,5 +142,7 @@ def _work(directory: str) -> None:
     sdk_worker_main.main(["worker"])
 
 
+WAYS: dict[str, Callable[..., None]] = {"alone": alone, "serve": serve, "ask": ask}
+
 if __name__ == "__main__":
-    {"alone": alone, "serve": serve, "ask": ask}[sys.argv[1]](*sys.argv[2:])
+    WAYS[sys.argv[1]](*sys.argv[2:])
