@@ -39,13 +39,18 @@ OPTIONS = [
 ]
 
 
-def sample(corpus: Path | None, documents: int) -> list[str]:
-    """A seeded sample of a corpus's texts, as JSON lines or zstd-compressed JSON lines."""
+def texts_of(corpus: Path | None) -> list[str]:
+    """The texts of a corpus of JSON lines, also compressed; of the packages' documentation where none is given."""
     with tempfile.TemporaryDirectory() as directory:
         if corpus is None:
             corpus = Path(directory) / "python-docs.jsonl.zst"
             write_python_docs(corpus, 10_000)
-        texts = read_corpus(corpus).texts
+        return read_corpus(corpus).texts
+
+
+def sample(corpus: Path | None, documents: int) -> list[str]:
+    """A seeded sample of a corpus's texts."""
+    texts = texts_of(corpus)
     chosen = np.random.default_rng(0).permutation(len(texts))[:documents]
     return [texts[row][: Embed().max_characters] for row in chosen]
 

@@ -17,7 +17,6 @@ import argparse
 import json
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -27,8 +26,7 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from benchmarks.embedder import read_corpus
-from sequitur.corpora.python_docs import write_python_docs
+from benchmarks.encode import texts_of
 from sequitur.stages.tokenize.encoding import encode
 from sequitur.stages.tokenize.fast_tokenizer import FastTokenizer, difference
 from sequitur.stages.tokenize.tokenizer_files import END_OF_DOCUMENT
@@ -43,11 +41,7 @@ BLOCK = 4 * MB
 
 def documents(corpus: Path | None, size: int) -> list[str]:
     """About so many bytes of texts, in random order; what comes a second time has other letters."""
-    with tempfile.TemporaryDirectory() as directory:
-        if corpus is None:
-            corpus = Path(directory) / "python-docs.jsonl.zst"
-            write_python_docs(corpus, 10_000)
-        texts = read_corpus(corpus).texts
+    texts = texts_of(corpus)
     generator = np.random.default_rng(0)
     found: list[str] = []
     letters, rest = "abcdefghijklmnopqrstuvwxyz", size

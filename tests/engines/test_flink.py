@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_runs import Cluster, digests, end_of, some_parts, started, told, wait_until
+from engine_runs import Cluster, check_whole_job, digests, end_of, some_parts, started, wait_until
 
 from sequitur.pipeline.names import SIGNALS
 
@@ -22,12 +22,7 @@ def test_the_whole_job_gives_the_bytes_of_a_local_run(
     cluster: Cluster, docs: Docs, local: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "run"
-    with started("run", docs(root), "--on", cluster.engine) as process:
-        assert end_of(process)[0] == 0
-    here, there = digests(local), digests(root)
-    with capsys.disabled():
-        told(here, there, "on Flink")
-    assert there == here
+    check_whole_job(cluster, docs(root), root, local, capsys)
 
 
 def test_a_driver_that_is_killed_in_mid_job_is_run_again(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from engine_runs import Cluster, digests, end_of, started, told
+from engine_runs import Cluster, check_whole_job, end_of, started
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.names import CONTAMINATED, FUZZY, SELECTION, SHARDS, SIGNALS
@@ -30,12 +30,7 @@ def test_the_whole_job_gives_the_bytes_of_a_local_run(
     cluster: Cluster, docs: Docs, local: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "run"
-    with started("run", docs(root), "--on", cluster.engine) as process:
-        assert end_of(process)[0] == 0
-    here, there = digests(local), digests(root)
-    with capsys.disabled():
-        told(here, there, "on Spark")
-    assert there == here
+    check_whole_job(cluster, docs(root), root, local, capsys)
 
 
 def test_what_a_worker_misses_is_said_in_one_line(cluster: Cluster, docs: Docs, tmp_path: Path) -> None:

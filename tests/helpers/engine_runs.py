@@ -6,10 +6,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import psutil
 import xxhash
@@ -83,11 +83,16 @@ def digests(root: Path) -> dict[str, str]:
     return {artifact: digest.hexdigest() for artifact, digest in of_artifact.items()}
 
 
-def told(here: Mapping[str, str], there: Mapping[str, str], where: str) -> None:
-    """Prints the digests of a local run and of one elsewhere side by side."""
-    print()
-    for artifact in sorted(here.keys() | there.keys()):
-        print(f"{artifact:<10} {here.get(artifact)} here, {there.get(artifact)} {where}")
+def check_whole_job(cluster: Cluster, config: Path, root: Path, local: Path, capsys: Any) -> None:
+    """Runs all stages on a cluster into `root`: each artifact has the digest of the local run, and both are printed."""
+    with started("run", config, "--on", cluster.engine) as process:
+        assert end_of(process)[0] == 0
+    here, there = digests(local), digests(root)
+    with capsys.disabled():
+        print()
+        for artifact in sorted(here.keys() | there.keys()):
+            print(f"{artifact:<10} {here.get(artifact)} here, {there.get(artifact)} there")
+    assert there == here
 
 
 def some_parts(root: Path) -> Callable[[], bool]:
