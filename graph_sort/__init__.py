@@ -3,11 +3,11 @@
 Documents are nodes with dense int64 ids 0 … n−1, which are also the rows of the array of unit vectors.
 
 Neighbours
-    neighbors         k nearest of each document: from an index or exact, decided by exact cosines
-    neighbor_plans    which index fits the memory, built and probed until it finds enough
-    cells             the same search in pieces, for a cluster of machines
+    neighbors         lists of the k nearest, by exact cosines; all vectors scanned for a few
+    cells             cells of near vectors: which are probed, and the work cut for many machines
+    cell_search       the nearest among all vectors, or in the cells that are probed, by matrix products
     exact_search      the same on a GPU
-    near_duplicates   which documents to drop, never by chaining
+    near_duplicates   which documents to drop, never by chaining; `pair_set`
     subset            which documents represent all others, or are nearest to given ones
 
 Orders

@@ -1,10 +1,9 @@
-"""Exact nearest neighbours cell by cell: what many machines compute piece by piece, for vectors that no index holds.
+"""Cells of near vectors: which are probed for each, how many must be, and how to cut the work for many machines.
 
 Vectors are stored in the cell of their nearest centroid; a query is compared with all that is stored in the few
-cells nearest to it. A large cell is cut into blocks of what it stores and blocks of its queries, and each pair of
-blocks is a task. What a task finds is exact, whatever else was computed with it: BLAS only proposes, and all that
-could be among the k nearest within its rounding error is computed again in a fixed order. So the merged lists do
-not depend on how cells were cut, on the order in which tasks end, or on where they ran.
+cells nearest to it (`cell_search`). Where many machines search, a large cell is cut into blocks of what it stores and
+blocks of its queries, and each pair of blocks is a task. What a task finds is exact, so the merged lists do not depend
+on how cells were cut, on the order in which tasks end, or on where they ran: they are those of one machine.
 """
 
 from typing import NamedTuple
@@ -13,14 +12,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sequitur.graph_sort.neighbors import Neighbors, nothing_found
+from sequitur.graph_sort.cell_search import slack_of
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 STORED, QUERY = 1, 2  # what a vector is in a task; both, where it is 3
 TRAINING_POINTS = 40  # of which the centroid of each cell is made
-BLOCK = 1024  # queries × 16 BLOCK stored vectors are multiplied at a time: 64 MB of float32
-ROUNDING = 2.0**-24  # half the distance of neighbouring float32 numbers, relative
+BLOCK = 1024  # vectors whose products with all centroids are held at a time
 
 
 class Tasks(NamedTuple):
@@ -40,17 +38,36 @@ class Spread(NamedTuple):
 
 
 def cells_of(vectors: Vectors, centroids: NDArray[np.float32], probes: int) -> NDArray[np.int32]:
-    """The `probes` cells nearest to each vector [n, d], nearest first: int32 [n, probes], −1 where there are fewer."""
-    numbers = np.arange(len(centroids), dtype=np.int64)
-    found = nearest(vectors, np.full(len(vectors), -1, np.int64), centroids, numbers, probes)
-    return found.neighbor.astype(np.int32)
+    """The `probes` cells nearest to each vector [n, d], by (−cosine, number): int32 [n, probes], the nearest first and
+    the others ascending; −1 where there are fewer.
+
+    The same on every machine: what BLAS cannot tell apart within its rounding error is computed again in a fixed
+    order. n·c·d multiplications for c centroids; memory: BLOCK·c float32.
+    """
+    found, taken = np.full((len(vectors), probes), -1, dtype=np.int32), min(probes, len(centroids))
+    for begin in range(0, len(vectors), BLOCK):
+        block = rows_as_float32(vectors, slice(begin, begin + BLOCK))
+        scores = block @ centroids.T
+        best = scores.max(axis=1)
+        last = best if taken == 1 else np.partition(scores, len(centroids) - taken, axis=1)[:, len(centroids) - taken]
+        slack = slack_of(block, centroids)
+        _nearest_cells(block, centroids, scores, best, last, slack, found[begin : begin + BLOCK, :taken])
+    return found
+
+
+def places(queries: Vectors, centroids: NDArray[np.float32], cell: NDArray[np.int64]) -> NDArray[np.int64]:
+    """int64 [q, k]: the place, from 0, that each cell [q, k] has among those nearest to the query of its row, by
+    (−cosine, number); −1 where it is none. q·c·d multiplications for c centroids."""
+    place = np.full(cell.shape, -1, np.int64)
+    _places(rows_as_float32(queries, slice(None)), centroids, cell, place)
+    return place
 
 
 def probes_needed(rank: NDArray[np.int64], target: float, most: int) -> tuple[int, float]:
     """How many cells to probe for a recall, at most `most`, and the recall that so many give.
 
-    `rank` int64 [m] holds, of each true neighbour of some queries, the place (from 0) of its cell among the cells
-    nearest to the query: that neighbour is found by every search which probes more cells than that.
+    `rank` int64 [m] holds, of each true neighbour of some queries, the place of its cell as `places` tells it: that
+    neighbour is found by every search which probes more cells than that.
     """
     if not rank.size:
         return 1, 1.0
@@ -76,36 +93,6 @@ def spread(tasks: Tasks, ordinals: NDArray[np.int64], cells: NDArray[np.int32], 
     out = np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.uint8)
     _spread(*tasks, ordinals, cells, roles, *out)
     return Spread(*out)
-
-
-def nearest(
-    queries: Vectors, query_ids: NDArray[np.int64], stored: Vectors, stored_ids: NDArray[np.int64], k: int
-) -> Neighbors:
-    """The k stored vectors [m, d] nearest to each query [q, d] by (−cosine, id), never the query itself: exact.
-
-    Cosines are dot products in float64 of a fixed order, so that a list does not depend on what else is in the
-    arrays. Time: q·m·d multiplications by BLAS. Memory: 64 MB, and a float32 copy of 17 BLOCK vectors.
-    """
-    found = nothing_found(len(queries), k)
-    for begin in range(0, len(stored), 16 * BLOCK):
-        some = rows_as_float32(stored, slice(begin, begin + 16 * BLOCK))
-        ids = np.ascontiguousarray(stored_ids[begin : begin + 16 * BLOCK], dtype=np.int64)
-        for start in range(0, len(queries), BLOCK):
-            rows = slice(start, start + BLOCK)
-            block = rows_as_float32(queries, rows)
-            scores = block @ some.T
-            depth = min(k + 1, len(some))  # one more: the query may be stored here
-            least = np.partition(scores, len(some) - depth, axis=1)[:, len(some) - depth]
-            # A dot product of d terms is off by at most d roundings of |a|·|b|, in whatever order it is summed
-            # (Higham, Accuracy and Stability of Numerical Algorithms, 3.1); two may be, and float32 rounds once more.
-            slack = 2 * (block.shape[1] + 2) * ROUNDING * _longest(block) * _longest(some)
-            own = np.ascontiguousarray(query_ids[rows], dtype=np.int64)
-            _offer(block, own, some, ids, scores, least - np.float32(slack), found.neighbor[rows], found.cosine[rows])
-    return found
-
-
-def _longest(vectors: NDArray[np.float32]) -> float:
-    return float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0)))
 
 
 def _nothing() -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint8]]:
@@ -157,34 +144,72 @@ def _scattered(ordinal: int) -> np.int64:
 
 
 @njit(cache=True, nogil=True)
-def _offer(
-    queries: NDArray[np.float32],
-    query_ids: NDArray[np.int64],
-    stored: NDArray[np.float32],
-    stored_ids: NDArray[np.int64],
+def _nearest_cells(
+    vectors: NDArray[np.float32],
+    centroids: NDArray[np.float32],
     scores: NDArray[np.float32],
+    greatest: NDArray[np.float32],
     least: NDArray[np.float32],
-    neighbor: NDArray[np.int64],
-    cosine: NDArray[np.float32],
+    slack: np.float32,
+    found: NDArray[np.int32],
 ) -> None:
-    """Computes what scores `least` or more again, and inserts it."""
+    """Fills `found` [n, p] by the scores [n, c], of each row of which the greatest and the p-th are given, and by exact
+    cosines where a score is within `slack` of these."""
+    count, probes = scores.shape[1], found.shape[1]
+    near = np.empty(count, np.int32)  # cells that scores cannot tell from the last taken
+    cosine = np.empty(count, np.float32)
     for i in range(scores.shape[0]):
-        for j in range(scores.shape[1]):
-            if scores[i, j] >= least[i] and stored_ids[j] != query_ids[i]:
-                _insert(neighbor[i], cosine[i], stored_ids[j], np.float32(dot(queries[i], stored[j])))
+        best, last = greatest[i], least[i]
+        home, nearest, taken, unsure = -1, np.float32(-np.inf), 0, 0
+        for c in range(count):
+            score = scores[i, c]
+            if score < last - slack:
+                continue
+            first = score >= best - slack
+            cosine[c] = score
+            if first or score <= last + slack:
+                cosine[c] = np.float32(dot(vectors[i], centroids[c]))
+            if first and (home < 0 or cosine[c] > nearest):
+                home, nearest = c, cosine[c]
+            if score > last + slack:
+                found[i, taken] = c
+                taken += 1
+            else:
+                near[unsure] = c
+                unsure += 1
+        while taken < probes:
+            at = -1
+            for u in range(unsure):
+                if near[u] >= 0 and (at < 0 or cosine[near[u]] > cosine[near[at]]):
+                    at = u
+            found[i, taken] = near[at]
+            near[at] = -1
+            taken += 1
+        found[i].sort()
+        at = probes - 1
+        while found[i, at] != home:
+            at -= 1
+        for m in range(at, 0, -1):
+            found[i, m] = found[i, m - 1]
+        found[i, 0] = home
 
 
 @njit(cache=True, nogil=True)
-def _insert(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], node: int, c: float) -> None:
-    """Into a list that is sorted by (−cosine, id), if it is among its best."""
-    k = neighbor.size
-    at = k
-    while at > 0 and (c > cosine[at - 1] or (c == cosine[at - 1] and node < neighbor[at - 1])):
-        at -= 1
-    if at == k:
-        return
-    for m in range(k - 1, at, -1):
-        neighbor[m] = neighbor[m - 1]
-        cosine[m] = cosine[m - 1]
-    neighbor[at] = node
-    cosine[at] = c
+def _places(
+    queries: NDArray[np.float32],
+    centroids: NDArray[np.float32],
+    cell: NDArray[np.int64],
+    place: NDArray[np.int64],
+) -> None:
+    cosine = np.empty(centroids.shape[0], np.float32)
+    for i in range(cell.shape[0]):
+        for c in range(cosine.size):
+            cosine[c] = dot(queries[i], centroids[c])
+        for j in range(cell.shape[1]):
+            home = cell[i, j]
+            if home < 0:
+                continue
+            place[i, j] = 0
+            for c in range(cosine.size):
+                if cosine[c] > cosine[home] or (cosine[c] == cosine[home] and c < home):
+                    place[i, j] += 1

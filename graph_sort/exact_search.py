@@ -39,7 +39,7 @@ def exact_neighbors(
     Row i has id i; float16 or float32 of unit length, memory maps too. `block` queries are scored at once. Of the
     vectors `resident` rows at a time lie on the device: as many as fit into half of its free memory, by default;
     what several such slabs find is merged. Results do not depend on `block` or `resident`, and are those of
-    `neighbors.search` on an exact index, bit for bit, unless more than MARGIN vectors have the score, as rounded,
+    `neighbors.scan`, bit for bit, unless more than MARGIN vectors have the score, as rounded,
     of the k-th nearest: among such near-equals some may then be missed.
 
     Raises ValueError for k < 1, VectorError.

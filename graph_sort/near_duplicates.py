@@ -95,6 +95,23 @@ def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None) 
     return Duplicates(*_keep_first(sequence, offsets, other, cosine))
 
 
+def around_dropped(pairs: Pairs, duplicates: Duplicates) -> NDArray[np.int64]:
+    """int64 [e, 2]: pairs of documents that stay and have a dropped one in common: the first of those that a dropped
+    document is joined to, with each other one, each once, the lower id first.
+
+    A group of near-duplicates that is larger than a list leaves several of it, which their lists do not name; but lists
+    of others name them. O(e log e).
+    """
+    stays = duplicates.of < 0
+    edges = np.concatenate([pairs.edges, pairs.edges[:, ::-1]])
+    edges = edges[~stays[edges[:, 0]] & stays[edges[:, 1]]]
+    edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
+    begins = np.flatnonzero(np.append(True, np.diff(edges[:, 0]) != 0)[: len(edges)])
+    first = np.repeat(edges[begins, 1], np.diff(np.append(begins, len(edges))))
+    several = first != edges[:, 1]
+    return distinct(Pairs(np.stack([first, edges[:, 1]], axis=1)[several], np.zeros(several.sum(), np.float32))).edges
+
+
 @njit(cache=True, nogil=True)
 def _keep_first(
     sequence: NDArray[np.int64],

@@ -1,12 +1,10 @@
-"""The k nearest neighbours of each document by cosine: faiss proposes candidates, exact cosines decide.
+"""Lists of the k nearest neighbours of each document by cosine, and the search of all vectors for a few.
 
-The cosines of the candidates are computed again here, in float64 and in a fixed order, so that they do not depend
-on threads, on the number of queries searched at once, or on the machine. Which candidate faiss proposes last still
-may, where two agree to its last bit; MARGIN spare candidates keep that out of the k. The lists of an inverted file
-are searched for in the same way: its centroids are the vectors, and the lists probed are the k.
+Whatever proposes candidates, their cosines are computed here, in float64 and in a fixed order, so that they do not
+depend on threads, on the number of queries searched at once, or on the machine.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import faiss
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
-MARGIN = 8  # candidates beyond k
+MARGIN = 8  # candidates beyond k: which faiss proposes last may depend on threads, where two agree to its last bit
 QUERY_BLOCK = 1024  # faiss multiplies matrices; on 256 queries at once it is five times slower
 SCAN_BLOCK = 65_536  # vectors converted to float32 at once
 HALF_EXPONENT = np.float32(2.0**112)  # 2 to the (127 − 15): the difference of the exponents' biases
@@ -30,41 +28,6 @@ class Neighbors(NamedTuple):
 
     neighbor: NDArray[np.int64]  # [q, k]
     cosine: NDArray[np.float32]  # [q, k]
-
-
-def search(
-    index: faiss.Index,
-    vectors: Vectors,
-    queries: Vectors,
-    query_ids: NDArray[np.int64],
-    k: int,
-    depth: int | None = None,
-) -> Neighbors:
-    """The k documents nearest to each of `queries` [q, d], never the document `query_ids` [q] itself.
-
-    `vectors` [n, d] are those of the index, float16 or float32, which may be a memory map: only candidates are read.
-    Cosines are dot products, so vectors must have unit length. Of each query `depth` candidates are ranked again by
-    exact cosines (`neighbor_plans.Recall.depth`; at least k + 1 + MARGIN, which is the default and does for indexes
-    that hold float32). If fewer than k others lie in the lists probed, as where k ≥ n, the rest are −1.
-
-    Memory: blocks of 1,024 queries, 16 bytes per candidate. Raises ValueError for k < 1, VectorError.
-    """
-    q = checked(vectors, queries, query_ids, k)
-    if vectors.shape != (index.ntotal, index.d):
-        raise VectorError(f"the index holds [{index.ntotal}, {index.d}] and the vectors are {list(vectors.shape)}")
-    found = nothing_found(q, k)
-    least = k + 1 + MARGIN  # one more: the query finds itself
-    depth = min(max(least, depth or 0), index.ntotal)
-    if depth == 0:
-        return found
-    lists = inverted_file(index)
-    centroids = _centroids(lists)
-    for begin in range(0, q, QUERY_BLOCK):
-        rows = slice(begin, begin + QUERY_BLOCK)
-        block = finite_rows(queries, rows)
-        candidate = index.search(block, depth)[1] if lists is None else _in_lists(lists, centroids, block, depth)
-        _keep(vectors, block, query_ids[rows], candidate, Neighbors(found.neighbor[rows], found.cosine[rows]))
-    return found
 
 
 def scan(
@@ -86,7 +49,7 @@ def scan(
             depth = min(k + 1 + MARGIN, len(slab))
             candidate = faiss.knn(asking, slab, depth, metric=faiss.METRIC_INNER_PRODUCT)[1]
             here = Neighbors(found.neighbor[rows], found.cosine[rows])
-            _keep(slab, asking, query_ids[rows], candidate, here, first_id + start)
+            keep_nearest(slab, asking, query_ids[rows], candidate, here, first_id + start)
     return found
 
 
@@ -98,50 +61,16 @@ def merge(a: Neighbors, b: Neighbors) -> Neighbors:
     return best
 
 
+def among(found: Neighbors, is_member: NDArray[np.bool_]) -> Neighbors:
+    """The lists without those that are no members any more, bool [n] by id: what stays moves up. O(q·k)."""
+    left = nothing_found(*found.neighbor.shape)
+    _move_up(found.neighbor, found.cosine, is_member, *left)
+    return left
+
+
 def nothing_found(q: int, k: int) -> Neighbors:
     """Neighbours of q queries before any is found."""
     return Neighbors(np.full((q, k), -1, np.int64), np.full((q, k), -np.inf, np.float32))
-
-
-def propose(index: faiss.Index, queries: Vectors, depth: int) -> NDArray[np.int64]:
-    """The candidates [q, depth] that `search` would rank again, in the index's own order; −1 where there are fewer."""
-    lists = inverted_file(index)
-    centroids = _centroids(lists)
-    blocks = [np.empty((0, depth), np.int64)]
-    for begin in range(0, len(queries), QUERY_BLOCK):
-        block = finite_rows(queries, slice(begin, begin + QUERY_BLOCK))
-        blocks.append(index.search(block, depth)[1] if lists is None else _in_lists(lists, centroids, block, depth))
-    return np.concatenate(blocks)
-
-
-def nearest_lists(quantizer: faiss.Index, centroids: NDArray[np.float32], vectors: Vectors, count: int) -> Neighbors:
-    """The `count` centroids [lists, d] nearest to each vector; `quantizer` is the flat index that holds them."""
-    nobody = np.full(len(vectors), -1, np.int64)
-    return search(quantizer, centroids, vectors, nobody, min(count, len(centroids)))
-
-
-def _in_lists(
-    index: faiss.IndexIVF, centroids: NDArray[np.float32], block: NDArray[np.float32], depth: int
-) -> NDArray[np.int64]:
-    """Candidates from the lists probed. faiss would choose those by a matrix product, whose last bits depend on
-    the number of threads and of queries; they decide which list is probed last, so the lists are chosen here."""
-    probed = nearest_lists(index.quantizer, centroids, block, index.nprobe)
-    typed_as_in_c: Any = index
-    candidate: NDArray[np.int64] = typed_as_in_c.search_preassigned(block, depth, probed.neighbor, probed.cosine)[1]
-    return candidate
-
-
-def _centroids(index: faiss.IndexIVF | None) -> NDArray[np.float32]:
-    if index is None:
-        return np.empty((0, 0), np.float32)
-    centroids: NDArray[np.float32] = index.quantizer.reconstruct_n(0, index.nlist)
-    return centroids
-
-
-def inverted_file(index: faiss.Index) -> faiss.IndexIVF | None:
-    """The index as what it is if that is an inverted file, also when it was read from disk."""
-    index = faiss.downcast_index(index)
-    return index if isinstance(index, faiss.IndexIVF) else None
 
 
 def checked(vectors: Vectors, queries: Vectors, query_ids: NDArray[np.int64], k: int) -> int:
@@ -155,16 +84,16 @@ def checked(vectors: Vectors, queries: Vectors, query_ids: NDArray[np.int64], k:
     return len(queries)
 
 
-def finite_rows(vectors: Vectors, rows: slice) -> NDArray[np.float32]:
+def finite_rows(vectors: Vectors, rows: slice | NDArray[np.int64]) -> NDArray[np.float32]:
     """The given rows as float32. Raises VectorError for NaN and infinity."""
     block = rows_as_float32(vectors, rows)
     if not np.isfinite(block).all():
-        last = rows.start + len(block) - 1
-        raise VectorError(f"vectors {rows.start} … {last} hold NaN or infinity; embed them again")
+        first, last = (rows.start, rows.start + len(block) - 1) if isinstance(rows, slice) else rows[[0, -1]].tolist()
+        raise VectorError(f"vectors {first} … {last} hold NaN or infinity; embed them again")
     return block
 
 
-def _keep(
+def keep_nearest(
     vectors: Vectors,
     queries: NDArray[np.float32],
     query_ids: NDArray[np.int64],
@@ -172,7 +101,8 @@ def _keep(
     found: Neighbors,
     first_id: int = 0,
 ) -> None:
-    """Compute the candidates' cosines and insert them into `found`; candidate c is row c of `vectors`."""
+    """Compute the cosines of the candidates [q, c] and insert them into `found`, whose lists stay sorted by
+    (−cosine, id). Candidate c is row c of `vectors`, of the id first_id + c; −1 is none."""
     cosine = np.empty(candidate.shape, np.float32)
     if vectors.dtype == np.float16:
         _cosines_of_half(queries, np.ascontiguousarray(vectors).view(np.uint16), candidate, cosine)
@@ -253,3 +183,20 @@ def _keep_nearest(
                 cosine[i, m] = cosine[i, m - 1]
             neighbor[i, at] = node
             cosine[i, at] = c
+
+
+@njit(cache=True, nogil=True)
+def _move_up(
+    neighbor: NDArray[np.int64],
+    cosine: NDArray[np.float32],
+    is_member: NDArray[np.bool_],
+    left: NDArray[np.int64],
+    left_cosine: NDArray[np.float32],
+) -> None:
+    for i in range(neighbor.shape[0]):
+        at = 0
+        for j in range(neighbor.shape[1]):
+            if neighbor[i, j] >= 0 and is_member[neighbor[i, j]]:
+                left[i, at] = neighbor[i, j]
+                left_cosine[i, at] = cosine[i, j]
+                at += 1

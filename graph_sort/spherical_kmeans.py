@@ -1,16 +1,16 @@
 """k-means of directions (Dhillon, Modha, "Concept decompositions for large sparse text data using clustering",
-Machine Learning 42, 2001), with the same bits on any number of threads: faiss proposes each vector's nearest centroids,
-exact cosines decide, and sums are in float64, by row.
+Machine Learning 42, 2001), with the same bits on any number of threads: what BLAS cannot tell apart is computed
+exactly, and sums are in float64, by row.
 """
 
 import math
 
-import faiss
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sequitur.graph_sort.neighbors import nearest_lists
+from sequitur.graph_sort.cells import cells_of
+from sequitur.graph_sort.vectors import dot
 
 ITERATIONS = 10  # what faiss gives to the lists of an inverted file
 
@@ -22,18 +22,27 @@ def train(sample: NDArray[np.float32], count: int, rng: np.random.Generator) -> 
     """
     centroids = sample[np.sort(rng.choice(len(sample), size=count, replace=False))]
     for _ in range(ITERATIONS):
-        quantizer = faiss.IndexFlatIP(sample.shape[1])
-        quantizer.add(centroids)
-        nearest = nearest_lists(quantizer, centroids, sample, 1)
-        sizes = _mean_directions(sample, nearest.neighbor[:, 0], centroids)
-        empty = np.flatnonzero(sizes == 0)
-        centroids[empty] = sample[np.argsort(nearest.cosine[:, 0], kind="stable")[: len(empty)]]
+        cell = cells_of(sample, centroids, 1)[:, 0]
+        before = centroids.copy()
+        empty = np.flatnonzero(_mean_directions(sample, cell, centroids) == 0)
+        if len(empty):
+            cosine = np.empty(len(sample), np.float32)
+            _cosines(sample, before, cell, cosine)
+            centroids[empty] = sample[np.argsort(cosine, kind="stable")[: len(empty)]]
     return centroids
 
 
 @njit(cache=True, nogil=True)
+def _cosines(
+    sample: NDArray[np.float32], centroids: NDArray[np.float32], cell: NDArray[np.int32], cosine: NDArray[np.float32]
+) -> None:
+    for i in range(cosine.size):
+        cosine[i] = dot(sample[i], centroids[cell[i]])
+
+
+@njit(cache=True, nogil=True)
 def _mean_directions(
-    sample: NDArray[np.float32], cell: NDArray[np.int64], centroids: NDArray[np.float32]
+    sample: NDArray[np.float32], cell: NDArray[np.int32], centroids: NDArray[np.float32]
 ) -> NDArray[np.int64]:
     """Make each centroid the sum of its vectors, of unit length; returns how many it has."""
     count = np.zeros(centroids.shape[0], np.int64)

@@ -6,9 +6,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sequitur.graph_sort.cell_search import cells_from, nearest_in_cells
+from sequitur.graph_sort.cells import cells_of
 from sequitur.graph_sort.graph import Graph
-from sequitur.graph_sort.neighbor_plans import build, plan_of
-from sequitur.graph_sort.neighbors import inverted_file, search
 from sequitur.graph_sort.paths import Fragments, edge_keys, take, unlinked
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
@@ -51,7 +51,7 @@ Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]
 """Ends a and b, and weight, of edges that may be taken."""
 
 
-def stitch(graph: Graph, vectors: Vectors, fragments: Fragments, seed: int) -> Stitched:
+def stitch(graph: Graph, vectors: Vectors, fragments: Fragments) -> Stitched:
     """Join fragments in rounds, in each of which edges between open ends are taken, heaviest first.
 
     First from each open end to the ends of those paths that hold a neighbour of it; when that joins less than one
@@ -69,7 +69,7 @@ def stitch(graph: Graph, vectors: Vectors, fragments: Fragments, seed: int) -> S
     strings = _string(links.link, np.flatnonzero(links.open), ends)
     while len(strings.ends) > 1:
         if by_search:
-            edges = _nearest(ends, np.flatnonzero(links.open), seed)
+            edges = _nearest(ends, np.flatnonzero(links.open))
         else:
             is_open = np.flatnonzero(links.open)
             edges = _beyond_neighbors(graph, fragments.of, is_open, ends, strings)
@@ -94,18 +94,15 @@ def _ends(vectors: Vectors, fragments: Fragments) -> _Ends:
     return _Ends(document, rows_as_float32(vectors, document), fragments.of[document], mate, first)
 
 
-def _nearest(ends: _Ends, is_open: NDArray[np.int64], seed: int) -> Edges:
+def _nearest(ends: _Ends, is_open: NDArray[np.int64]) -> Edges:
     """Edges between each open end and its nearest."""
     vectors = ends.vector[is_open]
-    n, d = vectors.shape
-    plan = plan_of("exact" if n <= SEARCHED_EXACTLY else "ivf_flat", n, d, CANDIDATES)
+    n = len(vectors)
     # Cells around some of the ends: better ones, by k-means, would take longer to make than all the searching.
-    centroids = vectors[:: n // plan.lists][: plan.lists] if plan.lists else None
-    index = build(plan, vectors, seed, centroids)
-    cells = inverted_file(index)
-    if cells is not None:
-        cells.nprobe = PROBES
-    nearest = search(index, vectors, vectors, np.arange(n, dtype=np.int64), CANDIDATES)
+    count = 1 if n <= SEARCHED_EXACTLY else min(int(4 * n**0.5), n // 40)
+    probed = cells_of(vectors, vectors[:: n // count][:count], min(PROBES, count))
+    around = cells_from(np.ascontiguousarray(probed[:, 0]), count)
+    nearest = nearest_in_cells(vectors, around, vectors, np.arange(n, dtype=np.int64), probed, CANDIDATES)
     row, column = np.nonzero(nearest.neighbor >= 0)
     return is_open[row], is_open[nearest.neighbor[row, column]], nearest.cosine[row, column]
 

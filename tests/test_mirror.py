@@ -97,7 +97,7 @@ COVERED_BY = {
     "stages/ingest/documents.py": "stages/ingest/test_stage.py",
     "stages/ingest/reuse.py": "test_update.py",
     "stages/neighbors/by_exact.py": "stages/neighbors/test_stage.py",
-    "stages/neighbors/by_index.py": "stages/neighbors/test_stage.py",
+    "stages/neighbors/by_index.py": "stages/neighbors/test_by_cells.py",
     "stages/neighbors/cell_assignment.py": "stages/neighbors/test_stage.py",
     "stages/neighbors/lists.py": "stages/neighbors/test_stage.py",
     "stages/order/documents.py": "stages/order/test_stage.py",

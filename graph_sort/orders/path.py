@@ -31,8 +31,8 @@ def order(documents: Documents, seed: int) -> Order:
     `metrics.bound`, links of the fragments are exchanged for heavier ones while up to three at a time gain anything,
     which leaves fewer and longer fragments; these are stitched in the same way.
 
-    The fragments reported are those before the stitching, between which the order is least related. `seed` is
-    for the search among the ends.
+    The fragments reported are those before the stitching, between which the order is least related. `seed` plays no
+    part.
 
     O(m log m), m the length of all rows, but most edges are never sorted; and the searches, among a hundredth of
     the documents or fewer where the graph hangs together. An exchange takes 20 to 40 µs a document, many times the
@@ -43,10 +43,10 @@ def order(documents: Documents, seed: int) -> Order:
     links = unlinked(graph.offsets.size - 1)
     weight = _take_graph_edges(graph, links)
     fragments = fragments_of(links)
-    stitched = stitch(graph, vectors, fragments, seed)
+    stitched = stitch(graph, vectors, fragments)
     if weight + stitched.gained < ENOUGH * bound(graph) * (links.open.size - 1):
         exchange_links(graph, links.link, np.arange(links.open.size, dtype=np.int64))
-        stitched = stitch(graph, vectors, fragments_of(linked(links.link)), seed)
+        stitched = stitch(graph, vectors, fragments_of(linked(links.link)))
     return uncut(stitched.document, stitched.fragment)
 
 

@@ -96,19 +96,21 @@ class Neighbors(Section):
 
     k: int = Field(20, ge=1, le=1000, description="Neighbours kept for each document.")
     memory: ByteSize = Field(
-        ByteSize(8 * 2**30), gt=0, description="Memory that an index may take; the most exact one within it is made."
+        ByteSize(8 * 2**30),
+        gt=0,
+        description="Memory that the vectors may take where each worker maps them: 2 bytes a dimension.",
     )
     recall_target: float = Field(
         0.95,
         gt=0,
         le=1,
-        description="Share of the true neighbours, measured on a sample, that the search is widened to find.",
+        description="Share of the true neighbours, measured on a sample, that as many cells are probed to find.",
     )
     method: Literal["auto", "index", "cells", "exact"] = Field(
         "auto",
-        description="index: one index that each worker reads; cells: a Beam job over cells of near vectors, for what "
-        "no index holds; exact: all pairs in the main process, on a GPU where there is one; auto: an index if one fits "
-        "the memory, else cells, whatever the runner and the machine.",
+        description="index: cells of near vectors in one file that each worker maps; cells: the same lists by a Beam "
+        "job that shuffles vectors, for what no worker holds; exact: all pairs in the main process, on a GPU where "
+        "there is one; auto: an index if it fits the memory, else cells, whatever the runner and the machine.",
     )
     duplicate_cosine: float | None = Field(
         None,

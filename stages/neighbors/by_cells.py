@@ -17,7 +17,8 @@ import apache_beam as beam
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from sequitur.graph_sort import cells
+from sequitur.graph_sort import cell_search, cells
+from sequitur.graph_sort.cell_search import nearest
 from sequitur.graph_sort.cells import QUERY, STORED, Tasks
 from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
 from sequitur.pipeline import artifacts, builds, schemas
@@ -30,36 +31,39 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.cell_assignment import (
     ASSIGNED,
     MULTIPLICATIONS_PER_SECOND,
+    PROBES_EXPECTED,
     RECALL_QUERIES,
-    cells_for,
+    assign,
+    memory_bytes,
     prepare,
 )
-from sequitur.stages.neighbors.lists import Round, Search, as_batch, is_stale, lists_of, load, mask, save
+from sequitur.stages.neighbors.lists import Round, Search, as_batch, load, mask, save
 from sequitur.text_core.units.offsets import offsets_of
 
 ROLES = "roles.npy"
 BLOCK = 16384  # about the most vectors that a task stores, and the most queries that it answers
-PROBES_EXPECTED = 16  # by which the estimate goes; how many there are is known only when recall is measured
 
 
 def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector."""
-    statistics = prepare(search, this)
-    vectors, k, directory = artifacts.require_manifest(search.vectors), search.settings.k, search.directory
+    prepared = prepare(search, this)
+    assign(search, this, prepared)
+    statistics = {"method": "cells", **prepared.statistics}
+    vectors, k, directory = artifacts.require_manifest(search.vectors), search.width, search.directory
     assigned = search.root / ASSIGNED
-    before = search.root / this.before if this.before else None
     done = {part.name for part in builds.written_parts(target)}
     left = [number for number, name in enumerate(vectors.names) if name not in done]
     if not left:
         return statistics
     dimensions = vectors.statistics["dimensions"]
     starts = offsets_of([part.rows for part in vectors.parts])  # the first ordinal of each part; the last's end
-    roles = _roles(mask(search.vectors, this.members), starts, before, left)
+    is_member, asks = mask(search.vectors, this.members), mask(search.vectors, this.asking)
+    roles = _roles(is_member, asks, starts, left)
     save(directory, ROLES, roles)
-    stored, queries = _counts(assigned, roles, statistics["cells"])
+    stored, queries = _counts(assigned, roles, prepared.cells)
     tasks = cells.make_tasks(stored, queries, BLOCK)
     columns = {search.vectors: ("ordinal", "vector"), assigned: ("cell",)}
-    merge_part = MergePart(directory, before, vectors.names, starts, k)
+    merge_part = MergePart(directory, vectors.names, starts, k)
 
     def build(pipeline: beam.Pipeline) -> None:
         found = (
@@ -89,12 +93,12 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
     """What searching takes, `part` documents at a time. A local runner holds what is shuffled in this process."""
     count, dimensions, k = vectors.rows, vectors.statistics["dimensions"], settings.k
-    training = 6 * dimensions * min(count, cells.TRAINING_POINTS * cells_for(count))
     record, found = _record(dimensions).itemsize, _found(k).itemsize
     shuffled = count * PROBES_EXPECTED * (record + found)
-    task = 2 * BLOCK * (2 * record + found) + 17 * cells.BLOCK * (4 * dimensions + 8 * cells.BLOCK)
+    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + 2 * dimensions) + cell_search.CANDIDATE_BYTES
+    task = 2 * BLOCK * (2 * record + found) + blocks
     return Estimate(
-        memory=training + (2 * shuffled if is_local else 0),
+        memory=memory_bytes(count, dimensions) + (2 * shuffled if is_local else 0),
         disk=4 * count * PROBES_EXPECTED + len(vectors.parts) * RECALL_QUERIES * 20 * k,
         each_worker=max(task, part * PROBES_EXPECTED * (record + found)),
     )
@@ -108,16 +112,13 @@ def _found(k: int) -> np.dtype[np.void]:
     return np.dtype([("ordinal", "<i8"), ("neighbor", "<i8", (k,)), ("cosine", "<f4", (k,))])
 
 
-def _roles(is_member: np.ndarray, starts: np.ndarray, before: Directory | None, left: Sequence[int]) -> np.ndarray:
-    """What each document is in this search, uint8 [n]: members (bool [n]) are stored, and those of the parts `left` to
-    be written are queries, if they have no list in `before` or one with a document that has gone."""
+def _roles(is_member: np.ndarray, asks: np.ndarray, starts: np.ndarray, left: Sequence[int]) -> np.ndarray:
+    """What each document is in this search, uint8 [n]: members (bool [n]) are stored, and of the parts `left` to be
+    written those are queries that ask (bool [n])."""
     roles = np.where(is_member, STORED, 0).astype(np.uint8)
     for number in left:
-        ordinals = np.arange(starts[number], starts[number + 1])
-        if before is not None:
-            batch = artifacts.read_part(before, artifacts.require_manifest(before).parts[number])
-            ordinals = batch.column("ordinal").to_numpy()[is_stale(lists_of(batch), is_member)]
-        roles[ordinals[is_member[ordinals]]] |= QUERY
+        here = slice(starts[number], starts[number + 1])
+        roles[here][asks[here]] |= QUERY
     return roles
 
 
@@ -151,7 +152,7 @@ class SendToTasks(beam.DoFn):
         taking = cells.spread(self._tasks, ordinals, cell, self._roles[ordinals])
         order = np.argsort(taking.task, kind="stable")
         tasks, begin = np.unique(taking.task[order], return_index=True)
-        for task, some in zip(tasks.tolist(), np.split(order, begin[1:]), strict=True):
+        for task, some in zip(tasks.tolist(), np.split(order, begin)[1:], strict=True):
             records = np.empty(len(some), dtype=_record(vectors.shape[1]))
             rows = taking.row[some]
             records["ordinal"], records["role"], records["vector"] = ordinals[rows], taking.role[some], vectors[rows]
@@ -170,7 +171,7 @@ class SearchTask(beam.DoFn):
         records = np.frombuffer(b"".join(task[1]), dtype=_record(self._dimensions))
         stored, queries = (records[(records["role"] & role) > 0] for role in (STORED, QUERY))
         with threadpool_limits(1):
-            near = cells.nearest(queries["vector"], queries["ordinal"], stored["vector"], stored["ordinal"], self._k)
+            near = nearest(queries["vector"], queries["ordinal"], stored["vector"], stored["ordinal"], self._k)
         found = np.empty(len(queries), dtype=_found(self._k))
         found["ordinal"], found["neighbor"], found["cosine"] = queries["ordinal"], near.neighbor, near.cosine
         part = np.searchsorted(self._starts, found["ordinal"], side="right") - 1
@@ -189,24 +190,19 @@ class ExpectPart(beam.DoFn):
 @beam.typehints.with_input_types(tuple[int, Iterable[bytes]])
 @beam.typehints.with_output_types(Rows)
 class MergePart(beam.DoFn):
-    """What the tasks found for a part → the lists of its members: new, or as they were where no one in them went."""
+    """What the tasks found for a part → the lists of those of it who ask."""
 
-    def __init__(
-        self, search: Directory, before: Directory | None, names: list[str], starts: np.ndarray, k: int
-    ) -> None:
-        self._search, self._before, self._names, self._starts, self._k = search, before, names, starts, k
+    def __init__(self, search: Directory, names: list[str], starts: np.ndarray, k: int) -> None:
+        self._search, self._names, self._starts, self._k = search, names, starts, k
 
     def setup(self) -> None:
         self._roles = load(self._search, ROLES)
-        parts = artifacts.require_manifest(self._before).parts if self._before else ()
-        self._parts = {part.name: part for part in parts}
 
     def process(self, part: tuple[int, Iterable[bytes]]) -> Iterator[Rows]:
         number, packed = part
         first = self._starts[number]
-        roles = self._roles[first : self._starts[number + 1]]
-        ordinals = first + np.flatnonzero(roles & STORED)
-        best = self._lists(number, ordinals)
+        ordinals = first + np.flatnonzero(self._roles[first : self._starts[number + 1]] & QUERY)
+        best = nothing_found(len(ordinals), self._k)
         for chunk in packed:  # in any order: a list keeps the best by (−cosine, ordinal)
             found = np.frombuffer(chunk, dtype=_found(self._k))
             rows = np.searchsorted(ordinals, found["ordinal"])
@@ -215,14 +211,3 @@ class MergePart(beam.DoFn):
             )
             best.neighbor[rows], best.cosine[rows] = merged
         yield self._names[number], as_batch(ordinals, best)
-
-    def _lists(self, number: int, ordinals: np.ndarray) -> Neighbors:
-        """The lists of a part's members before: empty where they are searched now."""
-        best = nothing_found(len(ordinals), self._k)
-        if self._before is not None:
-            batch = artifacts.read_part(self._before, self._parts[self._names[number]])
-            at = np.searchsorted(batch.column("ordinal").to_numpy(), ordinals)
-            kept = (self._roles[ordinals] & QUERY) == 0
-            before = lists_of(batch)
-            best.neighbor[kept], best.cosine[kept] = before.neighbor[at[kept]], before.cosine[at[kept]]
-        return best

@@ -35,7 +35,7 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local:
 
 
 def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
-    """Searches a round, all of it anew: finding out who has lost a neighbour would hardly be faster."""
+    """Searches a round."""
     from sequitur.graph_sort.exact_search import exact_neighbors
 
     on, manifest = search.gpu or "cpu", artifacts.require_manifest(search.vectors)
@@ -43,13 +43,13 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     save_vectors(search.vectors, this.members, search.directory)
     search.jobs.progress.step(f"neighbors: searching on {on}")
     vectors = load(search.directory, SEARCHED)
-    places = np.arange(len(vectors), dtype=np.int64)
-    found = exact_neighbors(vectors, vectors, places, search.settings.k, on)
+    own = np.searchsorted(this.members, this.asking)
+    found = exact_neighbors(vectors, vectors[own], own, search.width, on)
     neighbor = np.where(found.neighbor >= 0, this.members[np.maximum(found.neighbor, 0)], -1)
-    ends = np.searchsorted(this.members, offsets_of([part.rows for part in manifest.parts]))
+    ends = np.searchsorted(this.asking, offsets_of([part.rows for part in manifest.parts]))
     for part, begin, end in zip(manifest.parts, ends, ends[1:], strict=False):
         lists = Neighbors(neighbor[begin:end], found.cosine[begin:end])
-        builds.write_part(target, part.name, as_batch(this.members[begin:end], lists), compress=False)
+        builds.write_part(target, part.name, as_batch(this.asking[begin:end], lists), compress=False)
     return {
         "method": "exact",
         "device": on,

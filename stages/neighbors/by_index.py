@@ -1,194 +1,144 @@
-"""Neighbours by one index: planned for `neighbors.memory`, stored, and searched in blocks by every worker.
+"""Neighbours by one index: cells over vectors in one file, which every worker maps (`graph_sort.cell_search`).
 
-The vectors of the documents that are searched lie in one memory-mapped file, so no process holds them all. In later
-rounds the index stays and documents that have gone are passed over; it is made anew when many have.
+A worker answers the queries of a part together, cell by cell, as products of matrices. The lists are those of
+`by_cells`, for the same cells are probed; what differs is how vectors come together.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-import faiss
 import numpy as np
+from threadpoolctl import threadpool_limits
 
-from sequitur.graph_sort import neighbor_plans
-from sequitur.graph_sort import neighbors as knn
-from sequitur.graph_sort.neighbor_plans import BudgetError, Plan
+from sequitur.graph_sort import cell_search
 from sequitur.graph_sort.neighbors import Neighbors
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import ConfigError
-from sequitur.pipeline.names import VECTORS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
-from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.neighbors import cell_assignment
+from sequitur.stages.neighbors.cell_assignment import ASSIGNED
 from sequitur.stages.neighbors.lists import (
+    ASKING,
     MEMBERS,
-    SEARCH,
     SEARCHED,
     Round,
     Search,
     as_batch,
-    is_stale,
-    lists_of,
     load,
     mask,
     save,
     save_vectors,
 )
 
-MULTIPLICATIONS_PER_SECOND = 2e10  # of exact search on one core, measured; an upper bound for IVF
-INDEX, BASE, PREPARED = "index.faiss", "base.npy", "_prepared.json"
-CANDIDATES = 2**21  # ranked at a time, 16 bytes each
-BYTES_A_DIMENSION = {"exact": 4, "ivf_flat": 4, "ivf_sq8": 1}
+MULTIPLICATIONS_PER_SECOND = 4e10  # of BLAS on one core, measured, with what else a search does
+BASE, HOME = "base.npy", "home.npy"
 
 
-def plan(settings: NeighborSettings, count: int, dimensions: int) -> Plan:
-    """The index for so many vectors.
-
-    Raises:
-        ConfigError: none fits `neighbors.memory`.
-    """
-    try:
-        return neighbor_plans.choose(count, dimensions, settings.k, int(settings.memory))
-    except BudgetError as error:
-        raise ConfigError(f"neighbors.memory: {error}") from error
+def bytes_of(vectors: Manifest) -> int:
+    """What the vectors and their cells take, mapped."""
+    return vectors.rows * (2 * int(vectors.statistics["dimensions"]) + 12)
 
 
 def fits(settings: NeighborSettings, vectors: Manifest) -> bool:
     """Whether an index for the vectors fits `neighbors.memory`."""
-    try:
-        plan(settings, vectors.rows, vectors.statistics["dimensions"])
-    except ConfigError:
-        return False
-    return True
+    return bytes_of(vectors) <= int(settings.memory)
 
 
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
     """What searching takes, `part` documents at a time, wherever it is done.
 
     Raises:
-        ConfigError: no index fits `neighbors.memory`.
+        ConfigError: the vectors do not fit `neighbors.memory`.
     """
-    dimensions = vectors.statistics["dimensions"]
-    chosen = plan(settings, vectors.rows, dimensions)
-    index = vectors.rows * (chosen.code_bytes or BYTES_A_DIMENSION[chosen.kind] * dimensions)
-    # The index is mapped by all workers together; each has a block of queries and the lists of a part to itself.
+    size, dimensions = bytes_of(vectors), int(vectors.statistics["dimensions"])
+    if not fits(settings, vectors):
+        raise ConfigError(
+            f"neighbors.memory: {vectors.rows:,} vectors of {dimensions} dimensions take {size:,} bytes and "
+            f"{int(settings.memory):,} are allowed; allow at least that, or set neighbors.method to cells"
+        )
+    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.CANDIDATE_BYTES
+    cells = cell_assignment.cells_for(vectors.rows, dimensions)
     return Estimate(
-        memory=chosen.memory_bytes,
-        disk=2 * vectors.rows * dimensions + index + 16 * vectors.rows,
-        each_worker=index + 16 * CANDIDATES + part * (2 * dimensions + 40 * settings.k),
+        memory=size + cell_assignment.memory_bytes(vectors.rows, dimensions),
+        disk=size + (4 * vectors.rows * cell_assignment.PROBES_EXPECTED if cells > 1 else 0),
+        # The vectors are mapped by all workers together; each has the queries and the lists of a part to itself.
+        each_worker=size + blocks + part * (4 * dimensions + 40 * settings.k),
     )
 
 
 def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
-    """Searches a round. What is done already is kept: parts of the target, and the index."""
-    prepared, runner = _prepare(search, this), search.jobs.runner
+    """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector.
+
+    Raises:
+        ConfigError: the vectors do not fit `neighbors.memory`.
+    """
+    vectors = artifacts.require_manifest(search.vectors)
+    estimate(search.settings, vectors, 0, is_local=True)  # on whatever machine it goes on
+    prepared = cell_assignment.prepare(search, this)
+    source = {search.vectors: ("ordinal",)}
+    if prepared.cells > 1:
+        cell_assignment.assign(search, this, prepared)
+        source |= {search.root / ASSIGNED: ("cell",)}
+    _store(search, this, prepared.cells)
     save(search.directory, MEMBERS, mask(search.vectors, this.members))
-    seconds = len(this.members) * len(this.base) * prepared["dimensions"] / MULTIPLICATIONS_PER_SECOND
-    processes = runner.processes(len(artifacts.require_manifest(search.vectors).parts), seconds)
-    threads = max(1, runner.workers // processes)
-    found_by = SearchPart(search.directory, search.settings.k, prepared["depth"], threads)
-    columns = ("ordinal",) if this.before is None else ("ordinal", "neighbor", "cosine")
-    source = {search.root / (this.before or VECTORS): columns}
+    save(search.directory, ASKING, mask(search.vectors, this.asking))
+    pairs = len(this.asking) * len(this.base) * prepared.probes / prepared.cells
+    seconds = pairs * vectors.statistics["dimensions"] / MULTIPLICATIONS_PER_SECOND
+    runner = search.jobs.runner
+    threads = max(1, runner.workers // runner.processes(len(vectors.parts), seconds))
+    found_by = SearchPart(search.directory, prepared.cells, search.width, threads)
     search.jobs.map_parts(source, found_by, target, step="neighbors: searching", seconds=seconds)
-    statistics: Mapping[str, Any] = prepared["statistics"]
-    return statistics
+    return {"method": "index", **prepared.statistics}
 
 
-def _prepare(search: Search, this: Round) -> Mapping[str, Any]:
-    """Vectors and index of the base, and how to search it; stored, so that an interrupted search goes on with them."""
-    directory, fingerprint, settings = (
-        search.directory,
-        this.base_fingerprint(search.build.fingerprint),
-        search.settings,
-    )
-    if directory.exists(PREPARED):
-        prepared: Mapping[str, Any] = directory.read_json(PREPARED)
-        if prepared["fingerprint"] == fingerprint:
-            return prepared
-    search.build.files.remove(SEARCH)
-    search.jobs.progress.step("neighbors: index")
-    dimensions = artifacts.require_manifest(search.vectors).statistics["dimensions"]
-    chosen = plan(settings, len(this.base), dimensions)
+def _store(search: Search, this: Round, cells: int) -> None:
+    """Stores the vectors of the base, and of each the cell that holds it, once."""
+    directory = search.directory
+    if directory.exists(HOME):
+        return
     save_vectors(search.vectors, this.base, directory)
     save(directory, BASE, this.base)
-    vectors = load(directory, SEARCHED)
-    index = neighbor_plans.build(chosen, vectors, derived_seed(search.seed, "neighbors"))
-    recall = neighbor_plans.widen(
-        index, chosen, vectors, settings.k, settings.recall_target, derived_seed(search.seed, "neighbors", "recall")
-    )
-    with directory.writing(INDEX) as file:
-        faiss.write_index(index, faiss.PyCallbackIOWriter(file.write))  # type: ignore[attr-defined]
-    statistics = {
-        "method": chosen.kind,
-        "reason": chosen.reason,
-        "recall": recall.recall,
-        "recall_queries": recall.queries,
-        "recall_reached": recall.reached,
-        "nprobe": recall.nprobe,
-    }
-    prepared = {"fingerprint": fingerprint, "dimensions": dimensions, "depth": recall.depth, "statistics": statistics}
-    directory.write_json(PREPARED, prepared)
-    return prepared
+    home = np.zeros(len(this.base), dtype=np.int32)
+    if cells > 1:
+        assigned = search.root / ASSIGNED
+        batches = (artifacts.read_part(assigned, part, ["cell"]) for part in artifacts.require_manifest(assigned).parts)
+        home = np.concatenate([schemas.list_matrix(batch.column("cell"))[:, 0] for batch in batches])[this.base]
+    save(directory, HOME, home)
 
 
 @beam.typehints.with_input_types(Rows)
 @beam.typehints.with_output_types(Rows)
 class SearchPart(beam.DoFn):
-    """Ordinals, or earlier lists, of a part → the lists of its members, new where one in them has gone."""
+    """Ordinals of a part, and the cells that each probes → the lists of those who ask."""
 
-    def __init__(self, search: Directory, k: int, depth: int, threads: int) -> None:
-        self._search, self._k, self._depth, self._threads = search, k, depth, threads
+    def __init__(self, search: Directory, cells: int, width: int, threads: int) -> None:
+        self._search, self._count, self._width, self._threads = search, cells, width, threads
 
     def setup(self) -> None:
-        faiss.omp_set_num_threads(self._threads)
-        with tempfile.TemporaryDirectory() as into:
-            path = self._search.local_copy(INDEX, Path(into))
-            self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP)
-        self._vectors, self._base, self._is_member = (load(self._search, name) for name in (SEARCHED, BASE, MEMBERS))
+        names = (SEARCHED, BASE, MEMBERS, ASKING, HOME)
+        self._vectors, self._base, members, self._asking, home = (load(self._search, name) for name in names)
+        self._cells = cell_search.cells_from(np.where(members[self._base], home, -1), self._count)
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
         ordinals = batch.column("ordinal").to_numpy()
-        here = self._is_member[ordinals]
+        here = self._asking[ordinals]
         ordinals = ordinals[here]
-        if "neighbor" in batch.schema.names:
-            before = lists_of(batch)
-            found = Neighbors(before.neighbor[here], before.cosine[here])
-            stale = np.flatnonzero(is_stale(found, self._is_member))
-        else:
-            found, stale = knn.nothing_found(len(ordinals), self._k), np.arange(len(ordinals))
-        fresh = self._nearest(np.searchsorted(self._base, ordinals[stale]))
-        found.neighbor[stale], found.cosine[stale] = fresh
-        yield name, as_batch(ordinals, found)
-
-    def _nearest(self, queries: np.ndarray) -> Neighbors:
-        """The nearest members, by ordinal, of documents at some positions in the index.
-
-        Those that are none are passed over, and more asked for where too few are left.
-        """
-        found = knn.nothing_found(len(queries), self._k)
-        left, wide = np.arange(len(queries)), self._k
-        while left.size:
-            short = []
-            most = max(1, CANDIDATES // max(wide, self._depth))
-            for some in (left[start : start + most] for start in range(0, len(left), most)):
-                asked, depth = self._vectors[queries[some]], self._depth * wide // self._k
-                near = knn.search(self._index, self._vectors, asked, queries[some], wide, depth)
-                ordinals = np.where(near.neighbor >= 0, self._base[np.maximum(near.neighbor, 0)], -1)
-                counts = (ordinals >= 0) & self._is_member[ordinals]
-                first = np.argsort(~counts, axis=1, kind="stable")[:, : self._k]
-                good = np.take_along_axis(counts, first, axis=1)
-                found.neighbor[some] = np.where(good, np.take_along_axis(ordinals, first, axis=1), -1)
-                found.cosine[some] = np.take_along_axis(near.cosine, first, axis=1)
-                short.append(some[(counts.sum(axis=1) < self._k) & (near.neighbor[:, -1] >= 0)])
-            left, wide = np.concatenate(short), 2 * wide
-        return found
+        probed = np.zeros((len(ordinals), 1), np.int32)
+        if "cell" in batch.schema.names:
+            probed = schemas.list_matrix(batch.column("cell"))[here]
+        own = np.searchsorted(self._base, ordinals)
+        with threadpool_limits(self._threads):
+            near = cell_search.nearest_in_cells(
+                self._vectors, self._cells, self._vectors[own], own, probed, self._width
+            )
+        neighbor = np.where(near.neighbor >= 0, self._base[np.maximum(near.neighbor, 0)], -1)
+        yield name, as_batch(ordinals, Neighbors(neighbor, near.cosine))

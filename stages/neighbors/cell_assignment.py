@@ -6,7 +6,9 @@ neighbours whose cells are not among those probed. So the true neighbours of a s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
@@ -15,6 +17,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import cells, spherical_kmeans
+from sequitur.graph_sort.cell_search import nearest
 from sequitur.graph_sort.neighbors import Neighbors, nothing_found
 from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
@@ -25,70 +28,110 @@ from sequitur.stages.neighbors.lists import SEARCH, Round, Search, lists_of, loa
 
 ASSIGNED, TRUTH = "neighbors/_assigned", "neighbors/_truth"
 CENTROIDS = "centroids.npy"  # beside the parts of `neighbors`; it stays
-QUERIES, ASKING, BASE, OF = "queries.npy", "asking.npy", "base.npy", "_of.json"
+QUERIES, SAMPLE, BASE, OF = "queries.npy", "sample.npy", "stored.npy", "_of.json"
+ALL_PAIRS = 4e11  # multiplications, n²d, up to which one cell holds all, and nothing is missed: 5 s of one core
 MOST_CELLS = 16384
 MOST_PROBES = 256
-RECALL_QUERIES = 500
-MULTIPLICATIONS_PER_SECOND = 1e10  # of exact search on one core, measured
+PROBES_EXPECTED = 40  # by which estimates go; how many there are is known only when recall is measured
+RECALL_QUERIES = 1000
+MULTIPLICATIONS_PER_SECOND = 4e10  # by BLAS on one core, measured: half of what it makes
 
 
-def cells_for(count: int) -> int:
-    """As many cells as documents in each, so that finding the cells costs what searching one does."""
-    return max(1, min(MOST_CELLS, int(count**0.5)))
+@dataclass(frozen=True)
+class Prepared:
+    """How a base is searched.
 
-
-def prepare(search: Search, this: Round) -> Mapping[str, Any]:
-    """Brings centroids and `neighbors/_assigned` up to date for the base of a round; returns what is to be said of it.
-
-    `neighbors/_assigned` has, row by row as `vectors`, int32 `cell` [probes]: the cells nearest to it, nearest first.
+    Attributes:
+        cells: how many there are; 1 where all pairs are compared.
+        probes: how many of them each document searches.
+        statistics: what is to be said of it: `reason`, `recall`, `recall_queries`, `recall_reached`.
     """
-    directory, fingerprint, settings = (
-        search.directory,
-        this.base_fingerprint(search.build.fingerprint),
-        search.settings,
-    )
-    neighbors = search.root / NEIGHBORS
+
+    cells: int
+    probes: int
+    statistics: Mapping[str, Any]
+
+
+def cells_for(count: int, dimensions: int) -> int:
+    """One for what is compared whole, else 2√n: fewer hold more that is far, more take longer to find.
+
+    Of 145,064 passages of 640 dimensions (recall 0.95, k = 30, processor seconds of one core: k-means, finding cells,
+    searching them): 512 cells 3.5 + 4.6 + 37, 768 cells 4.7 + 6.7 + 27, 1,024 cells 8.2 + 9.2 + 26.
+    """
+    return 1 if count * count * dimensions <= ALL_PAIRS else min(MOST_CELLS, int(2 * count**0.5))
+
+
+def memory_bytes(count: int, dimensions: int) -> int:
+    """What finding the cells takes in this process: the sample as float16 and as float32, and sums."""
+    return 6 * dimensions * min(count, (cells.TRAINING_POINTS + 2) * cells_for(count, dimensions))
+
+
+def prepare(search: Search, this: Round) -> Prepared:
+    """Finds cells for the base of a round, and how many of them must be probed."""
+    directory, neighbors = search.directory, search.root / NEIGHBORS
+    fingerprint = this.base_fingerprint(search.build.fingerprint)
     if not (directory.exists(OF) and directory.read_json(OF) == fingerprint):
         search.build.files.remove(SEARCH)
         search.jobs.progress.step("neighbors: cells")
         _train(search, this.base)
         directory.write_json(OF, fingerprint)
-    centroids, queries = load(neighbors, CENTROIDS), load(directory, QUERIES)
+    centroids, count = load(neighbors, CENTROIDS), len(this.base)
+    if len(centroids) == 1:
+        dimensions = centroids.shape[1]
+        seconds = math.ceil(count * count * dimensions / MULTIPLICATIONS_PER_SECOND)
+        reason = f"exact: all pairs of {count:,} vectors of {dimensions} dimensions take about {seconds} s of one core"
+        return Prepared(1, 1, _statistics(reason, 1.0, count, True, 1, 1))
+    queries = load(directory, QUERIES)
     multiplications = artifacts.require_manifest(search.vectors).rows * centroids.shape[1]
     files = Files(directory, neighbors)
     seconds = len(queries) * multiplications / MULTIPLICATIONS_PER_SECOND
-    _map(search, NearestOfPart(files, settings.k), TRUTH, fingerprint, seconds)
-    rank = _ranks(search.root / TRUTH, settings.k, queries, centroids)
-    probes, recall = cells.probes_needed(rank, settings.recall_target, min(MOST_PROBES, len(centroids)))
-    seconds = len(centroids) * multiplications / MULTIPLICATIONS_PER_SECOND
-    _map(search, AssignCells(files, probes), ASSIGNED, fingerprint, seconds)
+    _map(search, NearestOfPart(files, search.width), TRUTH, fingerprint, seconds)
+    rank = _ranks(search.root / TRUTH, search.width, queries, centroids)
+    probes, recall = cells.probes_needed(rank, search.settings.recall_target, min(MOST_PROBES, len(centroids)))
+    reason = f"cells: {len(centroids):,} of {count:,} documents, of which each searches {probes:,}"
+    reached = recall >= search.settings.recall_target
+    return Prepared(len(centroids), probes, _statistics(reason, recall, len(queries), reached, len(centroids), probes))
+
+
+def assign(search: Search, this: Round, prepared: Prepared) -> None:
+    """Makes `neighbors/_assigned`, row by row as `vectors`: int32 `cell` [probes], the nearest first."""
+    fingerprint = this.base_fingerprint(search.build.fingerprint)
+    vectors = artifacts.require_manifest(search.vectors)
+    seconds = prepared.cells * vectors.rows * vectors.statistics["dimensions"] / MULTIPLICATIONS_PER_SECOND
+    files = Files(search.directory, search.root / NEIGHBORS)
+    _map(search, AssignCells(files, prepared.probes), ASSIGNED, fingerprint, seconds)
+
+
+def _statistics(reason: str, recall: float, queries: int, reached: bool, count: int, probes: int) -> Mapping[str, Any]:
     return {
-        "method": "cells",
-        "reason": f"cells: {len(centroids):,} of {len(this.base):,} documents, of which each searches {probes:,}",
+        "reason": reason,
         "recall": recall,
-        "recall_queries": len(queries),
-        "recall_reached": recall >= settings.recall_target,
-        "cells": len(centroids),
+        "recall_queries": queries,
+        "recall_reached": reached,
+        "cells": count,
         "probes": probes,
     }
 
 
 def _train(search: Search, base: np.ndarray) -> None:
     """Stores centroids, and the documents whose true neighbours are to be found: two seeded samples of the base."""
-    rng = np.random.Generator(np.random.PCG64(derived_seed(search.seed, "neighbors", "cells")))
-    count = cells_for(len(base))
-    sample, asking = (
-        np.sort(rng.choice(base, size=min(len(base), size), replace=False))
-        for size in (cells.TRAINING_POINTS * count, RECALL_QUERIES)
-    )
-    rows_of: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-    for ordinals, rows in vector_blocks(search.vectors):
-        for chosen, found in zip((sample, asking), rows_of, strict=True):
-            found.append(rows[np.isin(ordinals, chosen, assume_unique=True)])
-    for name, array in ((QUERIES, np.concatenate(rows_of[1])), (ASKING, asking), (BASE, mask(search.vectors, base))):
-        save(search.directory, name, array)
-    training = np.concatenate(rows_of[0]).astype(np.float32)
-    centroids = spherical_kmeans.train(training, min(count, len(training)), rng)
+    dimensions = int(artifacts.require_manifest(search.vectors).statistics["dimensions"])
+    count, centroids = cells_for(len(base), dimensions), np.zeros((1, dimensions), dtype=np.float32)
+    if count > 1:
+        rng = np.random.Generator(np.random.PCG64(derived_seed(search.seed, "neighbors", "cells")))
+        sample, asking = (
+            np.sort(rng.choice(base, size=min(len(base), size), replace=False))
+            for size in (cells.TRAINING_POINTS * count, RECALL_QUERIES)
+        )
+        rows_of: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for ordinals, rows in vector_blocks(search.vectors):
+            for chosen, found in zip((sample, asking), rows_of, strict=True):
+                found.append(rows[np.isin(ordinals, chosen, assume_unique=True)])
+        queries, is_stored = np.concatenate(rows_of[1]), mask(search.vectors, base)
+        for name, array in ((QUERIES, queries), (SAMPLE, asking), (BASE, is_stored)):
+            save(search.directory, name, array)
+        training = np.concatenate(rows_of[0]).astype(np.float32)
+        centroids = spherical_kmeans.train(training, min(count, len(training)), rng)
     save(search.root / NEIGHBORS, CENTROIDS, centroids)
 
 
@@ -104,7 +147,6 @@ def _map(search: Search, transform: beam.DoFn, target: str, fingerprint: str, se
 
 def _ranks(truth: Directory, k: int, queries: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """Of each true neighbour of the queries, the place of its cell among those nearest to the query: int64 [m]."""
-    nobody = np.full(len(queries), -1, dtype=np.int64)
     found, cell = nothing_found(len(queries), k), np.full((len(queries), k), -1, dtype=np.int64)
     for part in artifacts.require_manifest(truth).parts:
         batch = artifacts.read_part(truth, part)
@@ -115,10 +157,8 @@ def _ranks(truth: Directory, k: int, queries: np.ndarray, centroids: np.ndarray)
         best = np.lexsort((neighbor, -cosine))[:, :k]
         found = Neighbors(np.take_along_axis(neighbor, best, axis=1), np.take_along_axis(cosine, best, axis=1))
         cell = np.take_along_axis(home, best, axis=1)
-    numbers = np.arange(len(centroids), dtype=np.int64)
-    nearest = cells.nearest(queries, nobody, centroids, numbers, len(centroids)).neighbor
-    rank = np.take_along_axis(np.argsort(nearest, axis=1), np.maximum(cell, 0), axis=1)
-    ranks: np.ndarray = rank[found.neighbor >= 0]
+    place = cells.places(queries, centroids, cell)
+    ranks: np.ndarray = place[found.neighbor >= 0]
     return ranks
 
 
@@ -126,7 +166,7 @@ class Files:
     """Where workers find what was prepared."""
 
     def __init__(self, search: Directory, neighbors: Directory) -> None:
-        self._at = dict.fromkeys((QUERIES, ASKING, BASE), search) | {CENTROIDS: neighbors}
+        self._at = dict.fromkeys((QUERIES, SAMPLE, BASE), search) | {CENTROIDS: neighbors}
 
     def load(self, name: str) -> np.ndarray:
         return load(self._at[name], name)
@@ -141,8 +181,8 @@ class NearestOfPart(beam.DoFn):
         self._files, self._k = files, k
 
     def setup(self) -> None:
-        self._queries, self._asking, self._base, self._centroids = map(
-            self._files.load, (QUERIES, ASKING, BASE, CENTROIDS)
+        self._queries, self._sample, self._base, self._centroids = map(
+            self._files.load, (QUERIES, SAMPLE, BASE, CENTROIDS)
         )
 
     def process(self, part: Rows) -> Iterator[Rows]:
@@ -151,7 +191,7 @@ class NearestOfPart(beam.DoFn):
         here = np.flatnonzero(self._base[ordinals])
         vectors, ordinals = schemas.list_matrix(batch.column("vector"))[here], ordinals[here]
         with threadpool_limits(1):
-            found = cells.nearest(self._queries, self._asking, vectors, ordinals, self._k)
+            found = nearest(self._queries, self._sample, vectors, ordinals, self._k)
             near, at = np.unique(found.neighbor, return_inverse=True)
             home = cells.cells_of(vectors[np.searchsorted(ordinals, near[near >= 0])], self._centroids, 1)[:, 0]
         home = np.concatenate([np.full(int((near < 0).sum()), -1), home]).astype(np.int64)

@@ -26,35 +26,35 @@ from sequitur.pipeline.storage import Directory
 # Working files of the stage, gone when it is done: what workers search with, and what each round finds.
 SEARCH = "_search"  # in the folder of the build
 ROUND = "neighbors/_round-{}"
-MEMBERS, SEARCHED = "members.npy", "vectors.npy"
-REBUILT_BELOW = 0.5  # of all documents; where fewer are left, index or cells are made for them alone
+MEMBERS, ASKING, SEARCHED = "members.npy", "asking.npy", "vectors.npy"
+LEAST_SPARE = 8
 
 
 @dataclass(frozen=True)
 class Round:
-    """A search of some documents for each other.
+    """A search among some documents.
 
     Attributes:
-        target: the name of the artifact to make, part by part like `vectors`.
-        members: int64 ordinals, ascending: who is searched for, and by whom.
-        base: int64 ordinals, ascending, with all members among them: for whom index or cells are made.
-        before: the artifact with the lists of an earlier search, in which all members were; those that name none but
-            members stay as they are. None: there was no such search.
+        target: the name of the artifact to make, part by part like `vectors`, with the lists of those who ask.
+        members: int64 ordinals, ascending: who is found.
+        base: int64 ordinals, ascending, with all members among them: for whom cells are made.
+        asking: int64 ordinals, ascending, members: whose nearest are searched for.
     """
 
     target: str
     members: np.ndarray
     base: np.ndarray
-    before: str | None = None
+    asking: np.ndarray
 
     def fingerprint(self, building: str) -> str:
         """The fingerprint of what it makes, within the build of `neighbors` that has the fingerprint `building`, by
         which settings and parents are known."""
-        return artifacts.fingerprint_of(self.target, 1, _digests(self), {"neighbors": building})
+        digests = {name: artifacts.digest(getattr(self, name)) for name in ("members", "base", "asking")}
+        return artifacts.fingerprint_of(self.target, 2, digests, {"neighbors": building})
 
     def base_fingerprint(self, building: str) -> str:
         """The fingerprint of what is prepared for searching the base."""
-        return artifacts.fingerprint_of(SEARCH, 1, {"base": _digests(self)["base"]}, {"neighbors": building})
+        return artifacts.fingerprint_of(SEARCH, 2, {"base": artifacts.digest(self.base)}, {"neighbors": building})
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,11 @@ class Search:
         return self.root / VECTORS
 
     @property
+    def width(self) -> int:
+        """How many are searched for: k, and as many as may fall before a list is too short."""
+        return self.settings.k + max(LEAST_SPARE, self.settings.k // 2)
+
+    @property
     def directory(self) -> Directory:
         """The working files that workers search with."""
         return self.build.files / SEARCH
@@ -97,12 +102,8 @@ class Method(Protocol):
         """What searching `vectors` takes, `part` documents at a time, where jobs run here or elsewhere."""
 
     def search(self, search: Search, this: Round, target: Build) -> Mapping[str, Any]:
-        """Searches a round into `target`, and returns how: `method`, `reason`, `recall`, `recall_queries`,
-        `recall_reached`."""
-
-
-def _digests(this: Round) -> dict[str, str]:
-    return {"members": artifacts.digest(this.members), "base": artifacts.digest(this.base)}
+        """Searches a round into `target`, `search.width` for each who asks, and returns how: `method`, `reason`,
+        `recall`, `recall_queries`, `recall_reached`."""
 
 
 def as_batch(ordinals: np.ndarray, found: Neighbors) -> pa.RecordBatch:
@@ -127,12 +128,6 @@ def mask(vectors: Directory, ordinals: np.ndarray) -> np.ndarray:
     among = np.zeros(artifacts.require_manifest(vectors).rows, dtype=bool)
     among[ordinals] = True
     return among
-
-
-def is_stale(found: Neighbors, is_member: np.ndarray) -> np.ndarray:
-    """Whether each list names one that is no member any more; `is_member` bool [n] by ordinal."""
-    stale: np.ndarray = ((found.neighbor >= 0) & ~is_member[found.neighbor]).any(axis=1)
-    return stale
 
 
 def save(directory: Directory, name: str, array: np.ndarray) -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from sequitur.graph_sort import near_duplicates
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs
+from sequitur.graph_sort.pair_set import PairSet
 from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
@@ -28,19 +29,19 @@ from sequitur.text_core.units.shingles import jaccard, token_shingle_sets
 NGRAM_TOKENS = 13
 TOKENS_AT_ONCE = 2**24  # whose n-grams are compared
 PAIRS_AT_ONCE = 2**14  # whose vectors are
-REMEMBERED = 2**22  # refused pairs, of 8 bytes
+REMEMBERED = 2**22  # refused pairs, of 32 bytes at most
 SLACK = 0.25  # two close documents whose words are less alike than −SLACK are not proposed; hashing makes noise of 0.05
 TRIED = [round(0.9 + 0.01 * step, 2) for step in range(10)]
 
 
-def close_pairs(lists: Directory, vectors: Directory, weight: float, least: float) -> Iterator[Pairs]:
+def close_pairs(lists: Directory, own: StoredVectors, weight: float, least: float) -> Iterator[Pairs]:
     """Of each part of the lists the pairs of documents, by ordinal, whose own cosine is `least` or more.
 
     Each pair stands in a part once. Memory: about 50 bytes per pair proposed in a part.
 
     Args:
         lists: the artifact with the neighbours.
-        vectors: theirs.
+        own: the model's own part of the vectors.
         weight: the words' share in the vectors.
         least: the cosine.
     """
@@ -50,7 +51,7 @@ def close_pairs(lists: Directory, vectors: Directory, weight: float, least: floa
         pairs = near_duplicates.pairs_above(lists_of(batch), proposed)
         pairs.edges[:, 0] = batch.column("ordinal").to_numpy()[pairs.edges[:, 0]]
         pairs = near_duplicates.distinct(pairs)
-        yield at_least(_with_own_cosine(vectors, pairs), least) if weight and len(pairs.edges) else pairs
+        yield at_least(with_own_cosine(own, pairs.edges), least) if weight and len(pairs.edges) else pairs
 
 
 def joined(found: Iterable[Pairs]) -> Pairs:
@@ -66,20 +67,17 @@ class Judge:
     """
 
     def __init__(self, root: Directory, settings: NeighborSettings, words: Words | None, documents: int) -> None:
-        self._tokens, self._settings, self._words, self._documents = root / TOKENS, settings, words, documents
-        self._refused = np.empty(0, np.int64)  # numbers of pairs, ascending
+        self._tokens, self._settings, self._words = root / TOKENS, settings, words
+        self._refused = PairSet(documents, REMEMBERED)
 
     def duplicates(self, pairs: Pairs) -> Pairs:
         """Those of the pairs that are; the lower ordinal of each is its first."""
         settings = self._settings
         pairs = at_least(pairs, settings.least_cosine)
         if self._words is not None:
-            number = pairs.edges[:, 0] * self._documents + pairs.edges[:, 1]
-            new = ~np.isin(number, self._refused)
-            pairs, number = _some(pairs, new), number[new]
+            pairs = _some(pairs, ~self._refused.holds(pairs.edges))
             confirmed = self._words.confirm(pairs.edges)
-            if len(self._refused) + len(number) <= REMEMBERED:
-                self._refused = np.union1d(self._refused, number[~confirmed])
+            self._refused.add(pairs.edges[~confirmed])
             pairs = _some(pairs, confirmed)
         if settings.duplicate_jaccard is not None:
             pairs = _some(pairs, ngram_jaccard(self._tokens, pairs.edges) >= settings.duplicate_jaccard)
@@ -122,14 +120,14 @@ def ngram_jaccard(tokens: Directory, edges: np.ndarray) -> np.ndarray:
     return similarity
 
 
-def _with_own_cosine(directory: Directory, pairs: Pairs) -> Pairs:
-    """The pairs with the cosines of the model's own part of the vectors."""
-    vectors = cast(np.ndarray, StoredVectors(directory, own=True))  # all that is asked of it is rows
-    cosine = np.empty(len(pairs.edges), dtype=np.float32)
-    for begin in range(0, len(pairs.edges), PAIRS_AT_ONCE):
+def with_own_cosine(own: StoredVectors, edges: np.ndarray) -> Pairs:
+    """Pairs of ordinals, int64 [e, 2], with the cosines of the model's own part of their vectors."""
+    vectors = cast(np.ndarray, own)  # all that is asked of it is rows
+    cosine = np.empty(len(edges), dtype=np.float32)
+    for begin in range(0, len(edges), PAIRS_AT_ONCE):
         here = slice(begin, begin + PAIRS_AT_ONCE)
-        cosine[here] = near_duplicates.edge_cosines(vectors, pairs.edges[here])
-    return Pairs(pairs.edges, cosine)
+        cosine[here] = near_duplicates.edge_cosines(vectors, edges[here])
+    return Pairs(edges, cosine)
 
 
 def at_least(pairs: Pairs, least: float) -> Pairs:

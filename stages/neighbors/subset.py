@@ -19,6 +19,7 @@ from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import NEIGHBORS, SUBSET, UNSELECTED, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.neighbors.rounds import Rounds
 from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
 from sequitur.stages.shared.models import encoders
@@ -26,6 +27,7 @@ from sequitur.stages.shared.sources import evaluation_files, input_paths
 from sequitur.stages.shared.sources.compression import Limits, compression_of
 
 TARGETS = "select.subset.targets"
+LISTS = "neighbors/_lists"  # of those among whom is chosen
 
 
 def parameters(config: Config) -> dict[str, Any]:
@@ -46,12 +48,12 @@ def parameters(config: Config) -> dict[str, Any]:
     return {SUBSET: found}
 
 
-def chosen(root: Directory, lists: Directory, config: Config, progress: Progress) -> np.ndarray:
+def chosen(root: Directory, rounds: Rounds, config: Config, progress: Progress) -> np.ndarray:
     """Decides which documents stay, and lists the others in `neighbors/unselected`, which may be empty.
 
     Args:
         root: of the run; its `vectors` are read for targets.
-        lists: the artifact with the neighbours of the documents among which is chosen.
+        rounds: with the documents among which is chosen, and their neighbours.
         config: how they are chosen, and how targets are read and encoded.
         progress: where that is told.
 
@@ -64,21 +66,18 @@ def chosen(root: Directory, lists: Directory, config: Config, progress: Progress
         ModelError: the model that encodes them cannot be loaded.
     """
     directory, fingerprint = root / UNSELECTED, builds.current(root / NEIGHBORS).fingerprint
-    ordinals = artifacts.read_columns(lists, ["ordinal"])["ordinal"].to_numpy()
     if not artifacts.is_finished(directory, fingerprint):
-        left, score = _left_out(root / VECTORS, lists, ordinals, config, progress)
+        left, score = _left_out(root, rounds, config, progress)
         build = builds.begin(directory, fingerprint)
         batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
         builds.write_part(build, "part-00000-0000.arrow", batch, compress=False)
         builds.finish(build, {}, {}, {})
-    return np.setdiff1d(ordinals, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy())
+    return np.setdiff1d(rounds.members, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy())
 
 
-def _left_out(
-    vectors: Directory, lists: Directory, ordinals: np.ndarray, config: Config, progress: Progress
-) -> tuple[np.ndarray, np.ndarray]:
+def _left_out(root: Directory, rounds: Rounds, config: Config, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
     """int64 ordinals that go, ascending, and float32 scores: how near each is to what stays, or to the targets."""
-    settings = config.select.subset
+    settings, ordinals = config.select.subset, rounds.members
     if settings.by is None or settings.share == 1:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     count = int(settings.share * len(ordinals))
@@ -89,16 +88,27 @@ def _left_out(
         )
     progress.step(f"neighbors: subset by {settings.by}")
     if settings.by == "coverage":
-        _, graph = read_graph(lists)
+        _, graph = read_graph(_written(root / LISTS, rounds))
         kept = subset.facility_location(graph, count).ids
         score = subset.coverage(graph, kept)
     else:
-        targets = _target_vectors(vectors, config)
-        similarity = subset.similarity_to_targets(StoredVectors(vectors, own=True)[ordinals], targets)
+        targets = _target_vectors(root / VECTORS, config)
+        similarity = subset.similarity_to_targets(StoredVectors(root / VECTORS, own=True)[ordinals], targets)
         kept = subset.nearest_to_targets(similarity, count).ids
         score = similarity.astype(np.float32)
     left = np.setdiff1d(np.arange(len(ordinals)), kept)
     return ordinals[left], score[left]
+
+
+def _written(directory: Directory, rounds: Rounds) -> Directory:
+    """The lists of all among whom is chosen, as an artifact."""
+    members = {"members": artifacts.digest(rounds.members)}
+    fingerprint = artifacts.fingerprint_of(LISTS, 1, members, {NEIGHBORS: rounds.search.build.fingerprint})
+    if not artifacts.is_finished(directory, fingerprint):
+        build = builds.begin(directory, fingerprint)
+        rounds.write(build)
+        builds.finish(build, {}, {}, {})
+    return directory
 
 
 def _target_vectors(directory: Directory, config: Config) -> np.ndarray:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from sequitur.graph_sort.graph import Graph, from_neighbors
-from sequitur.graph_sort.neighbor_plans import build, choose
-from sequitur.graph_sort.neighbors import search
+from sequitur.graph_sort.neighbors import scan
 
 
 @pytest.fixture(scope="session")
@@ -26,8 +25,7 @@ def unit_vectors() -> Callable[..., np.ndarray]:
 def knn_graph() -> Callable[[np.ndarray, int], Graph]:
     def knn_graph(vectors: np.ndarray, k: int) -> Graph:
         ids = np.arange(len(vectors), dtype=np.int64)
-        index = build(choose(len(vectors), vectors.shape[1], k, 2**30), vectors, seed=0)
-        return from_neighbors(*search(index, vectors, vectors, ids, k))
+        return from_neighbors(*scan(vectors, vectors, ids, k))
 
     return knn_graph
 

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequitur.graph_sort import cells
+from sequitur.graph_sort.cell_search import nearest
 from sequitur.graph_sort.cells import QUERY, STORED
 from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
 
@@ -15,34 +16,9 @@ def unit(seed, n, d, dtype=np.float16):
     return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(dtype)
 
 
-def of_all_pairs(queries, query_ids, stored, stored_ids, k):
-    found = nothing_found(len(queries), k)
-    products = queries.astype(np.float64) @ stored.astype(np.float64).T
-    for i, row in enumerate(products):
-        ranked = sorted((-np.float32(c), j) for c, j in zip(row, stored_ids, strict=True) if j != query_ids[i])[:k]
-        found.neighbor[i, : len(ranked)] = [j for _, j in ranked]
-        found.cosine[i, : len(ranked)] = [-c for c, _ in ranked]
-    return found
-
-
 def equal(a, b):
     np.testing.assert_array_equal(a.neighbor, b.neighbor)
     np.testing.assert_array_equal(a.cosine, b.cosine)
-
-
-@settings(max_examples=40)
-@given(st.data())
-def test_nearest_is_exact_whatever_is_tied(data):
-    n, k, seed = data.draw(st.integers(0, 40)), data.draw(st.integers(1, 6)), data.draw(st.integers(0, 2**20))
-    rng = np.random.default_rng(seed)
-    # Sums of few multiples of 1/4 are exact in any order, so that plain numpy may serve as the oracle; ties abound.
-    vectors = (rng.integers(-2, 3, (n, 4)) / 4).astype(np.float16)
-    ids = rng.permutation(100)[:n].astype(np.int64)
-    stored = rng.random(n) < 0.7
-    equal(
-        cells.nearest(vectors, ids, vectors[stored], ids[stored], k),
-        of_all_pairs(vectors, ids, vectors[stored], ids[stored], k),
-    )
 
 
 @settings(max_examples=20)
@@ -65,13 +41,13 @@ def test_tasks_of_all_cells_give_the_exact_lists_however_cells_are_cut(seed, mos
     found = nothing_found(n, k)
     for task in rng.permutation(sorted(members)).tolist():
         ids, role = (np.array(column) for column in zip(*members[task], strict=True))
-        near = cells.nearest(vectors[ids[role & QUERY > 0]], ids[role & QUERY > 0], vectors[ids[role & STORED > 0]],
+        near = nearest(vectors[ids[role & QUERY > 0]], ids[role & QUERY > 0], vectors[ids[role & STORED > 0]],
                              ids[role & STORED > 0], k)  # fmt: skip
         rows = ids[role & QUERY > 0]
         best = merge(Neighbors(found.neighbor[rows], found.cosine[rows]), near)
         found.neighbor[rows], found.cosine[rows] = best
     asking, there = np.flatnonzero(roles & QUERY), np.flatnonzero(roles & STORED)
-    every = cells.nearest(vectors[asking], asking, vectors[there], there, k)
+    every = nearest(vectors[asking], asking, vectors[there], there, k)
     equal(Neighbors(found.neighbor[asking], found.cosine[asking]), every)
     assert (found.neighbor[(roles & QUERY) == 0] == -1).all()
 
@@ -87,14 +63,29 @@ def test_blocks_are_about_equal_whatever_ordinals_meet(stride):
     assert taking.task.max() == 50 * 50 - 1
 
 
-def test_nearest_does_not_depend_on_the_block():
-    vectors = np.repeat(unit(3, 300, 96), 4, axis=0)
-    ids = np.arange(len(vectors), dtype=np.int64)
-    whole = cells.nearest(vectors, ids, vectors, ids, 10)
-    assert (whole.neighbor[:, :3] // 4 == ids[:, None] // 4).all()  # the three copies, in order
-    one_by_one = [cells.nearest(vectors[i : i + 1], ids[i : i + 1], vectors, ids, 10) for i in range(0, 1200, 37)]
-    for i, found in zip(range(0, 1200, 37), one_by_one, strict=True):
-        equal(found, Neighbors(whole.neighbor[i : i + 1], whole.cosine[i : i + 1]))
+def by_all_cosines(vectors, centroids):
+    """The numbers of the centroids, nearest first, of each vector."""
+    cosine = (vectors.astype(np.float64) @ centroids.astype(np.float64).T).astype(np.float32)
+    return np.argsort(-cosine, axis=1, kind="stable")
+
+
+@settings(max_examples=40)
+@given(st.integers(0, 2**20), st.integers(0, 30), st.integers(1, 20), st.integers(1, 25))
+def test_the_cells_of_a_vector_are_the_nearest_whatever_is_tied(seed, n, count, probes):
+    rng = np.random.default_rng(seed)
+    vectors, centroids = (
+        rng.integers(-2, 3, (m, 4)).astype(t) / t(4) for m, t in ((n, np.float16), (count, np.float32))
+    )
+    found, nearest = cells.cells_of(vectors, centroids, probes), by_all_cosines(vectors, centroids)
+    taken = min(probes, count)
+    assert (found[:, 0] == nearest[:, 0]).all()
+    assert (np.sort(found[:, :taken], axis=1) == np.sort(nearest[:, :taken], axis=1)).all()
+    assert (np.diff(found[:, 1:taken], axis=1) > 0).all()
+    assert (found[:, taken:] == -1).all()
+    cell = rng.integers(-1, count, (n, 3))
+    place = cells.places(vectors, centroids, cell)
+    assert (place[cell < 0] == -1).all()
+    assert (np.take_along_axis(nearest, np.maximum(place, 0), axis=1)[cell >= 0] == cell[cell >= 0]).all()
 
 
 def test_cells_probed_are_as_many_as_the_recall_needs():

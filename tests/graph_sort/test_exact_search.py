@@ -1,4 +1,4 @@
-"""Exact search by torch, here on the CPU, against the search of an exact index, bit for bit.
+"""Exact search by torch, here on the CPU, against a scan, bit for bit.
 
 Run: python -m pytest tests/graph_sort/test_exact_search.py
 """
@@ -8,12 +8,7 @@ import pytest
 
 from sequitur.graph_sort import exact_search
 from sequitur.graph_sort.exact_search import exact_neighbors
-from sequitur.graph_sort.neighbor_plans import build, choose
-from sequitur.graph_sort.neighbors import VectorError, search
-
-
-def by_index(vectors, queries, ids, k):
-    return search(build(choose(*vectors.shape, k, 2**40), vectors, 0), vectors, queries, ids, k)
+from sequitur.graph_sort.neighbors import VectorError, scan
 
 
 def same(found, expected):
@@ -24,18 +19,18 @@ def same(found, expected):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
 @pytest.mark.parametrize("n", [1, 33, 700])
-def test_the_bits_of_an_exact_index(unit_vectors, n, dtype, monkeypatch):
+def test_the_bits_of_a_scan(unit_vectors, n, dtype, monkeypatch):
     monkeypatch.setattr(exact_search, "COLUMNS", 256)  # several blocks of columns, the last of them ragged
     monkeypatch.setattr(exact_search, "QUERIES", 100)
     vectors, ids = unit_vectors(n, d=19).astype(dtype), np.arange(n)
-    assert same(exact_neighbors(vectors, vectors, ids, 7, "cpu"), by_index(vectors, vectors, ids, 7))
+    assert same(exact_neighbors(vectors, vectors, ids, 7, "cpu"), scan(vectors, vectors, ids, 7))
 
 
 @pytest.mark.parametrize(("block", "resident"), [(1, None), (37, 500), (8192, 64), (8192, 301)])
 def test_blocks_and_slabs_do_not_matter(unit_vectors, block, resident):
     vectors, ids = unit_vectors(600, seed=3), np.arange(600)[5:50]
     queries = vectors[5:50]
-    assert same(exact_neighbors(vectors, queries, ids, 5, "cpu", block, resident), by_index(vectors, queries, ids, 5))
+    assert same(exact_neighbors(vectors, queries, ids, 5, "cpu", block, resident), scan(vectors, queries, ids, 5))
 
 
 def test_neighbours_at_obtuse_angles_are_found():
@@ -43,9 +38,7 @@ def test_neighbours_at_obtuse_angles_are_found():
     vectors = np.eye(40) - 1 / 40 + np.random.default_rng(0).normal(scale=1e-3, size=(40, 40))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)[:35]
     assert (vectors @ vectors.T < 0).sum() == 35 * 34
-    assert same(
-        exact_neighbors(vectors, vectors, np.arange(35), 3, "cpu"), by_index(vectors, vectors, np.arange(35), 3)
-    )
+    assert same(exact_neighbors(vectors, vectors, np.arange(35), 3, "cpu"), scan(vectors, vectors, np.arange(35), 3))
 
 
 def test_among_equals_the_lowest_ids(unit_vectors):

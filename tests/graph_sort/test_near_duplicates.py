@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from sequitur.graph_sort.near_duplicates import (
     Pairs,
+    around_dropped,
     distinct,
     dropped_at,
     edge_cosines,
@@ -116,3 +117,13 @@ def test_cosines_of_edges_are_those_of_their_rows(kind):
     expected = pair_cosines(vectors[edges[:, 0]], vectors[edges[:, 1]])
     np.testing.assert_array_equal(edge_cosines(vectors, edges), expected)
     assert edge_cosines(vectors, edges[:0]).tolist() == []
+
+
+def test_those_that_stay_around_a_dropped_one_are_named():
+    edges = np.array([[0, 3], [1, 3], [2, 3], [5, 4], [0, 6], [1, 6]])
+    pairs = Pairs(edges, np.full(len(edges), 0.9, np.float32))
+    duplicates = keep_first(pairs, 7)
+    assert np.flatnonzero(duplicates.of >= 0).tolist() == [3, 5, 6]
+    assert around_dropped(pairs, duplicates).tolist() == [[0, 1], [0, 2]]
+    nothing = Pairs(edges[:0], pairs.cosine[:0])
+    assert around_dropped(nothing, keep_first(nothing, 7)).shape == (0, 2)

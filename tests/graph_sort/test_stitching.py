@@ -31,7 +31,7 @@ def fragments_and_graph(rng: np.random.Generator, n: int, joined: int):
 def test_every_fragment_stays_whole_on_one_path(seed: int, n: int, joined: int) -> None:
     rng = np.random.default_rng(seed)
     fragments, graph = fragments_and_graph(rng, n, joined)
-    stitched = stitch(graph, unit(rng, n), fragments, 0)
+    stitched = stitch(graph, unit(rng, n), fragments)
 
     assert sorted(stitched.document) == list(range(n))
     found = [part.tolist() for part in np.split(stitched.document, np.flatnonzero(np.diff(stitched.fragment)) + 1)]
@@ -43,7 +43,7 @@ def test_gain_is_the_sum_of_the_cosines_where_fragments_meet() -> None:
     rng = np.random.default_rng(1)
     fragments, graph = fragments_and_graph(rng, 200, 150)
     vectors = unit(rng, 200)
-    stitched = stitch(graph, vectors, fragments, 0)
+    stitched = stitch(graph, vectors, fragments)
     cosine = np.einsum("id,id->i", vectors[stitched.document[:-1]], vectors[stitched.document[1:]])
 
     assert stitched.gained == pytest.approx(cosine[np.diff(stitched.fragment) == 1].sum(), abs=1e-4)
@@ -53,9 +53,9 @@ def test_many_ends_are_searched_by_cells_and_still_make_one_path(monkeypatch: py
     rng = np.random.default_rng(2)
     fragments, graph = fragments_and_graph(rng, 3000, 500)
     vectors = unit(rng, 3000)
-    exact = stitch(graph, vectors, fragments, 0)
+    exact = stitch(graph, vectors, fragments)
     monkeypatch.setattr(stitching, "SEARCHED_EXACTLY", 100)
-    by_cells = stitch(graph, vectors, fragments, 0)
+    by_cells = stitch(graph, vectors, fragments)
 
     assert sorted(by_cells.document) == list(range(3000))
     assert by_cells.gained > 0.95 * exact.gained
@@ -64,6 +64,6 @@ def test_many_ends_are_searched_by_cells_and_still_make_one_path(monkeypatch: py
 def test_ends_that_are_all_alike_are_laid_end_to_end() -> None:
     n = 300
     graph = from_neighbors(np.full((n, 1), -1), np.zeros((n, 1), np.float32))
-    stitched = stitch(graph, np.zeros((n, 4), np.float32), fragments_of(unlinked(n)), 0)
+    stitched = stitch(graph, np.zeros((n, 4), np.float32), fragments_of(unlinked(n)))
 
     assert sorted(stitched.document) == list(range(n))

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from neighbor_runs import check, content, place, recall_of, unit, work
 
-from sequitur.graph_sort import neighbor_plans
 from sequitur.pipeline import notes
 from sequitur.pipeline.errors import ConfigError, SequiturError
 from sequitur.stages.neighbors import by_cells, cell_assignment
@@ -15,14 +14,15 @@ from sequitur.stages.neighbors import stage as neighbors
 
 @pytest.fixture
 def all_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every search probes all cells."""
+    """There are cells, of which every search probes all."""
+    monkeypatch.setattr(cell_assignment, "ALL_PAIRS", 0)
     monkeypatch.setattr(cell_assignment.cells, "probes_needed", lambda rank, target, most: (most, 1.0))
 
 
 @pytest.mark.usefixtures("all_cells")
 def test_all_cells_give_the_lists_of_the_exact_index(job_of: Any) -> None:
     vectors = unit(5, 150, 6)
-    vectors[100:120] = vectors[:20]
+    vectors[100:130] = vectors[0]  # more than a list has room for
     vectors[7] = 0
     runs = [
         work(place(job_of(method, method=method, k=5, duplicate_cosine=0.93), vectors)) for method in ("index", "cells")
@@ -38,10 +38,10 @@ def test_all_cells_give_the_lists_of_the_exact_index(job_of: Any) -> None:
 def test_the_recall_asked_for_is_measured_and_reached(
     job_of: Any, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbor_plans, "EXACT_MULTIPLICATIONS", 0)
+    monkeypatch.setattr(cell_assignment, "ALL_PAIRS", 0)
     run = work(place(job_of(method=method, k=10, recall_target=0.9), unit(6, 1500, 12)))
     said = run.manifest("neighbors").statistics
-    assert said["method"] == {"index": "ivf_flat"}.get(method, method)
+    assert said["method"] == method
     assert said["recall_reached"]
     assert 0.9 <= said["recall"] < 1  # so it was not all that was searched
     assert abs(recall_of(run) - said["recall"]) < 0.05
@@ -52,15 +52,14 @@ def test_the_recall_asked_for_is_measured_and_reached(
 def test_the_same_bytes_after_interruptions_and_in_other_blocks(
     job_of: Any, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbor_plans, "EXACT_MULTIPLICATIONS", 0)
-    vectors = np.repeat(unit(8, 200, 12), 2, axis=0)
+    monkeypatch.setattr(cell_assignment, "ALL_PAIRS", 0)
+    vectors = np.repeat(unit(8, 20, 12), 50, axis=0)
     once = work(place(job_of("once", method=method), vectors))
-    assert once.manifest("neighbors").statistics["duplicates"] == 200
+    assert once.manifest("neighbors").statistics["duplicates"] == 980
     monkeypatch.setattr(by_cells, "BLOCK", 7)
     again = place(job_of("again", method=method), vectors)
-    note, points = notes.write, ["_truth", "_assigned"] if method == "cells" else []
-    points += ["_round-0", "_round-1", "neighbors"]
-    for point in points:
+    note = notes.write
+    for point in ("_truth", "_assigned", "_round-0", "_round-1", "neighbors"):
 
         def interrupt(files: Any, some: Any, point: str = point) -> None:
             note(files, some)

@@ -25,11 +25,11 @@ def test_one_that_returns_when_its_duplicate_goes(neighbors_of: Any) -> None:
 
 
 def test_a_group_larger_than_k(neighbors_of: Any) -> None:
-    near = [40 + 0.3 * number for number in range(14)]  # each names only those beside it
+    near = [40 + 0.05 * number for number in range(60)]  # each names only those beside it
     run = neighbors_of(angles(*near, 100, 160), k=2)
     check(run)
-    assert lists(run)[0].tolist() == [0, 14, 15]
-    assert run.manifest("neighbors").statistics["rounds"] > 2
+    assert lists(run)[0].tolist() == [0, 60, 61]
+    assert run.manifest("neighbors").statistics["rounds"] == 2
 
 
 def test_above_one_the_threshold_is_off(neighbors_of: Any) -> None:
