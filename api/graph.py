@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.api.documents import JoinedDocuments
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import DocumentUnknown, MissingArtifact, OverMemory
@@ -77,7 +78,7 @@ class NeighborGraph:
         members = np.array([self._ordinal(name)], dtype=np.int64)
         for _ in range(hops):
             edges = self._edges(members, either=True)
-            members = np.unique(np.concatenate([members, edges.a, edges.b]))
+            members = distinct_values(np.concatenate([members, edges.a, edges.b]))
             self._check(len(members))
         return self._made(members, self._edges(members))
 

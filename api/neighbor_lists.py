@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.api.ids import hexadecimal
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.names import NEIGHBORS
 from sequitur.pipeline.storage import Directory
@@ -56,7 +57,7 @@ class NeighborLists:
         width = parts[0].shape[1] if parts else 0
         out = np.empty((len(wanted), width), dtype=parts[0].dtype if parts else np.int64)
         of = np.searchsorted(self._begins, wanted, side="right") - 1
-        for part in np.unique(of).tolist():
+        for part in distinct_values(of).tolist():
             here = of == part
             out[here] = parts[part][wanted[here] - self._begins[part]]
         return out, rows >= 0

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.packing import PackedContexts, context_documents
@@ -145,12 +146,12 @@ def placement(contexts: PackedContexts, context_length: int | NDArray[np.int64])
     document, start = contexts.document[by_start], contexts.start[by_start]
     end = start + contexts.length[by_start]
     overlaps = (document[1:] == document[:-1]) & (start[1:] < end[:-1])
-    placed = np.unique(document)
+    placed = distinct_values(document)
     room = int(np.broadcast_to(context_length, contexts.offsets.size - 1).sum(dtype=np.int64))
     return TokenUse(
-        truncation=_mean(np.unique(document[start > 0]).size, placed.size),
+        truncation=_mean(distinct_values(document[start > 0]).size, placed.size),
         padding=_mean(room - int(contexts.length.sum()), room),
-        repeats=int(np.unique(document[1:][overlaps]).size),
+        repeats=int(distinct_values(document[1:][overlaps]).size),
     )
 
 

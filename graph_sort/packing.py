@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.best_fit import fill_best, stable_order
 from sequitur.graph_sort.decomposition import bucket_lengths, decompose
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.filling import fill_rows
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
@@ -215,7 +216,7 @@ def by_length(contexts: PackedContexts, lengths: NDArray[np.int64]) -> dict[int,
     row = np.searchsorted(lengths, np.diff(ends))
     counts = np.diff(contexts.offsets)
     found = {}
-    for index in np.unique(row):
+    for index in distinct_values(row):
         here = row == index
         pieces = np.repeat(here, counts)
         offsets = offsets_of(counts[here])

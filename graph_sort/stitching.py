@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.cell_search import cells_from, nearest_in_cells
 from sequitur.graph_sort.cells import cells_of
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.paths import Fragments, edge_keys, take, unlinked
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
@@ -87,7 +88,7 @@ def stitch(graph: Graph, vectors: Vectors, fragments: Fragments) -> Stitched:
 
 def _ends(vectors: Vectors, fragments: Fragments) -> _Ends:
     of_fragment = fragments.document[np.stack((fragments.starts[:-1], fragments.starts[1:] - 1))]
-    document = np.unique(of_fragment)
+    document = distinct_values(of_fragment)
     first, last = np.searchsorted(document, of_fragment)
     mate = np.empty(document.size, np.int64)
     mate[first], mate[last] = last, first

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
@@ -62,7 +63,7 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
         for side, found in names.items():
             counts[side].update(found[verdicts[side] >= 0].tolist())
         of = pc.cast(documents.column("source"), pa.string()).to_numpy(zero_copy_only=False)
-        for source in np.unique(of).tolist():
+        for source in distinct_values(of).tolist():
             mine = of == source
             sources.setdefault(source, Counter()).update(
                 documents=int(mine.sum()), **{side: int((found[mine] >= 0).sum()) for side, found in verdicts.items()}

@@ -72,7 +72,9 @@ def chosen(root: Directory, rounds: Rounds, config: Config, progress: Progress) 
         batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
         builds.write_part(build, "part-00000-0000.arrow", batch, compress=False)
         builds.finish(build, {}, {}, {})
-    return np.setdiff1d(rounds.members, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy())
+    return np.setdiff1d(
+        rounds.members, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy(), assume_unique=True
+    )
 
 
 def _left_out(root: Directory, rounds: Rounds, config: Config, progress: Progress) -> tuple[np.ndarray, np.ndarray]:
@@ -96,7 +98,7 @@ def _left_out(root: Directory, rounds: Rounds, config: Config, progress: Progres
         similarity = subset.similarity_to_targets(StoredVectors(root / VECTORS, own=True)[ordinals], targets)
         kept = subset.nearest_to_targets(similarity, count).ids
         score = similarity.astype(np.float32)
-    left = np.setdiff1d(np.arange(len(ordinals)), kept)
+    left = np.setdiff1d(np.arange(len(ordinals)), kept, assume_unique=True)
     return ordinals[left], score[left]
 
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from sequitur.graph_sort import metrics, orders, packing
 from sequitur.graph_sort.again import Again
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.documents import Documents, MissingField
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, contexts
@@ -218,7 +219,7 @@ def verify(run: Run) -> Iterable[str]:
     repeats, rows = run.manifest(ORDER).statistics["repeats"], rows_of_epochs(directory)
     epochs = np.split(placed, np.cumsum(rows)[:-1])
     repeated = len(placed) - len(rows) * len(everyone)
-    if any(not np.array_equal(np.unique(one), everyone) for one in epochs) or repeated != repeats:
+    if any(not np.array_equal(distinct_values(one), everyone) for one in epochs) or repeated != repeats:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
 
 

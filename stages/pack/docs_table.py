@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.graph_sort import metrics
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.builds import Build
@@ -54,7 +55,7 @@ def write_docs_tables(
     documents, signals, selection = (root / name for name in (DOCUMENTS, SIGNALS, SELECTION))
     rows_of = [_kept_rows(selection, part) for part in artifacts.require_manifest(selection).parts]
     begins = offsets_of([len(rows) for rows in rows_of])
-    files = [len(np.unique(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
+    files = [len(distinct_values(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
     entries: list[list[FileEntry]] = [[] for _ in sets]
     progress.step("pack: documents table", len(rows_of), "parts")
     parts = zip(artifacts.require_manifest(documents).parts, artifacts.require_manifest(signals).parts, strict=True)
@@ -77,7 +78,7 @@ def write_docs_tables(
 
 def _placed(shard_set: ShardSet, vectors: np.ndarray) -> Placed:
     plans = list(shard_set.plans.values())
-    ordinals = np.unique(np.concatenate([plan.document for plan in plans]))
+    ordinals = distinct_values(np.concatenate([plan.document for plan in plans]))
     split = np.empty(len(ordinals), dtype=np.int64)
     cosine = np.full(len(ordinals), np.nan, dtype=np.float32)
     for number, plan in enumerate(plans):

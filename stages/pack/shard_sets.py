@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import packing
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.orders import first_of_runs
 from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline.sections import Pack
@@ -204,7 +205,7 @@ def packing_entry(cutting: Cutting, shard_set: ShardSet) -> Packing:
     policy, lengths = cutting.settings.policy, cutting.lengths
     plans = list(shard_set.plans.values())
     document, start, length = (np.concatenate([plan[field] for plan in plans]) for field in (1, 2, 3))
-    tokens, of_documents = int(length.sum()), int(lengths[np.unique(document)].sum())
+    tokens, of_documents = int(length.sum()), int(lengths[distinct_values(document)].sum())
     once = of_documents
     if policy == "buckets":  # which cuts a document alike wherever it stands
         once = int(length[np.unique(np.stack([document, start]), axis=1, return_index=True)[1]].sum())
@@ -221,7 +222,7 @@ def packing_entry(cutting: Cutting, shard_set: ShardSet) -> Packing:
 
 def split_documents(shard_set: ShardSet, lengths: np.ndarray) -> np.ndarray:
     """int64 ordinals of the documents in a dataset that are not in one piece, ascending."""
-    return np.unique(
+    return distinct_values(
         np.concatenate([plan.document[plan.length < lengths[plan.document]] for plan in shard_set.plans.values()])
     )
 

@@ -27,6 +27,7 @@ import numpy as np
 
 from sequitur import __version__
 from sequitur.graph_sort import packing
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline import artifacts, builds, nearby
 from sequitur.pipeline.builds import Build
@@ -150,7 +151,7 @@ def finish_dataset(
     """Writes what a dataset has beside its shards and documents table; its manifest last."""
     directory = shard_set.directory
     splits = {
-        split: split_entry(entries[directory, split], len(np.unique(plan.document)))
+        split: split_entry(entries[directory, split], len(distinct_values(plan.document)))
         for split, plan in shard_set.plans.items()
     }
     packing, order = packing_entry(cutting, shard_set), order_entry(cutting, shard_set)
@@ -182,9 +183,9 @@ def _statistics(
     return {
         "contexts": contexts,
         "tokens": sum(entry.tokens for entry in datasets),
-        "documents": len(np.unique(documents)),
+        "documents": len(distinct_values(documents)),
         "policy": manifests[0].packing.policy,
-        "split_docs": len(np.unique(split_docs)),
+        "split_docs": len(distinct_values(split_docs)),
         **{
             name: sum(getattr(manifest.packing, name) for manifest in manifests)
             for name in ("dropped_tokens", "padded_tokens", "repeated_tokens")

@@ -8,6 +8,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart
 from sequitur.pipeline.jobs import Jobs
@@ -54,7 +55,7 @@ class CountRepeats(beam.DoFn):
         for kind in most_allowed(self._settings):
             records = counted(hashed.line_hash if kind == LINE else hashed.paragraph_hash)
             group = records["hash"] % np.uint64(self._groups)
-            for index in np.unique(group).tolist():
+            for index in distinct_values(group).tolist():
                 yield 2 * index + kind, records[group == index].tobytes()
 
 

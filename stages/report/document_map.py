@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.report.order_metrics import Cut
@@ -74,8 +75,8 @@ def document_map(tokens: Directory, train: Cut, shown: np.ndarray, vectors: np.n
     """
     contexts = train.contexts
     pieces = [contexts.document[contexts.offsets[one] : contexts.offsets[one + 1]][:MOST_OF_A_PATH] for one in shown]
-    placed = np.unique(contexts.document)
-    ordinals = np.unique(np.concatenate([sample(tokens, placed, seed), *pieces])).astype(np.int64)
+    placed = distinct_values(contexts.document)
+    ordinals = distinct_values(np.concatenate([sample(tokens, placed, seed), *pieces])).astype(np.int64)
     points, how = positions(vectors[ordinals], seed)
     paths = [
         {"context": int(one), "points": np.searchsorted(ordinals, piece).tolist()}

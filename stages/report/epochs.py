@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort import metrics
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.epochs import TRAIN, bounds
@@ -58,7 +59,7 @@ def measure_epochs(cuts: Sequence[Cut], judge: SavedBytes, by: Yardstick) -> lis
         coherence = metrics.coherence(cut.contexts, by.own, by.duplicate_cosine)
         met = metrics.met_before(ends[number], ends[:number]) if number else float("nan")
         told = {name: getattr(coherence, name) for name in COSINES} | {"met_before": met}
-        same = np.array_equal(np.unique(cut.contexts.document), np.unique(cuts[0].contexts.document))
+        same = np.array_equal(distinct_values(cut.contexts.document), distinct_values(cuts[0].contexts.document))
         saved = judge.of(cut) if same else dict.fromkeys(found[0].keys() - told.keys())  # removals may take contexts
         found.append(saved | {name: value if np.isfinite(value) else None for name, value in told.items()})
     return found

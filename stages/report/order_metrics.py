@@ -19,6 +19,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from sequitur.graph_sort import metrics, packing
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import Likeness, PackedContexts
@@ -130,7 +131,7 @@ def cut(
     tokens = np.diff(offsets_of(contexts.length)[contexts.offsets])
     row = np.searchsorted(rows, tokens)
     reading_orders = []
-    for index in np.unique(row):
+    for index in distinct_values(row):
         here = np.flatnonzero(row == index)
         read = np.arange(len(here))
         if not order.sorted:

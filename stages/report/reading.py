@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.stages.report.order_metrics import Cut
 from sequitur.stages.report.titles import NamedDocuments
 
@@ -26,7 +27,7 @@ def chosen_contexts(train: Cut, coherence: np.ndarray) -> np.ndarray:
     ranked = next((some for some in enough if len(some) >= CONTEXTS), np.arange(len(pieces)))
     ranked = ranked[np.argsort(coherence[ranked], kind="stable")]  # NaN last
     steps = np.linspace(0, max(len(ranked) - 1, 0), CONTEXTS).round().astype(np.int64)
-    return ranked[np.unique(steps)] if len(ranked) else ranked
+    return ranked[distinct_values(steps)] if len(ranked) else ranked
 
 
 def contexts_to_read(

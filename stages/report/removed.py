@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.names import DOCUMENTS, SELECTION, SEMANTIC_DUPLICATES, SHARDS
@@ -61,14 +62,14 @@ def _with_copies(root: Directory, known: Unquotable) -> Unquotable:
         batch = artifacts.map_part(semantic, part, ["ordinal", "duplicate_of"])
         ordinal, kept = (column.to_numpy() for column in batch.columns)
         ordinals.append(ordinal[np.isin(kept, known.ordinals)])
-    of_known = pa.array(np.unique(np.concatenate(ordinals)))
+    of_known = pa.array(distinct_values(np.concatenate(ordinals)))
     for name, batch in _verdicts(root):
         here = pc.or_(pc.is_in(name, known.ids), pc.is_in(batch.column("duplicate_of"), known.ids))
         here = pc.or_(here, pc.is_in(batch.column("ordinal"), of_known))
         ids.append(name.filter(here))
         ordinals.append(batch.column("ordinal").filter(here).drop_null().to_numpy())
     every = pc.unique(pa.chunked_array([chunk.cast(ID) for chunk in ids]))
-    return Unquotable(every, np.unique(np.concatenate(ordinals)))
+    return Unquotable(every, distinct_values(np.concatenate(ordinals)))
 
 
 def _verdicts(root: Directory) -> Iterator[tuple[pa.Array, pa.RecordBatch]]:

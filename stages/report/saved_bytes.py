@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sequitur.graph_sort import neighbors, orders
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Graph, from_neighbors
 from sequitur.graph_sort.near_duplicates import edge_cosines
@@ -148,7 +149,7 @@ class SavedBytes:
         self._by, self._progress = by, progress
         self._seed = derived_seed(by.sample.seed, "saved bytes")
         self._begins = offsets_of(by.lengths)[:-1]  # of documents, in the tokens of all
-        self._documents = np.unique(peers.random.contexts.document)
+        self._documents = distinct_values(peers.random.contexts.document)
         self._tokens = by.lengths[self._documents]  # of each unit
         total, longest = int(self._tokens.sum()), int(np.max(peers.random.row_lengths, initial=1))
         self._level = LEVEL if total <= bounds.finest else QUICK
@@ -190,7 +191,7 @@ class SavedBytes:
         rows = self._rows(contexts)[0]
         if self._level == LEVEL or not len(rows):
             return 0.0
-        some = np.unique(np.linspace(0, len(rows) - 1, count).round().astype(np.int64))
+        some = distinct_values(np.linspace(0, len(rows) - 1, count).round().astype(np.int64))
         texts = self._by.sample.texts.of(contexts, rows[some])
         fine, quick = (self._compressed(texts, level).sum() for level in (LEVEL, self._level))
         return float(fine - quick) / max(len(texts.text), 1)
@@ -203,7 +204,7 @@ class SavedBytes:
             rows[self._rows(contexts)[0]] = True
             rows[order_metrics.gain_contexts(contexts, self._by.sample)[1]] = True
             wanted.append(contexts.document[np.repeat(rows, np.diff(contexts.offsets))])
-        self._by.sample.texts.hold(np.unique(np.concatenate(wanted)))
+        self._by.sample.texts.hold(distinct_values(np.concatenate(wanted)))
 
     def _draw(self, count: int) -> np.ndarray:
         """Tokens of the documents, int64 ascending."""

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.graph_sort import orders
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Part
@@ -167,10 +168,10 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
     for artifact, reason in lost.items():
         for code, count in _counted(source_of[all_values(root / artifact, "ordinal")]):
             ledger.drop(kept_sources[code], reason, count)
-    placed = np.unique(np.concatenate([split.cut.contexts.document for split in splits.values()]))
+    placed = distinct_values(np.concatenate([split.cut.contexts.document for split in splits.values()]))
     for code, count in _counted(source_of[placed]):
         ledger.placed[kept_sources[code]] += count
-    gone = np.setdiff1d(np.flatnonzero(np.concatenate(was_removed)), placed)
+    gone = np.setdiff1d(np.flatnonzero(np.concatenate(was_removed)), placed, assume_unique=True)
     for code, count in _counted(source_of[gone]):
         ledger.removed[kept_sources[code]] += count
     packing = artifacts.require_manifest(shards).statistics
@@ -178,8 +179,7 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
     ledger.tokens_of_removed, ledger.tokens_removed = int(lengths[gone].sum()), sum(counted)
     ledger.tokens_of_placed = int(lengths[placed].sum())
     ledger.tokens_in_shards = sum(split.num_tokens for split in splits.values())
-    ledger.tokens_dropped = int(packing["dropped_tokens"])
-    ledger.tokens_repeated = int(packing.get("repeated_tokens", 0))
+    ledger.tokens_dropped, ledger.tokens_repeated = packing["dropped_tokens"], packing.get("repeated_tokens", 0)
     ledger.characters = None if text_artifact(config) == DOCUMENTS else characters_of(root / REFINED)
     return ledger
 
@@ -251,7 +251,7 @@ def measure_order(
     one and of the published; where there are several, `epochs`."""
     progress.step("report: metrics")
     train = trains[0]
-    strategy, placed = config.order.strategy, np.unique(train.contexts.document)
+    strategy, placed = config.order.strategy, distinct_values(train.contexts.document)
     members, graph = read_graph(root / NEIGHBORS)
     peers = saved_bytes.peers(root, config, placed, by, progress)
     alike = Likeness(graph, np.searchsorted(members, placed))
@@ -281,7 +281,7 @@ def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str
     """Histograms over all splits, in bins that double: tokens of a placed document, and documents and tokens of a
     context."""
     all_contexts = [split.cut.contexts for split in splits.values()]
-    placed = np.unique(np.concatenate([contexts.document for contexts in all_contexts]))
+    placed = distinct_values(np.concatenate([contexts.document for contexts in all_contexts]))
     tokens = [np.add.reduceat(contexts.length, contexts.offsets[:-1]) for contexts in all_contexts]
     values = {
         "tokens_per_document": lengths[placed],

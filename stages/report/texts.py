@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numba import njit
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.packing import PackedContexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.storage import Directory
@@ -55,7 +56,7 @@ class Texts:
             self.hold(document)
         held = self._held or (document[:0], np.empty(0, np.uint8), np.zeros(1, np.int64))
         if not np.isin(document, held[0]).all():
-            wanted = np.unique(document)
+            wanted = distinct_values(document)
             held = (wanted, *self._read(wanted))
         documents, text, begins = held
         at = np.searchsorted(documents, document)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
@@ -92,7 +93,7 @@ def _drop_against(
             verdicts.drop(rows, reasons.index(FUZZY_ELSEWHERE), ordinals + first, ordinals + first, similarity)
             counts = artifacts.require_manifest(root / other_run.working(other_run.LINKS, number)).statistics
             statistics.update({f"{name}_elsewhere": value for name, value in counts.items()})
-    foreign = np.unique(verdicts.duplicate_of[verdicts.duplicate_of >= count])
+    foreign = distinct_values(verdicts.duplicate_of[verdicts.duplicate_of >= count])
     for rows_of in (verdicts.duplicate_of, verdicts.evidence):
         beyond = rows_of >= count
         rows_of[beyond] = count + np.searchsorted(foreign, rows_of[beyond])

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts, builds, former
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
@@ -238,7 +239,7 @@ class VerifyPairs(beam.DoFn, Generic[Data]):
         rows, mine = self._mine.open(index)
         part = _part_of(pairs[:, 1], self._others.starts)
         similarity = np.empty(len(pairs), dtype=np.float64)
-        for other in np.unique(part).tolist():
+        for other in distinct_values(part).tolist():
             chosen = np.flatnonzero(part == other)
             other_rows, others = self._others.open(other)
             local = np.column_stack(

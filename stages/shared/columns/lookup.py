@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sequitur.graph_sort.distinct import distinct_values
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.errors import CorruptPart, DocumentUnknown
@@ -187,7 +188,7 @@ def places_of_ids(documents: Directory, ids: Iterable[bytes]) -> dict[bytes, Pla
 
 def places_of_ordinals(selection: Directory, ordinals: Iterable[int]) -> dict[int, Place]:
     """Where the documents with these ordinals stand. Ordinals count on from part to part."""
-    wanted = np.unique(np.fromiter(ordinals, dtype=np.int64))
+    wanted = distinct_values(np.fromiter(ordinals, dtype=np.int64))
     found: dict[int, Place] = {}
     first = 0
     for number, part in enumerate(artifacts.require_manifest(selection).parts):
