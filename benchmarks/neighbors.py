@@ -73,7 +73,7 @@ def recall(found: np.ndarray, truth: np.ndarray) -> float:
 def ours(vectors: np.ndarray, checked: np.ndarray, truth: np.ndarray) -> Search:
     """Cells as the stage makes them, and the search in as many as the recall needs."""
     n, d = vectors.shape
-    rng, count = np.random.Generator(np.random.PCG64(1)), max(2, cells_for(n, d))
+    rng, count = np.random.Generator(np.random.PCG64(1)), cells_for(n, d)
     sample = np.sort(rng.choice(n, min(n, cells.TRAINING_POINTS * count), replace=False))
     centroids = spherical_kmeans.train(vectors[sample].astype(np.float32), count, rng)
     home = cells.cells_of(vectors, centroids, 1)[:, 0]
