@@ -45,9 +45,10 @@ import pyarrow.parquet as pq
 import zstandard
 
 from sequitur.pipeline import artifacts, run_directory
-from sequitur.pipeline.beam import Rows, Runner
+from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.stages.annotate import stage as annotate
 from sequitur.stages.ingest import stage as ingest
