@@ -17,6 +17,7 @@ from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.embed import declaration
 from sequitur.stages.embed import stage as embed
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.models import choices, encoders
@@ -168,7 +169,7 @@ def test_another_model_under_the_same_name_is_another_artifact(settings: Any, ti
     from sequitur.pipeline.config import validate
 
     def parameters(path: Path) -> Any:
-        return parameters(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings"))
+        return declaration.parameters(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings"))
 
     copy = shutil.copytree(tiny_model, tmp_path / tiny_model.name)
     assert parameters(copy) == parameters(tiny_model)
