@@ -14,11 +14,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sequitur.pipeline import engines, run_directory
-from sequitur.pipeline.beam import Runner, quieten
+from sequitur.pipeline import run_directory
 from sequitur.pipeline.config import Config, load
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner, quieten
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.pipeline.termination import INTERRUPTED, sigterm_interrupts
@@ -61,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(known: argparse.Namespace, beam_options: Sequence[str]) -> int:
     progress = Progress()
     try:
-        options = [*(engines.read_engine(Path(known.on)) if known.on else ()), *beam_options]
-        engines.check_names(options, "the command")
+        options = options_of(known.on, beam_options)
         bring_up_to_date(
             load(known.config, known.set),
             options,
@@ -79,6 +78,21 @@ def _run(known: argparse.Namespace, beam_options: Sequence[str]) -> int:
         progress.say("error: interrupted; the same command goes on from here")
         return INTERRUPTED
     return 0
+
+
+def options_of(on: str | Path | None, more: Sequence[str] = ()) -> Sequence[str]:
+    """The Beam options in a file, and more of the command line.
+
+    Raises:
+        ConfigError: the file cannot be read, or nobody knows one of them.
+    """
+    if not on and not more:
+        return ()
+    from sequitur.pipeline import engines  # and with it Beam
+
+    options = (*(engines.read_engine(Path(on)) if on else ()), *more)
+    engines.check_names(options, "the command")
+    return options
 
 
 def bring_up_to_date(
@@ -100,6 +114,8 @@ def bring_up_to_date(
     if runner.is_local:
         quieten()
     else:
+        from sequitur.pipeline import engines
+
         engines.check_paths(config)
         engines.check_reachable(options)
         run_directory.check_place(Directory(config.output))

@@ -21,14 +21,13 @@ from sequitur.inspection.old_neighbors import nearest_old
 from sequitur.pipeline import artifacts, lock, run_directory
 from sequitur.pipeline.config import Config, validate
 from sequitur.pipeline.errors import ExtensionRefused, ExtensionUnfinished
-from sequitur.pipeline.extensions import extensions_of
+from sequitur.pipeline.extensions import TOLD, extensions_of
 from sequitur.pipeline.names import DOCUMENTS, EXTENSIONS, SELECTION, SHARDS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.stage import wanted as stages_wanted
 from sequitur.pipeline.storage import Directory
 
-TOLD = "extension.json"
 NO_LIMIT = 2**40  # characters: a fitted model sees all of a document
 ALTERNATIVE = "make another run of the new documents, with select.against for the old ones, and train on both"
 
@@ -179,9 +178,8 @@ def _settings(
     root: Directory, base: Config, earlier: Sequence[Directory], inputs: Sequence[Any], place: Directory
 ) -> Config:
     """The run's own configuration, over other inputs: with its tokenizer and its model, and against what it holds."""
-    from sequitur.stages.shared.models.choices import FITTED
-    from sequitur.stages.shared.models.encoders import MODEL
-    from sequitur.stages.tokenize.stage import BYTES, END_OF_DOCUMENT, TOKENIZER, TRAIN
+    from sequitur.stages.shared.models.choices import FITTED, MODEL
+    from sequitur.stages.tokenize.declaration import BYTES, END_OF_DOCUMENT, TOKENIZER, TRAIN
 
     content = base.model_dump(mode="json")
     content |= {"output": place.place(), "ingest": _ingest(base, inputs)}

@@ -57,7 +57,7 @@ def run(
     settings = _settings(config, overrides)
     with unasked_log_lines_hidden():
         from sequitur import beam_job
-        from sequitur.pipeline.beam import Runner
+        from sequitur.pipeline.runner import Runner
 
         job = Run(settings, Runner(workers), Progress(quiet=not progress))
         run_directory.execute(beam_job.RECIPE, job, only or first, only or last, refit=refit)

@@ -16,7 +16,7 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import EXACT, FUZZY
 from sequitur.pipeline.sections import Annotate, Ingest, Select
-from sequitur.stages.shared import quality_rules
+from sequitur.stages.shared.judge import judge_of
 from sequitur.text_core.duplicates import components, lsh, minhash
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.duplicates.survivors import groups_of_equals, preferred
@@ -53,7 +53,8 @@ def signals(text: Text, *, device: str = "auto", **settings: Any) -> pa.Table:
     """
     config = _config("annotate", settings)
     with unasked_log_lines_hidden():
-        from sequitur.stages.annotate.stage import ComputeSignals, parameters
+        from sequitur.stages.annotate.declaration import parameters
+        from sequitur.stages.annotate.stage import ComputeSignals
 
         parameters(config)  # what is wrong with the settings has one line
         compute = ComputeSignals(config.annotate, device)
@@ -82,7 +83,7 @@ def verdicts(
         ConfigError: a setting is wrong, or a column is missing.
     """
     chosen = {} if rules is None else {"rules": rules if isinstance(rules, str) else list(rules)}
-    judge = quality_rules.judge(_config("select", {**chosen, **settings}).select)
+    judge = judge_of(_config("select", {**chosen, **settings}).select)
     for name in judge.columns:
         if name not in signals.schema.names:
             raise ConfigError(f"select: a rule goes by the signal {name}, which is not among the columns; add it")

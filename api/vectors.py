@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import ArrayLike
 
 from sequitur.graph_sort import neighbors, packing
-from sequitur.graph_sort.documents import ArrayDocuments, MissingField
+from sequitur.graph_sort.documents import BY_LIKENESS, ArrayDocuments, MissingField
 from sequitur.graph_sort.graph import from_neighbors
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import PackedContexts
@@ -81,7 +81,7 @@ def order(
     if unknown := set(fields) - {"source", "structure", "signal"}:
         raise ConfigError(f"order: goes by nothing called {min(unknown)}; there are source, structure and signal")
     found = neighbors.scan(rows, rows, ids, k)
-    fields["rows_filled"] = policy in packing.BY_LIKENESS
+    fields["rows_filled"] = policy in BY_LIKENESS
     documents = ArrayDocuments(from_neighbors(found.neighbor, found.cosine), rows, tokens, context_length, **fields)
     try:
         return chosen.order(documents, derived_seed(seed, "order", chosen.name))

@@ -45,13 +45,12 @@ import pyarrow.parquet as pq
 import zstandard
 
 from sequitur.pipeline import artifacts, run_directory
-from sequitur.pipeline.beam import Rows, Runner
+from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
-from sequitur.stages.annotate import stage as annotate
-from sequitur.stages.ingest import stage as ingest
-from sequitur.stages.select import stage as select
+from sequitur.stages import annotate, ingest, select
 from sequitur.text_core.duplicates.components import connected_components
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.duplicates.lsh import choose_bands

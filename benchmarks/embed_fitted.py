@@ -37,9 +37,9 @@ def run_stage(corpus: str, output: str) -> tuple[Any, float]:
     """The finished run, and the processor's seconds in `embed`."""
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.beam import Runner
     from sequitur.pipeline.config import load
     from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.runner import Runner
     from sequitur.pipeline.stage import Run
 
     with tempfile.TemporaryDirectory() as scratch:

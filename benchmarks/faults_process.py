@@ -28,7 +28,7 @@ import json, os, sys
 import torch, sentence_transformers
 from sequitur import beam_job
 from sequitur.command_line import main
-from sequitur.pipeline import beam
+from sequitur.pipeline import runner
 from sequitur.pipeline.storage import Directory
 for line in sys.stdin:
     about = json.loads(line)
@@ -40,7 +40,7 @@ for line in sys.stdin:
             os.dup2(said, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         if about["workers"]:
-            beam.START_SECONDS = 1e-9
+            runner.START_SECONDS = 1e-9
         if about["unguarded"]:
             Directory.free_bytes = lambda self: None
         sys.argv = ["sequitur", *about["words"]]

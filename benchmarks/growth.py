@@ -63,9 +63,9 @@ def measure(documents: int, workers: int, scratch: str) -> dict[str, float | int
     """Runs the three stages on a corpus of so many documents."""
     from sequitur import beam_job
     from sequitur.pipeline import artifacts, run_directory
-    from sequitur.pipeline.beam import Runner
     from sequitur.pipeline.config import validate
     from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.runner import Runner
     from sequitur.pipeline.stage import Run
 
     corpus = Path(scratch, f"corpus-{documents}.jsonl")

@@ -63,9 +63,9 @@ def measure(corpus: str, output: str, workers: int, overrides: list[str]) -> dic
     """Runs the recipe stage by stage."""
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.beam import Runner
     from sequitur.pipeline.config import load
     from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.runner import Runner
     from sequitur.pipeline.stage import STATE, Run, wanted
 
     with tempfile.TemporaryDirectory() as scratch:

@@ -33,10 +33,10 @@ import numpy as np
 from benchmarks.near_duplicates_corpus import Truth, make
 from sequitur import beam_job
 from sequitur.pipeline import artifacts, run_directory
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, VECTORS
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, normalized
 

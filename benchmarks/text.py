@@ -169,9 +169,9 @@ def two_workers_vs_one(texts: Sequence[str], megabytes: float) -> float:
     """The time of the stage `annotate` with one worker over that with two."""
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.beam import Runner
     from sequitur.pipeline.config import validate
     from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.runner import Runner
     from sequitur.pipeline.stage import Run
 
     with tempfile.TemporaryDirectory(prefix="sequitur-benchmark-") as scratch:

@@ -27,9 +27,9 @@ import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from benchmarks.encode import texts_of
+from sequitur.stages.tokenize.declaration import END_OF_DOCUMENT
 from sequitur.stages.tokenize.encoding import encode
 from sequitur.stages.tokenize.fast_tokenizer import FastTokenizer, difference
-from sequitur.stages.tokenize.tokenizer_files import END_OF_DOCUMENT
 from sequitur.stages.tokenize.training import train
 
 MB = 10**6

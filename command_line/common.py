@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
-from rich.console import Console
 
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.names import SHARDS
 from sequitur.pipeline.terminal import one_line
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from sequitur.pipeline.storage import Directory
 
 # C1 and the marks that reorder text; halves of surrogate pairs. C0 is escaped in JSON.
@@ -114,4 +115,6 @@ def print_json(value: Any) -> None:
 
 def console(width: int = 120) -> Console:
     """A console on standard output, as wide as the terminal, or `width` columns where there is none."""
+    from rich.console import Console
+
     return Console(highlight=False, width=None if sys.stdout.isatty() else width)

@@ -48,13 +48,13 @@ def extend(
     opened they hold both. What was interrupted goes on when the same command is given again.
     """
     with resumable():
+        from sequitur import beam_job
         from sequitur.api.extending import extend_run
-        from sequitur.pipeline import engines
         from sequitur.pipeline.progress import Progress
         from sequitur.pipeline.storage import Directory
 
         progress = Progress(as_json=log_format == "json", log_file=log_file)
-        options = engines.read_engine(on) if on else ()
+        options = beam_job.options_of(on)
         told = extend_run(
             Directory(path.rstrip("/")), _given(inputs), options, workers or os.cpu_count() or 1, progress
         )

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from sequitur.command_line.common import AsJson, Overrides, console, fail, print_json
-from sequitur.pipeline import config as configuration
-from sequitur.pipeline import recipes
-from sequitur.pipeline.config_text import STARTER, starter_yaml
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from sequitur.pipeline.config import Config
 
 NOWHERE = "runs/inspected"  # a run that is not made
@@ -32,6 +29,11 @@ def init(
     ] = None,
 ) -> None:
     """Write a commented configuration with every default, or a recipe; with --from one that fits these inputs."""
+    from rich.console import Console
+
+    from sequitur.pipeline import recipes
+    from sequitur.pipeline.config_text import STARTER, starter_yaml
+
     if recipe == "list":
         console().print(_recipes())
         return
@@ -62,6 +64,10 @@ def init(
 
 
 def _recipes() -> Table:
+    from rich.table import Table
+
+    from sequitur.pipeline import recipes
+
     table = Table(box=None)
     for name in ("recipe", "for"):
         table.add_column(name)
@@ -80,11 +86,15 @@ def inspect(
     Which files are read as what, which fields they have, what is passed over, languages and lengths of some documents,
     and by estimate how many there are, and the time, memory and disk of each stage.
     """
-    show_inputs(configuration.overridden(_reading(inputs), overrides), as_json=as_json)
+    from sequitur.pipeline.config import overridden
+
+    show_inputs(overridden(_reading(inputs), overrides), as_json=as_json)
 
 
 def _reading(inputs: list[str]) -> Config:
-    return configuration.validate({"output": NOWHERE, "ingest": {"inputs": list(inputs)}}, "inputs")
+    from sequitur.pipeline.config import validate
+
+    return validate({"output": NOWHERE, "ingest": {"inputs": list(inputs)}}, "inputs")
 
 
 def show_inputs(settings: Config, *, as_json: bool = False) -> None:

@@ -13,7 +13,6 @@ from threading import Event
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from sequitur.command_line.common import (
     AsJson,
@@ -30,12 +29,14 @@ from sequitur.command_line.common import (
     shown,
 )
 from sequitur.command_line.inputs import show_inputs
-from sequitur.pipeline import config as configuration
 from sequitur.pipeline.names import DOCUMENTS, METRICS, REPORT, SHARDS
-from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.terminal import printable
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sequitur.pipeline.config import Config
+    from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.run_directory import StageStatus
     from sequitur.pipeline.storage import Directory
 
@@ -44,7 +45,9 @@ WATCH_SECONDS = 2
 
 def show_config(path: ConfigPath, overrides: Overrides = []) -> None:  # noqa: B006 - typer reads it, nobody writes it
     """Print the configuration, resolved."""
-    settings = configuration.load(path, overrides)
+    from sequitur.pipeline.config import load
+
+    settings = load(path, overrides)
     text = settings.to_yaml()
     sys.stdout.write(text if printable(text) == text else settings.to_yaml(allow_unicode=False))
 
@@ -82,17 +85,20 @@ def run(
         fail("--only goes without --from and --until", code=2)
     short = {"ingest.limit": limit, "ingest.sample": sample, "seed": seed}
     overrides = [*overrides, *(f"{key}={value}" for key, value in short.items() if value is not None)]
+    from sequitur.pipeline.config import load
+    from sequitur.pipeline.progress import Progress
+
     with resumable():
         if dry_run:
-            show_inputs(configuration.load(path, overrides))
+            show_inputs(load(path, overrides))
             return
         progress = Progress(as_json=log_format == "json", log_file=log_file)
-        settings = configuration.load(path, overrides)
+        settings = load(path, overrides)
         bring_up_to_date(settings, workers, progress, only or first, only or last, on, refit=refit)
 
 
 def bring_up_to_date(
-    settings: configuration.Config,
+    settings: Config,
     workers: int | None,
     progress: Progress,
     first: str | None = None,
@@ -107,9 +113,8 @@ def bring_up_to_date(
         SequiturError: of `beam_job.bring_up_to_date`.
     """
     from sequitur import beam_job
-    from sequitur.pipeline import engines
 
-    options = engines.read_engine(on) if on else ()
+    options = beam_job.options_of(on)
     count = workers or os.cpu_count() or 1
     job = beam_job.bring_up_to_date(settings, options, count, progress, first, last, refit=refit)
     report = job.artifact(REPORT)
@@ -130,6 +135,8 @@ def runners(
     ] = None,
 ) -> None:
     """List runners, each a file of Beam options for `run --on`, and check them: options known, endpoint answers."""
+    from rich.table import Table
+
     from sequitur.pipeline import engines
     from sequitur.pipeline.errors import SequiturError
     from sequitur.pipeline.terminal import one_line
@@ -193,7 +200,6 @@ def status(
     from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
     from sequitur.pipeline.terminal import one_line
-    from sequitur.stages.ingest import whole_inputs
 
     if watch and (as_json or deep):
         fail("--watch goes without --json and --deep", code=2)
@@ -214,6 +220,8 @@ def status(
         console(100).print(_standing(found))
         sys.stdout.writelines(f"{one_line(line)}\n" for line in _extensions(job.root))
     if deep:
+        from sequitur.stages.ingest import whole_inputs  # and with it Beam
+
         lines = list(whole_inputs.changed(job.artifact(DOCUMENTS)))
         sys.stdout.writelines(f"{one_line(line)}\n" for line in lines or ["the input files are as they were ingested"])
         if lines:
@@ -222,8 +230,7 @@ def status(
 
 def _extensions(root: Directory) -> list[str]:
     """A line for each extension of a run."""
-    from sequitur.api.extending import TOLD
-    from sequitur.pipeline.extensions import extensions_of
+    from sequitur.pipeline.extensions import TOLD, extensions_of
 
     lines = []
     for one in extensions_of(root):
@@ -241,6 +248,8 @@ def _extensions(root: Directory) -> list[str]:
 
 
 def _standing(stages: Iterable[StageStatus]) -> Table:
+    from rich.table import Table
+
     from sequitur.pipeline.progress import human
 
     table = Table(box=None)

@@ -7,9 +7,7 @@ from typing import Annotated
 import typer
 
 from sequitur.command_line.common import AsJson, Overrides, RunPath, console, fail, print_json, shown
-from sequitur.pipeline import config as configuration
 from sequitur.pipeline.names import REPORT
-from sequitur.pipeline.progress import Progress
 
 PLOT = "compare.html"
 
@@ -36,6 +34,8 @@ def compare(
     from sequitur.inspection.compare import compare as measured_orders
     from sequitur.inspection.compare_view import render
     from sequitur.pipeline import run_directory
+    from sequitur.pipeline.config import overridden
+    from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
     from sequitur.shards.views.text import harmless_all
@@ -47,7 +47,7 @@ def compare(
     other = {"pack.policy": policy, "pack.context_length": context_length}
     changes = [f"{key}={value}" for key, value in other.items() if value is not None]
     progress = Progress()
-    job = Run(configuration.overridden(settings, changes), progress=progress)
+    job = Run(overridden(settings, changes), progress=progress)
     names = [name for name in map(str.strip, orders.split(",")) if name]
     if not names:
         fail("--orders: name at least one order, as in --orders iclm,random", code=2)
@@ -80,12 +80,13 @@ def try_rules(
     from sequitur.inspection.rules_trial import try_rules as trial_of
     from sequitur.inspection.rules_trial_view import render
     from sequitur.pipeline import run_directory
+    from sequitur.pipeline.config import overridden
     from sequitur.pipeline.stage import Run
     from sequitur.pipeline.storage import Directory
     from sequitur.shards.views.text import harmless_all
 
     job = Run(run_directory.read_config(Directory(path)))
-    trial = trial_of(job, configuration.overridden(job.config, overrides), examples)
+    trial = trial_of(job, overridden(job.config, overrides), examples)
     if as_json:
         print_json(trial)
         return

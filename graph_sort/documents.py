@@ -1,14 +1,21 @@
 """What an order may go by: everything that is known of the documents which it arranges."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
-from sequitur.graph_sort.vectors import Vectors
+
+if TYPE_CHECKING:  # which orders there are is asked at every start, and numba takes half a second to load
+    from sequitur.graph_sort.graph import Graph
+    from sequitur.graph_sort.vectors import Vectors
+
+# Policies of packing that go by which documents are alike, and by what an order says fills contexts.
+BY_LIKENESS = ("filled",)
 
 
 class MissingField(ValueError):

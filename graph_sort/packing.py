@@ -202,8 +202,6 @@ A permutation may name a document more than once: it is then placed as often. Wh
 `likeness` or `fills`, it leaves aside.
 """
 
-BY_LIKENESS = ("filled",)  # policies that go by which documents are alike, and by what an order says fills contexts
-
 
 def row_lengths(policy: str, context_length: int) -> NDArray[np.int64]:
     """How many tokens the rows have room for in which contexts of this policy are stored: int64, ascending."""

@@ -19,7 +19,7 @@ from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared import quality_rules
-from sequitur.stages.shared.quality_rules import Judge
+from sequitur.stages.shared.judge import Judge, judge_of
 
 SNIPPET = 300  # characters
 Chosen = dict[str, list[tuple[int, int]]]  # by reason, the part and row of some documents
@@ -47,7 +47,7 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
         if getattr(other, section) != getattr(run.config, section):
             raise ConfigError(f"--set {section}.…: changes the signals themselves; run the job with it")
     quality_rules.check_limits(other)
-    now, then = quality_rules.judge(run.config.select), quality_rules.judge(other.select)
+    now, then = judge_of(run.config.select), judge_of(other.select)
     reasons = list(dict.fromkeys([*now.reasons, *then.reasons]))
     counts: dict[str, Counter[str]] = {"now": Counter(), "then": Counter()}
     sources: dict[str, Counter[str]] = {}

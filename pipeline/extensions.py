@@ -1,7 +1,8 @@
 """Extensions of a run: runs of their own inside it, whose shards were added to its shards.
 
-RUN/extensions/0001/    a whole run: its inputs are new documents, and what RUN holds is `select.against` to it
-RUN/shards/             the shards of RUN, and behind them those of each extension
+RUN/extensions/0001/                   a whole run: its inputs are new documents, RUN is `select.against` to it
+RUN/extensions/0001/extension.json     what it added, and how near its documents are to the old ones
+RUN/shards/                            the shards of RUN, and behind them those of each extension
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sequitur.pipeline.stage import Stage
 from sequitur.pipeline.storage import Directory
 
 MANIFEST = "manifest.json"  # of the shards
+TOLD = "extension.json"  # of an extension, when its shards were added
 
 
 def extensions_of(root: Directory) -> list[Directory]:

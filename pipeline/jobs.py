@@ -13,9 +13,10 @@ import apache_beam as beam
 
 from sequitur.pipeline import artifacts, builds, notes
 from sequitur.pipeline.artifacts import Part
-from sequitur.pipeline.beam import RowsOfParts, Runner, WritePart
+from sequitur.pipeline.beam import RowsOfParts, WritePart
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.storage import Directory
 
 Count = Callable[[Mapping[Part, Mapping[str, Any]]], tuple[int, str]]  # of parts, and what is noted about each

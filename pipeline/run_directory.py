@@ -19,6 +19,7 @@ from sequitur.pipeline import artifacts, builds, extensions, former, lock, nearb
 from sequitur.pipeline.artifacts import MANIFEST
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
+from sequitur.pipeline.later import Later
 from sequitur.pipeline.names import DOCUMENTS, FITTED
 from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, noted, parameters_of, wanted
 from sequitur.pipeline.stage import execute as execute_stage
@@ -63,7 +64,8 @@ def execute(
         run = replace(run, updating=(run.root / STATE).exists(UPDATE))
         _require_parents(recipe, run, chosen, fingerprints)
         run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
-        run = replace(run, runner=run.runner.keeping(run.root / STATE))
+        modules = [stage.work.module for stage in chosen if isinstance(stage.work, Later)]
+        run = replace(run, runner=run.runner.keeping(run.root / STATE, modules))
         for stage in chosen:
             with nearby.copies(run.root) as root:
                 nearby.staying(root, (f"{parent}/{MANIFEST}" for parent in stage.parents_of(run.config)))

@@ -20,12 +20,12 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
 from sequitur.pipeline.names import DOCUMENTS, REFINED
 from sequitur.pipeline.progress import Progress, human
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.sections import Refine
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
 
 if TYPE_CHECKING:
-    from sequitur.pipeline.beam import Runner
     from sequitur.pipeline.jobs import Jobs
 
 STATE = "_state"
@@ -53,18 +53,12 @@ class Estimate:
         return BASE_BYTES + self.memory + (workers if workers > 1 else 0) * BASE_BYTES + workers * self.each_worker
 
 
-def _in_this_process() -> Runner:
-    from sequitur.pipeline.beam import Runner  # Beam takes seconds to load, and only what runs jobs needs it
-
-    return Runner()
-
-
 @dataclass(frozen=True)
 class Run:
     """A configuration, where its artifacts lie, and how its jobs are run."""
 
     config: Config
-    runner: Runner = field(default_factory=_in_this_process)
+    runner: Runner = field(default_factory=Runner)
     progress: Progress = field(default_factory=lambda: Progress(quiet=True))
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by artifact, as it found them
     nearby: str | None = None  # folder for copies of parts that lie elsewhere (pipeline/nearby.py)
@@ -96,7 +90,7 @@ class Run:
 
     @property
     def jobs(self) -> Jobs:
-        from sequitur.pipeline.jobs import Jobs
+        from sequitur.pipeline.jobs import Jobs  # and with it Beam
 
         return Jobs(self.runner, self.progress)
 
@@ -252,7 +246,11 @@ def noted(root: Directory, stage: str) -> Mapping[str, Any]:
 
 
 def as_decided(
-    config: Config, stage: str, parameters: Mapping[str, Any], undecided: Collection[str]
+    config: Config,
+    stage: str,
+    parameters: Mapping[str, Any],
+    undecided: Collection[str],
+    decide: Callable[[], Mapping[str, Any]],
 ) -> Mapping[str, Any]:
     """The parameters of a stage, of which the machine decides those that no setting does. What was decided when the
     stage was last begun in the run stays, if all else is the same: a run that is moved is not made anew for that.
@@ -260,13 +258,14 @@ def as_decided(
     Args:
         config: with the run's output.
         stage: its name.
-        parameters: as this machine decides.
-        undecided: the names of those that it does.
+        parameters: those that settings decide.
+        undecided: the names of the others.
+        decide: what this machine decides; asked where nothing was decided before, for it may load libraries.
     """
     before = noted(Directory(config.output), stage).get("parameters", {})
     kept = {name: before[name] for name in undecided if name in before}
     as_before = {**parameters, **kept}
-    return as_before if json.loads(json.dumps(as_before)) == before else parameters
+    return as_before if json.loads(json.dumps(as_before)) == before else {**parameters, **decide()}
 
 
 def _changed(before: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) -> list[str]:

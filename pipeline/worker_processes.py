@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -33,9 +33,14 @@ def import_path() -> list[str]:
 
 
 class WorkerServer:
-    """A process of which workers are forks; started when the first is asked for, ended with this object."""
+    """A process of which workers are forks; started when the first is asked for, ended with this object.
 
-    def __init__(self) -> None:
+    Args:
+        modules: what it imports beside Beam, by import path.
+    """
+
+    def __init__(self, modules: Sequence[str] = ()) -> None:
+        self._modules = tuple(modules)
         self._process: subprocess.Popen[bytes] | None = None
         self._name = ""
 
@@ -54,8 +59,8 @@ class WorkerServer:
 
     def _start(self) -> None:
         self._name = f"sequitur-{secrets.token_hex(16)}"
-        modules = ",".join(sorted(name for name in sys.modules if name.startswith("sequitur.stages.")))
-        words = [sys.executable, PROGRAM, "serve", self._name, modules, str(os.getpid()), *import_path()]
+        parent = str(os.getpid())
+        words = [sys.executable, PROGRAM, "serve", self._name, ",".join(self._modules), parent, *import_path()]
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
         weakref.finalize(self, _close, self._process)
         if self._process.stdout is not None:

@@ -160,7 +160,9 @@ def test_the_input_format_in_processes_that_know_of_it_by_pythonpath_alone(place
     for name in ("inbox", "sent"):
         (place.folder / f"mail/{name}.mbox").write_text(MESSAGES)
     command, _ = place.write(WALKS["input format"])
-    main = "from sequitur.command_line.main import main; from sequitur.pipeline import beam; beam.START_SECONDS = 1e-9"
+    main = (
+        "from sequitur.command_line.main import main; from sequitur.pipeline import runner; runner.START_SECONDS = 1e-9"
+    )
     arguments = shlex.split(command.partition("sequitur ")[2])
     subprocess.run(
         [sys.executable, "-P", "-c", f"{main}; main()", *arguments, "--workers", "2"],

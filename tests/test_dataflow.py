@@ -19,8 +19,8 @@ from apache_beam.transforms import environments
 
 from sequitur import beam_job
 from sequitur.pipeline import engines, run_directory
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import validate
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import candidates, star_rounds

@@ -57,7 +57,7 @@ def test_paths_in_text_are_there(name: str) -> None:
     """But for the examples of the page, those of a whole kind, and what lies in a run directory."""
     text = page(ROOT / name)
     examples = {Path(file).stem for file in re.findall(r"^```\w+\n# (\S+)$", text, re.MULTILINE)}
-    kinds = {"stages/X/", "stage.py", "data/", "run/"}
+    kinds = {"stages/X/", "stage.py", "declaration.py", "data/", "run/"}
     made = {stage.artifact for stage in beam_job.RECIPE}
     prose = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     paths = {path for path in re.findall(r"`([\w./]+)`", prose) if "/" in path or path.endswith(".py")}

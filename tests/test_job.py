@@ -19,10 +19,10 @@ import pytest
 from job_runs import PACK, changed, content, mistake, written
 
 from sequitur import beam_job
-from sequitur.pipeline import beam, builds, run_directory
-from sequitur.pipeline.beam import Runner
+from sequitur.pipeline import builds, run_directory
 from sequitur.pipeline.config import load
 from sequitur.pipeline.names import NEIGHBORS
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run, wanted
 from sequitur.pipeline.storage import Directory
 from sequitur.shards import ContextDataset
@@ -30,7 +30,7 @@ from sequitur.shards import ContextDataset
 MAIN = "from sequitur.command_line.main import main; "
 SEQUITUR = [sys.executable, "-c", f"{MAIN}main()"]
 # Runs jobs in worker processes however little there is to do.
-EAGER = [sys.executable, "-c", f"{MAIN}from sequitur.pipeline import beam; beam.START_SECONDS = 1e-9; main()"]
+EAGER = [sys.executable, "-c", f"{MAIN}from sequitur.pipeline import runner; runner.START_SECONDS = 1e-9; main()"]
 Configure = Callable[..., Path]
 Sequitur = Callable[..., Any]  # returns how the command ended: code, out, err
 
@@ -103,14 +103,14 @@ def test_two_processes_give_the_same_bytes_as_one(
     for stage in wanted(beam_job.RECIPE, job.config):
         with monkeypatch.context() as patched:
             if stage.name in ("ingest", "select", "embed", "neighbors", "pack"):  # the others have nothing of their own
-                patched.setattr(beam, "START_SECONDS", 1e-9)
+                patched.setattr("sequitur.pipeline.runner.START_SECONDS", 1e-9)
             run_directory.execute(beam_job.RECIPE, job, stage.name, stage.name)
     assert content(one) == content(two)
     sections["neighbors"] = {**sections["neighbors"], "method": "cells"}
     jobs = [Run(load(configure(output, **sections)), Runner(workers)) for output, workers in ((one, 1), (two, 2))]
     for job in jobs:
         with monkeypatch.context() as patched:
-            patched.setattr(beam, "START_SECONDS", 1e-9)
+            patched.setattr("sequitur.pipeline.runner.START_SECONDS", 1e-9)
             run_directory.execute(beam_job.RECIPE, job, "neighbors")
     assert content(one) == content(two)
     assert jobs[0].manifest(NEIGHBORS).statistics["method"] == "cells"

@@ -59,6 +59,7 @@ COVERED_BY = {
     "pipeline/errors.py": "pipeline/test_beam.py",
     "pipeline/file_systems.py": "pipeline/test_storage.py",
     "pipeline/jobs.py": "pipeline/test_stage.py",
+    "pipeline/runner.py": "pipeline/test_beam.py",
     "pipeline/schemas.py": "stages/pack/test_stage.py",
     "pipeline/sections/documents.py": "pipeline/test_config.py",
     "pipeline/sections/section.py": "pipeline/test_config.py",
@@ -113,6 +114,7 @@ COVERED_BY = {
     "stages/report/reading.py": "stages/report/test_path.py",
     "stages/report/removed.py": "test_removal_killed.py",
     "stages/report/titles.py": "stages/report/test_page_data.py",
+    "stages/select/against.py": "stages/select/test_other_run.py",
     "stages/select/alarms.py": "stages/select/test_survivors.py",
     "stages/select/candidates.py": "stages/select/test_duplicates.py",
     "stages/select/fuzzy_duplicates.py": "stages/select/test_duplicates.py",
@@ -125,6 +127,7 @@ COVERED_BY = {
     "stages/shared/columns/router.py": "stages/order/test_families.py",
     "stages/shared/columns/samples.py": "stages/tokenize/test_stage.py",
     "stages/shared/columns/stored_vectors.py": "stages/embed/test_lexical.py",
+    "stages/shared/judge.py": "stages/shared/test_quality_rules.py",
     "stages/shared/models/encoder_input.py": "stages/shared/models/test_encoders.py",
     "stages/shared/models/fitted.py": "test_update.py",
     "stages/shared/models/openvino_models.py": "stages/shared/models/test_encoders.py",
@@ -133,6 +136,10 @@ COVERED_BY = {
     "text_core/signals/fasttext_file.py": "text_core/signals/test_classifiers.py",
     "text_core/signals/ngrams.py": "text_core/signals/test_repetition.py",
     "text_core/units/offsets.py": "graph_sort/test_offsets.py",
+    **{
+        f"stages/{file.parent.name}/declaration.py": f"stages/{file.parent.name}/test_stage.py"
+        for file in sorted((ROOT / "stages").glob("*/declaration.py"))
+    },
 }
 
 

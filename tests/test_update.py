@@ -19,11 +19,11 @@ import pytest
 from job_runs import content
 
 from sequitur import beam_job
-from sequitur.pipeline import artifacts, beam, former, run_directory
-from sequitur.pipeline.beam import Runner
+from sequitur.pipeline import artifacts, former, run_directory
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import CorruptPart, ForeignDirectory, MissingArtifact
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.stages.embed.stage import EmbedText
 from sequitur.stages.tokenize.stage import EncodeText
@@ -223,7 +223,7 @@ def test_two_processes_update_to_the_same_bytes(
     world: World, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.write(changed_files(world, "all"))
-    monkeypatch.setattr(beam, "START_SECONDS", 1e-9)
+    monkeypatch.setattr("sequitur.pipeline.runner.START_SECONDS", 1e-9)
     world.run(copy, "tokenize", workers=2)
     monkeypatch.undo()
     world.run(tmp_path / "fresh", "tokenize", **world.given(copy))

@@ -1,3 +1,3 @@
 """Text to `signals`."""
 
-from sequitur.stages.annotate.stage import STAGE as STAGE
+from sequitur.stages.annotate.declaration import STAGE as STAGE

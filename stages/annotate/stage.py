@@ -20,15 +20,14 @@ import pyarrow as pa
 
 from sequitur.pipeline import artifacts, builds, own_modules
 from sequitur.pipeline.beam import Rows
-from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.sections import Annotate
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned, as_decided
+from sequitur.pipeline.stage import Estimate, Run, aligned
 from sequitur.pipeline.storage import Directory
 from sequitur.pipeline.text_lists import read_list
 from sequitur.stages.annotate import model_signals, own_signals
-from sequitur.stages.shared.models import choices
+from sequitur.stages.annotate.declaration import OTHERS, STAGE
 from sequitur.text_core.duplicates import minhash
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.signals import listed_words
@@ -40,7 +39,6 @@ from sequitur.text_core.units.strings import composed, from_arrow
 from sequitur.text_core.units.tokens import token_table
 from sequitur.text_core.units.words import word_table
 
-OTHERS = ("listed_word_share", "language", "language_score", "content_hash", "minhash")
 LANGUAGE_BYTES = 200 * 2**20  # of the model that tells languages, measured
 BYTES_PER_SECOND = 10e6  # all signals on one core, measured
 
@@ -106,30 +104,6 @@ def _word_list(settings: Annotate) -> ListedWords | None:
     return listed
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.annotate
-    ours = {*signal_names(), *OTHERS}
-    for name in settings.models:
-        if name in ours:
-            raise ConfigError(f"annotate.models.{name}: there is a signal {name} already; choose another name")
-    own = own_signals.parameters(settings.own_signals, {*ours, *settings.models})
-    try:
-        stop_words(settings.stop_words)
-    except ValueError as error:
-        raise ConfigError(f"annotate.stop_words: {error}; correct the list") from error
-    lines = None if settings.word_list is None else read_list(settings.word_list, "annotate.word_list")
-    chosen = {
-        **settings.model_dump(mode="json", exclude={"models", "word_list", "own_signals"}),
-        "word_list": None if lines is None else artifacts.digest("\n".join(lines).encode()),
-        "models": model_signals.parameters(settings.models),
-        **({"own_signals": own} if own else {}),
-    }
-    if not settings.models:
-        return chosen
-    chosen["device"] = choices.kind_of(choices.device_named(config.embed.device))
-    return as_decided(config, "annotate", chosen, ["device"] if config.embed.device == "auto" else [])
-
-
 def estimate(run: Run) -> Estimate:
     documents = run.manifest(run.text)
     settings = run.config.annotate
@@ -182,6 +156,3 @@ def _column_names(parameters: Mapping[str, Any]) -> list[str]:
     others = [name for name in OTHERS if name != "listed_word_share" or parameters["word_list"] is not None]
     own = map(own_modules.name_of, parameters.get("own_signals", ()))
     return [*signal_names(), *others, *parameters["models"], *own]
-
-
-STAGE = Stage("annotate", SIGNALS, 4, (TEXT,), parameters, estimate, work, verify, reuses=True)

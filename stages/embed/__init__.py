@@ -1,3 +1,3 @@
 """Text to `vectors`."""
 
-from sequitur.stages.embed.stage import STAGE as STAGE
+from sequitur.stages.embed.declaration import STAGE as STAGE

@@ -11,18 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import VECTORS
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.embed.lexical import LANGUAGES, WEIGHTS
 from sequitur.stages.shared.models import fitted
-from sequitur.stages.shared.models.choices import FITTED
-from sequitur.stages.shared.models.encoders import MODEL
-from sequitur.text_core.vectors.saved_word_vectors import ForeignModelError, read_sentence_transformer
+from sequitur.stages.shared.models.choices import FITTED, MODEL
 
+WEIGHTS = "_term_weights.npy"  # float32 [BUCKETS]
+LANGUAGES = "_languages.json"  # the languages of the sample, each with its share
 WORDS = "words"  # what was put aside of a given model's run
 SAMPLED = ("sample_documents", "seed")  # by what is fitted
 
@@ -55,6 +55,18 @@ def words_at(config: Config) -> Directory | None:
     if model is not None:
         return model if model.exists(WEIGHTS) else None
     return None if settings.model == FITTED else _aside(config, WORDS)
+
+
+def word_parameters(config: Config, given: Directory | None = None) -> dict[str, object]:
+    """The settings on which the words' share depends; none where it is zero. `given` holds weights that were counted
+    before."""
+    settings = config.embed
+    if not settings.lexical_weight:
+        return {}
+    chosen: dict[str, object] = {name: getattr(settings, name) for name in ("lexical_weight", "lexical_dimensions")}
+    if given is not None:
+        return chosen | {"words": {name: artifacts.digest(given.read_bytes(name)) for name in (WEIGHTS, LANGUAGES)}}
+    return chosen | {"sample_documents": settings.sample_documents, "seed": config.seed}
 
 
 def _aside(config: Config, name: str) -> Directory | None:
@@ -90,21 +102,6 @@ def put_aside(root: Directory, config: Config, manifest: Manifest) -> str | None
     if config.embed.model == FITTED:
         return "the fitted model" if model_at(config) is not None else None
     return "the weights of words" if config.embed.term_weights is None and words_at(config) else None
-
-
-def unpacked(model: Directory, into: Path) -> None:
-    """Copies a model that was fitted before, without what was put aside with it.
-
-    Raises:
-        CorruptPart: it is not what was put aside.
-        ModelError: what was put aside is no fitted model.
-    """
-    with fitted.fetched(model) as path:
-        shutil.copytree(path, into, ignore=shutil.ignore_patterns(fitted.NOTE, WEIGHTS, LANGUAGES))
-    try:
-        read_sentence_transformer(into)
-    except (ForeignModelError, OSError) as error:
-        raise ModelError(f"{model.path()}: no fitted model ({error}); give one that a run put aside") from error
 
 
 def is_same(config: Config, before: Manifest, now: Mapping[str, Any]) -> bool:

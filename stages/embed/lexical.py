@@ -17,20 +17,18 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts
-from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, SequiturError
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.embed.fitting import LANGUAGES, WEIGHTS
 from sequitur.stages.shared.columns.samples import Sample
 from sequitur.stages.shared.columns.stored_vectors import unit
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.vectors.languages import language_numbers, language_shares, with_languages
 from sequitur.text_core.vectors.lexical_vectors import BUCKETS, document_frequencies, lexical_vectors, term_weights
 
-WEIGHTS = "_term_weights.npy"  # float32 [BUCKETS]
-LANGUAGES = "_languages.json"  # the languages of the sample, each with its share
 SAMPLE_BYTES = 64 * 2**20
 BLOCK = 4096  # documents whose lexical vectors are float32 at a time
 
@@ -40,18 +38,6 @@ class Counted(NamedTuple):
 
     weights: np.ndarray  # float32 [BUCKETS], of terms
     languages: Mapping[str, float]  # by code, the share of each
-
-
-def parameters(config: Config, given: Directory | None = None) -> dict[str, object]:
-    """The settings on which the words' share depends; none where it is zero. `given` holds weights that were counted
-    before."""
-    settings = config.embed
-    if not settings.lexical_weight:
-        return {}
-    chosen: dict[str, object] = {name: getattr(settings, name) for name in ("lexical_weight", "lexical_dimensions")}
-    if given is not None:
-        return chosen | {"words": {name: artifacts.digest(given.read_bytes(name)) for name in (WEIGHTS, LANGUAGES)}}
-    return chosen | {"sample_documents": settings.sample_documents, "seed": config.seed}
 
 
 def fit(

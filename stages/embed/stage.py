@@ -17,6 +17,7 @@ What computes a given model, and in which numbers, is decided once for a run, an
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -34,20 +35,22 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import SELECTION, SIGNALS, VECTORS
 from sequitur.pipeline.sections import Embed
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided, every_ordinal
+from sequitur.pipeline.stage import Estimate, Run, every_ordinal
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed import fitting, lexical
+from sequitur.stages.embed.declaration import STAGE
+from sequitur.stages.embed.fitting import LANGUAGES, WEIGHTS
 from sequitur.stages.embed.lexical import SAMPLE_BYTES
 from sequitur.stages.shared.columns import kept_rows
 from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
 from sequitur.stages.shared.columns.samples import Sample, sample_texts
 from sequitur.stages.shared.columns.stored_vectors import unit
-from sequitur.stages.shared.models import choices, encoders
-from sequitur.stages.shared.models.choices import FITTED, Choice
-from sequitur.stages.shared.models.encoders import MODEL
+from sequitur.stages.shared.models import encoders, fitted
+from sequitur.stages.shared.models.choices import FITTED, MODEL, Choice
 from sequitur.stages.shared.models.model_files import digests
 from sequitur.text_core.vectors import saved_word_vectors, word_vectors
 from sequitur.text_core.vectors.languages import language_numbers, language_shares
+from sequitur.text_core.vectors.saved_word_vectors import ForeignModelError, read_sentence_transformer
 
 FILES = "_model.json"  # digests of the files in `model`; written when all of them are there
 NOT_FINITE = "_not_finite"  # for each part that has some: how many vectors were not finite
@@ -97,7 +100,7 @@ def work(run: Run) -> Mapping[str, Any]:
     if not directory.exists(FILES):
         if model is not None:
             with tempfile.TemporaryDirectory() as scratch:
-                fitting.unpacked(model, Path(scratch) / MODEL)
+                unpacked(model, Path(scratch) / MODEL)
                 _store(Path(scratch) / MODEL, directory)
         elif settings.model == FITTED:
             run.progress.step("embed: fitting")
@@ -151,10 +154,19 @@ def _before(
     return found
 
 
-def put_aside(root: Directory, config: Config) -> str | None:
-    """Keeps the model that was fitted, and the weights of words that were counted, on the documents before."""
-    manifest = artifacts.read_manifest(root / VECTORS)
-    return None if manifest is None else fitting.put_aside(root, config, manifest)
+def unpacked(model: Directory, into: Path) -> None:
+    """Copies a model that was fitted before, without what was put aside with it.
+
+    Raises:
+        CorruptPart: it is not what was put aside.
+        ModelError: what was put aside is no fitted model.
+    """
+    with fitted.fetched(model) as path:
+        shutil.copytree(path, into, ignore=shutil.ignore_patterns(fitted.NOTE, WEIGHTS, LANGUAGES))
+    try:
+        read_sentence_transformer(into)
+    except (ForeignModelError, OSError) as error:
+        raise ModelError(f"{model.path()}: no fitted model ({error}); give one that a run put aside") from error
 
 
 def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
@@ -192,28 +204,6 @@ def _store(model: Path, directory: Directory) -> None:
     directory.write_json(FILES, digests(model))
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    settings, words = fitting.settings_of(config), lexical.parameters(config, fitting.words_at(config))
-    if settings.model == FITTED:
-        model = fitting.model_at(config)
-        fitted: dict[str, Any] = {"model": FITTED}
-        if model is None:
-            fitted |= {"sample_documents": settings.sample_documents, "seed": config.seed}
-        else:
-            fitted["files"] = dict(fitting.digest_of_files(model))
-        return fitted | words
-    named = ("model", "max_characters", "long_documents")
-    chosen = {name: getattr(settings, name) for name in named} | words
-    path = Path(settings.model)
-    if path.is_dir():
-        chosen |= {"model": path.name, "files": digests(path)}
-    elif path.is_absolute() or settings.model.startswith("."):
-        raise ModelError(f"{path}: no such directory; correct embed.model")
-    by_machine = choices.decided(settings)._asdict()
-    undecided = [name for name in by_machine if getattr(settings, name) == "auto"]
-    return as_decided(config, "embed", chosen | by_machine, undecided)
-
-
 def estimate(run: Run) -> Estimate:
     settings, kept = fitting.settings_of(run.config), run.manifest(SELECTION).statistics["kept"]
     text_bytes = run.manifest(run.text).statistics["text_bytes"]
@@ -240,17 +230,3 @@ def verify(run: Run) -> Iterable[str]:
         with tempfile.TemporaryDirectory() as scratch:
             if directory.read_json(FILES) != digests(directory.local_copy(MODEL, Path(scratch))):
                 yield f"{directory.path(MODEL)}: not the model that was stored; delete {directory.path()} and run again"
-
-
-STAGE = Stage(
-    "embed",
-    VECTORS,
-    3,
-    (TEXT, SIGNALS, SELECTION),
-    parameters,
-    estimate,
-    work,
-    verify,
-    put_aside=put_aside,
-    reuses=True,
-)

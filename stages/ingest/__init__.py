@@ -1,3 +1,3 @@
 """Raw files to `documents`."""
 
-from sequitur.stages.ingest.stage import STAGE as STAGE
+from sequitur.stages.ingest.declaration import STAGE as STAGE

@@ -15,88 +15,44 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
-import xxhash
 
-from sequitur.pipeline import artifacts, builds, former, schemas
-from sequitur.pipeline.artifacts import Manifest
+from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.builds import Build
-from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import InputError, TooManyRejects
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import DOCUMENTS, NO_TEXT, REJECTS
 from sequitur.pipeline.sections import Ingest
-from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.stage import Estimate, Run
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.ingest import look, own_formats, reuse, whole_inputs
+from sequitur.stages.ingest import look, reuse, whole_inputs
 from sequitur.stages.ingest.copies import is_copied
+from sequitur.stages.ingest.declaration import STAGE
 from sequitur.stages.ingest.documents import ReadSplit
 from sequitur.stages.ingest.reading_progress import read_of
 from sequitur.stages.ingest.splits import (
-    DOCUMENT_FILES,
     InputFile,
     PassedOver,
     Split,
-    find_inputs,
     passed_over,
     plan_splits,
 )
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.sources.compression import Limits, compression_in, compression_of
 from sequitur.stages.shared.sources.extraction import PROCESS_BYTES
-from sequitur.stages.shared.sources.input_paths import bytes_of, file_size, is_elsewhere, modified
+from sequitur.stages.shared.sources.input_paths import file_size, is_elsewhere
 from sequitur.stages.shared.sources.table_files import largest_batch, largest_pages
 
 BYTES_PER_SECOND = 10e6  # of zstd-compressed JSONL on one core, measured; plain JSONL is faster
 WEB_BYTES_PER_SECOND = 0.5e6  # of gzipped WARC: 20 ms a page, measured; HTML that is not compressed is faster
-THREADS = 16  # that ask for the ends of files that lie elsewhere
-END_BYTES = 2**16
 WEB_FORMATS = ("warc", "html", "pdf", "epub")
 PACKED_FORMATS = ("parquet", "arrow")  # may hold a text once that many rows have
-
-
-def parameters(config: Config) -> Mapping[str, Any]:
-    """The settings; of each input file its size and a hash of its first and last 64 KiB, and the time of one that is a
-    document with that time; formats of the user's own."""
-    settings = config.ingest
-    mapped = settings.model_dump(mode="json", exclude={"inputs", "formats", "max_reject_share"})
-    own = own_formats.parameters(settings.formats)
-    said = [each.model_dump(exclude={"path", "include", "exclude"}, exclude_none=True) for each in settings.inputs]
-    return {
-        "name": config.name,
-        "files": _identified(find_inputs(settings)),
-        **mapped,
-        **({"inputs": said} if any(said) else {}),
-        **({"formats": own} if own else {}),
-        **({"seed": config.seed} if settings.sample < 1 else {}),
-    }
-
-
-def _identified(files: Sequence[InputFile]) -> list[list[Any]]:
-    """The files, each with its size and a hash of its ends, and the time of one that is a document with that time."""
-    sizes = [file_size(file.path) for file in files]  # told by the listing, which this thread has
-    times = [[str(modified(file.path))] if file.kind in DOCUMENT_FILES else [] for file in files]
-    paths = [file.path for file in files]
-    if not any(map(is_elsewhere, paths)):
-        ends = list(map(_hash_of_ends, paths, sizes))
-    else:
-        with ThreadPoolExecutor(THREADS) as threads:
-            ends = list(threads.map(_hash_of_ends, paths, sizes))
-    return [[*file, size, end, *time] for file, size, end, time in zip(files, sizes, ends, times, strict=True)]
-
-
-def _hash_of_ends(path: str, size: int) -> str:
-    """Of the first and the last 64 KiB; they are one stretch where nothing lies between them."""
-    begin = max(size - END_BYTES, END_BYTES)
-    stretches = [(0, max(size, 1))] if size <= 2 * END_BYTES else [(0, END_BYTES), (begin, begin + END_BYTES)]
-    return xxhash.xxh3_128_hexdigest(b"".join(data for stretch in stretches for data in bytes_of(path, *stretch)))
 
 
 def _files(run: Run) -> list[InputFile]:
@@ -275,24 +231,3 @@ def verify(run: Run) -> Iterable[str]:
     yield from artifacts.schema_problems(run.artifact(DOCUMENTS), schemas.DOCUMENTS)
     yield from problems_beside(run.artifact(REJECTS), schemas.REJECTS, run.artifact(DOCUMENTS))
     whole_inputs.read(run.artifact(DOCUMENTS))
-
-
-def changes(before: Manifest, now: Mapping[str, Any]) -> str | None:
-    """What differs in the input files; None where another setting does, or the version that read them."""
-    this = former.is_alike(before, STAGE.name, STAGE.version, before.parameters)
-    return reuse.changes(before.parameters, now) if this else None
-
-
-STAGE = Stage(
-    "ingest",
-    DOCUMENTS,
-    6,
-    (),
-    parameters,
-    estimate,
-    work,
-    verify,
-    (REJECTS,),
-    changes=changes,
-    reuses=True,
-)

@@ -1,3 +1,3 @@
 """`vectors` to `neighbors`, without near-duplicates."""
 
-from sequitur.stages.neighbors.stage import STAGE as STAGE
+from sequitur.stages.neighbors.declaration import STAGE as STAGE

@@ -17,17 +17,6 @@ from sequitur.stages.neighbors.lists import SEARCH, SEARCHED, Round, Search, as_
 from sequitur.text_core.units.offsets import offsets_of
 
 
-def gpu(name: str) -> str | None:
-    """The GPU that `embed.device` names or `auto` finds on this machine; None where there is none."""
-    if not (name == "auto" or name.startswith("cuda")):
-        return None
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    return "cuda" if name == "auto" else name
-
-
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
     """What searching takes; the vectors are mapped, and lie on the GPU slab by slab."""
     size = 2 * vectors.rows * vectors.statistics["dimensions"]

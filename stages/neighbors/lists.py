@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,13 @@ from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart
-from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import NEIGHBORS, VECTORS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
+
+if TYPE_CHECKING:  # lists are also read where no job is run
+    from sequitur.pipeline.jobs import Jobs
 
 # Working files of the stage, gone when it is done: what workers search with, and what each round finds.
 SEARCH = "_search"  # in the folder of the build

@@ -8,7 +8,7 @@ the words have a share in the vectors, the cosine in a list is not the model's o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,10 +21,12 @@ from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import lists_of
-from sequitur.stages.neighbors.words import Words
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.shingles import jaccard, token_shingle_sets
+
+if TYPE_CHECKING:  # these pairs are also looked at where no job is run
+    from sequitur.stages.neighbors.words import Words
 
 NGRAM_TOKENS = 13
 TOKENS_AT_ONCE = 2**24  # whose n-grams are compared

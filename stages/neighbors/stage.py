@@ -25,22 +25,17 @@ import numpy as np
 from sequitur.graph_sort.near_duplicates import Duplicates, around_dropped, keep_first
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
-from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import (
-    DOCUMENTS,
     NEIGHBORS,
-    SELECTION,
     SEMANTIC,
     SEMANTIC_DUPLICATES,
-    SIGNALS,
     SUBSET,
-    TOKENS,
     UNSELECTED,
     VECTORS,
 )
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, as_decided
+from sequitur.pipeline.stage import Estimate, Run
 from sequitur.stages.neighbors import by_cells, by_exact, by_index, near_duplicates, subset, words
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
 from sequitur.stages.neighbors.lists import ROUND, SEARCH, Method, Search
@@ -94,7 +89,7 @@ def _gpu(run: Run) -> str | None:
     Raises:
         ModelError: the run began on a GPU, and there is none here.
     """
-    gpu = by_exact.gpu(run.config.embed.device)
+    gpu = choices.gpu(run.config.embed.device)
     if gpu is None and run.parameters.get(NEIGHBORS, {}).get("device") == "cuda":
         raise ModelError("embed.device auto: the run began on a GPU, and there is none here; set it to cpu")
     return None if run.parameters.get(NEIGHBORS, {}).get("device") == "cpu" else gpu
@@ -155,15 +150,6 @@ def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
     )
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.neighbors.model_dump(mode="json")
-    chosen = {**settings, **subset.parameters(config), "seed": config.seed}
-    if config.neighbors.method != "exact":
-        return chosen
-    chosen["device"] = choices.kind_of(by_exact.gpu(config.embed.device) or "cpu")
-    return as_decided(config, "neighbors", chosen, ["device"] if config.embed.device == "auto" else [])
-
-
 def estimate(run: Run) -> Estimate:
     vectors, settings, is_local = run.manifest(VECTORS), run.config.neighbors, run.runner.is_local
     part = max((part.rows for part in vectors.parts), default=0)
@@ -193,23 +179,3 @@ def verify(run: Run) -> Iterable[str]:
     everyone = [all_values(run.artifact(name), "ordinal") for name in (NEIGHBORS, SEMANTIC_DUPLICATES, UNSELECTED)]
     if not np.array_equal(np.sort(np.concatenate(everyone)), np.arange(run.manifest(VECTORS).rows)):
         yield f"{directory.path()}: not every document is there, a duplicate or unselected; delete it and run again"
-
-
-def _confirming(config: Config) -> tuple[str, ...]:
-    """What is read to confirm near-duplicates."""
-    settings = config.neighbors
-    return (*((TEXT,) if settings.words_confirm else ()), *((TOKENS,) if settings.duplicate_jaccard else ()))
-
-
-STAGE = Stage(
-    "neighbors",
-    NEIGHBORS,
-    6,
-    (DOCUMENTS, SIGNALS, SELECTION, VECTORS),  # the first three for alarms
-    parameters,
-    estimate,
-    work,
-    verify,
-    (SEMANTIC_DUPLICATES, UNSELECTED),
-    also=_confirming,
-)

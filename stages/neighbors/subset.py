@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +15,10 @@ from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
-from sequitur.pipeline.names import NEIGHBORS, SUBSET, UNSELECTED, VECTORS
+from sequitur.pipeline.names import NEIGHBORS, UNSELECTED, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.neighbors.declaration import TARGETS
 from sequitur.stages.neighbors.rounds import Rounds
 from sequitur.stages.shared.columns.arrays import problems_beside, read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
@@ -26,26 +26,7 @@ from sequitur.stages.shared.models import encoders
 from sequitur.stages.shared.sources import evaluation_files, input_paths
 from sequitur.stages.shared.sources.compression import Limits, compression_of
 
-TARGETS = "select.subset.targets"
 LISTS = "neighbors/_lists"  # of those among whom is chosen
-
-
-def parameters(config: Config) -> dict[str, Any]:
-    """What `neighbors` depends on for the subset, the targets by name and content; empty where all is kept.
-
-    Raises:
-        ConfigError: a file of targets is missing, or its name tells another format.
-        InputError: it cannot be read.
-    """
-    settings = config.select.subset
-    if settings.by is None:
-        return {}
-    found: dict[str, Any] = {"by": settings.by, "share": settings.share}
-    if settings.targets:
-        paths = evaluation_files.find(settings.targets, TARGETS)
-        found["targets"] = [[path, input_paths.digest(path)] for path in paths]
-        found["text_field"] = config.ingest.text_field
-    return {SUBSET: found}
 
 
 def chosen(root: Directory, rounds: Rounds, config: Config, progress: Progress) -> np.ndarray:

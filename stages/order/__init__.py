@@ -1,3 +1,3 @@
 """`neighbors` to `order`."""
 
-from sequitur.stages.order.stage import STAGE as STAGE
+from sequitur.stages.order.declaration import STAGE as STAGE

@@ -6,8 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from sequitur.graph_sort import packing
-from sequitur.graph_sort.documents import MissingField, StringSets, Terms
+from sequitur.graph_sort.documents import BY_LIKENESS, MissingField, StringSets, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
 from sequitur.pipeline import artifacts
@@ -31,7 +30,7 @@ BLOCK_MEMORY = 40 * BLOCK_TOKENS  # bytes
 
 def rows_filled(config: Config) -> bool:
     """Whether the policy of a run fills rows by what its order says."""
-    return config.pack.policy in packing.BY_LIKENESS
+    return config.pack.policy in BY_LIKENESS
 
 
 class RunDocuments:

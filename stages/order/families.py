@@ -14,26 +14,26 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from sequitur.graph_sort import balanced_clusters
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Manifest
-from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import ORDER, ROUTER, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Families
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.order.declaration import CLUSTERS
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.shared.columns.groups import group_codes
 from sequitur.stages.shared.columns.router import ROUTER_JSON, Router
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 
-CLUSTERS, UNKNOWN = "clusters", "unknown"
+UNKNOWN = "unknown"
 LONGEST_NAME, SEPARATOR = 64, "--"
 MOST_FAMILIES = 65536
 
@@ -43,19 +43,6 @@ class Level(NamedTuple):
 
     codes: np.ndarray  # int64 [n]
     names: list[str]
-
-
-def parameters(config: Config) -> dict[str, Any]:
-    """What `order` depends on; empty where there are no families.
-
-    Raises:
-        ConfigError: both levels are the same.
-    """
-    settings = config.families
-    if len(set(settings.by)) < len(settings.by):
-        raise ConfigError(f"families.by: {settings.by[0]} twice; name it once, or another one beside it")
-    left_out = set() if CLUSTERS in settings.by else {"k", "balanced"}
-    return {"families": settings.model_dump(mode="json", exclude=left_out)} if settings.by else {}
 
 
 def family_of(

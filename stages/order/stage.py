@@ -30,11 +30,11 @@ from sequitur.graph_sort.shared_strings import memory_bytes as strings_memory
 from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
-from sequitur.pipeline.names import NEIGHBORS, ORDER, ROUTER, TOKENS, VECTORS
+from sequitur.pipeline.names import NEIGHBORS, ORDER, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
-from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.stage import Estimate, Run
 from sequitur.stages.order import families
 from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments, rows_filled
 from sequitur.stages.shared.columns.arrays import all_values
@@ -164,7 +164,7 @@ def in_families(
     Returns:
         The order, its paths numbered on from family to family, and the family of each place, int64.
     """
-    name, function, _ = strategy(strategy_name)
+    name, function = strategy(strategy_name)
     if names == [""]:
         order = function(documents, derived_seed(seed, "order", name))
         return order, np.zeros(order.permutation.size, np.int64)
@@ -185,16 +185,6 @@ def _fills(order: Order) -> np.ndarray:
 
 def _mean(values: np.ndarray) -> float:
     return float(values.mean(dtype=np.float64)) if len(values) else 0.0
-
-
-def parameters(config: Config) -> Mapping[str, Any]:
-    digest = strategy(config.order.strategy).digest
-    settings = config.order.model_dump(mode="json") | {"context_length": config.pack.context_length}
-    settings |= {"rows_filled": rows_filled(config)}
-    settings |= {} if digest is None else {"strategy_digest": digest}
-    if config.pack.epochs > 1:  # a later one depends on how earlier ones are cut
-        settings |= {"epochs": config.pack.epochs, "policy": config.pack.policy}
-    return {**settings, **families.parameters(config), "seed": config.seed}
 
 
 def estimate(run: Run) -> Estimate:
@@ -221,6 +211,3 @@ def verify(run: Run) -> Iterable[str]:
     repeated = len(placed) - len(rows) * len(everyone)
     if any(not np.array_equal(distinct_values(one), everyone) for one in epochs) or repeated != repeats:
         yield f"{directory.path()}: not every document stands in the order exactly once; delete it and run again"
-
-
-STAGE = Stage("order", ORDER, 4, (TOKENS, VECTORS, NEIGHBORS), parameters, estimate, work, verify, (ROUTER,))

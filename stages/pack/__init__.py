@@ -1,3 +1,3 @@
 """`order` and `tokens` to `shards`."""
 
-from sequitur.stages.pack.stage import STAGE as STAGE
+from sequitur.stages.pack.declaration import STAGE as STAGE

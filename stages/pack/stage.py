@@ -20,30 +20,24 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
 from sequitur import __version__
-from sequitur.graph_sort import packing
 from sequitur.graph_sort.distinct import distinct_values
+from sequitur.graph_sort.documents import BY_LIKENESS
 from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline import artifacts, builds, nearby
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import ExtensionsUndone, ExtensionUnfinished, RemovalsUndone, RemovalUnfinished
-from sequitur.pipeline.extensions import has_extended
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
-from sequitur.pipeline.stage import Estimate, Run, Stage
+from sequitur.pipeline.stage import Estimate, Run
 from sequitur.pipeline.storage import Directory
-from sequitur.shards.errors import ShardError
-from sequitur.shards.extending import STAGING
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
 from sequitur.shards.format import (
     BATCH_ROWS,
     FAMILIES_NAME,
-    FORMAT_VERSION,
     MANIFEST_NAME,
     TOKENIZER_NAME,
     Boundaries,
@@ -58,13 +52,11 @@ from sequitur.shards.manifest import (
     ShardEntry,
     build_manifest,
     manifest_json,
-    parse_manifest,
     split_entry,
 )
-from sequitur.shards.removal.intent import INTENT
-from sequitur.shards.removal.record import FOLDER as REMOVALS
 from sequitur.shards.verify import verify as shards_verify
 from sequitur.shards.writer import hf_files
+from sequitur.stages.pack.declaration import parameters
 from sequitur.stages.pack.docs_table import write_docs_tables
 from sequitur.stages.pack.shard_sets import (
     ROUTER_FOLDER,
@@ -133,7 +125,7 @@ def work(run: Run) -> Mapping[str, Any]:
 
 def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
     """Of all documents, by ordinal; None where the policy does not go by it, or what is sorted is to stay so."""
-    if cutting.settings.policy not in packing.BY_LIKENESS or cutting.as_ordered:
+    if cutting.settings.policy not in BY_LIKENESS or cutting.as_ordered:
         return None
     members, graph = read_graph(run.artifact(NEIGHBORS))
     return Likeness(graph, np.searchsorted(members, np.arange(len(cutting.lengths))))
@@ -194,18 +186,13 @@ def _statistics(
     }
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.pack.model_dump(mode="json", exclude={"epochs"} if config.pack.epochs == 1 else None)
-    return settings | {"seed": config.seed, "format_version": FORMAT_VERSION}
-
-
 def estimate(run: Run) -> Estimate:
     tokens = run.manifest(TOKENS)
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
     epochs = run.config.pack.epochs
     memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
-    if run.config.pack.policy in packing.BY_LIKENESS:
+    if run.config.pack.policy in BY_LIKENESS:
         memory += 50 * count * run.config.neighbors.k
     return Estimate(
         memory=memory,
@@ -216,86 +203,6 @@ def estimate(run: Run) -> Estimate:
     )
 
 
-def guard(run: Run) -> None:
-    """Refuses to write again shards from which documents were removed.
-
-    Raises:
-        RemovalsUndone: documents were removed from the shards that are there.
-        ExtensionsUndone: the shards that are there were extended.
-    """
-    shards = run.artifact(SHARDS)
-    if has_extended(run.root):
-        raise ExtensionsUndone(
-            f"{shards.path()}: was extended, and packing again would undo that; restore what is missing there from a "
-            f"copy, or delete {shards.path()}, run again, and repeat each sequitur extend, which adds its shards anew"
-        )
-    records = _records(shards)
-    if records:
-        raise RemovalsUndone(
-            f"{shards.path(records[0])}: documents were removed from these shards, and packing again would bring them "
-            f"back; copy the records, delete {shards.path()}, run again, and then "
-            f"sequitur remove {shards.path()} --doc-ids COPY/{PurePosixPath(records[0]).name} for each"
-        )
-
-
-def unfinished(run: Run) -> None:
-    """Refuses shards of which the run's manifest and report do not know yet what a removal did.
-
-    Raises:
-        RemovalUnfinished: a removal was begun and not finished.
-        ExtensionUnfinished: so was an extension.
-    """
-    shards = run.artifact(SHARDS)
-    manifest = artifacts.read_manifest(shards)
-    if manifest is not None and (shards.exists(STAGING) or _is_newer(shards, manifest)):
-        raise ExtensionUnfinished(
-            f"{shards.path()}: an extension was begun here and is not finished; repeat the same sequitur extend "
-            f"{run.root.path()}, which goes on with it"
-        )
-    if shards.exists(INTENT) or (manifest is not None and not set(_records(shards)) <= set(manifest.names)):
-        raise RemovalUnfinished(
-            f"{shards.path()}: a removal of documents was begun here and is not finished; repeat the same "
-            f"sequitur remove {shards.path()}, which goes on with it"
-        )
-
-
-def _is_newer(shards: Directory, known: artifacts.Manifest) -> bool:
-    """Whether manifest.json lists extensions, and is not the one that the run's manifest knows of."""
-    mine = next((part for part in known.parts if part.name == MANIFEST_NAME), None)
-    content = None if mine is None else shards.content(MANIFEST_NAME)
-    if mine is None or content is None or (len(content), artifacts.digest(content)) == (mine.bytes, mine.checksum):
-        return False
-    try:
-        return len(parse_manifest(content.decode()).extensions) > len(known.statistics.get("extensions", []))
-    except (ShardError, UnicodeDecodeError):
-        return False  # which `verify` tells
-
-
-def _records(shards: Directory) -> list[str]:
-    """The records of removals, finished or not."""
-    return [
-        name
-        for name in shards.files()
-        if PurePosixPath(name).parent.name == REMOVALS and PurePosixPath(name).suffix == ".json"
-    ]
-
-
 def verify(run: Run) -> Iterable[str]:
     with nearby.copied(run.artifact(SHARDS), run.progress) as shards:
         yield from (str(problem) for problem in shards_verify(shards))
-
-
-STAGE = Stage(
-    "pack",
-    SHARDS,
-    5,
-    (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, ORDER),
-    parameters,
-    estimate,
-    work,
-    verify,
-    also=lambda config: (NEIGHBORS,) if config.pack.policy in packing.BY_LIKENESS else (),
-    guard=guard,
-    unfinished=unfinished,
-    in_place=True,
-)

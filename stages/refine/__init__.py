@@ -1,3 +1,3 @@
 """`documents` to `refined`, where a setting asks for it."""
 
-from sequitur.stages.refine.stage import STAGE as STAGE
+from sequitur.stages.refine.declaration import STAGE as STAGE

@@ -16,19 +16,17 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import phonenumbers
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
-from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import CHANGES, DOCUMENTS, REFINED
 from sequitur.pipeline.sections import Refine
-from sequitur.pipeline.stage import Estimate, Run, Stage, aligned, text_artifact
+from sequitur.pipeline.stage import Estimate, Run, aligned
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.refine.declaration import STAGE
 from sequitur.stages.refine.operations import apply, first_steps, last_steps, without_repeats
 from sequitur.stages.refine.repeats import REPEATS, find_repeats, read_repeats, shuffled_bytes
 from sequitur.stages.shared.columns.arrays import problems_beside
@@ -116,20 +114,6 @@ def changes_of(doc_id: pa.FixedSizeBinaryArray, operations: Sequence[tuple[str, 
     return pa.record_batch(columns, schema=schemas.CHANGES)
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    """The settings.
-
-    Raises:
-        ConfigError: a pattern is none of RE2's, or a country is unknown.
-    """
-    settings = config.refine
-    first_steps(settings)
-    for region in settings.phone_regions:
-        if region not in phonenumbers.SUPPORTED_REGIONS:
-            raise ConfigError(f"refine.phone_regions: {region[:40]!r} is no country of ISO 3166, such as US or DE")
-    return settings.model_dump(mode="json")
-
-
 def estimate(run: Run) -> Estimate:
     settings, documents = run.config.refine, run.manifest(DOCUMENTS)
     shuffled = shuffled_bytes(documents.statistics["text_bytes"]) if _counts_repeats(settings) else 0
@@ -212,18 +196,3 @@ def verify(run: Run) -> Iterable[str]:
                 f"{directory.path()}: says that {artifact} has {statistics[name]:,} characters, it has {counted:,}; "
                 "delete it and run again"
             )
-
-
-STAGE = Stage(
-    "refine",
-    REFINED,
-    2,
-    (DOCUMENTS,),
-    parameters,
-    estimate,
-    work,
-    verify,
-    (CHANGES,),
-    wanted=lambda config: text_artifact(config) == REFINED,
-    reuses=True,
-)

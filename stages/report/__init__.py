@@ -1,3 +1,3 @@
 """All artifacts to `report`."""
 
-from sequitur.stages.report.stage import STAGE as STAGE
+from sequitur.stages.report.declaration import STAGE as STAGE

@@ -23,7 +23,7 @@ from sequitur.stages.report.path import along_the_path, context_cosines, fill, p
 from sequitur.stages.report.reading import chosen_contexts, contexts_to_read
 from sequitur.stages.report.signals import signal_histograms
 from sequitur.stages.report.titles import NamedDocuments
-from sequitur.stages.shared import quality_rules
+from sequitur.stages.shared.judge import judge_of
 
 PACKAGES = (
     "sequitur-data", "apache-beam", "datatrove", "faiss-cpu", "numba", "numpy", "pyarrow", "scikit-learn", "scipy",
@@ -60,7 +60,7 @@ def page_data(
     t-SNE, a second or two.
     """
     train, documents = cuts["train"], NamedDocuments(root, root / text_artifact(config))
-    judge = quality_rules.judge(config.select)
+    judge = judge_of(config.select)
     progress.step("report: signals and duplicates")
     signals, copies = signal_histograms(root, judge, config.annotate), duplicates(root, documents, config.seed)
     progress.step("report: map and samples")

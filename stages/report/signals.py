@@ -13,7 +13,8 @@ from sequitur.pipeline import artifacts, own_modules
 from sequitur.pipeline.names import SELECTION, SIGNALS
 from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.shared.quality_rules import LANGUAGE_UNCLEAR, Judge
+from sequitur.stages.shared.judge import Judge
+from sequitur.stages.shared.quality_rules import LANGUAGE_UNCLEAR
 from sequitur.text_core.signals.rules import Rule
 
 BINS = 40

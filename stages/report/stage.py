@@ -41,7 +41,6 @@ from sequitur.pipeline.names import (
     SEMANTIC,
     SEMANTIC_DUPLICATES,
     SHARDS,
-    SIGNALS,
     SUBSET,
     TOKENS,
     UNSELECTED,
@@ -50,12 +49,13 @@ from sequitur.pipeline.names import (
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, text_artifact
+from sequitur.pipeline.stage import Estimate, Run, text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.shards import contexts as shard_contexts
 from sequitur.shards.contexts import batch_contexts
 from sequitur.shards.epochs import TRAIN
 from sequitur.stages.report import epochs, order_metrics, saved_bytes
+from sequitur.stages.report.declaration import STAGE
 from sequitur.stages.report.ledger import Characters, Ledger
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.page import INDEX, PAGE, render
@@ -291,10 +291,6 @@ def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str
     return {name: order_metrics.histogram(value) for name, value in values.items()}
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    return {"seed": config.seed}
-
-
 def estimate(run: Run) -> Estimate:
     vectors = run.manifest(VECTORS)
     return Estimate(
@@ -315,16 +311,3 @@ def verify(run: Run) -> Iterable[str]:
     if run.artifact(REPORT).read_json(METRICS)["ledger"] != ledger.to_json():
         path = run.artifact(REPORT).path(METRICS)
         yield f"{path}: tells another ledger than the artifacts; delete it and run again"
-
-
-STAGE = Stage(
-    "report",
-    REPORT,
-    7,
-    (DOCUMENTS, TEXT, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS),
-    parameters,
-    estimate,
-    work,
-    verify,
-    in_place=True,
-)

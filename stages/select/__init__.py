@@ -1,3 +1,3 @@
 """`signals` to `selection`: who stays, and why not."""
 
-from sequitur.stages.select.stage import STAGE as STAGE
+from sequitur.stages.select.declaration import STAGE as STAGE

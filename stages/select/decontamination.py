@@ -5,7 +5,7 @@ The n-grams of the evaluation texts are indexed in this process and written once
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import apache_beam as beam
@@ -22,6 +22,7 @@ from sequitur.pipeline.names import CONTAMINATED, CONTAMINATION, DOCUMENTS, SELE
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Select
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.select.declaration import evaluation_parameters
 from sequitur.stages.shared.sources import evaluation_files, input_paths
 from sequitur.stages.shared.sources.compression import Limits, compression_of
 from sequitur.stages.shared.sources.evaluation_files import EvaluationText
@@ -43,21 +44,6 @@ class Contamination(NamedTuple):
     row: np.ndarray  # int64 [c], in all parts of `documents` together
     text: np.ndarray  # int64 [c], the evaluation text
     ngram: list[str]  # as it stands in the document
-
-
-def parameters(config: Config) -> Mapping[str, Any]:
-    """What `selection` depends on: the evaluation files by name and content, and how they are compared.
-
-    Raises:
-        ConfigError: there is no such file, or its name tells another format.
-        InputError: it cannot be read.
-    """
-    settings = config.select
-    if not settings.decontaminate:
-        return {}
-    files = [[path, input_paths.digest(path)] for path in evaluation_files.find(settings.decontaminate)]
-    action, words = settings.decontaminate_action, settings.decontaminate_words
-    return {"decontaminate": files, "decontaminate_words": words, "decontaminate_action": action}
 
 
 def memory_bytes(settings: Select) -> int:
@@ -128,7 +114,7 @@ def remove_working_parts(root: Directory) -> None:
 def _index(config: Config, directory: Directory, progress: Progress) -> None:
     """Writes the evaluation texts, their words and n-grams."""
     settings, size = config.select, config.select.decontaminate_words
-    content = {key: value for key, value in parameters(config).items() if key != "decontaminate_action"}
+    content = {key: value for key, value in evaluation_parameters(config).items() if key != "decontaminate_action"}
     fingerprint = artifacts.fingerprint_of(EVALUATION, 1, content, {})
     if artifacts.is_finished(directory, fingerprint):
         return

@@ -15,7 +15,7 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE, REPEATED_ID
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.select import fuzzy_duplicates, other_run, star_rounds, survivors
+from sequitur.stages.select import against, fuzzy_duplicates, other_run, star_rounds, survivors
 from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts
 from sequitur.text_core.duplicates import components
@@ -74,7 +74,7 @@ def _drop_against(
 ) -> tuple[Documents, dict[str, Any]]:
     """Drops what duplicates a document that another run kept, whatever its copies here: run by run."""
     settings, count = config.select, len(verdicts.reason)
-    others = other_run.find_all(config)
+    others = against.find_all(config)
     begins = count + offsets_of([other.selection.statistics["kept"] for other in others])  # of their rows behind ours
     statistics: Counter[str] = Counter()
     for number, (other, first) in enumerate(zip(others, begins.tolist(), strict=False)):

@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.pipeline import artifacts, builds, schemas
-from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import NothingKept
 from sequitur.pipeline.names import (
     CONTAMINATED,
@@ -32,18 +31,14 @@ from sequitur.pipeline.names import (
     SELECTION,
     SIGNALS,
 )
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, aligned
+from sequitur.pipeline.stage import Estimate, Run, aligned
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.select import candidates, decontamination, duplicates, fuzzy_duplicates, other_run, survivors
+from sequitur.stages.select import against, candidates, decontamination, duplicates, fuzzy_duplicates
 from sequitur.stages.select.alarms import raise_alarms
 from sequitur.stages.select.candidates import Likeness
 from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16
-from sequitur.stages.shared import quality_rules
 from sequitur.stages.shared.columns.arrays import problems_beside
-from sequitur.stages.shared.quality_rules import Judge
-
-# The settings by which duplicates are found and dropped.
-DUPLICATES = {"exact_duplicates", "fuzzy_duplicates", "jaccard", "survivor", "source_priority", "alarm_share"}
+from sequitur.stages.shared.judge import Judge, judge_of
 
 
 def reasons_of(judge: Judge) -> list[str]:
@@ -72,7 +67,7 @@ def read(documents: Directory, signals: Directory, judge: Judge) -> tuple[Docume
 
 def work(run: Run) -> Mapping[str, Any]:
     settings, root, text = run.config.select, run.root, run.artifact(run.text)
-    judge = quality_rules.judge(settings)
+    judge = judge_of(settings)
     reasons = reasons_of(judge)
     run.progress.step("select: rules")
     documents, verdicts = read(root / DOCUMENTS, root / SIGNALS, judge)
@@ -136,23 +131,9 @@ def _ids(doc_id: np.ndarray, rows: np.ndarray) -> pa.Array:
     return pa.FixedSizeBinaryArray.from_buffers(schemas.ID, len(rows), [valid, pa.py_buffer(chosen.tobytes())])
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.select
-    survivors.check(settings)
-    quality_rules.check_limits(config)
-    return {
-        "rules": [list(rule) for rule in quality_rules.rules_of(settings)],
-        "language": settings.language.model_dump(mode="json"),
-        "urls": quality_rules.list_digests(settings),
-        **settings.model_dump(mode="json", include=DUPLICATES),
-        **other_run.parameters(config),
-        **decontamination.parameters(config),
-    }
-
-
 def estimate(run: Run) -> Estimate:
     settings, rows = run.config.select, run.manifest(SIGNALS).rows
-    elsewhere = sum(other.selection.rows for other in other_run.find_all(run.config))
+    elsewhere = sum(other.selection.rows for other in against.find_all(run.config))
     fuzzy = settings.fuzzy_duplicates
     shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
     # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays. Of
@@ -172,18 +153,3 @@ def verify(run: Run) -> Iterable[str]:
     ordinals = artifacts.read_columns(directory, ["ordinal"])["ordinal"].drop_null().to_numpy()
     if not np.array_equal(ordinals, np.arange(len(ordinals))):
         yield f"{directory.path()}: ordinals are not 0 … n-1 in order; delete it and run again"
-
-
-STAGE = Stage(
-    "select",
-    SELECTION,
-    3,
-    (DOCUMENTS, TEXT, SIGNALS),
-    parameters,
-    estimate,
-    work,
-    verify,
-    (CONTAMINATION,),
-    reuses=True,
-    lasting=True,  # which documents were kept tells what the rows of tokens and vectors were made of
-)

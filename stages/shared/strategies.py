@@ -20,7 +20,6 @@ class Strategy(NamedTuple):
 
     name: str
     order: OrderFunction
-    digest: str | None  # sha256 of its source, where it is the user's own
 
 
 def strategy(name: str) -> Strategy:
@@ -29,15 +28,30 @@ def strategy(name: str) -> Strategy:
     Raises:
         ConfigError: there is none; the message names the nearest. Or the user's own cannot be imported.
     """
+    own = _own(name)
+    return Strategy(name, orders.find(name) if own is None else _checked(own))
+
+
+def digest_of(name: str) -> str | None:
+    """sha256 of the source of an order of the user's own; None of one of ours, which is not imported for that.
+
+    Raises:
+        ConfigError: as `strategy`.
+    """
+    own = _own(name)
+    return None if own is None else own.digest
+
+
+def _own(name: str) -> OwnModule | None:
+    """The user's own order of this name; None where it is one of ours."""
     if own_modules.is_own(name):
-        own = own_modules.load(SETTING, name, "order", ("documents", "seed"))
-        return Strategy(name, _checked(own), own.digest)
+        return own_modules.load(SETTING, name, "order", ("documents", "seed"))
     names = orders.names()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         remedy = f"did you mean {near[0]}?" if near else f"there are {', '.join(names)}"
         raise ConfigError(f"{SETTING}: no order is called {name}; {remedy}")
-    return Strategy(name, orders.find(name), None)
+    return None
 
 
 def _checked(own: OwnModule) -> OrderFunction:

@@ -1,3 +1,3 @@
 """Text to `tokens`."""
 
-from sequitur.stages.tokenize.stage import STAGE as STAGE
+from sequitur.stages.tokenize.declaration import STAGE as STAGE

@@ -14,7 +14,6 @@ A special token that stands in a document's text is encoded as the text that it 
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,26 +27,22 @@ from tokenizers import Tokenizer
 from sequitur.pipeline import artifacts, builds, former, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
-from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import SELECTION, SPANS, TOKENS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Tokenize
-from sequitur.pipeline.stage import TEXT, Estimate, Run, Stage, every_ordinal
+from sequitur.pipeline.stage import Estimate, Run, every_ordinal
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns import kept_rows
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.columns.kept_rows import Before, KeptRows
 from sequitur.stages.shared.columns.samples import sample_texts
-from sequitur.stages.shared.models import fitted
 from sequitur.stages.tokenize import spans as token_spans
+from sequitur.stages.tokenize.declaration import BYTES, END_OF_DOCUMENT, STAGE, TOKENIZER, TRAIN, settings_of
 from sequitur.stages.tokenize.encoding import BYTES_END, encode, encode_bytes
 from sequitur.stages.tokenize.fast_tokenizer import FAST, LIBRARY, MEMORY, FastTokenizer, difference
 from sequitur.stages.tokenize.tokenizer_files import (
-    END_OF_DOCUMENT,
-    TOKENIZER,
     end_id,
-    file_named,
     load,
     stored,
     try_out,
@@ -57,41 +52,11 @@ from sequitur.stages.tokenize.tokenizer_files import (
 from sequitur.stages.tokenize.training import train
 from sequitur.text_core.duplicates.repeated_spans import memory_bytes
 
-ASIDE = "tokenizer"  # where it lies once a run was updated
-BYTES, TRAIN = "bytes", "train"
 # Bytes encoded on one core, measured; of a byte-level BPE, of which gigatoken knows most words after a while.
 BYTES_PER_SECOND = {BYTES: 200e6, FAST: 80e6, LIBRARY: 2e6}
 WORTH = 2**23  # bytes of text that tokenizers encodes in the time that trying gigatoken takes
 SAMPLE = 2**20  # bytes of text on which gigatoken is tried
 SAMPLE_PARTS = 16  # of which they are
-
-
-def settings_of(config: Config) -> Tokenize:
-    """The settings; where a run was updated they name the tokenizer that was put aside, if it was trained by them."""
-    settings, aside = config.tokenize, fitted.aside(Directory(config.output), ASIDE)
-    if (
-        settings.tokenizer != TRAIN
-        or (noted := fitted.note(aside)) is None
-        or noted["fitted_by"] != _trained_by(config)
-    ):
-        return settings
-    return settings.model_copy(update={"tokenizer": f"{aside.url}/{TOKENIZER}", "end_of_document": None})
-
-
-def _trained_by(config: Config) -> dict[str, Any]:
-    settings = config.tokenize
-    return {"vocabulary": settings.vocabulary, "sample_bytes": int(settings.sample_bytes), "seed": config.seed}
-
-
-def put_aside(root: Directory, config: Config) -> str | None:
-    """Keeps the tokenizer that was trained on the documents before."""
-    manifest = artifacts.read_manifest(root / TOKENS)
-    if manifest is not None and manifest.parameters["tokenizer"] == TRAIN:
-        with tempfile.TemporaryDirectory() as scratch:
-            Path(scratch, TOKENIZER).write_bytes((root / TOKENS).read_bytes(TOKENIZER))
-            by = {name: manifest.parameters[name] for name in _trained_by(config)}
-            fitted.put(root, ASIDE, Path(scratch), by, manifest.fingerprint)
-    return "the trained tokenizer" if settings_of(config) != config.tokenize else None
 
 
 @beam.typehints.with_input_types(Rows)
@@ -226,20 +191,6 @@ def _described(settings: Tokenize, tokens: Directory) -> dict[str, Any]:
     }
 
 
-def parameters(config: Config) -> Mapping[str, Any]:
-    settings = settings_of(config)
-    chosen: dict[str, Any] = {"tokenizer": settings.tokenizer}
-    if settings.tokenizer == TRAIN:
-        chosen |= _trained_by(config)
-    elif settings.tokenizer != BYTES:
-        chosen["end_of_document"] = settings.end_of_document
-        if (found := file_named(settings.tokenizer)) is not None:
-            chosen |= {"tokenizer": found[0], "sha256": hashlib.sha256(found[1]).hexdigest()}
-    if settings.repeated_spans != "ignore":
-        chosen |= {"repeated_spans": settings.repeated_spans, "span_tokens": settings.span_tokens}
-    return chosen
-
-
 def estimate(run: Run) -> Estimate:
     settings = settings_of(run.config)
     text = run.manifest(run.text).statistics["text_bytes"]
@@ -281,17 +232,3 @@ def _documents_that_end_inside(directory: Directory, end: int) -> Iterator[str]:
                 f"{directory.path(part.path)}: holds documents without one end-of-document id, the last of their ids; "
                 f"delete {directory.path()} and run again"
             )
-
-
-STAGE = Stage(
-    "tokenize",
-    TOKENS,
-    2,
-    (TEXT, SELECTION),
-    parameters,
-    estimate,
-    work,
-    verify,
-    put_aside=put_aside,
-    reuses=True,
-)

@@ -12,10 +12,9 @@ from tokenizers import Tokenizer
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.tokenize import trial
+from sequitur.stages.tokenize.declaration import END_OF_DOCUMENT, TOKENIZER, file_named
 from sequitur.stages.tokenize.encoding import of_library
 
-TOKENIZER = "tokenizer.json"
-END_OF_DOCUMENT = "<|endoftext|>"
 # Names that published tokenizers give to the token that ends a document.
 END_NAMES = (END_OF_DOCUMENT, "<|end_of_text|>", "</s>", "<eos>", "<|eos|>", "<EOS>", "[SEP]", "<|im_end|>")
 
@@ -44,20 +43,6 @@ def _content(name: str) -> bytes:
 def where_stored(tokens: Directory) -> tuple[str, str]:
     """What is wrong where the tokenizer beside tokens fails, and the remedy."""
     return f"{tokens.path(TOKENIZER)}: cannot be read", f"delete {tokens.path()} and run again"
-
-
-def file_named(name: str) -> tuple[str, bytes] | None:
-    """The name and the content of the file that a setting names; None where it is none, but a name on the hub.
-
-    Raises:
-        ModelError: it is the path of a tokenizer.json that is not there.
-    """
-    place = Directory(name) / TOKENIZER if Path(name).is_dir() else Directory(name)
-    above, _, last = place.url.rpartition("/")
-    found = Directory(above or ("/" if place.url.startswith("/") else ".")).content(last)
-    if found is None and last.endswith(".json"):
-        raise ModelError(f"{place.url}: no such file; correct tokenize.tokenizer")
-    return None if found is None else (last, found)
 
 
 def stored(tokens: Directory) -> Tokenizer:

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
+from sequitur.stages.tokenize.declaration import END_OF_DOCUMENT
 from sequitur.stages.tokenize.fast_tokenizer import unlike
 from sequitur.stages.tokenize.merges import learn_merges
-from sequitur.stages.tokenize.tokenizer_files import END_OF_DOCUMENT
 from sequitur.text_core.units.offsets import offsets_of
 
 LEAST = 2  # how often a pair of symbols occurs that becomes one

@@ -12,7 +12,7 @@ import sequitur
 from sequitur.api import texts
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
-from sequitur.stages.shared import quality_rules
+from sequitur.stages.shared.judge import judge_of
 from sequitur.text_core.duplicates.lsh import UnreachableThresholdError
 
 COLUMNS = ["doc_id", "text", "reason", "duplicate_of", "evidence", "similarity"]
@@ -52,7 +52,7 @@ def test_settings_of_signals_are_those_of_the_configuration(tmp_path: Path, monk
 
 
 def test_verdicts_are_those_of_select(finished: Run, documents: pa.Table) -> None:
-    alone = quality_rules.judge(finished.config.select).reasons
+    alone = judge_of(finished.config.select).reasons
     reached = documents.filter(pc.fill_null(pc.not_equal(documents["reason"], "repeated_id"), True))
     expected = [one if one in alone else None for one in reached["reason"].to_pylist()]
     assert set(expected) == {None, "gopher_too_few_words"}

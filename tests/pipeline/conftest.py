@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 import pytest
 
 from sequitur.pipeline import builds
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import Config, validate
 from sequitur.pipeline.errors import InputError
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Estimate, Run, Stage
 from sequitur.pipeline.storage import Directory
 

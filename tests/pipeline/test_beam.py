@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequitur.pipeline import builds
-from sequitur.pipeline.beam import ArrowBatchCoder, ReadPart, Runner, side_by_side
+from sequitur.pipeline.beam import ArrowBatchCoder, ReadPart, side_by_side
 from sequitur.pipeline.errors import ConfigError, InputError, MissingArtifact, StageFailed, StorageFull, from_worker
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run, Stage
 from sequitur.pipeline.storage import Directory
 

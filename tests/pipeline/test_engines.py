@@ -11,9 +11,9 @@ from apache_beam.portability.api import beam_job_api_pb2
 from apache_beam.runners.portability.local_job_service import LocalJobServicer
 
 from sequitur.pipeline import engines
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import Config, validate
 from sequitur.pipeline.errors import ConfigError, EngineAway
+from sequitur.pipeline.runner import Runner
 
 
 @pytest.fixture

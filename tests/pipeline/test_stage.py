@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from sequitur.pipeline import artifacts, builds, nearby, run_directory
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.errors import CorruptPart, MissingArtifact, OverMemory, StorageFull
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import (
     BASE_BYTES,
     Estimate,
@@ -187,18 +187,26 @@ def test_progress_is_told_in_parts_or_in_their_rows(make_run: Any, unit: str, ex
 def test_what_was_decided_when_a_stage_was_last_begun_stays(
     make_run: Any, recipe: tuple[Stage, Stage], undecided: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[Mapping[str, Any]] = []
+
     def execute(**given: Any) -> tuple[Mapping[str, Any], str]:
         said: list[str] = []
         monkeypatch.setattr(Progress, "say", lambda _, line: said.append(line))
-        double = replace(recipe[1], parameters=lambda config: as_decided(config, "double", given, undecided))
+        by_setting = {name: value for name, value in given.items() if name not in undecided}
+
+        def decided(config: Any) -> Mapping[str, Any]:
+            return as_decided(config, "double", by_setting, undecided, lambda: asked.append(given) or given)
+
+        double = replace(recipe[1], parameters=decided)
         run = make_run()
         run_directory.execute((recipe[0], double), run)
         return run.manifest("doubled").parameters, next(line for line in said if line.startswith("double"))
 
     assert execute(device="cuda", size=1)[0]["device"] == "cuda"
+    asked.clear()
     parameters, said = execute(device="cpu", size=1)
     if undecided:
-        assert (parameters["device"], said) == ("cuda", "double     done before")
+        assert (parameters["device"], said, asked) == ("cuda", "double     done before", [])  # libraries stay unloaded
     else:
         assert (parameters["device"], said) == ("cpu", "double     is made anew, for other device")
     parameters, said = execute(device="cpu", size=2)

@@ -11,8 +11,8 @@ import apache_beam as beam
 import psutil
 import pytest
 
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.errors import StageFailed
+from sequitur.pipeline.runner import Runner
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker is a program of its own")
 
@@ -49,6 +49,18 @@ def test_workers_are_as_the_process_is_when_it_asks_for_them(tmp_path: Path, mon
     monkeypatch.syspath_prepend(str(tmp_path))
     assert told_by_workers(runner, second) == {(str(tmp_path), "now", str(tmp_path), "1")}
     assert len(servers() - before) == 1
+
+
+def test_workers_have_what_is_imported_for_all_of_them(tmp_path: Path) -> None:
+    for folder, modules in ((tmp_path / "without", ()), (tmp_path / "with", ("colorsys", "this"))):
+        folder.mkdir()
+
+        def work(element: int, folder: Path = folder) -> None:
+            Path(folder, str(os.getpid())).write_text(str({"colorsys", "this"} <= sys.modules.keys()))
+
+        runner = Runner(2, modules=modules)
+        runner.run(lambda pipeline, do=work: pipeline | beam.Create(range(4)) | beam.Reshuffle() | beam.Map(do), 4)
+        assert {file.read_text() for file in folder.iterdir()} == {str(bool(modules))}
 
 
 def test_no_server_for_a_job_that_needs_no_processes() -> None:

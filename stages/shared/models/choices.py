@@ -13,6 +13,7 @@ from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 
 FITTED = "fitted"
+MODEL = "model"  # directory of the artifact `vectors` that holds what was fitted or exported
 
 
 class Choice(NamedTuple):
@@ -112,3 +113,19 @@ def computes_bfloat16(settings: Embed) -> bool:
 
 def openvino_is_installed() -> bool:
     return find_spec("openvino") is not None
+
+
+def searches(name: str) -> str:
+    """What kind of device searches exactly: the GPU that `embed.device` names, or `auto` finds, else the CPU."""
+    return kind_of(gpu(name) or "cpu")
+
+
+def gpu(name: str) -> str | None:
+    """The GPU that `embed.device` names or `auto` finds on this machine; None where there is none."""
+    if not (name == "auto" or name.startswith("cuda")):
+        return None
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return "cuda" if name == "auto" else name

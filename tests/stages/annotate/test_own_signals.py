@@ -11,15 +11,16 @@ import pytest
 
 from sequitur import beam_job
 from sequitur.inspection.rules_trial import try_rules
-from sequitur.pipeline import artifacts, beam, builds, run_directory
-from sequitur.pipeline.beam import Runner
+from sequitur.pipeline import artifacts, builds, run_directory
 from sequitur.pipeline.config import overridden, validate
 from sequitur.pipeline.errors import ConfigError, OwnModuleFailed
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run, expected
 from sequitur.stages.annotate import own_signals
 from sequitur.stages.annotate import stage as annotate
+from sequitur.stages.annotate.declaration import parameters
 from sequitur.stages.report.signals import signal_histograms
-from sequitur.stages.shared import quality_rules
+from sequitur.stages.shared.judge import judge_of
 
 Write = Callable[[str, str], Path]
 VOWELS = """import pyarrow.compute as pc
@@ -54,7 +55,7 @@ def test_a_rule_goes_by_an_own_signal(write_own: Write, execute: Any, rows: Any)
     trial = try_rules(run, overridden(run.config, ["select.limits=[{signal: vowel_share, min: 0.4}]"]), 1)
     assert trial["reasons"]["limit_vowel_share"]["then"] > trial["reasons"]["few_vowels"]["now"] > 0
     assert trial["dropped"][0]["value"] < 0.4
-    histograms = signal_histograms(run.root, quality_rules.judge(run.config.select), run.config.annotate)
+    histograms = signal_histograms(run.root, judge_of(run.config.select), run.config.annotate)
     (histogram,) = [one for one in histograms if one["signal"] == "vowel_share"]
     assert histogram["rules"] == [{"name": "few_vowels", "min": 0.36, "max": None, "dropped": sum(few)}]
     with pytest.raises(ConfigError, match="no signal vowel_shares; did you mean vowel_share"):
@@ -66,7 +67,7 @@ def test_worker_processes_give_the_same_bytes(
 ) -> None:
     write_own("vowel_share", VOWELS)
     monkeypatch.delenv("PYTHONPATH")  # workers import from where their parent does
-    monkeypatch.setattr(beam, "START_SECONDS", 1e-9)
+    monkeypatch.setattr("sequitur.pipeline.runner.START_SECONDS", 1e-9)
     checksums = []
     for workers in (1, 2):
         content = settings(tmp_path / f"run-{workers}", annotate={"own_signals": ["mine.vowel_share"]})
@@ -85,7 +86,7 @@ def test_its_source_is_part_of_the_fingerprint_and_without_it_nothing_is(write_o
         found.append(expected(beam_job.RECIPE, config))
     assert found[0]["documents"] == found[1]["documents"]
     assert found[0]["signals"] != found[1]["signals"]
-    assert "own_signals" not in annotate.parameters(finished.config)
+    assert "own_signals" not in parameters(finished.config)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_a_failure_in_the_job_is_one_line(
     write_own: Write, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
 ) -> None:
     write_own("one", "def signal(text):\n    return text.nothing\n")
-    monkeypatch.setattr(beam, "START_SECONDS", 1e-9)
+    monkeypatch.setattr("sequitur.pipeline.runner.START_SECONDS", 1e-9)
     run = Run(validate(settings(tmp_path / "run", annotate={"own_signals": ["mine.one"]}), "settings"), Runner(workers))
     with pytest.raises(OwnModuleFailed, match=r"^part-\S+: annotate.own_signals mine.one: raised AttributeError: .*$"):
         run_directory.execute(beam_job.RECIPE, run, None, "annotate")
@@ -160,7 +161,7 @@ def test_names_that_clash_or_are_none_are_refused(
     write_own("one", "def signal(text): ...")
     config = validate(settings(Path("run"), annotate={"own_signals": own, "models": models}), "settings")
     with pytest.raises(ConfigError, match=complaint):
-        annotate.parameters(config)
+        parameters(config)
 
 
 def test_verify_finds_a_part_without_a_signal(branch: Callable[..., Run]) -> None:

@@ -14,6 +14,8 @@ from sequitur.pipeline import builds
 from sequitur.pipeline.stage import Run
 from sequitur.stages.embed import lexical
 from sequitur.stages.embed import stage as embed
+from sequitur.stages.embed.declaration import parameters
+from sequitur.stages.embed.fitting import word_parameters
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.text_core.signals.language import languages
 from sequitur.text_core.signals.stop_words import built_in_stop_words
@@ -125,8 +127,8 @@ def test_damage_to_what_was_counted_is_noticed(mixed: Run, name: str, damage: st
 
 
 def test_another_share_is_another_artifact_and_none_is_no_parameter(pure: Run, mixed: Run) -> None:
-    assert embed.parameters(pure.config).items() < embed.parameters(mixed.config).items()
-    assert lexical.parameters(pure.config) == {}
+    assert parameters(pure.config).items() < parameters(mixed.config).items()
+    assert word_parameters(pure.config) == {}
     assert embed.estimate(mixed).disk > embed.estimate(pure).disk
 
 

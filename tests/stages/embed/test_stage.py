@@ -17,7 +17,7 @@ from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.embed import fitting
+from sequitur.stages.embed import declaration
 from sequitur.stages.embed import stage as embed
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.models import choices, encoders
@@ -106,14 +106,14 @@ def test_a_given_model_that_is_no_fitted_one_is_refused_whatever_its_digests(fit
         Path(shutil.copytree(fitted.artifact("vectors").path("model"), tmp_path / "a")),
     )
     aside.put(root, "model", model, {}, "")
-    fitting.unpacked(aside.aside(root, "model"), tmp_path / "whole")
+    embed.unpacked(aside.aside(root, "model"), tmp_path / "whole")
     assert (tmp_path / "whole" / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
     content = json.loads((model / "tokenizer.json").read_text())
     content["model"]["vocab"]["[UNK]"] = 2**40
     (model / "tokenizer.json").write_text(json.dumps(content))
     aside.put(root, "model", model, {}, "")
     with pytest.raises(ModelError, match=r"no fitted model .*give one that a run put aside"):
-        fitting.unpacked(aside.aside(root, "model"), tmp_path / "made")
+        embed.unpacked(aside.aside(root, "model"), tmp_path / "made")
 
 
 def test_a_fit_that_was_interrupted_is_done_again(fitted: Run) -> None:
@@ -169,7 +169,7 @@ def test_another_model_under_the_same_name_is_another_artifact(settings: Any, ti
     from sequitur.pipeline.config import validate
 
     def parameters(path: Path) -> Any:
-        return embed.parameters(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings"))
+        return declaration.parameters(validate(settings(tmp_path / "run", embed={"model": str(path)}), "settings"))
 
     copy = shutil.copytree(tiny_model, tmp_path / tiny_model.name)
     assert parameters(copy) == parameters(tiny_model)

@@ -10,14 +10,14 @@ import pytest
 from pydantic import ValidationError
 
 from sequitur import beam_job
-from sequitur.pipeline import beam, run_directory
-from sequitur.pipeline.beam import Runner
+from sequitur.pipeline import run_directory
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import ConfigError, ForeignDirectory, InputError, OwnModuleFailed
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.sections import Ingest
 from sequitur.pipeline.stage import Run
 from sequitur.stages.ingest import documents, own_formats
-from sequitur.stages.ingest import stage as ingest
+from sequitur.stages.ingest.declaration import parameters
 from sequitur.stages.ingest.splits import find_inputs
 from sequitur.stages.shared.sources.compression import Limits
 from sequitur.stages.shared.sources.record_files import Bad
@@ -91,7 +91,7 @@ def test_processes_and_an_interruption_give_the_same_parts(
     write_own("book", BOOK)
     for name in ("a", "b", "c"):
         book(tmp_path / f"data/{name}.book", [(title, name + text) for title, text in CHAPTERS])
-    monkeypatch.setattr(beam, "START_SECONDS", 1e-9)
+    monkeypatch.setattr("sequitur.pipeline.runner.START_SECONDS", 1e-9)
     run = ingested(settings, tmp_path / "one", tmp_path / "data", part_bytes=1000)
     parts = run.manifest("documents").parts
     assert len(parts) > 6
@@ -210,4 +210,4 @@ def test_settings_that_make_no_sense_are_refused(write_own: Write, settings: Any
         own_formats.parameters({".gz": "mine.book"})
     config = validate(settings(tmp_path / "run", ingest={"formats": {".x": "mine.absent"}}), "settings")
     with pytest.raises(ConfigError, match=r"ingest\.formats mine\.absent: no such module"):
-        ingest.parameters(config)
+        parameters(config)

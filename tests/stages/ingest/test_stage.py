@@ -16,6 +16,7 @@ from object_store import PROTOCOL
 
 from sequitur.pipeline.errors import CorruptPart, InputError
 from sequitur.pipeline.stage import Run
+from sequitur.stages.ingest import declaration
 from sequitur.stages.ingest import stage as ingest
 from sequitur.stages.ingest.splits import find_inputs
 from sequitur.stages.ingest.values import EPOCH, microseconds
@@ -178,7 +179,7 @@ def test_files_are_looked_into_once_to_tell_their_format(
         asked.append(arguments)
         return find_inputs(*arguments)
 
-    monkeypatch.setattr(ingest, "find_inputs", counting)
+    monkeypatch.setattr(declaration, "find_inputs", counting)
 
     assert len(ingested(tmp_path / "a")[0]) == len(asked) == 1
 

@@ -11,11 +11,11 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.ingest import whole_inputs

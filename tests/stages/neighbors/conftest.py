@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from neighbor_runs import place, work
 
-from sequitur.pipeline.beam import Runner
 from sequitur.pipeline.config import validate
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 
 

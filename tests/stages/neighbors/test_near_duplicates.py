@@ -7,7 +7,7 @@ import pytest
 from neighbor_runs import angles, check, lists, place, work
 
 from sequitur.pipeline import artifacts
-from sequitur.stages.neighbors import stage as neighbors
+from sequitur.stages.neighbors import STAGE
 from sequitur.stages.shared.columns.arrays import all_values
 
 
@@ -61,8 +61,8 @@ def test_duplicates_must_share_tokens_where_that_is_asked_for(job_of: Any) -> No
     # Of 88 n-grams each, 38 are in both of 0 and 3; 3 is as near to 2, which it shares 38 with, too.
     assert [(row["ordinal"], row["duplicate_of"]) for row in lost.to_pylist()] == [(1, 0), (3, 2)]
     assert lost["jaccard"].to_pylist() == pytest.approx([1, 38 / 138])
-    assert neighbors.STAGE.parents_of(run.config)[-2:] == ("vectors", "tokens")
-    assert neighbors.STAGE.parents_of(job_of().config)[-1] == "vectors"
+    assert STAGE.parents_of(run.config)[-2:] == ("vectors", "tokens")
+    assert STAGE.parents_of(job_of().config)[-1] == "vectors"
 
 
 def test_other_thresholds_are_tried(neighbors_of: Any) -> None:

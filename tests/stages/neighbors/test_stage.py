@@ -15,6 +15,7 @@ from sequitur.stages.neighbors import by_cells, by_exact, by_index
 from sequitur.stages.neighbors import stage as neighbors
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.stages.shared.models import choices
 
 
 def test_the_corpus_against_brute_force(finished: Run, rows: Any, corpus: Any) -> None:
@@ -53,7 +54,7 @@ def test_the_graph_speaks_of_positions_among_those_that_stay(finished: Run) -> N
 def test_a_gpu_gives_the_lists_of_the_exact_index(job_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors = unit(5, 150, 6)
     runs = [work(place(job_of("index", k=5, duplicate_cosine=0.93, method="index"), vectors))]
-    monkeypatch.setattr(by_exact, "gpu", lambda name: "cpu")  # the same kernels on a CPU
+    monkeypatch.setattr(choices, "gpu", lambda name: "cpu")  # the same kernels on a CPU
     runs.append(work(place(job_of("gpu", k=5, duplicate_cosine=0.93, method="exact"), vectors)))
     index, gpu = ({name: data for name, data in content(run).items() if name.endswith(".arrow")} for run in runs)
     assert index == gpu

@@ -16,6 +16,7 @@ from sequitur.pipeline.names import SEMANTIC_DUPLICATES, UNSELECTED
 from sequitur.pipeline.stage import Run
 from sequitur.stages.neighbors import stage as neighbors
 from sequitur.stages.neighbors import subset
+from sequitur.stages.neighbors.declaration import parameters, subset_parameters
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.groups import group_codes
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
@@ -83,7 +84,7 @@ def test_targets_keep_their_topic(selected: Callable[..., Run], corpus: Corpus, 
 
 
 def test_without_a_subset_all_stay(finished: Run) -> None:
-    assert subset.parameters(finished.config) == {}
+    assert subset_parameters(finished.config) == {}
     assert not len(all_values(finished.artifact(UNSELECTED), "ordinal"))
 
 
@@ -130,7 +131,7 @@ def test_other_targets_make_other_neighbours(selected: Callable[..., Run], corpu
     path = tmp_path / "target.txt"
     path.write_text(corpus.words[0])
     run = selected(by="targets", targets=[str(path)])
-    before = neighbors.parameters(run.config)
+    before = parameters(run.config)
     path.write_text(corpus.words[1])
 
-    assert neighbors.parameters(run.config) != before
+    assert parameters(run.config) != before

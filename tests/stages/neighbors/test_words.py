@@ -15,8 +15,8 @@ from sequitur.graph_sort.near_duplicates import Pairs
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.stage import Run
+from sequitur.stages.neighbors import STAGE, words
 from sequitur.stages.neighbors import stage as neighbors
-from sequitur.stages.neighbors import words
 from sequitur.stages.neighbors.near_duplicates import Judge
 from sequitur.stages.neighbors.words import WORDS
 
@@ -84,11 +84,11 @@ def test_what_is_read_depends_on_what_confirms(job_of: Callable[..., Run]) -> No
     fixing = validate(
         {**job_of(duplicate_overlap=0.4).config.model_dump(mode="json"), "refine": {"fix_unicode": True}}, ""
     )
-    assert neighbors.STAGE.parents_of(fixing) == (*always, "refined")
+    assert STAGE.parents_of(fixing) == (*always, "refined")
     without = fixing.model_copy(
         update={"neighbors": job_of(duplicate_overlap=0.4, duplicate_cosine=1.01).config.neighbors}
     )
-    assert neighbors.STAGE.parents_of(without) == always
+    assert STAGE.parents_of(without) == always
     settings = job_of(duplicate_overlap=0.4).config.neighbors
     assert (settings.least_cosine, job_of().config.neighbors.least_cosine) == (0.5, 0.95)
 

@@ -11,9 +11,9 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.stage import Run
+from sequitur.stages.order import STAGE
 from sequitur.stages.order import documents as documents_of_runs
 from sequitur.stages.order.documents import RunDocuments
-from sequitur.stages.order.stage import STAGE
 from sequitur.stages.shared.columns.arrays import all_values
 from sequitur.stages.shared.columns.groups import kept_column
 

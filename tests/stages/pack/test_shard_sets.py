@@ -19,7 +19,7 @@ from sequitur.shards.errors import ManifestMissing
 from sequitur.shards.families import read_families
 from sequitur.shards.manifest import read_manifest
 from sequitur.shards.verify import verify
-from sequitur.stages.pack import shard_sets
+from sequitur.stages.pack import STAGE, shard_sets
 from sequitur.stages.pack import stage as pack
 
 BUCKETS = {"context_length": 128, "policy": "buckets", "validation_share": 0.2}
@@ -158,8 +158,8 @@ def test_filled_rows_are_full_but_the_last_of_each_split(filled: Run, rows: Any)
 
 
 def test_what_fills_rows_depends_on_who_is_alike(filled: Run, families: Run) -> None:
-    assert "neighbors" in pack.STAGE.parents_of(filled.config)
-    assert "neighbors" not in pack.STAGE.parents_of(overridden(families.config, ["pack.policy=whole"]))
+    assert "neighbors" in STAGE.parents_of(filled.config)
+    assert "neighbors" not in STAGE.parents_of(overridden(families.config, ["pack.policy=whole"]))
 
 
 def test_hugging_face_reads_each(parted: Run) -> None:

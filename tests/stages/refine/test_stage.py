@@ -12,10 +12,10 @@ import pytest
 
 from sequitur import beam_job
 from sequitur.inspection.summary_view import render
-from sequitur.pipeline import artifacts, beam, run_directory
-from sequitur.pipeline.beam import Runner
+from sequitur.pipeline import artifacts, run_directory
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run, expected, wanted
 from sequitur.stages.refine import stage as refine
 from sequitur.stages.report import stage as report
@@ -201,7 +201,7 @@ def test_bytes_are_the_same_for_two_processes_and_for_a_run_that_lost_a_part(
     two = Run(validate(settings(tmp_path / "two", ingest=ingest, refine=asked), "settings"), Runner(2))
     run_directory.execute(beam_job.RECIPE, two, None, "ingest")
     with monkeypatch.context() as patched:
-        patched.setattr(beam, "START_SECONDS", 1e-9)
+        patched.setattr("sequitur.pipeline.runner.START_SECONDS", 1e-9)
         run_directory.execute(beam_job.RECIPE, two, None, "refine")
     assert content(two) == before
 

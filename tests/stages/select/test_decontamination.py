@@ -18,6 +18,7 @@ from sequitur.pipeline.errors import ConfigError, InputError, SequiturError
 from sequitur.pipeline.names import CONTAMINATION
 from sequitur.pipeline.stage import Run
 from sequitur.stages.select import decontamination
+from sequitur.stages.select.declaration import evaluation_parameters
 from sequitur.stages.shared.sources import evaluation_files
 from sequitur.stages.shared.sources.compression import Limits
 
@@ -116,7 +117,7 @@ def test_without_evaluation_files_nothing_is_read_and_the_table_is_empty(
     run = against()
     found, counts = find(run)
     decontamination.write(run.root, found, np.empty(0, dtype=bool))
-    assert (rows(run, CONTAMINATION), counts, decontamination.parameters(run.config)) == ([], {}, {})
+    assert (rows(run, CONTAMINATION), counts, evaluation_parameters(run.config)) == ([], {}, {})
     assert list(artifacts.schema_problems(run.artifact(CONTAMINATION), schemas.CONTAMINATION)) == []
 
 
@@ -126,7 +127,7 @@ def test_parts_are_kept_until_an_evaluation_file_changes(
     texts = [row["text"] for row in rows(documents)]
     file = record(tmp_path / "evaluation.jsonl", {"text": texts[3]})
     first, _ = find(run := against(file))
-    before = decontamination.parameters(run.config)
+    before = evaluation_parameters(run.config)
     found = run.manifest(decontamination.FOUND).parts[0].path
     part = Path(run.artifact(decontamination.FOUND).path(found))
     written = part.stat().st_mtime_ns
@@ -136,7 +137,7 @@ def test_parts_are_kept_until_an_evaluation_file_changes(
     record(file, {"text": texts[4]})
     other, _ = find(run)
     assert other.row.tolist() == contaminated(texts, [texts[4]]) != first.row.tolist()
-    assert decontamination.parameters(run.config) != before
+    assert evaluation_parameters(run.config) != before
 
 
 def test_every_string_of_a_record_counts_and_paragraphs_of_plain_text(tmp_path: Path) -> None:

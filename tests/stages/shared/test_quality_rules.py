@@ -21,6 +21,7 @@ from sequitur.pipeline.sections import Annotate, Select
 from sequitur.pipeline.stage import Run
 from sequitur.stages.annotate import stage as annotate
 from sequitur.stages.shared import quality_rules
+from sequitur.stages.shared.judge import judge_of
 from sequitur.text_core.signals.rules import PRESETS
 from sequitur.text_core.signals.stop_words import stop_words
 
@@ -106,10 +107,10 @@ def test_a_changed_list_makes_the_selection_anew(judged: Run) -> None:
     assert quality_rules.list_digests(judged.config.select) != before
     path.write_text("no/domain\n")
     with pytest.raises(ConfigError, match="is no domain"):
-        quality_rules.judge(judged.config.select)
+        judge_of(judged.config.select)
     path.unlink()
     with pytest.raises(ConfigError, match=r"No such file.*; correct select.urls.block_domains"):
-        quality_rules.judge(judged.config.select)
+        judge_of(judged.config.select)
     path.write_text(content)
 
 
@@ -192,7 +193,7 @@ ARTICLE = {
 
 
 def reasons(texts: list[str], rules: str = "gopher_lenient") -> list[str | None]:
-    judged = quality_rules.judge(select(rules=rules))
+    judged = judge_of(select(rules=rules))
     text = pa.array(texts, pa.large_string())
     columns = annotate.signals(text, Annotate(), stop_words(), None)
     failed = judged.verdicts(pa.record_batch(columns), pa.nulls(len(texts), pa.string()))
