@@ -20,7 +20,7 @@ HALF_EXPONENT = np.float32(2.0**112)  # 2 to the (127 − 15): the difference of
 
 
 class VectorError(ValueError):
-    """Vectors that cannot be compared: not [n, d], not of the index's n and d, or not finite."""
+    """Vectors that cannot be compared: not [n, d], not of one d, or not finite."""
 
 
 class Neighbors(NamedTuple):

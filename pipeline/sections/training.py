@@ -98,7 +98,8 @@ class Neighbors(Section):
     memory: ByteSize = Field(
         ByteSize(8 * 2**30),
         gt=0,
-        description="Memory that the vectors may take where each worker maps them: 2 bytes a dimension.",
+        description="Memory that the vectors may take where each worker maps them, 2 bytes a dimension; on another "
+        "runner what does not fit is shuffled.",
     )
     recall_target: float = Field(
         0.95,
@@ -110,7 +111,7 @@ class Neighbors(Section):
         "auto",
         description="index: cells of near vectors in one file that each worker maps; cells: the same lists by a Beam "
         "job that shuffles vectors, for what no worker holds; exact: all pairs in the main process, on a GPU where "
-        "there is one; auto: an index if it fits the memory, else cells, whatever the runner and the machine.",
+        "there is one; auto: an index here, and elsewhere if it fits the memory, else cells.",
     )
     duplicate_cosine: float | None = Field(
         None,

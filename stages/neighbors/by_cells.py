@@ -48,13 +48,12 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector."""
     prepared = prepare(search, this)
     assign(search, this, prepared)
-    statistics = {"method": "cells", **prepared.statistics}
     vectors, k, directory = artifacts.require_manifest(search.vectors), search.width, search.directory
     assigned = search.root / ASSIGNED
     done = {part.name for part in builds.written_parts(target)}
     left = [number for number, name in enumerate(vectors.names) if name not in done]
     if not left:
-        return statistics
+        return prepared.statistics
     dimensions = vectors.statistics["dimensions"]
     starts = offsets_of([part.rows for part in vectors.parts])  # the first ordinal of each part; the last's end
     is_member, asks = mask(search.vectors, this.members), mask(search.vectors, this.asking)
@@ -87,7 +86,7 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     with search.jobs.watching(target, len(vectors.names), "neighbors: searching cells"):
         seconds = float(stored @ queries) * dimensions / MULTIPLICATIONS_PER_SECOND
         search.jobs.runner.run(build, len(vectors.names), seconds)
-    return statistics
+    return prepared.statistics
 
 
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:

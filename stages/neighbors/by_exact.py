@@ -33,7 +33,8 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     search.jobs.progress.step(f"neighbors: searching on {on}")
     vectors = load(search.directory, SEARCHED)
     own = np.searchsorted(this.members, this.asking)
-    found = exact_neighbors(vectors, vectors[own], own, search.width, on)
+    queries = vectors if len(own) == len(vectors) else vectors[own]  # mapped, where all ask
+    found = exact_neighbors(vectors, queries, own, search.width, on)
     neighbor = np.where(found.neighbor >= 0, this.members[np.maximum(found.neighbor, 0)], -1)
     ends = np.searchsorted(this.asking, offsets_of([part.rows for part in manifest.parts]))
     for part, begin, end in zip(manifest.parts, ends, ends[1:], strict=False):

@@ -19,7 +19,6 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
-from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
@@ -48,41 +47,28 @@ def bytes_of(vectors: Manifest) -> int:
 
 
 def fits(settings: NeighborSettings, vectors: Manifest) -> bool:
-    """Whether an index for the vectors fits `neighbors.memory`."""
+    """Whether the vectors fit `neighbors.memory`, mapped."""
     return bytes_of(vectors) <= int(settings.memory)
 
 
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
-    """What searching takes, `part` documents at a time, wherever it is done.
-
-    Raises:
-        ConfigError: the vectors do not fit `neighbors.memory`.
-    """
+    """What searching takes, `part` documents at a time, wherever it is done. Of vectors that do not fit
+    `neighbors.memory` pages come and go."""
     size, dimensions = bytes_of(vectors), int(vectors.statistics["dimensions"])
-    if not fits(settings, vectors):
-        raise ConfigError(
-            f"neighbors.memory: {vectors.rows:,} vectors of {dimensions} dimensions take {size:,} bytes and "
-            f"{int(settings.memory):,} are allowed; allow at least that, or set neighbors.method to cells"
-        )
+    mapped = min(size, int(settings.memory))
     blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.CANDIDATE_BYTES
     cells = cell_assignment.cells_for(vectors.rows, dimensions)
     return Estimate(
-        memory=size + cell_assignment.memory_bytes(vectors.rows, dimensions),
+        memory=mapped + cell_assignment.memory_bytes(vectors.rows, dimensions),
         disk=size + (4 * vectors.rows * cell_assignment.PROBES_EXPECTED if cells > 1 else 0),
         # The vectors are mapped by all workers together; each has the queries and the lists of a part to itself.
-        each_worker=size + blocks + part * (4 * dimensions + 40 * settings.k),
+        each_worker=mapped + blocks + part * (4 * dimensions + 40 * settings.k),
     )
 
 
 def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
-    """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector.
-
-    Raises:
-        ConfigError: the vectors do not fit `neighbors.memory`.
-    """
-    vectors = artifacts.require_manifest(search.vectors)
-    estimate(search.settings, vectors, 0, is_local=True)  # on whatever machine it goes on
-    prepared = cell_assignment.prepare(search, this)
+    """Searches a round. What is done already is kept: parts of the target, centroids, and the cells of each vector."""
+    prepared, vectors = cell_assignment.prepare(search, this), artifacts.require_manifest(search.vectors)
     source = {search.vectors: ("ordinal",)}
     if prepared.cells > 1:
         cell_assignment.assign(search, this, prepared)
@@ -96,7 +82,7 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     threads = max(1, runner.workers // runner.processes(len(vectors.parts), seconds))
     found_by = SearchPart(search.directory, prepared.cells, search.width, threads)
     search.jobs.map_parts(source, found_by, target, step="neighbors: searching", seconds=seconds)
-    return {"method": "index", **prepared.statistics}
+    return prepared.statistics
 
 
 def _store(search: Search, this: Round, cells: int) -> None:

@@ -44,7 +44,7 @@ class Prepared:
     Attributes:
         cells: how many there are; 1 where all pairs are compared.
         probes: how many of them each document searches.
-        statistics: what is to be said of it: `reason`, `recall`, `recall_queries`, `recall_reached`.
+        statistics: what is to be said of it: `method`, `reason`, `recall`, `recall_queries`, `recall_reached`.
     """
 
     cells: int
@@ -105,6 +105,7 @@ def assign(search: Search, this: Round, prepared: Prepared) -> None:
 
 def _statistics(reason: str, recall: float, queries: int, reached: bool, count: int, probes: int) -> Mapping[str, Any]:
     return {
+        "method": "exact" if count == 1 else "cells",
         "reason": reason,
         "recall": recall,
         "recall_queries": queries,

@@ -26,7 +26,9 @@ TARGETS = "select.subset.targets"
 
 
 def parameters(config: Config) -> Mapping[str, Any]:
-    settings = config.neighbors.model_dump(mode="json")
+    settings = config.neighbors.model_dump(mode="json", exclude={"memory"})
+    # An index and cells give the same lists.
+    settings["method"] = "exact" if config.neighbors.method == "exact" else "cells"
     chosen = {**settings, **subset_parameters(config), "seed": config.seed}
     if config.neighbors.method != "exact":
         return chosen

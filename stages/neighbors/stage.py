@@ -6,8 +6,8 @@
     dropped  documents that are close to one that stays by the model's own cosine, and a version of it by their words
              (`neighbors.duplicate_overlap`); the pair is recorded; then those that `select.subset` leaves out
     cost     n²·d multiplications over the workers up to a size, and beyond n·d for each vector in the cells that are
-             probed: 45 of 2√n at 145,000 documents; the vectors mapped, or shuffled where `neighbors.memory` is too
-             small for that; or exact search on a GPU
+             probed: 39 of 825 for 145,000 documents; the vectors mapped, or shuffled where jobs run elsewhere and
+             `neighbors.memory` is too small for that; or exact search on a GPU
 
 Near-duplicates go before the graph is made, because a path through copies teaches nothing (In-Context Pretraining,
 ablation: without their removal the whole gain vanishes). Dropping some brings others closer. So more are searched for
@@ -55,7 +55,7 @@ def work(run: Run) -> Mapping[str, Any]:
         progress.say(f"neighbors  k is {k} and there are {count:,} documents; the lists end with none (-1)")
     gpu = _gpu(run) if settings.method == "exact" else None
     search = Search(run.root, settings, run.config.seed, run.jobs, gpu)
-    rounds = Rounds(search, method_of(settings, vectors), count)
+    rounds = Rounds(search, method_of(settings, vectors, run.runner.is_local), count)
     rounds.next(np.arange(count, dtype=np.int64))
     progress.say(_told(rounds.statistics, settings.recall_target))
     judge = near_duplicates.Judge(run.root, settings, _words(run), count)
@@ -95,13 +95,14 @@ def _gpu(run: Run) -> str | None:
     return None if run.parameters.get(NEIGHBORS, {}).get("device") == "cpu" else gpu
 
 
-def method_of(settings: NeighborSettings, vectors: Manifest) -> Method:
-    """The module that searches: by the settings and the number of vectors alone, so that it is the same on every
-    machine and runner."""
+def method_of(settings: NeighborSettings, vectors: Manifest, is_local: bool) -> Method:
+    """The module that searches, where jobs run here or elsewhere. An index and cells give the same lists: which of them
+    is a matter of how vectors reach the workers."""
     if settings.method == "exact":
         return by_exact
-    fits = settings.method == "index" or by_index.fits(settings, vectors)
-    return by_cells if settings.method == "cells" or not fits else by_index
+    if settings.method == "auto":
+        return by_index if is_local or by_index.fits(settings, vectors) else by_cells
+    return by_index if settings.method == "index" else by_cells
 
 
 def _words(run: Run) -> Words | None:
@@ -142,8 +143,7 @@ def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
     """Which search was chosen and why, and what part of the true neighbours it finds."""
     missed = ""
     if not statistics["recall_reached"]:
-        more = "" if statistics["method"] == "cells" else "; allow more neighbors.memory"
-        missed = f", less than neighbors.recall_target {recall_target}{more}"
+        missed = f", less than neighbors.recall_target {recall_target}; neighbors.method: exact misses none"
     return (
         f"neighbors  {statistics['reason']}; recall {statistics['recall']:.3f} over "
         f"{statistics['recall_queries']:,} documents{missed}"
@@ -153,7 +153,7 @@ def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
 def estimate(run: Run) -> Estimate:
     vectors, settings, is_local = run.manifest(VECTORS), run.config.neighbors, run.runner.is_local
     part = max((part.rows for part in vectors.parts), default=0)
-    searching = method_of(settings, vectors).estimate(settings, vectors, part, is_local)
+    searching = method_of(settings, vectors, is_local).estimate(settings, vectors, part, is_local)
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
     # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
     # documents; and all pairs that the lists of a part propose.

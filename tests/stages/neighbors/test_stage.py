@@ -8,11 +8,12 @@ import pytest
 from neighbor_runs import angles, check, content, lists, place, recall_of, unit, work
 from rich.console import Console
 
-from sequitur.pipeline.errors import ConfigError, CorruptPart
+from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.stages.neighbors import by_cells, by_exact, by_index
 from sequitur.stages.neighbors import stage as neighbors
+from sequitur.stages.neighbors.declaration import parameters
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.models import choices
@@ -61,11 +62,28 @@ def test_a_gpu_gives_the_lists_of_the_exact_index(job_of: Any, monkeypatch: pyte
     assert runs[1].manifest("neighbors").statistics["method"] == "exact"
 
 
-def test_what_searches_is_told_by_settings_and_size_alone(job_of: Any) -> None:
-    vectors = angles(0, 90, 180)
-    for settings, method in (({}, by_index), ({"memory": 1}, by_cells), ({"method": "exact"}, by_exact)):
-        job = place(job_of(method.__name__, **settings), vectors)
-        assert neighbors.method_of(job.config.neighbors, job.manifest("vectors")) is method
+@pytest.mark.parametrize(
+    ("options", "is_local", "method"),
+    [
+        ({}, True, by_index),
+        ({"memory": 1}, True, by_index),
+        ({}, False, by_index),
+        ({"memory": 1}, False, by_cells),
+        ({"method": "index", "memory": 1}, False, by_index),
+        ({"method": "cells"}, True, by_cells),
+        ({"method": "exact"}, False, by_exact),
+    ],
+)
+def test_what_searches(job_of: Any, options: Any, is_local: bool, method: Any) -> None:
+    job = place(job_of(**options), angles(0, 90, 180))
+    assert neighbors.method_of(job.config.neighbors, job.manifest("vectors"), is_local) is method
+
+
+def test_memory_and_the_way_of_the_vectors_change_nothing(job_of: Any) -> None:
+    settings = ({}, {"memory": 1, "method": "index"}, {"method": "cells"}, {"k": 3}, {"method": "exact"})
+    first, *same, longer, exact = (parameters(job_of(f"{i}", **some).config) for i, some in enumerate(settings))
+    assert same == [first, first]
+    assert first not in (longer, exact)
 
 
 @pytest.mark.parametrize("share", [0.7, 0.2])
@@ -79,12 +97,7 @@ def test_a_subset_is_searched_again(job_of: Any, share: float) -> None:
     assert list(neighbors.verify(run)) == []
 
 
-def test_bad_vectors_and_a_budget_for_nothing(job_of: Any) -> None:
-    with pytest.raises(ConfigError, match=r"^neighbors.memory: .*allow at least .*"):
-        work(place(job_of("small", memory=1, method="index"), angles(0, 90, 180)))
-    job = place(job_of("small", memory=1, method="index"), angles(0, 90, 180))
-    with pytest.raises(ConfigError, match=r"^neighbors.memory: "):
-        neighbors.estimate(job)
+def test_bad_vectors(job_of: Any) -> None:
     vectors = angles(0, 90, 180)
     vectors[2, 1] = np.nan
     with pytest.raises(CorruptPart, match=r"vectors/part-00002-0000.arrow: a vector holds NaN"):
