@@ -142,14 +142,13 @@ def ours(path: Path, output: Path, threshold: float) -> tuple[dict[str, float], 
     return seconds, [int(number) for number, stays in zip(numbers, kept, strict=True) if stays]
 
 
-def datatrove(path: Path, output: Path, threshold: float) -> tuple[dict[str, float], list[int]]:
-    """Seconds of each step, and the numbers of the documents that are kept."""
+def minhash_steps(path: Path, output: Path, bands: int, rows: int) -> Iterator[tuple[str, Any]]:
+    """datatrove's four steps as executors, each to be run before the next; what stays is in `output / "kept"`."""
     from datatrove.executor import LocalPipelineExecutor
     from datatrove.pipeline.dedup import minhash
     from datatrove.pipeline.readers import ParquetReader
     from datatrove.pipeline.writers import ParquetWriter
 
-    bands, rows = choose_bands(threshold, PERMUTATIONS)
     config = minhash.MinhashConfig(n_grams=SHINGLE_WORDS, num_buckets=bands, hashes_per_bucket=rows)
 
     def read() -> ParquetReader:
@@ -162,15 +161,19 @@ def datatrove(path: Path, output: Path, threshold: float) -> tuple[dict[str, flo
         "cluster": ([minhash.MinhashDedupCluster(at["buckets"], at["remove"], config=config)], 1),
         "filter": ([read(), minhash.MinhashDedupFilter(at["remove"]), ParquetWriter(at["kept"])], 1),
     }
-    seconds = {}
     for name, (pipeline, tasks) in steps.items():
-        executor = LocalPipelineExecutor(
-            pipeline, tasks=tasks, workers=1, logging_dir=str(output / "logs" / name), skip_completed=False
-        )
+        logs = str(output / "logs" / name)
+        yield name, LocalPipelineExecutor(pipeline, tasks=tasks, workers=1, logging_dir=logs, skip_completed=False)
+
+
+def datatrove(path: Path, output: Path, threshold: float) -> tuple[dict[str, float], list[int]]:
+    """Seconds of each step, and the numbers of the documents that are kept."""
+    seconds = {}
+    for name, executor in minhash_steps(path, output, *choose_bands(threshold, PERMUTATIONS)):
         started = time.perf_counter()
         executor.run()
         seconds[name] = time.perf_counter() - started
-    kept = pq.read_table(at["kept"], columns=["id"])["id"].to_pylist()
+    kept = pq.read_table(output / "kept", columns=["id"])["id"].to_pylist()
     return seconds, [int(number) for number in kept]
 
 
