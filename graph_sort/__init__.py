@@ -27,5 +27,5 @@ Arithmetic
     vectors           row access and the dot product by which cosines are computed
     products          many exact cosines at once
 
-Depends on numpy, numba and faiss only; exact_search on torch, too.
+Depends on numpy, numba and faiss only; exact_search on torch instead of faiss.
 """

@@ -6,7 +6,6 @@ depend on threads, on the number of queries searched at once, or on the machine.
 
 from typing import NamedTuple
 
-import faiss
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -39,6 +38,8 @@ def scan(
     and for vectors too many for memory: `block` rows at once are read and converted. q·n·d multiplications.
     Raises ValueError for k < 1, VectorError.
     """
+    import faiss  # only here: exact_search, which needs the rest, runs where faiss is not installed
+
     q = checked(vectors, queries, query_ids, k)
     found = nothing_found(q, k)
     for start in range(0, len(vectors), block):

@@ -27,16 +27,23 @@ from sequitur.pipeline.sections import Embed
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.stored_vectors import normalized
 from sequitur.stages.shared.models.choices import FITTED, MODEL, Choice, choose, decided, device_of, settled
-from sequitur.stages.shared.models.encoder_input import PROBES, UNLIMITED, Reader, batches, chunks, features, reader_of
+from sequitur.stages.shared.models.encoder_input import (
+    CPU_TOKENS,
+    GPU_TOKENS,
+    PROBES,
+    UNLIMITED,
+    Reader,
+    batches,
+    chunks,
+    features,
+    reader_of,
+)
 from sequitur.text_core.signals.model_code import named_outside
 from sequitur.text_core.vectors.saved_word_vectors import ForeignModelError, read_sentence_transformer
 from sequitur.text_core.vectors.word_means import vocabulary_of, word_means
 from sequitur.text_core.vectors.word_vectors import WordVectors
 
 CHOICE = "encoder.json"
-# Tokens in a batch, padding included. On a CPU the activations of a small model then stay in the cache of a core: all
-# back ends are slower by 5 to 20 % at 4,096 and beyond (all-MiniLM-L6-v2, AMD EPYC, 1 MiB of cache). A GPU wants many.
-CPU_TOKENS, GPU_TOKENS = 1024, 2**16
 
 
 @dataclass(frozen=True)
