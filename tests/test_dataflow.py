@@ -3,7 +3,7 @@ is submitted. A graph may hold what all runners have, and nothing else."""
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -20,9 +20,11 @@ from apache_beam.transforms import environments
 from sequitur import beam_job
 from sequitur.pipeline import engines, run_directory
 from sequitur.pipeline.config import validate
+from sequitur.pipeline.names import NEIGHBORS
 from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.neighbors import cell_assignment
 from sequitur.stages.select import candidates, star_rounds
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,7 +83,7 @@ class Twice(Runner):
         super().__init__()
         self._client, self._jobs, self._elsewhere = client, jobs, Runner(1, OPTIONS)
 
-    def keeping(self, directory: Directory) -> Runner:
+    def keeping(self, directory: Directory, modules: Sequence[str] = ()) -> Runner:
         return self
 
     def run(self, build: Callable[[beam.Pipeline], object], elements: int, seconds: float = 0) -> None:
@@ -117,9 +119,11 @@ def jobs(client: Client, settings: Any, corpus: Any, tmp_path_factory: pytest.Te
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(candidates, "GROUP_BYTES", 2**10)  # so that keys are hot
         patch.setattr(star_rounds, "GROUP_BYTES", 2**6)
+        patch.setattr(cell_assignment, "ALL_PAIRS", 0)  # so that there are cells
         for method, first in (("cells", None), ("index", "neighbors")):
             content = settings(folder / "run", neighbors={"method": method}, **sections)
             run = Run(validate(content, "settings"), Twice(client, found))
+            run.root.remove(NEIGHBORS)  # by settings it is the same
             run_directory.execute(beam_job.RECIPE, run, first, "pack")
     return found
 
