@@ -28,3 +28,22 @@ def sigterm_interrupts() -> Iterator[Callable[[int], int]]:
         yield lambda code: TERMINATED if code and received else code
     finally:
         signal.signal(signal.SIGTERM, previous if previous is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Within the block SIGINT and SIGTERM wait, and take effect at its end. For imports: what a signal raises in one of
+    importlib's callbacks is printed and forgotten, and the program goes on."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[int] = []
+    ends = (signal.SIGINT, signal.SIGTERM)
+    before = {one: signal.signal(one, lambda number, frame: waiting.append(number)) for one in ends}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        if waiting:
+            signal.raise_signal(waiting[0])

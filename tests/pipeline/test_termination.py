@@ -5,7 +5,7 @@ from threading import Thread
 
 import pytest
 
-from sequitur.pipeline.termination import sigterm_interrupts
+from sequitur.pipeline.termination import held, sigterm_interrupts
 
 
 def test_sigterm_interrupts_and_tells_so() -> None:
@@ -29,3 +29,14 @@ def test_another_thread_leaves_signals_alone() -> None:
     thread.start()
     thread.join()
     assert found == [(before, 130)]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_waits_for_the_end_of_what_holds_it(number: int) -> None:
+    done = []
+    with pytest.raises(KeyboardInterrupt), sigterm_interrupts(), held():
+        signal.raise_signal(number)
+        done.append(number)
+    assert done == [number]
+    with held():
+        pass  # nothing waits
