@@ -34,9 +34,14 @@ def test_another_thread_leaves_signals_alone() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_the_end_of_what_holds_it(number: int) -> None:
     done = []
-    with pytest.raises(KeyboardInterrupt), sigterm_interrupts(), held():
-        signal.raise_signal(number)
-        done.append(number)
+
+    def work() -> None:
+        with held():
+            signal.raise_signal(number)
+            done.append(number)
+
+    with sigterm_interrupts(), pytest.raises(KeyboardInterrupt):
+        work()
     assert done == [number]
     with held():
         pass  # nothing waits
