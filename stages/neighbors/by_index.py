@@ -37,7 +37,6 @@ from sequitur.stages.neighbors.lists import (
     save_vectors,
 )
 
-MULTIPLICATIONS_PER_SECOND = 4e10  # of BLAS on one core, measured, with what else a search does
 BASE, HOME = "base.npy", "home.npy"
 
 
@@ -77,7 +76,7 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     save(search.directory, MEMBERS, mask(search.vectors, this.members))
     save(search.directory, ASKING, mask(search.vectors, this.asking))
     pairs = len(this.asking) * len(this.base) * prepared.probes / prepared.cells
-    seconds = pairs * vectors.statistics["dimensions"] / MULTIPLICATIONS_PER_SECOND
+    seconds = pairs * vectors.statistics["dimensions"] / cell_assignment.MULTIPLICATIONS_PER_SECOND
     runner = search.jobs.runner
     threads = max(1, runner.workers // runner.processes(len(vectors.parts), seconds))
     found_by = SearchPart(search.directory, prepared.cells, search.width, threads)
