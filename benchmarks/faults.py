@@ -66,7 +66,8 @@ WITH_WORKERS = ("kill_worker", "kill_driver")
 def complaints_of(kind: str, ended: Ended, codes: tuple[int, ...]) -> list[str]:
     """What is wrong with how a command ended."""
     found = [] if ended.code in codes else [f"{kind}: exit code {ended.code}: {ended.said[-300:]!r}"]
-    return found + ([f"{kind}: prints a traceback: {ended.said[-500:]!r}"] if "Traceback" in ended.said else [])
+    trace = ended.said.find("Traceback")
+    return found + ([f"{kind}: prints a traceback: {ended.said[max(0, trace - 300) :][:4000]!r}"] if trace >= 0 else [])
 
 
 def strike(bench: Bench, kind: str, running: Running) -> Ended | None:

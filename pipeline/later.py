@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from sequitur.pipeline.termination import held
-
 
 @dataclass(frozen=True)
 class Later:
@@ -23,9 +21,7 @@ class Later:
     name: str
 
     def __call__(self, *given: Any) -> Any:
-        with held():
-            module = import_module(self.module)
-        return getattr(module, self.name)(*given)
+        return getattr(import_module(self.module), self.name)(*given)
 
 
 def done_in(module: str) -> tuple[Later, Later, Later]:

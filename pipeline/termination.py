@@ -3,47 +3,48 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERRUPTED, TERMINATED = 130, 143  # as shells tell SIGINT and SIGTERM
+AGAIN = 0.02  # seconds after which an interrupt that was forgotten is raised again: the callback is over by then
 
 
 @contextmanager
 def sigterm_interrupts() -> Iterator[Callable[[int], int]]:
     """Within the block SIGTERM, which schedulers send and machines that shut down, raises KeyboardInterrupt in the main
-    thread. Gives a function from the exit code that would be told to the one that is to be told."""
+    thread. Gives a function from the exit code that would be told to the one that is to be told.
+
+    What a signal raises while Python is in a finalizer or in a callback from C is printed and forgotten there, and the
+    program would go on: within the block it is raised again, until it ends something. Takes SIGALRM and
+    `sys.unraisablehook` for that."""
     received: list[int] = []
 
     def interrupt(number: int, frame: object) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
+    def raise_again(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def forgotten(what: sys.UnraisableHookArgs) -> None:
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+        else:
+            told_by_python(what)
+
     if threading.current_thread() is not threading.main_thread():  # signals are not this thread's to handle
         yield lambda code: code
         return
-    previous = signal.signal(signal.SIGTERM, interrupt)
+    handlers = {signal.SIGTERM: interrupt, signal.SIGALRM: raise_again}
+    previous = {one: signal.signal(one, handler) for one, handler in handlers.items()}
+    told_by_python, sys.unraisablehook = sys.unraisablehook, forgotten
     try:
         yield lambda code: TERMINATED if code and received else code
     finally:
-        signal.signal(signal.SIGTERM, previous if previous is not None else signal.SIG_DFL)
-
-
-@contextmanager
-def held() -> Iterator[None]:
-    """Within the block SIGINT and SIGTERM wait, and take effect at its end. For imports: what a signal raises in one of
-    importlib's callbacks is printed and forgotten, and the program goes on."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[int] = []
-    ends = (signal.SIGINT, signal.SIGTERM)
-    before = {one: signal.signal(one, lambda number, frame: waiting.append(number)) for one in ends}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
-        if waiting:
-            signal.raise_signal(waiting[0])
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = told_by_python
+        for one, handler in previous.items():
+            signal.signal(one, handler if handler is not None else signal.SIG_DFL)

@@ -1,11 +1,13 @@
 """SIGTERM is Ctrl-C with another exit code, within the block alone."""
 
 import signal
+import sys
+import time
 from threading import Thread
 
 import pytest
 
-from sequitur.pipeline.termination import held, sigterm_interrupts
+from sequitur.pipeline.termination import sigterm_interrupts
 
 
 def test_sigterm_interrupts_and_tells_so() -> None:
@@ -31,17 +33,37 @@ def test_another_thread_leaves_signals_alone() -> None:
     assert found == [(before, 130)]
 
 
+class Finalized:
+    """Sends a signal as it is finalized, where what the signal raises is printed and forgotten."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        signal.raise_signal(self.number)
+        time.sleep(0)  # the handler runs here
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_waits_for_the_end_of_what_holds_it(number: int) -> None:
-    done = []
+def test_an_interrupt_that_a_finalizer_forgot_is_raised_again(number: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with sigterm_interrupts() as told:
+        Finalized(number)  # goes on
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(10)
+    assert told(130) == (143 if number == signal.SIGTERM else 130)
+    assert capsys.readouterr().err == ""
 
-    def work() -> None:
-        with held():
-            signal.raise_signal(number)
-            done.append(number)
 
-    with sigterm_interrupts(), pytest.raises(KeyboardInterrupt):
-        work()
-    assert done == [number]
-    with held():
-        pass  # nothing waits
+def test_what_else_a_finalizer_raises_is_told_as_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        def __del__(self) -> None:
+            raise ValueError("broken")
+
+    found: list[type[BaseException]] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: found.append(what.exc_type))
+    ours = sys.unraisablehook
+    with sigterm_interrupts():
+        Broken()
+    assert found == [ValueError]
+    assert sys.unraisablehook == ours
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
