@@ -27,6 +27,7 @@ from rich.text import Text
 
 from sequitur.pipeline.errors import StorageError
 from sequitur.pipeline.terminal import one_line, printable
+from sequitur.pipeline.termination import interrupts_prevail
 
 LINE_SECONDS = 10.0  # between two lines about a step, where there is no terminal
 
@@ -125,7 +126,8 @@ class Progress:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Shows a line for the stage while the block runs."""
+        """Shows a line for the stage while the block runs, which a signal ends by KeyboardInterrupt and nothing
+        else."""
         bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -136,7 +138,7 @@ class Progress:
             transient=True,
             disable=not self.console.is_terminal or self._as_json,
         )
-        with bars:
+        with interrupts_prevail(), bars:
             self._bars, self._task, self._stage = bars, bars.add_task(name, total=None, unit=""), name
             try:
                 yield

@@ -22,6 +22,7 @@ import pyarrow as pa
 
 from sequitur.pipeline import errors
 from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.termination import interrupts_prevail
 from sequitur.pipeline.worker_processes import WORKERS, WorkerServer, command_of, end_workers, watching_workers
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class Runner:
         coders.registry.register_coder(pa.RecordBatch, ArrowBatchCoder)
         processes = self.processes(elements, seconds)
         try:
-            with _labels_as_written():
+            with interrupts_prevail(), _labels_as_written():
                 if not self.is_local:
                     self._run(build, None, [])
                 elif processes == 1:
@@ -120,8 +121,6 @@ class Runner:
         except errors.SequiturError as error:
             raise (errors.from_worker(error) or error) from None
         except Exception as error:
-            if str(error).startswith("KeyboardInterrupt"):  # Ctrl-C in a step: Beam makes a RuntimeError of it
-                raise KeyboardInterrupt from None
             raise (errors.from_worker(error) or self._failure(error)) from error
 
     def _run(self, build: Callable[[beam.Pipeline], object], runner: FnApiRunner | None, more: list[str]) -> None:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 INTERRUPTED, TERMINATED = 130, 143  # as shells tell SIGINT and SIGTERM
 AGAIN = 0.02  # seconds after which an interrupt that was forgotten is raised again: the callback is over by then
@@ -22,11 +23,11 @@ def sigterm_interrupts() -> Iterator[Callable[[int], int]]:
     `sys.unraisablehook` for that."""
     received: list[int] = []
 
-    def interrupt(number: int, frame: object) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         received.append(number)
         raise KeyboardInterrupt
 
-    def raise_again(number: int, frame: object) -> None:
+    def raise_again(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     def forgotten(what: sys.UnraisableHookArgs) -> None:
@@ -48,3 +49,36 @@ def sigterm_interrupts() -> Iterator[Callable[[int], int]]:
         sys.unraisablehook = told_by_python
         for one, handler in previous.items():
             signal.signal(one, handler if handler is not None else signal.SIG_DFL)
+
+
+@contextmanager
+def interrupts_prevail() -> Iterator[None]:
+    """However the block ends after SIGINT or SIGTERM came, it ends with KeyboardInterrupt: where compiled code calls
+    Python, what a signal raises is at times forgotten, or becomes an error of another name."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+
+    def noted(handler: Callable[[int, FrameType | None], object]) -> Callable[[int, FrameType | None], object]:
+        def handle(number: int, frame: FrameType | None) -> object:
+            received.append(number)
+            return handler(number, frame)
+
+        return handle
+
+    previous = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {one: handler for one, handler in previous.items() if callable(handler)}
+    for one, handler in handlers.items():
+        signal.signal(one, noted(handler))
+    try:
+        yield
+    except Exception as error:
+        if received:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        for one, handler in handlers.items():
+            signal.signal(one, handler)
+    if received:
+        raise KeyboardInterrupt

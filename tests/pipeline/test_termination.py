@@ -3,11 +3,12 @@
 import signal
 import sys
 import time
+from contextlib import suppress
 from threading import Thread
 
 import pytest
 
-from sequitur.pipeline.termination import sigterm_interrupts
+from sequitur.pipeline.termination import interrupts_prevail, sigterm_interrupts
 
 
 def test_sigterm_interrupts_and_tells_so() -> None:
@@ -67,3 +68,26 @@ def test_what_else_a_finalizer_raises_is_told_as_ever(monkeypatch: pytest.Monkey
     assert found == [ValueError]
     assert sys.unraisablehook == ours
     assert signal.getsignal(signal.SIGALRM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("error", [SystemError("returned a result with an exception set"), None])
+def test_an_interrupt_that_became_another_error_or_none_is_one(number: int, error: Exception | None) -> None:
+    def work() -> None:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(number)
+        if error is not None:
+            raise error
+
+    before = signal.getsignal(number)
+    with sigterm_interrupts(), pytest.raises(KeyboardInterrupt) as raised, interrupts_prevail():
+        work()
+    assert raised.value.__cause__ is error
+    assert signal.getsignal(number) == before
+
+
+def test_without_an_interrupt_an_error_is_what_it_is() -> None:
+    with pytest.raises(ValueError, match="of its own"), interrupts_prevail():
+        raise ValueError("of its own")
+    with interrupts_prevail():
+        pass
