@@ -34,7 +34,7 @@ from numba import njit
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
 from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, token_shingle_sets
-from sequitur.text_core.units.sorting import drawn, sort
+from sequitur.text_core.units.sorting import drawn, sort, sort_hashes
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.words import word_table
 
@@ -99,13 +99,13 @@ def likeness(
     if pairs.size and (pairs.min() < 0 or pairs.max() >= len(offsets) - 1):
         raise ValueError(f"pairs must lie in [0, {len(offsets) - 1}), the documents")
     sets = token_shingle_sets(offsets, ids, 2)
-    known = counts[(sets.hashes >> _SHIFT).astype(np.int64)]
-    rarity = np.log(np.maximum(np.arange(-2, int(known.max(initial=0))), 0) + 1.0)  # by how many others have it, + 2
-    others = np.stack([rarity[known + 1], rarity[known]])
+    known = np.empty(len(sets.hashes), np.int32)
+    most = _look_up(sets.hashes, counts, known)
+    rarity = np.log(np.maximum(np.arange(-2, most), 0) + 1.0)  # by how many others have it, + 2
     if population is None:
         population = populations(offsets, ids, counts)
     found = Likeness(np.zeros(len(pairs), np.float32), np.full(len(pairs), -np.inf, np.float32))
-    _fill_overlap(sets, others, population, pairs, found.overlap)
+    _fill_overlap(sets, known, rarity, population, pairs, found.overlap)
     alike = np.flatnonzero((found.overlap >= least) & (found.overlap > 0))
     words, following = np.empty(len(ids), np.uint64), np.empty(len(ids), np.uint64)
     ordered, involved = np.empty(len(ids), np.uint64), np.unique(pairs[alike])
@@ -166,13 +166,24 @@ def _read(
             ordered[word] = words[word]
         for word in range(first, end):
             following[word] = hash_shingle(words, word, 2) if word + 1 < end else np.uint64(0)
-        sort(ordered[first:end], drawn)
+        sort_hashes(ordered[first:end], drawn)
+
+
+@njit(cache=True, nogil=True)
+def _look_up(hashes: npt.NDArray[np.uint64], counts: npt.NDArray[np.int32], known: npt.NDArray[np.int32]) -> int:
+    """Fills the count of the bucket of each hash; the largest, 0 where there is none."""
+    most = 0
+    for i in range(len(hashes)):
+        known[i] = counts[hashes[i] >> _SHIFT]
+        most = max(most, known[i])
+    return most
 
 
 @njit(cache=True, nogil=True)
 def _fill_overlap(
     sets: ShingleSets,
-    others: npt.NDArray[np.float64],
+    known: npt.NDArray[np.int32],
+    rarity: npt.NDArray[np.float64],
     population: npt.NDArray[np.int32],
     pairs: npt.NDArray[np.int64],
     overlap: npt.NDArray[np.float32],
@@ -186,7 +197,7 @@ def _fill_overlap(
         while i < offsets[a + 1] or j < offsets[b + 1]:
             in_a = i < offsets[a + 1] and (j == offsets[b + 1] or hashes[i] <= hashes[j])
             in_b = j < offsets[b + 1] and (i == offsets[a + 1] or hashes[j] <= hashes[i])
-            besides = others[1 if in_a and in_b else 0, i if in_a else j]
+            besides = rarity[known[i if in_a else j] + (0 if in_a and in_b else 1)]
             weight = max(LEAST_RARITY, most - besides) ** 3
             rarest = max(rarest, weight)
             of_a += weight if in_a else 0.0

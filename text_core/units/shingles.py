@@ -8,7 +8,7 @@ from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
-from sequitur.text_core.units.sorting import drawn, sort
+from sequitur.text_core.units.sorting import drawn, sort_hashes
 from sequitur.text_core.units.words import WordTable
 
 # Multiplier of the polynomial over a shingle's word hashes: 2⁶⁴ divided by the golden ratio, as in SplitMix64
@@ -103,7 +103,7 @@ def _fill_shingles(
             hashes[written + kept] = hash_shingle(word_hashes, first + i, length)
             kept += hashes[written + kept] % every == 0
         own = hashes[written : written + kept]
-        sort(own, drawn)
+        sort_hashes(own, drawn)
         for i in range(kept):
             if i == 0 or own[i] != own[i - 1]:
                 hashes[written] = own[i]

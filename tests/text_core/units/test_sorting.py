@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 from numba.misc.quicksort import make_py_quicksort
 
-from sequitur.text_core.units.sorting import FEW, drawn, sort
+from sequitur.text_core.units.sorting import FEW, FEW_HASHES, drawn, sort, sort_hashes
 
 
 def slowest_order(count: int) -> npt.NDArray[np.uint64]:
@@ -59,4 +59,27 @@ def test_an_order_made_to_be_slow_is_not() -> None:
 
     assert seconds(lambda values: sort(values, drawn()), slow) < 3 * seconds(
         lambda values: sort(values, drawn()), other
+    )
+
+
+@pytest.mark.parametrize("count", [0, 1, FEW_HASHES, FEW_HASHES + 1, 100, 5000, 70_000])
+@pytest.mark.parametrize("distinct", [1, 40, 2**40])
+@pytest.mark.parametrize("width", [8, 40, 64])  # bits by which they differ: in one bucket, in a few, in all
+def test_hashes_are_sorted(count: int, distinct: int, width: int) -> None:
+    draw = np.random.default_rng(count + distinct)
+    values = draw.integers(0, 2**width - 1, min(distinct, max(count, 1)), dtype=np.uint64)
+    hashes = values[draw.integers(0, len(values), count)]
+    expected = np.sort(hashes)
+
+    sort_hashes(hashes, drawn())
+
+    assert hashes.tolist() == expected.tolist()
+
+
+def test_hashes_that_fill_one_bucket_take_no_longer_than_any_values() -> None:
+    slow = slowest_order(4 * FEW)  # of small values: all in the first bucket
+    sort_hashes(slow.copy(), drawn())  # compiled now
+
+    assert seconds(lambda values: sort_hashes(values, drawn()), slow) < 3 * seconds(
+        lambda values: sort(values, drawn()), np.random.default_rng(1).permutation(slow)
     )
