@@ -1,4 +1,4 @@
-"""Commands that try what could be changed in a run, and change nothing."""
+"""Commands that compare: a run with what could be changed in it, and with another run. They change nothing."""
 
 from __future__ import annotations
 
@@ -91,3 +91,22 @@ def try_rules(
         print_json(trial)
         return
     console().print(render(harmless_all(trial)))
+
+
+def diff(
+    first: Annotated[str, typer.Argument(help="Directory of a run, or its URL.", show_default=False)],
+    second: Annotated[str, typer.Argument(help="That of another one.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Tell what made two runs differ: the parameters, input files and versions, stage by stage."""
+    from sequitur.beam_job import RECIPE
+    from sequitur.inspection.differences import differences
+    from sequitur.inspection.differences_view import render
+    from sequitur.pipeline.storage import Directory
+    from sequitur.shards.views.text import harmless_all
+
+    found = harmless_all(differences(RECIPE, Directory(first), Directory(second)))
+    if as_json:
+        print_json(found)
+    else:
+        console().print(render(found))
