@@ -8,14 +8,14 @@ import pyarrow.compute as pc
 
 from sequitur.text_core.edits.edits import Edited
 from sequitur.text_core.signals import c4, fineweb
-from sequitur.text_core.units.lines import KEPT, LineVerdicts, sum_by_document
+from sequitur.text_core.units.lines import KEPT, LineVerdicts, split_lines, sum_by_document
 from sequitur.text_core.units.strings import Strings, from_arrow
 
 
 def keep_c4_lines(text: pa.LargeStringArray) -> Edited:
     """The texts as C4 leaves them: the lines it keeps, stripped, without citations, joined by line feeds."""
     strings = from_arrow(text)
-    verdicts = c4.c4_lines(strings)
+    verdicts = c4.c4_lines(strings, split_lines(strings))
     return _edited(text, verdicts, c4.c4_text(strings, verdicts))
 
 

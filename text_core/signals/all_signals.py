@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from sequitur.text_core.signals import c4, composition, compression, fineweb, gopher, repetition, web_marks
 from sequitur.text_core.signals.stop_words import StopWords
-from sequitur.text_core.units.lines import line_table
+from sequitur.text_core.units.characters import character_table
+from sequitur.text_core.units.lines import line_table, split_lines
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
 from sequitur.text_core.units.words import WordTable
@@ -35,13 +36,13 @@ def all_signals(
 
     `stops` are the stop words by language, and `languages` int64[n] each document's place in them: English by default.
     """
-    lines = line_table(strings)
+    lines, split, characters = line_table(strings), split_lines(strings), character_table(strings)
     return {
-        **gopher.gopher_quality_signals(strings, tokens, stops, languages),
+        **gopher.gopher_quality_signals(strings, tokens, characters, split, stops, languages),
         **repetition.repetition_signals(strings, tokens, lines),
-        **c4.c4_signals(strings, tokens),
+        **c4.c4_signals(strings, tokens, split),
         **fineweb.fineweb_signals(strings, tokens, lines),
-        **composition.composition_signals(strings, tokens, words),
+        **composition.composition_signals(strings, tokens, words, characters, lines),
         **compression.compression_signals(strings),
         **web_marks.web_mark_signals(strings),
     }

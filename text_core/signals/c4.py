@@ -34,6 +34,7 @@ from numba import njit
 from sequitur.text_core.signals.citations import (
     OPENING_BRACKET,
     copy_without_citations,
+    holds,
     joined_without_citations,
     kept_sizes,
     separate_lines,
@@ -43,9 +44,7 @@ from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.lines import (
     KEPT,
     LineVerdicts,
-    split_line_end,
-    split_line_offsets,
-    stripped,
+    SplitLines,
     sum_by_document,
 )
 from sequitur.text_core.units.offsets import offsets_of
@@ -81,21 +80,14 @@ _PHRASE_SECONDS[[phrase[0] for phrase in _PHRASES]] = [phrase[1] for phrase in _
 _FULL_STOP, _CURLY_BRACKET = 0x2E, 0x7B
 
 
-def c4_lines(strings: Strings) -> LineVerdicts:
-    """The verdict on every line of n documents, as indices into `REASONS`.
+def c4_lines(strings: Strings, lines: SplitLines) -> LineVerdicts:
+    """The verdict on every line of n documents, as indices into `REASONS`; `lines` is `split_lines(strings)`.
 
-    The span of a line is that of its stripped text, citations included. Reads the text twice. 17 bytes a line.
+    The span of a line is that of its stripped text, citations included. Reads the text once. A byte a line.
     """
-    document_offsets = split_line_offsets(strings)
-    lines = int(document_offsets[-1])
-    verdicts = LineVerdicts(
-        np.empty(lines, dtype=np.uint8),
-        np.empty(lines, dtype=np.int64),
-        np.empty(lines, dtype=np.int64),
-        document_offsets,
-    )
-    _judge_lines(strings, unicode_tables().classes, character_kinds(), verdicts)
-    return verdicts
+    reasons = np.empty(len(lines.start), dtype=np.uint8)
+    _judge_lines(strings.data, lines, unicode_tables().classes, character_kinds(), reasons)
+    return LineVerdicts(reasons, *lines)
 
 
 def c4_text(strings: Strings, verdicts: LineVerdicts) -> Strings:
@@ -106,9 +98,9 @@ def c4_text(strings: Strings, verdicts: LineVerdicts) -> Strings:
     return joined_without_citations(strings, verdicts)
 
 
-def c4_signals(strings: Strings, tokens: TokenTable) -> dict[str, npt.NDArray[Any]]:
-    """The signals of the table above for n documents, each an array [n]; `tokens` is `token_table(strings)`."""
-    verdicts = c4_lines(strings)
+def c4_signals(strings: Strings, tokens: TokenTable, split: SplitLines) -> dict[str, npt.NDArray[Any]]:
+    """The signals of the table above for n documents, each an array [n]; both tables are those of the strings."""
+    verdicts = c4_lines(strings, split)
     reason, _, _, document_offsets = verdicts
     kept = sum_by_document(reason == KEPT, document_offsets)
     lines = np.diff(document_offsets)
@@ -137,24 +129,21 @@ def _kept_sentences(strings: Strings, tokens: TokenTable, verdicts: LineVerdicts
 
 @njit(cache=True, nogil=True)
 def _judge_lines(
-    strings: Strings, classes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], verdicts: LineVerdicts
+    data: npt.NDArray[np.uint8],
+    lines: SplitLines,
+    classes: npt.NDArray[np.uint8],
+    kinds: npt.NDArray[np.uint8],
+    reasons: npt.NDArray[np.uint8],
 ) -> None:
-    offsets, data = strings
-    reasons, starts, ends, document_offsets = verdicts
-    for document in range(len(offsets) - 1):
-        position = offsets[document]
-        for line in range(document_offsets[document], document_offsets[document + 1]):
-            stop, after = split_line_end(data, position, offsets[document + 1])
-            start, end = stripped(data, position, stop, classes)
-            starts[line] = start
-            ends[line] = end
-            if _holds(data, start, end, OPENING_BRACKET):
-                text = np.empty(end - start, dtype=np.uint8)
-                size = copy_without_citations(data, start, end, kinds, text, 0)
-                reasons[line] = _verdict(data, start, end, text, 0, size, classes)
-            else:
-                reasons[line] = _verdict(data, start, end, data, start, end, classes)
-            position = after
+    starts, ends, _ = lines
+    for line in range(len(reasons)):
+        start, end = starts[line], ends[line]
+        if holds(data, start, end, OPENING_BRACKET):
+            text = np.empty(end - start, dtype=np.uint8)
+            size = copy_without_citations(data, start, end, kinds, text, 0)
+            reasons[line] = _verdict(data, start, end, text, 0, size, classes)
+        else:
+            reasons[line] = _verdict(data, start, end, data, start, end, classes)
 
 
 @kernel
@@ -185,14 +174,6 @@ def _has_words(
 
 
 @kernel
-def _holds(data: npt.NDArray[np.uint8], start: int, end: int, byte: int) -> bool:
-    found = False
-    for other in data[start:end]:  # to the end: the processor then compares many at once
-        found |= other == byte
-    return found
-
-
-@kernel
 def _verdict(
     data: npt.NDArray[np.uint8],
     start: int,
@@ -214,7 +195,7 @@ def _verdict(
         return LOREM_IPSUM
     if found & 2:
         return JAVASCRIPT
-    if _holds(text, text_start, text_end, _CURLY_BRACKET):
+    if holds(text, text_start, text_end, _CURLY_BRACKET):
         return CURLY_BRACKET
     return POLICY if found else KEPT
 

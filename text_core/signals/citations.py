@@ -47,6 +47,15 @@ def kept_sizes(strings: Strings, verdicts: LineVerdicts) -> npt.NDArray[np.int64
 
 
 @kernel
+def holds(data: npt.NDArray[np.uint8], start: int, end: int, byte: int) -> bool:
+    """Whether a byte occurs in [start, end)."""
+    found = False
+    for other in data[start:end]:  # to the end: the processor then compares many at once
+        found |= other == byte
+    return found
+
+
+@kernel
 def copy_without_citations(
     data: npt.NDArray[np.uint8],
     position: int,
@@ -101,7 +110,9 @@ def _fill_sizes(
     for line in range(len(reasons)):
         if reasons[line] != KEPT:
             continue
-        size = ends[line] - starts[line]
+        size = sizes[line] = ends[line] - starts[line]
+        if not holds(data, starts[line], ends[line], OPENING_BRACKET):
+            continue
         for position in range(starts[line], ends[line]):
             if data[position] == OPENING_BRACKET:  # none lies inside a citation: each is looked at once
                 size -= _citation_end(data, position, ends[line], kinds) - position

@@ -48,62 +48,60 @@ from sequitur.text_core.units.character_kinds import (
     NUMBER,
     SCRIPTS,
     UPPER_CASE,
-    character_kinds,
 )
+from sequitur.text_core.units.characters import CharacterTable
 from sequitur.text_core.units.kernels import kernel
+from sequitur.text_core.units.lines import LineTable, last_code, stripped
 from sequitur.text_core.units.sentences import sentence_counts
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
-from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
+from sequitur.text_core.units.unicode import decode, unicode_tables
 from sequitur.text_core.units.vocabulary import vocabulary_counts
 from sequitur.text_core.units.words import WordTable
 
-_LINE_FEED, _FULL_STOP, _NUMBER_SIGN, _ELLIPSIS = 0x0A, 0x2E, 0x23, 0x2026
 _TERMINAL_MARKS = (0x2E, 0x21, 0x3F, 0x201D)  # . ! ? ”
 _BULLET_POINTS = (0x2022, 0x2023, 0x25B6, 0x25C0, 0x25E6, 0x25A0, 0x25A1, 0x25AA, 0x25AB, 0x2013)  # • ‣ ▶ ◀ ◦ ■ □ ▪ ▫ –
 
 
-class _Counts(NamedTuple):
-    """Of n documents."""
+class _Lines(NamedTuple):
+    """Of n documents, int64[n] each."""
 
-    kinds: npt.NDArray[np.int64]  # [n, KINDS], code points by kind and case
-    symbols: npt.NDArray[np.int64]  # [n]
-    lines: npt.NDArray[np.int64]
-    marked_lines: npt.NDArray[np.int64]
-    bullet_lines: npt.NDArray[np.int64]
+    full: npt.NDArray[np.int64]
+    marked: npt.NDArray[np.int64]
+    bulleted: npt.NDArray[np.int64]
 
 
-def composition_signals(strings: Strings, tokens: TokenTable, words: WordTable) -> dict[str, npt.NDArray[Any]]:
+def composition_signals(
+    strings: Strings, tokens: TokenTable, words: WordTable, characters: CharacterTable, table: LineTable
+) -> dict[str, npt.NDArray[Any]]:
     """The signals of the table above for n documents, each an array [n]; the tables are those of the strings.
 
-    Reads the text, the tokens and the words once. 1 KiB a document is needed meanwhile.
+    Reads the tokens and the words once, and both ends of the lines.
     """
-    documents = len(strings.offsets) - 1
-    counts = _Counts(
-        np.zeros((documents, KINDS), dtype=np.int64), *np.zeros((len(_Counts._fields) - 1, documents), dtype=np.int64)
-    )
-    _count_characters(strings, unicode_tables().classes, character_kinds(), counts)
+    lines = _Lines(*np.zeros((len(_Lines._fields), len(strings.offsets) - 1), dtype=np.int64))
+    _count_lines(strings.data, table, unicode_tables().classes, lines)
     vocabulary = vocabulary_counts(strings, words)
-    characters = counts.kinds.sum(axis=1)
+    kinds = characters.kinds
+    chars = kinds.sum(axis=1)
     kind = np.arange(KINDS) & KIND
-    numbers = counts.kinds[:, (kind == NUMBER) | (kind == DECIMAL)].sum(axis=1)
-    upper = counts.kinds[:, np.arange(KINDS) & UPPER_CASE != 0].sum(axis=1)
+    numbers = kinds[:, (kind == NUMBER) | (kind == DECIMAL)].sum(axis=1)
+    upper = kinds[:, np.arange(KINDS) & UPPER_CASE != 0].sum(axis=1)
     word_count, token_count = np.diff(words.document_offsets), np.diff(tokens.document_offsets)
     return {
         "all_caps_word_share": _ratio(vocabulary.all_caps, word_count),
         "unique_word_share": _ratio(vocabulary.unique, word_count),
         "unigram_entropy": vocabulary.entropy.astype(np.float32),
-        "symbol_to_word_ratio": _ratio(counts.symbols, token_count),
-        "curly_bracket_share": _ratio(counts.kinds[:, kind == CURLY_BRACKET].sum(axis=1), characters),
-        "lorem_ipsum_share": _ratio(vocabulary.lorem_ipsum, characters),
-        "numerical_char_share": _ratio(numbers, characters),
-        "uppercase_char_share": _ratio(upper, characters),
+        "symbol_to_word_ratio": _ratio(characters.number_signs + characters.ellipses, token_count),
+        "curly_bracket_share": _ratio(kinds[:, kind == CURLY_BRACKET].sum(axis=1), chars),
+        "lorem_ipsum_share": _ratio(vocabulary.lorem_ipsum, chars),
+        "numerical_char_share": _ratio(numbers, chars),
+        "uppercase_char_share": _ratio(upper, chars),
         "sentence_count": sentence_counts(strings, tokens),
-        "words_per_line": _ratio(word_count, counts.lines),
+        "words_per_line": _ratio(word_count, lines.full),
         "javascript_word_count": vocabulary.javascript,
-        "terminal_mark_line_share": _ratio(counts.marked_lines, counts.lines),
-        "bullet_point_line_share": _ratio(counts.bullet_lines, counts.lines),
-        **_script_shares(counts.kinds, kind),
+        "terminal_mark_line_share": _ratio(lines.marked, lines.full),
+        "bullet_point_line_share": _ratio(lines.bulleted, lines.full),
+        **_script_shares(kinds, kind),
     }
 
 
@@ -119,29 +117,15 @@ def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64])
 
 
 @kernel
-def _count_characters(
-    strings: Strings, classes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], counts: _Counts
-) -> None:
-    offsets, data = strings
-    by_kind, symbols, lines, marked_lines, bullet_lines = counts
-    for document in range(len(offsets) - 1):
-        own = by_kind[document]
-        first = last = 0  # the outermost code points of the line that are not white space; 0 for none
-        full_stops = 0  # in the run that ends here
-        position = offsets[document]
-        end = offsets[document + 1]
-        while position < end:
-            code, width = decode(data, position, end)
-            position += width
-            own[kinds[code]] += 1
-            white = classes[code] in (WHITE_SPACE, NEWLINE)
-            first = code if first == 0 and not white else first
-            last = last if white else code
-            full_stops = full_stops + 1 if code == _FULL_STOP else 0
-            if code in (_NUMBER_SIGN, _ELLIPSIS) or (full_stops >= 3 and full_stops % 3 == 0):
-                symbols[document] += 1
-            if (code == _LINE_FEED or position == end) and first:
-                lines[document] += 1
-                marked_lines[document] += last in _TERMINAL_MARKS
-                bullet_lines[document] += first in _BULLET_POINTS
-                first = last = 0
+def _count_lines(data: npt.NDArray[np.uint8], table: LineTable, classes: npt.NDArray[np.uint8], lines: _Lines) -> None:
+    _, starts, ends, _, document_offsets = table
+    for document in range(len(document_offsets) - 1):
+        for line in range(document_offsets[document], document_offsets[document + 1]):
+            start, end = stripped(data, starts[line], ends[line], classes)
+            while start < end and data[start] == 0:  # as nothing: a NUL is no character that a line begins with
+                start, _ = stripped(data, start + 1, end, classes)
+            if start == end:
+                continue
+            lines.full[document] += 1
+            lines.marked[document] += last_code(data, start, end) in _TERMINAL_MARKS
+            lines.bulleted[document] += decode(data, start, end)[0] in _BULLET_POINTS

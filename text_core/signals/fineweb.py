@@ -27,7 +27,15 @@ import numpy.typing as npt
 from sequitur.text_core.units.character_kinds import TERMINAL, character_kinds
 from sequitur.text_core.units.hash_table import HashTable, clear, find, hash_table
 from sequitur.text_core.units.kernels import kernel
-from sequitur.text_core.units.lines import KEPT, LineTable, LineVerdicts, joined_lines, line_table, sum_by_document
+from sequitur.text_core.units.lines import (
+    KEPT,
+    LineTable,
+    LineVerdicts,
+    joined_lines,
+    last_code,
+    line_table,
+    sum_by_document,
+)
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
 from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
@@ -106,7 +114,7 @@ def _fill_traits(
             if _is_blank(data, starts[line], ends[line], classes):
                 traits[line] = _BLANK
                 continue
-            if kinds[_last_code(data, starts[line], ends[line])] & TERMINAL:
+            if kinds[last_code(data, starts[line], ends[line])] & TERMINAL:
                 traits[line] = _PUNCTUATED
             slot = find(seen, shift, own, line - first)
             if not slots[slot]:
@@ -123,16 +131,6 @@ def _is_blank(data: npt.NDArray[np.uint8], position: int, end: int, classes: npt
             return False
         position += width
     return True
-
-
-@kernel
-def _last_code(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
-    """The last code point of a line that is not empty."""
-    position = end - 1
-    while position > start and position > end - 4 and data[position] & 0xC0 == 0x80:
-        position -= 1
-    code, _ = decode(data, position, end)
-    return int(code)
 
 
 @kernel

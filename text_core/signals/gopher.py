@@ -39,37 +39,22 @@ from numba import njit
 
 from sequitur.text_core.signals.stop_words import StopWords, stop_words
 from sequitur.text_core.units.arrays import read_only
+from sequitur.text_core.units.characters import CharacterTable, letter_counts
 from sequitur.text_core.units.kernels import kernel
+from sequitur.text_core.units.lines import SplitLines
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
-from sequitur.text_core.units.unicode import (
-    ALPHABETIC,
-    NEWLINE,
-    SPACELESS,
-    SYMBOL,
-    WHITE_SPACE,
-    decode,
-    unicode_tables,
-)
+from sequitur.text_core.units.unicode import decode
 
-_FULL_STOP, _ELLIPSIS, _NUMBER_SIGN, _HYPHEN, _BULLET = 0x2E, 0x2026, 0x23, 0x2D, 0x2022
-_LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
+_FULL_STOP, _HYPHEN, _BULLET = 0x2E, 0x2D, 0x2022
 _LOW_BYTE = np.uint64(0xFF)
 
 
 class _Counts(NamedTuple):
     """int64[n] each."""
 
-    chars: npt.NDArray[np.int64]
-    lines: npt.NDArray[np.int64]
     bullet_lines: npt.NDArray[np.int64]
     ellipsis_lines: npt.NDArray[np.int64]
-    hashes: npt.NDArray[np.int64]
-    ellipses: npt.NDArray[np.int64]
-    chunks: npt.NDArray[np.int64]
-    alphabetic_chunks: npt.NDArray[np.int64]
-    letters: npt.NDArray[np.int64]
-    spaceless_letters: npt.NDArray[np.int64]
     words: npt.NDArray[np.int64]
     word_chars: npt.NDArray[np.int64]
     alphabetic_tokens: npt.NDArray[np.int64]
@@ -80,14 +65,16 @@ class _Counts(NamedTuple):
 def gopher_quality_signals(
     strings: Strings,
     tokens: TokenTable,
+    characters: CharacterTable,
+    lines: SplitLines,
     words: StopWords | None = None,
     languages: npt.NDArray[np.int64] | None = None,
 ) -> dict[str, npt.NDArray[Any]]:
-    """The signals of the table above for n documents, each an array [n]; `tokens` is `token_table(strings)`.
+    """The signals of the table above for n documents, each an array [n]; the tables are those of the strings.
 
     `words` are the stop words by language, those of `stop_words()` by default, and `languages` int64[n] the place of
     each document's language in `words.languages`: the first, English, by default; -1 for one that is not there. Raises
-    ValueError for any other. Reads the text once, and the tokens once.
+    ValueError for any other. Reads the tokens once, and both ends of the lines.
     """
     words = stop_words() if words is None else words
     documents = len(strings.offsets) - 1
@@ -95,24 +82,25 @@ def gopher_quality_signals(
     if documents and not -1 <= languages.min() <= languages.max() < len(words.languages):
         raise ValueError(f"languages must lie in [-1, {len(words.languages)}), places in `StopWords.languages`")
     counts = _Counts(*np.zeros((len(_Counts._fields), documents), dtype=np.int64))
-    _count_characters(strings, unicode_tables().classes, unicode_tables().token_kinds, counts)
+    _count_lines(strings.data, lines, counts.bullet_lines, counts.ellipsis_lines)
     _count_tokens(tokens, words.hash, words.offsets, np.maximum(languages, 0), counts)
-    token_count = np.diff(tokens.document_offsets)
+    token_count, line_count = np.diff(tokens.document_offsets), np.diff(lines.document_offsets)
+    letters = letter_counts(characters)
     return {
         "byte_count": np.diff(strings.offsets),
-        "char_count": counts.chars,
-        "line_count": counts.lines,
+        "char_count": characters.kinds.sum(axis=1),
+        "line_count": line_count,
         "token_count": token_count,
         "word_count": counts.words,
         "mean_word_length": _ratio(counts.word_chars, counts.words),
-        "hash_to_word_ratio": _ratio(counts.hashes, token_count),
-        "ellipsis_to_word_ratio": _ratio(counts.ellipses, token_count),
-        "bullet_line_ratio": _ratio(counts.bullet_lines, counts.lines),
-        "ellipsis_line_ratio": _ratio(counts.ellipsis_lines, counts.lines),
+        "hash_to_word_ratio": _ratio(characters.number_signs, token_count),
+        "ellipsis_to_word_ratio": _ratio(characters.ellipses, token_count),
+        "bullet_line_ratio": _ratio(counts.bullet_lines, line_count),
+        "ellipsis_line_ratio": _ratio(counts.ellipsis_lines, line_count),
         "alphabetic_word_ratio": _ratio(counts.alphabetic_tokens, token_count),
-        "alphabetic_chunk_ratio": _ratio(counts.alphabetic_chunks, counts.chunks),
-        "letters_per_word": _ratio(counts.letters, counts.words),
-        "spaced_share": (1 - _ratio(counts.spaceless_letters, counts.letters)).astype(np.float32),
+        "alphabetic_chunk_ratio": _ratio(characters.alphabetic_chunks, characters.chunks),
+        "letters_per_word": _ratio(letters, counts.words),
+        "spaced_share": (1 - _ratio(characters.spaceless_letters, letters)).astype(np.float32),
         "stop_words_known": np.where(languages >= 0, np.diff(words.offsets)[languages], 0),
         "stop_word_share": _ratio(counts.stop_tokens, token_count).astype(np.float32),
         "stop_word_count": counts.stop_words,
@@ -125,72 +113,23 @@ def _ratio(numerator: npt.NDArray[np.int64], denominator: npt.NDArray[np.int64])
 
 
 @kernel
-def _count_characters(
-    strings: Strings, classes: npt.NDArray[np.uint8], kinds: npt.NDArray[np.uint8], counts: _Counts
-) -> None:
-    offsets, data = strings
-    for document in range(len(offsets) - 1):
-        position = offsets[document]
-        while position < offsets[document + 1]:
-            position = _count_line(data, position, offsets[document + 1], classes, kinds, counts, document)
-
-
-@kernel
-def _count_line(
+def _count_lines(
     data: npt.NDArray[np.uint8],
-    position: int,
-    end: int,
-    classes: npt.NDArray[np.uint8],
-    kinds: npt.NDArray[np.uint8],
-    counts: _Counts,
-    document: int,
-) -> int:
-    """Add the line that begins at `position` to the counts of its document; return where the next one begins."""
-    # Sums rather than branches wherever a branch could not be foretold: words are short.
-    chars = hashes = ellipses = chunks = alphabetic_chunks = letters = spaceless = 0
-    full_stops = 0  # in the run that ends here
-    counted = alphabetic = 0  # whether the chunk that is being read is counted, among all and among the alphabetic
-    bullet = ends_with_ellipsis = False
-    blank = True  # so far
-    while position < end:
-        code, width = decode(data, position, end)
-        kind, own = kinds[code], classes[code]
-        position += width
-        chars += 1
-        if own == NEWLINE:
-            if code == _CARRIAGE_RETURN and position < end and data[position] == _LINE_FEED:
-                position += 1
-                chars += 1
-            break
-        white = own == WHITE_SPACE
-        if blank and not white:
-            bullet = code in (_HYPHEN, _BULLET)
-            blank = False
-        is_letter = kind & ALPHABETIC != 0
-        letters += is_letter
-        spaceless += kind & SPACELESS != 0
-        alphabetic_chunks += is_letter & (alphabetic == 0)
-        alphabetic = (alphabetic | is_letter) & (not white)
-        is_of_word = is_letter | ((kind & SYMBOL == 0) & (not white))
-        chunks += is_of_word & (counted == 0)
-        counted = (counted | is_of_word) & (not white)
-        hashes += code == _NUMBER_SIGN
-        full_stops = full_stops + 1 if code == _FULL_STOP else 0
-        ellipses += code == _ELLIPSIS
-        if full_stops >= 3 and full_stops % 3 == 0:
-            ellipses += 1
-        ends_with_ellipsis = (ends_with_ellipsis & white) | (code == _ELLIPSIS) | (full_stops >= 3)
-    counts.chars[document] += chars
-    counts.lines[document] += 1
-    counts.bullet_lines[document] += bullet
-    counts.ellipsis_lines[document] += ends_with_ellipsis
-    counts.hashes[document] += hashes
-    counts.ellipses[document] += ellipses
-    counts.chunks[document] += chunks
-    counts.alphabetic_chunks[document] += alphabetic_chunks
-    counts.letters[document] += letters
-    counts.spaceless_letters[document] += spaceless
-    return position
+    lines: SplitLines,
+    bullet_lines: npt.NDArray[np.int64],
+    ellipsis_lines: npt.NDArray[np.int64],
+) -> None:
+    starts, ends, document_offsets = lines
+    for document in range(len(document_offsets) - 1):
+        for line in range(document_offsets[document], document_offsets[document + 1]):
+            start, end = starts[line], ends[line]
+            if start == end:
+                continue
+            bullet_lines[document] += decode(data, start, end)[0] in (_HYPHEN, _BULLET)
+            dots = end - start >= 3 and data[end - 1] == data[end - 2] == data[end - 3] == _FULL_STOP
+            # … is E2 80 A6
+            sign = end - start >= 3 and data[end - 1] == 0xA6 and data[end - 2] == 0x80 and data[end - 3] == 0xE2
+            ellipsis_lines[document] += dots or sign
 
 
 @njit(cache=True, nogil=True)

@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hash_table import HashTable, clear, find
+from sequitur.text_core.units.hashing import POLYNOMIAL_BASE, mix64, word_at
 from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.tokens import TokenTable
 
@@ -22,10 +24,11 @@ DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
 SIZES = len(TOP_SIZES) + len(DUPLICATE_SIZES)
 PREFIX = 16  # bytes: two words of the processor, and what five tokens have
 
-# Multiplier of the polynomials, from MMIX's linear congruential generator (Knuth); any large odd number does.
-_BASE = np.uint64(6364136223846793005)
-_INVERSE = np.uint64(pow(6364136223846793005, -1, 2**64))
-_ONE, _BYTE, _TOP_BYTE = np.uint64(1), np.uint64(8), np.uint64(56)  # the last two: bits to shift by
+_BASE = POLYNOMIAL_BASE
+_WORD = np.uint64(64)  # bits
+_MOST = 63  # bytes whose power is looked up
+_POWERS = read_only([pow(int(_BASE), i, 2**64) for i in range(_MOST + 1)], np.uint64)
+_INVERSES = read_only([pow(int(_BASE), -i, 2**64) for i in range(_MOST + 1)], np.uint64)
 
 
 class NGrams(NamedTuple):
@@ -33,8 +36,8 @@ class NGrams(NamedTuple):
 
     hashes: npt.NDArray[np.uint64]  # of the tokens' prefixes, or of the n-grams of the current size
     counts: npt.NDArray[np.uint32]  # how often the n-gram that was first seen here occurs
-    sums: npt.NDArray[np.uint64]  # of the bytes of this token and those after it, each times a power of _BASE
-    scales: npt.NDArray[np.uint64]  # the inverse of the power that follows on that of the token's first byte
+    sums: npt.NDArray[np.uint64]  # of the hashes of this token and those after it, each over a power of _BASE
+    scales: npt.NDArray[np.uint64]  # that power of this token: _BASE to the number of bytes in it and those after it
     chars_from: npt.NDArray[np.int64]  # code points in this token and those after it
     repeated: npt.NDArray[np.bool_]  # whether what begins here begins elsewhere, too
     asked: npt.NDArray[np.uint32]  # the tokens at which an n-gram of the current size may be one of several equal ones
@@ -73,7 +76,7 @@ def count_chars(
     for size in TOP_SIZES:
         chars[row], asked_count = _top_chars(tokens, document, table, room, asked_count, size)
         row += 1
-    _read_bytes(data, tokens, document, room)
+    _sum_up(data, tokens, document, room)
     _find_repeated_prefixes(table, room, count)
     asked_count = _ask_all(room, count)
     for size in DUPLICATE_SIZES:
@@ -91,7 +94,7 @@ def _read_tokens(tokens: TokenTable, document: int, room: NGrams) -> int:
     count: int = offsets[document + 1] - first
     chars_from[count] = 0
     for token in range(count - 1, -1, -1):
-        hashes[token] = token_hashes[first + token]
+        hashes[token] = mix64(token_hashes[first + token])
         chars_from[token] = chars_from[token + 1] + token_chars[first + token]
     return count
 
@@ -125,7 +128,7 @@ def _top_chars(
     counts[0] = 1
     for place in range(asked_count):
         i = np.int64(asked[place])
-        hashes[i] = hashes[i] * _BASE + token_hashes[first + i + size - 1]
+        hashes[i] = hashes[i] * _BASE + mix64(token_hashes[first + i + size - 1])
         slot = find(table, shift, hashes, i)
         repeated[i] = slots[slot] != 0
         if not repeated[i]:
@@ -147,25 +150,37 @@ def _top_chars(
 
 
 @kernel
-def _read_bytes(data: npt.NDArray[np.uint8], tokens: TokenTable, document: int, room: NGrams) -> None:
-    """Sum up the bytes of a document's tokens, from the last to the first, and hash the PREFIX bytes at each token."""
-    _, starts, ends, _, _, _, offsets = tokens
+def _sum_up(data: npt.NDArray[np.uint8], tokens: TokenTable, document: int, room: NGrams) -> None:
+    """Sum up the hashes of a document's tokens, from the last to the first, and hash the PREFIX bytes at each token."""
+    token_hashes, starts, ends, _, _, _, offsets = tokens
     hashes, _, sums, scales, _, _, _ = room
     first = offsets[document]
     count = offsets[document + 1] - first
     total, low, high = np.uint64(0), np.uint64(0), np.uint64(0)
-    power = inverse = _ONE
-    sums[count] = 0
+    power = inverse = np.uint64(1)
+    sums[count] = total
     for token in range(count - 1, -1, -1):
-        for position in range(ends[first + token] - 1, starts[first + token] - 1, -1):
-            byte = np.uint64(data[position])
-            total += (byte + _ONE) * power
-            power *= _BASE
-            inverse *= _INVERSE
-            high = high << _BYTE | low >> _TOP_BYTE
-            low = low << _BYTE | byte
+        start = starts[first + token]
+        size = ends[first + token] - start
+        left = size
+        while left > _MOST:
+            power *= _POWERS[_MOST]
+            inverse *= _INVERSES[_MOST]
+            left -= _MOST
+        power *= _POWERS[left]
+        inverse *= _INVERSES[left]
+        total += token_hashes[first + token] * inverse
         sums[token] = total
-        scales[token] = inverse
+        scales[token] = power
+        if size < 8:
+            bits = np.uint64(8 * size)
+            high = high << bits | low >> (_WORD - bits)
+            low = low << bits | word_at(data, start, size)
+        else:
+            high = low if size == 8 else word_at(data, start + 8, min(size - 8, 8))
+            if 8 < size < 16:
+                high |= low << np.uint64(8 * (size - 8))
+            low = word_at(data, start, 8)
         hashes[token] = low + high * _BASE
 
 

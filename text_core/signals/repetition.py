@@ -38,14 +38,12 @@ import numpy.typing as npt
 from sequitur.text_core.signals import ngrams
 from sequitur.text_core.signals.ngrams import DUPLICATE_SIZES, SIZES, TOP_SIZES, NGrams
 from sequitur.text_core.units.hash_table import HashTable, clear, find, hash_table
+from sequitur.text_core.units.hashing import POLYNOMIAL_BASE
 from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.lines import LineTable, hash_line, stripped
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.tokens import TokenTable
 from sequitur.text_core.units.unicode import unicode_tables
-
-# Multiplier of a polynomial, from MMIX's linear congruential generator (Knuth); any large odd number does.
-_BASE = np.uint64(6364136223846793005)
 
 
 class _Segments(NamedTuple):
@@ -58,7 +56,7 @@ class _Segments(NamedTuple):
 def repetition_signals(strings: Strings, tokens: TokenTable, lines: LineTable) -> dict[str, npt.NDArray[np.float64]]:
     """The signals of the table above for n documents, each an array [n]; the tables are those of the strings.
 
-    Linear in the text: one pass over the bytes of the tokens, two hash-table passes over all tokens, and eight over
+    Linear in the text: one pass over the tokens' beginnings, two hash-table passes over all tokens, and eight over
     those at which repeated n-grams begin. Up to 53 bytes are reserved for each token of the longest document, and 28
     for each line of it; it may have 2³² - 2.
     """
@@ -151,7 +149,7 @@ def _read_paragraphs(
             count += inside
             inside = False
         elif inside:
-            hashes[count] = hashes[count] * _BASE + value
+            hashes[count] = hashes[count] * POLYNOMIAL_BASE + value
             chars[count] += 1 + length
         else:
             hashes[count] = value

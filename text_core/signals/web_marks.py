@@ -30,22 +30,26 @@ from sequitur.text_core.units.strings import Strings
 
 _LETTERS_DIGITS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 # What an ASCII character may be, a bit each
-_ALPHANUMERIC, _URL, _URL_END, _LOCAL, _HOST, _FIRST = 1, 2, 4, 8, 16, 32
+_ALPHANUMERIC, _URL, _URL_END, _LOCAL, _HOST = 1, 2, 4, 8, 16
 _ROLES = (
     (_ALPHANUMERIC, _LETTERS_DIGITS),
     (_URL, _LETTERS_DIGITS + "-._~:/?#[]@!$&'()*+,;=%"),
     (_URL_END, _LETTERS_DIGITS + "-_~/#@$&*+=%"),
     (_LOCAL, _LETTERS_DIGITS + "-._%+"),
     (_HOST, _LETTERS_DIGITS + "-."),
-    (_FIRST, "hHfFwW@"),  # of a mark that is looked for
 )
+# With which two characters what is looked for begins, a bit each: ht and ft, ww, @ and any
+_FIRSTS, _SECONDS = np.zeros((2, 256), dtype=np.uint8)
+_FIRSTS[list(b"hHfFwW@")] = [1, 1, 1, 1, 2, 2, 4]
+_SECONDS[:] = 4
+_SECONDS[list(b"tTwW")] = [4 | 1, 4 | 1, 4 | 2, 4 | 2]
 _AT, _DOT = 0x40, 0x2E
 _PREFIXES = np.frombuffer(b"https://http://ftp://www.", dtype=np.uint8)
 _PREFIX_OFFSETS = (0, 8, 15, 21, 25)
 
 
 def web_mark_signals(strings: Strings) -> dict[str, npt.NDArray[Any]]:
-    """The signals of the table above for n documents, each an array [n]. Reads the text once."""
+    """The signals of the table above for n documents, each an array [n]. Reads the text twice."""
     counts = np.zeros((4, len(strings.offsets) - 1), dtype=np.int64)
     _count_marks(strings, _roles(), counts)
     urls, url_chars, email_chars, chars = counts
@@ -75,24 +79,24 @@ def _count_marks(strings: Strings, roles: npt.NDArray[np.uint8], counts: npt.NDA
         urls = url_chars = email_chars = chars = 0
         position = outside = offsets[document]  # `outside`: where the last mark ended
         end = offsets[document + 1]
-        while position < end:
+        for byte in data[position:end]:
+            chars += byte & 0xC0 != 0x80  # every byte but the continuations begins a code point
+        while position + 1 < end:
             byte = data[position]
+            if not _FIRSTS[byte] & _SECONDS[data[position + 1]]:
+                position += 1
+                continue
             after = position
-            if not roles[byte] & _FIRST:
-                pass
-            elif byte == _AT:
+            if byte == _AT:
                 start, after = _email_bounds(data, position, outside, end, roles)
                 email_chars += after - start
-                chars += max(0, after - position)
             elif position == offsets[document] or not roles[data[position - 1]] & _ALPHANUMERIC:
                 after = _url_end(data, position, end, roles)
                 urls += after > position
                 url_chars += after - position
-                chars += after - position
             if after > position:
                 position = outside = after
             else:
-                chars += byte & 0xC0 != 0x80  # every byte but the continuations begins a code point
                 position += 1
         counts[0, document] = urls
         counts[1, document] = url_chars

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sequitur.text_core.units.kernels import kernel
 
-_ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
+_ALL_BITS, _ONE = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1)
 
 
 class HashTable(NamedTuple):
@@ -54,8 +54,9 @@ def clear(table: HashTable, items: int) -> np.uint64:
 def find(table: HashTable, shift: np.uint64, hashes: npt.NDArray[np.uint64], item: int) -> np.int64:
     """The slot of the first item with the same hash, or the empty one to put 1 + this item in."""
     slots = table.slots
-    slot = np.int64((hashes[item] * table.factor) >> shift)
-    last = np.int64(_ALL_BITS >> shift)
-    while slots[slot] and hashes[slots[slot] - 1] != hashes[item]:
-        slot = (slot + 1) & last
-    return slot
+    value = hashes[item]
+    last = _ALL_BITS >> shift
+    slot = (value * table.factor) >> shift  # unsigned: an index that may be negative is looked at first
+    while slots[slot] and hashes[np.uint64(slots[slot]) - _ONE] != value:
+        slot = (slot + _ONE) & last
+    return np.int64(slot)

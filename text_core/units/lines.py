@@ -7,11 +7,11 @@ import numpy.typing as npt
 from numba import njit
 
 from sequitur.text_core.units.arrays import read_only
-from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.hashing import mix64, word_at
 from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.strings import Strings
-from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode
+from sequitur.text_core.units.unicode import NEWLINE, WHITE_SPACE, decode, unicode_tables
 from sequitur.text_core.units.words import FNV_BASIS, FNV_PRIME
 
 _LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
@@ -20,7 +20,7 @@ _LINE_FEED, _CARRIAGE_RETURN = 0x0A, 0x0D
 class LineTable(NamedTuple):
     """l lines of n documents, in text order; document i has lines `document_offsets[i]:document_offsets[i + 1]`."""
 
-    hash: npt.NDArray[np.uint64]  # [l], of the bytes, the line feed left out: FNV-1a finished by `mix64`
+    hash: npt.NDArray[np.uint64]  # [l], of the bytes, the line feed left out
     start: npt.NDArray[np.int64]  # [l], byte offset into `Strings.data`
     end: npt.NDArray[np.int64]  # [l], byte offset of the line feed, or of the document's end
     chars: npt.NDArray[np.int64]  # [l], code points
@@ -74,10 +74,11 @@ def _fill_lines(strings: Strings, table: LineTable) -> None:
 @kernel
 def hash_line(data: npt.NDArray[np.uint8], start: int, end: int) -> tuple[np.uint64, int]:
     """The hash of the bytes [start, end), as `LineTable` has it, and how many code points they are."""
-    value = FNV_BASIS
+    value = FNV_BASIS ^ np.uint64(end - start)
+    for position in range(start, end, 8):
+        value = (value ^ mix64(word_at(data, position, min(8, end - position)))) * FNV_PRIME
     chars = 0
     for byte in data[start:end]:
-        value = (value ^ np.uint64(byte)) * FNV_PRIME
         chars += byte & 0xC0 != 0x80  # every byte but the continuations begins a code point
     return mix64(value), chars
 
@@ -131,11 +132,48 @@ def _write_documents(
         offsets[document + 1] = at
 
 
-def split_line_offsets(strings: Strings) -> npt.NDArray[np.int64]:
-    """The offsets of n documents into their lines, as `str.splitlines()` gives them: int64[n + 1]."""
-    document_offsets = np.zeros(len(strings.offsets), dtype=np.int64)
-    _count_split_lines(strings, document_offsets)
-    return document_offsets
+class SplitLines(NamedTuple):
+    """The l lines of `str.splitlines()` of n documents, in text order, without the white space around them."""
+
+    start: npt.NDArray[np.int64]  # [l], byte offset into `Strings.data`
+    end: npt.NDArray[np.int64]  # [l], byte offset after the line; `start` for a blank one
+    document_offsets: npt.NDArray[np.int64]  # [n + 1]
+
+
+def split_lines(strings: Strings) -> SplitLines:
+    """Find the lines of n documents, reading the text twice, the first time for bytes that may end a line alone."""
+    documents = len(strings.offsets) - 1
+    most = _count_possible_ends(strings.data[strings.offsets[0] : strings.offsets[-1]]) + documents
+    lines = SplitLines(
+        np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64), np.zeros(documents + 1, dtype=np.int64)
+    )
+    count = _fill_split_lines(strings, unicode_tables().classes, lines)
+    return SplitLines(lines.start[:count], lines.end[:count], lines.document_offsets)
+
+
+@kernel
+def _count_possible_ends(data: npt.NDArray[np.uint8]) -> int:
+    count = 0
+    for byte in data:
+        count += (byte >= 0x0A) & (byte <= 0x1E) | (byte == 0xC2) | (byte == 0xE2)
+    return count
+
+
+@kernel
+def _fill_split_lines(strings: Strings, classes: npt.NDArray[np.uint8], lines: SplitLines) -> int:
+    """Returns the number of lines."""
+    offsets, data = strings
+    starts, ends, document_offsets = lines
+    count = 0
+    for document in range(len(offsets) - 1):
+        position, end = offsets[document], offsets[document + 1]
+        while position < end:
+            stop, after = split_line_end(data, position, end)
+            starts[count], ends[count] = stripped(data, position, stop, classes)
+            count += 1
+            position = after
+        document_offsets[document + 1] = count
+    return count
 
 
 @kernel
@@ -164,18 +202,6 @@ def _is_unicode_separator(data: npt.NDArray[np.uint8], position: int, end: int) 
 
 
 @kernel
-def _count_split_lines(strings: Strings, document_offsets: npt.NDArray[np.int64]) -> None:
-    offsets, data = strings
-    for document in range(len(offsets) - 1):
-        position = offsets[document]
-        count = document_offsets[document]
-        while position < offsets[document + 1]:
-            _, position = split_line_end(data, position, offsets[document + 1])
-            count += 1
-        document_offsets[document + 1] = count
-
-
-@kernel
 def stripped(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.NDArray[np.uint8]) -> tuple[int, int]:
     """Start and end of a text without the white space around it, as `str.strip`; (end, end) for a blank one."""
     while start < end:
@@ -191,3 +217,13 @@ def stripped(data: npt.NDArray[np.uint8], start: int, end: int, classes: npt.NDA
             break
         end = last
     return start, end
+
+
+@kernel
+def last_code(data: npt.NDArray[np.uint8], start: int, end: int) -> int:
+    """The last code point of a line that is not empty."""
+    position = end - 1
+    while position > start and position > end - 4 and data[position] & 0xC0 == 0x80:
+        position -= 1
+    code, _ = decode(data, position, end)
+    return int(code)

@@ -24,12 +24,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sequitur.text_core.units.hashing import mix64
 from sequitur.text_core.units.kernels import kernel
 from sequitur.text_core.units.strings import Strings
+from sequitur.text_core.units.token_hashes import fill_hashes
 from sequitur.text_core.units.unicode import (
     ALONE,
-    ALPHABETIC,
     ATTACHED,
     DIGIT,
     EDGE,
@@ -38,13 +37,11 @@ from sequitur.text_core.units.unicode import (
     OPENER,
     PLAIN,
     SPACE,
-    SYMBOL,
     TOKEN_CLASS,
     UPPER,
     decode,
     unicode_tables,
 )
-from sequitur.text_core.units.words import FNV_BASIS, FNV_PRIME
 
 _INFIXES = (0x3A, 0x3C, 0x3D, 0x3E, 0x2F, 0x2C, 0x2E, 0x2B, 0x2A, 0x5E)  # : < = > / , . + * ^
 
@@ -52,7 +49,7 @@ _INFIXES = (0x3A, 0x3C, 0x3D, 0x3E, 0x2F, 0x2C, 0x2E, 0x2B, 0x2A, 0x5E)  # : < =
 class TokenTable(NamedTuple):
     """t tokens of n documents, in text order; document i has tokens `document_offsets[i]:document_offsets[i + 1]`."""
 
-    hash: npt.NDArray[np.uint64]  # [t], of the code points, case kept: FNV-1a finished by `mix64`
+    hash: npt.NDArray[np.uint64]  # [t], a polynomial of the bytes: that of tokens end to end follows from theirs
     start: npt.NDArray[np.int64]  # [t], byte offset into `Strings.data`
     end: npt.NDArray[np.int64]  # [t], byte offset after the token
     chars: npt.NDArray[np.int32]  # [t], code points
@@ -83,7 +80,9 @@ def token_table(strings: Strings) -> TokenTable:
         np.empty(count, dtype=np.bool_),
         document_offsets,
     )
-    _fill_hashes(strings, kinds, table)
+    fill_hashes(
+        strings.data, kinds, table.start, table.end, table.hash, table.chars, table.is_word, table.is_alphabetic
+    )
     return table
 
 
@@ -303,26 +302,3 @@ def _append(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], count: i
     starts[count] = start
     ends[count] = end
     return count + 1
-
-
-@kernel
-def _fill_hashes(strings: Strings, kinds: npt.NDArray[np.uint8], table: TokenTable) -> None:
-    data = strings.data
-    hashes, starts, ends, chars, is_word, is_alphabetic, _ = table
-    for token in range(len(starts)):
-        position, end = starts[token], ends[token]
-        value = FNV_BASIS
-        length = 0
-        all_bits, any_bits = 0xFF, 0
-        while position < end:
-            code, width = decode(data, position, end)
-            kind = kinds[code]
-            all_bits &= kind
-            any_bits |= kind
-            value = (value ^ np.uint64(code)) * FNV_PRIME
-            position += width
-            length += 1
-        hashes[token] = mix64(value)
-        chars[token] = length
-        is_word[token] = not all_bits & SYMBOL
-        is_alphabetic[token] = any_bits & ALPHABETIC != 0

@@ -12,7 +12,7 @@ from datatrove.pipeline.filters import c4_filters, fineweb_quality_filter
 from sequitur.corpora.python_docs import write_python_docs
 from sequitur.text_core.signals.c4 import c4_lines, c4_signals, c4_text
 from sequitur.text_core.signals.fineweb import fineweb_signals
-from sequitur.text_core.units.lines import line_table
+from sequitur.text_core.units.lines import line_table, split_lines
 from sequitur.text_core.units.sentences import sentence_counts
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.tokens import token_table
@@ -33,7 +33,8 @@ def documents(tmp_path_factory) -> list[str]:
 
 def c4_verdicts(documents: list[str]) -> np.ndarray:
     strings = strings_of(documents)
-    sentences, lorem_ipsum, curly_brackets, _ = c4_signals(strings, token_table(strings)).values()
+    signals = c4_signals(strings, token_table(strings), split_lines(strings))
+    sentences, lorem_ipsum, curly_brackets, _ = signals.values()
     return (sentences >= 5) & (lorem_ipsum == 0) & (curly_brackets == 0)
 
 
@@ -63,7 +64,7 @@ def test_with_the_same_sentences_and_tokens_all_verdicts_agree(documents):
     assert c4_verdicts(documents).tolist() == kept.tolist()
     assert 0.05 < kept.mean() < 0.95
     strings = strings_of(documents)
-    rewritten = c4_text(strings, c4_lines(strings))
+    rewritten = c4_text(strings, c4_lines(strings, split_lines(strings)))
     for document in np.flatnonzero(kept):
         start, end = rewritten.offsets[document : document + 2]
         assert rewritten.data[start:end].tobytes().decode() == texts[document]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequitur.text_core.signals.c4 import REASONS, c4_lines, c4_signals, c4_text
+from sequitur.text_core.units.lines import split_lines
 from sequitur.text_core.units.sentences import sentence_counts
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.tokens import token_table
@@ -78,10 +79,10 @@ def datatrove_filter(text: str) -> tuple[bool, str, dict[str, int]]:
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_verdicts_and_texts_are_those_of_datatrove(documents):
     strings = strings_of(documents)
-    signals = c4_signals(strings, token_table(strings))
+    signals = c4_signals(strings, token_table(strings), split_lines(strings))
     ours = (signals["c4_sentence_count"] >= 5) & (signals["c4_lorem_ipsum_lines"] == 0)
     ours &= signals["c4_curly_bracket_lines"] == 0
-    rewritten = read_back(c4_text(strings, c4_lines(strings)))
+    rewritten = read_back(c4_text(strings, c4_lines(strings, split_lines(strings))))
     for text, kept, text_left in zip(documents, ours, rewritten, strict=True):
         expected, expected_text, _ = datatrove_filter(text)
         assert kept == expected
@@ -92,7 +93,8 @@ def test_verdicts_and_texts_are_those_of_datatrove(documents):
 @settings(max_examples=200, deadline=None)
 @given(texts)
 def test_reasons_are_those_that_datatrove_counts(text):
-    verdicts = c4_lines(strings_of([text]))
+    strings = strings_of([text])
+    verdicts = c4_lines(strings, split_lines(strings))
     reasons = [REASONS[reason] for reason in verdicts.reason]
     _, _, counted = datatrove_filter(text)
     fatal = [i for i, reason in enumerate(reasons) if reason in ("lorem_ipsum", "curly_bracket")]
@@ -105,7 +107,7 @@ def test_reasons_are_those_that_datatrove_counts(text):
 @given(texts)
 def test_lines_are_those_of_python(text):
     strings = strings_of(["before", text])
-    verdicts = c4_lines(strings)
+    verdicts = c4_lines(strings, split_lines(strings))
     spans = zip(verdicts.start[1:], verdicts.end[1:], strict=True)
     assert [strings.data[i:j].tobytes().decode() for i, j in spans] == [line.strip() for line in text.splitlines()]
 
@@ -134,21 +136,22 @@ def test_lines_are_those_of_python(text):
     ],
 )
 def test_a_line(line, reason):
-    verdicts = c4_lines(strings_of([f"{line}\n"]))
+    strings = strings_of([f"{line}\n"])
+    verdicts = c4_lines(strings, split_lines(strings))
     assert [REASONS[value] for value in verdicts.reason] == [reason]
 
 
 def test_signals_of_a_small_document():
     text = "Home | About\nThis is it. And so on.\r\n\r\n Is this [1] it?[2] Yes, e.g. this.[edit]\nCode is { here.\n"
     strings = strings_of([text, ""])
-    signals = c4_signals(strings, token_table(strings))
+    signals = c4_signals(strings, token_table(strings), split_lines(strings))
     assert {name: values.tolist() for name, values in signals.items()} == {
         "c4_sentence_count": [4, 0],
         "c4_lorem_ipsum_lines": [0, 0],
         "c4_curly_bracket_lines": [1, 0],
         "c4_kept_line_share": [np.float32(2 / 5), 0],
     }
-    assert read_back(c4_text(strings, c4_lines(strings))) == [
+    assert read_back(c4_text(strings, c4_lines(strings, split_lines(strings)))) == [
         "This is it. And so on.\nIs this  it? Yes, e.g. this.",
         "",
     ]
@@ -156,12 +159,15 @@ def test_signals_of_a_small_document():
 
 def test_no_documents():
     strings = strings_of([])
-    assert c4_signals(strings, token_table(strings))["c4_sentence_count"].shape == (0,)
-    assert len(c4_text(strings, c4_lines(strings)).offsets) == 1
+    assert c4_signals(strings, token_table(strings), split_lines(strings))["c4_sentence_count"].shape == (0,)
+    assert len(c4_text(strings, c4_lines(strings, split_lines(strings))).offsets) == 1
 
 
 def test_a_slice_has_the_signals_of_its_rows():
     array = pa.array(["It is so. ", "One. Two three.[1] Four.\nNo", "\n\nWhat is this?"], pa.large_string())
     strings = from_arrow(array.slice(1))
-    assert c4_signals(strings, token_table(strings))["c4_sentence_count"].tolist() == [3, 1]
-    assert read_back(c4_text(strings, c4_lines(strings))) == ["One. Two three. Four.", "What is this?"]
+    assert c4_signals(strings, token_table(strings), split_lines(strings))["c4_sentence_count"].tolist() == [3, 1]
+    assert read_back(c4_text(strings, c4_lines(strings, split_lines(strings)))) == [
+        "One. Two three. Four.",
+        "What is this?",
+    ]

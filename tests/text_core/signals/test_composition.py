@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from sequitur.text_core.signals.composition import composition_signals
 from sequitur.text_core.units.character_kinds import SCRIPTS
+from sequitur.text_core.units.characters import character_table
+from sequitur.text_core.units.lines import line_table
 from sequitur.text_core.units.strings import from_arrow
 from sequitur.text_core.units.tokens import token_table
 from sequitur.text_core.units.words import word_table
@@ -28,7 +30,8 @@ SCRIPT_PATTERNS = {script: rf"\p{{Script={script}}}" for script in SCRIPTS} | {"
 
 def signals_of(*texts: str) -> dict[str, np.ndarray]:
     strings = from_arrow(pa.array(texts, pa.large_string()))
-    return composition_signals(strings, token_table(strings), word_table(strings))
+    tables = token_table(strings), word_table(strings), character_table(strings), line_table(strings)
+    return composition_signals(strings, *tables)
 
 
 def slices(text: str, table) -> list[str]:

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from sequitur.text_core.signals.gopher import gopher_quality_signals
 from sequitur.text_core.signals.rules import GOPHER_QUALITY, first_failed
 from sequitur.text_core.signals.stop_words import stop_words
+from sequitur.text_core.units.characters import CharacterTable, character_table
+from sequitur.text_core.units.lines import SplitLines, split_lines
 from sequitur.text_core.units.strings import Strings, from_arrow
-from sequitur.text_core.units.tokens import token_table
+from sequitur.text_core.units.tokens import TokenTable, token_table
 
 PIECES = ["a", "the ", "of ", "The ", "5", "é", "字", ".", "...", "…", "#", "-", "•", " ", "\t", "\u3000"]
 PIECES += ["\n", "\r\n", "\r", "\x1c", "\u2028", "\n\n", "don't ", "(", "\u200d"]
@@ -51,9 +53,13 @@ def strings_of(*texts: str) -> Strings:
     return from_arrow(pa.array(texts, pa.large_string()))
 
 
+def tables_of(strings: Strings) -> tuple[Strings, TokenTable, CharacterTable, SplitLines]:
+    return strings, token_table(strings), character_table(strings), split_lines(strings)
+
+
 def signals_of(*texts: str) -> dict[str, np.ndarray]:
     strings = strings_of(*texts)
-    return gopher_quality_signals(strings, token_table(strings))
+    return gopher_quality_signals(*tables_of(strings))
 
 
 def datatrove_drops(text: str, words: list[str], **limit: float) -> bool:
@@ -127,14 +133,14 @@ def test_the_share_of_letters_whose_scripts_space_words(text, share):
 def test_sixty_four_stop_words_are_counted_to_the_last():
     words = [f"w{number}" for number in range(64)]
     strings = strings_of(" ".join(words), "w63 w63", "none")
-    counts = gopher_quality_signals(strings, token_table(strings), stop_words({"en": words}))
+    counts = gopher_quality_signals(*tables_of(strings), stop_words({"en": words}))
     assert counts["stop_word_count"].tolist() == [64, 1, 0]
     assert counts["stop_word_share"].tolist() == [1, 1, 0]
 
 
 def test_a_language_without_a_list_has_the_words_of_english_and_is_told():
     strings = strings_of("the of", "the of")
-    counts = gopher_quality_signals(strings, token_table(strings), languages=np.array([0, -1]))
+    counts = gopher_quality_signals(*tables_of(strings), languages=np.array([0, -1]))
     assert counts["stop_word_count"].tolist() == [2, 2]
     assert counts["stop_words_known"].tolist() == [8, 0]
 
@@ -194,7 +200,7 @@ def test_stop_words_count_once_in_their_case_and_language():
     table = stop_words()
     strings = strings_of("the The THE of off", "the be to of and that have with", "die und the", "die und the")
     places = [0, 0, table.languages.index("de"), 0]
-    counts = gopher_quality_signals(strings, token_table(strings), table, np.array(places))["stop_word_count"]
+    counts = gopher_quality_signals(*tables_of(strings), table, np.array(places))["stop_word_count"]
     assert counts.tolist() == [2, 8, 2, 1]
 
 
@@ -202,7 +208,7 @@ def test_the_share_of_stop_words_counts_each_time():
     table = stop_words()
     strings = strings_of("und der Hund", "the dog", "the the THE of off")
     places = np.array([table.languages.index("de"), 0, 0])
-    shares = gopher_quality_signals(strings, token_table(strings), table, places)["stop_word_share"]
+    shares = gopher_quality_signals(*tables_of(strings), table, places)["stop_word_share"]
     assert shares.tolist() == [np.float32(2 / 3), np.float32(1 / 2), np.float32(3 / 5)]
 
 
@@ -218,15 +224,15 @@ def test_the_share_of_stop_words_is_that_of_plain_python(text):
 def test_a_language_that_is_not_there_is_refused():
     strings = strings_of("a")
     with pytest.raises(ValueError, match=r"languages must lie in \[-1, \d+\)"):
-        gopher_quality_signals(strings, token_table(strings), languages=np.array([-2]))
+        gopher_quality_signals(*tables_of(strings), languages=np.array([-2]))
     with pytest.raises(ValueError, match="languages must lie in"):
-        gopher_quality_signals(strings, token_table(strings), languages=np.array([10_000]))
+        gopher_quality_signals(*tables_of(strings), languages=np.array([10_000]))
 
 
 def test_a_slice_of_an_array_has_the_signals_of_its_rows():
     array = pa.array(["first document", "# the second…\n", "• third 字"], pa.large_string())
     strings = from_arrow(array.slice(1))
-    sliced = gopher_quality_signals(strings, token_table(strings))
+    sliced = gopher_quality_signals(*tables_of(strings))
     whole = signals_of(*array.to_pylist())
     assert {name: values.tolist() for name, values in sliced.items()} == {
         name: values[1:].tolist() for name, values in whole.items()

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.hashing import mix64, word_at
 
 ALL = 2**64 - 1
 
@@ -30,3 +30,13 @@ def test_mixing_is_that_of_murmurhash_and_can_be_undone(value: int) -> None:
 
     assert found == mixed(value)
     assert undone(found) == value
+
+
+@given(st.binary(min_size=1, max_size=20), st.data())
+def test_a_word_is_its_bytes_the_first_lowest(text: bytes, data: st.DataObject) -> None:
+    position = data.draw(st.integers(0, len(text) - 1))
+    size = data.draw(st.integers(1, min(8, len(text) - position)))
+
+    found = int(word_at(np.frombuffer(text, np.uint8), position, size))
+
+    assert found == int.from_bytes(text[position : position + size], "little")

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from sequitur.text_core.units.strings import Strings, from_arrow
 from sequitur.text_core.units.tokens import token_table
-from sequitur.text_core.units.words import word_table
 
 PIECES = [
     *"aZ5é字한'’.,:;()[]<>/=-_#+%$~@…—😀❤|\\ \n\t",
@@ -95,13 +94,6 @@ def test_columns_are_those_of_python(text):
     assert table.is_alphabetic.tolist() == [any(c.isalpha() for c in token) for token in tokens]
     assert len(set(table.hash.tolist())) == len(set(tokens))
     assert table.document_offsets.tolist() == [0, len(tokens)]
-
-
-def test_hash_keeps_case_and_is_that_of_words():
-    strings = strings_of("the The naïve")
-    tokens, words = token_table(strings), word_table(strings)
-    assert tokens.hash[0] != tokens.hash[1]
-    assert tokens.hash[[0, 2]].tolist() == words.hash[[0, 2]].tolist()
 
 
 @settings(max_examples=100, deadline=None)
