@@ -52,9 +52,9 @@ class Exchanged(NamedTuple):
 
 def no_strings(documents: int) -> Shared:
     """Of documents of which none holds a string."""
-    nothing, bits = np.zeros(documents + 1, np.int64), np.zeros((documents, 1), np.uint64)
-    none = np.empty(0, np.uint32), np.empty(0, np.uint64), np.zeros((documents, 64), np.uint16)
-    return Shared(nothing[:-1], nothing, *none, bits, bits.copy(), np.int64(0))
+    offsets, bits, held = np.zeros(documents + 1, np.int64), np.zeros((documents, 1), np.uint64), (documents, 64)
+    word, own = np.empty(0, np.uint32), np.empty(0, np.uint64)
+    return Shared(offsets[:-1], offsets, word, own, np.zeros(held, np.uint16), bits, bits.copy(), np.int64(0))
 
 
 def counted(strings: StringSets, context: NDArray[np.int64], contexts: int, worth: int) -> Shared:
