@@ -65,11 +65,11 @@ def counted(strings: StringSets, context: NDArray[np.int64], contexts: int, wort
     offsets, hashes = _held_by_several(strings.offsets, strings.hashes, strings.hashes.size.bit_length() + 1)
     mean = hashes.size // max(contexts, 1)
     places_bits = max((PLACES * mean).bit_length(), LEAST_BITS)
-    own = _words(offsets, hashes, places_bits)
+    count, offsets, word, own = _words(offsets, hashes, places_bits)
     kind: type[np.uint16] | type[np.uint32] = np.uint16 if context.size < 2**16 else np.uint32
     held = np.zeros((contexts, 1 << places_bits), kind)
     some = np.zeros((contexts, 1 << places_bits - LEAST_BITS), np.uint64)
-    shared = Shared(*own, held, some, np.zeros_like(some), np.int64(worth))
+    shared = Shared(count, offsets, word, own, held, some, np.zeros_like(some), np.int64(worth))
     _add_all(shared, context)
     return shared
 
