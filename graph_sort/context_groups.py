@@ -47,8 +47,7 @@ def chain(
     count = int(context.max(initial=-1)) + 1
     run = context.copy()
     run[fillers] = count + np.arange(fillers.size)
-    sums = np.zeros((count + fillers.size, vector.shape[1]), np.int64)
-    np.add.at(sums, run, vector)
+    sums = _sums(vector, run, count + fillers.size)
     group, unlike = np.arange(count), np.zeros(count)
     filler = np.full(count + fillers.size, -1, np.int64)
     if fillers.size:
@@ -57,15 +56,23 @@ def chain(
         filler[:count] = fillers[group]
         group = np.append(group, np.arange(fillers.size))
         unlike = np.append(-alike, np.full(fillers.size, -np.inf))
-        by_group = np.zeros((fillers.size, vector.shape[1]), np.int64)
-        np.add.at(by_group, group, sums)
-        sums = by_group
+        sums = _sums(sums, group, fillers.size)
     contexts = np.bincount(group[:count], minlength=len(sums))
     place, path = _chained(graph, group[run], sums, contexts)
     order = np.lexsort((unlike, place[group]))
     number = np.empty(order.size, np.int64)
     number[order] = np.arange(order.size)
     return Runs(number[run], path[place[group[order]]], filler[order])
+
+
+@njit(cache=True, nogil=True)
+def _sums(vector: NDArray[np.int16] | NDArray[np.int64], group: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The sum of the vectors [m, d] of each of so many groups: int64 [count, d]; `group` [m] is that of each."""
+    sums = np.zeros((count, vector.shape[1]), np.int64)
+    for x in range(group.size):
+        for j in range(vector.shape[1]):
+            sums[group[x], j] += vector[x, j]
+    return sums
 
 
 def _chained(

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sequitur.graph_sort.kernels import kernel
 from sequitur.graph_sort.merging import Items, MergeTree, leaves, product
 
 
@@ -56,6 +57,7 @@ def place(items: Items, tree: MergeTree, capacity: int, wanted: int) -> Assignme
             add(items, own, members[i], own.contexts[0])
         own.contexts[0] += 1
     bonds = np.zeros(n, np.int64)
+    adds, known = np.empty(n, np.int64), np.zeros(n, np.bool_)
     while len(pending) > 0:
         _, node = heapq.heappop(pending)
         count = leaves(tree, node, members)
@@ -65,12 +67,13 @@ def place(items: Items, tree: MergeTree, capacity: int, wanted: int) -> Assignme
                 heapq.heappush(pending, (-total[half], half))
             continue
         if context < 0:
-            context, driven_out = _room_made(items, own, node)
+            context, driven_out = _room_made(items, own, node, adds, known)
             for other in driven_out:
                 remove(items, own, other)
                 heapq.heappush(pending, (-items.size[other], other))
         for i in range(count):
             add(items, own, members[i], context)
+        known[context] = False
     return own
 
 
@@ -97,46 +100,49 @@ def _any_with_room(
 
 
 @njit(cache=True, nogil=True)
-def _room_made(items: Items, own: Assignment, x: int) -> tuple[int, NDArray[np.int64]]:
-    """The context where x adds most to J less what it drives out, and that; the next new context if there is none."""
+def _room_made(
+    items: Items, own: Assignment, x: int, adds: NDArray[np.int64], known: NDArray[np.bool_]
+) -> tuple[int, NDArray[np.int64]]:
+    """The context where x adds most to J less what it drives out, and that; the next new context if there is none.
+
+    `adds` [n] has what each document adds to its context, if `known` [c] says that of the context."""
     best, best_gain, best_out = own.contexts[0], -np.inf, np.empty(0, np.int64)
+    others, by_token = np.empty(items.size.size, np.int64), np.empty(items.size.size, np.float64)
     for c in range(own.contexts[0]):
-        need, can = items.size[x] - own.room[c], 0
+        need, can, count = items.size[x] - own.room[c], 0, 0
         other = own.first[c]
         while other >= 0:
             if not items.heads[other] and 2 * items.size[other] < items.size[x]:
                 can += items.size[other]
+                others[count] = other
+                count += 1
             other = own.following[other]
-        if can >= need:
-            gain, out = _driven_out(items, own, x, c, need)
-            if gain > best_gain:
-                best, best_gain, best_out = c, gain, out
+        if can < need:
+            continue
+        if not known[c]:
+            _note_what_it_adds(items, own, c, adds)
+            known[c] = True
+        for i in range(count):
+            by_token[i] = adds[others[i]] / items.size[others[i]]
+        gain, freed, gone = np.float64(product(items.vector[x], own.sums[c])), 0, 0
+        worst = np.argsort(by_token[:count], kind="mergesort")
+        while freed < need:  # those go that add least by the token
+            freed += items.size[others[worst[gone]]]
+            gain -= adds[others[worst[gone]]]
+            gone += 1
+        if gain > best_gain:
+            best, best_gain, best_out = c, gain, others[worst[:gone]]
     own.contexts[0] = max(own.contexts[0], best + 1)
     return best, best_out
 
 
-@njit(cache=True, nogil=True)
-def _driven_out(items: Items, own: Assignment, x: int, c: int, need: int) -> tuple[float, NDArray[np.int64]]:
-    """What J gains if x comes to context c, and the documents that go: those which add least to it by the token."""
-    others, adds = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
-    by_token = [0.0 for _ in range(0)]
-    other = own.first[c]
-    while other >= 0:
-        if not items.heads[other] and 2 * items.size[other] < items.size[x]:
-            add = product(items.vector[other], own.sums[c]) - product(items.vector[other], items.vector[other])
-            others.append(other)
-            adds.append(add)
-            by_token.append(add / items.size[other])
-        other = own.following[other]
-    out = [np.int64(0) for _ in range(0)]
-    gain, freed = np.float64(product(items.vector[x], own.sums[c])), 0
-    for i in np.argsort(np.array(by_token), kind="mergesort"):
-        if freed >= need:
-            break
-        out.append(others[i])
-        freed += items.size[others[i]]
-        gain -= adds[i]
-    return gain, np.array(out)
+@kernel
+def _note_what_it_adds(items: Items, own: Assignment, c: int, adds: NDArray[np.int64]) -> None:
+    """What each document of a context adds to its J by its vector."""
+    x = own.first[c]
+    while x >= 0:
+        adds[x] = product(items.vector[x], own.sums[c]) - product(items.vector[x], items.vector[x])
+        x = own.following[x]
 
 
 @njit(cache=True, nogil=True)
@@ -168,7 +174,7 @@ def _largest(
     return kept, pending
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def add(items: Items, own: Assignment, x: int, c: int) -> None:
     """A document that is in no context comes to one."""
     own.context[x] = c
@@ -181,7 +187,7 @@ def add(items: Items, own: Assignment, x: int, c: int) -> None:
         own.sums[c, j] += items.vector[x, j]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def remove(items: Items, own: Assignment, x: int) -> None:
     """A document leaves its context."""
     c = own.context[x]

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sequitur.graph_sort.kernels import kernel
+
 ROUNDS = 256  # at most: reached only by graphs such as a star, whose hub takes one leaf a round
 
 
@@ -34,7 +36,7 @@ class MergeTree(NamedTuple):
     roots: NDArray[np.int64]  # [clusters], by their lowest item
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def product(a: NDArray[np.int16] | NDArray[np.int32], b: NDArray[np.int16] | NDArray[np.int32]) -> np.int64:
     """Dot product of two integer vectors, in int64."""
     total = np.int64(0)
@@ -103,7 +105,7 @@ class _Clusters(NamedTuple):
     seen: NDArray[np.int64]  # [n], −1 between two searches
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _absorb(own: _Clusters, a: int, b: int) -> None:
     item = b
     while item >= 0:
@@ -116,7 +118,7 @@ def _absorb(own: _Clusters, a: int, b: int) -> None:
     own.heads[a] |= own.heads[b]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _best_partner(items: Items, own: _Clusters, c: int, capacity: int) -> int:
     """The cluster most like c of those that c may be merged with; −1 for none."""
     best, best_likeness = -1, 0.0
@@ -142,7 +144,7 @@ def _best_partner(items: Items, own: _Clusters, c: int, capacity: int) -> int:
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hash(a: int, b: int) -> np.uint64:
     """A number for an unordered pair: the finalizer of splitmix64 (Steele et al., OOPSLA 2014)."""
     x: np.uint64 = np.uint64(min(a, b)) * np.uint64(0x9E3779B97F4A7C15) + np.uint64(max(a, b))

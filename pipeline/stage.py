@@ -212,7 +212,7 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     stage.guard(run)
     if changed := _changed(noted(run.root, stage.name), {"parameters": parameters, "parents": parents}):
         run.progress.say(f"{stage.name:<10} is made anew, for other {', '.join(changed)}")
-    announced = announce(stage, stage.estimate(run), run.config, run.jobs)
+    announced = announce(stage, stage.estimate(run), run.config, run.runner, run.progress)
     state: dict[str, Any] = {"stage": stage.name, "fingerprint": fingerprint, "state": "running"}
     state |= {"parameters": parameters, "parents": parents, "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
@@ -274,14 +274,14 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) ->
     return [name for old, new in both for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
 
 
-def announce(stage: Stage, estimate: Estimate, config: Config, jobs: Jobs) -> int:
+def announce(stage: Stage, estimate: Estimate, config: Config, runner: Runner, progress: Progress) -> int:
     """Says what the stage will take, and refuses what the machine does not have. Returns the memory in bytes.
 
     Raises:
         StorageFull: less disk is free than the stage will write.
         OverMemory: the machine has less memory than the stage will take.
     """
-    root, runner, progress = Directory(config.output), jobs.runner, jobs.progress
+    root = Directory(config.output)
     manifests = (artifacts.require_manifest(root / parent) for parent in stage.parents_of(config))
     parts = max((len(manifest.parts) for manifest in manifests), default=runner.workers)
     workers = runner.processes(estimate.elements or parts)

@@ -67,7 +67,7 @@ def order(documents: Documents, seed: int) -> Order:
     alone; edges between cells are not used, and their contexts follow one another. All decisions are by integers, or by
     sums in a fixed order. Time O(n·k·d), about 0.1 ms a document on one core (d = 256, k = 20); memory, but for the
     documents themselves, 100 bytes a document and, for one cell, 64 · CELL · k + 16 · CELL · d bytes: about 200 MB.
-    Strings take twice as long again, and for one cell up to 28 · CELL · 2 · KEPT bytes.
+    Strings take twice as long again, and for one cell up to 42 · CELL · 2 · KEPT bytes.
     """
     return with_fillers(documents, seed, documents.rows_filled)
 

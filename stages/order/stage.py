@@ -7,7 +7,7 @@ output   a permutation of the ordinals, the path (fragment) that each belongs to
          several epochs are asked for, as many orders, one after the other
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
 cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families, and with
-         epochs, once more; with shared strings up to 0.9 GB more, whatever n
+         epochs, once more; with shared strings up to 1.2 GB more, whatever n
 """
 
 from __future__ import annotations

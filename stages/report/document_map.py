@@ -46,14 +46,14 @@ def positions(vectors: np.ndarray, seed: int) -> tuple[np.ndarray, str]:
     rows, seed = vectors.astype(np.float32), seed % 2**32
     if len(rows) < 3 or not np.ptp(rows, axis=0).any():
         return np.full((len(rows), 2), SCALE // 2, dtype=np.int64), "all alike"
-    found = PCA(min(DIMENSIONS, *rows.shape), random_state=seed).fit_transform(rows)
     how = "principal components"
-    if len(rows) >= LEAST_FOR_TSNE:
-        perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
-        settings = {"perplexity": perplexity, "max_iter": ITERATIONS, "angle": ANGLE, "init": "pca"}
-        with threadpool_limits(1):  # whose sums do not depend on the threads; two are hardly faster
+    with threadpool_limits(1):  # whose sums do not depend on the threads; two are hardly faster
+        found = PCA(min(DIMENSIONS, *rows.shape), random_state=seed).fit_transform(rows)
+        if len(rows) >= LEAST_FOR_TSNE:
+            perplexity = min(PERPLEXITY, (len(rows) - 1) / 3)
+            settings = {"perplexity": perplexity, "max_iter": ITERATIONS, "angle": ANGLE, "init": "pca"}
             found = TSNE(2, random_state=seed, **settings).fit_transform(found)
-        how = "t-SNE"
+            how = "t-SNE"
     found = np.pad(found, [(0, 0), (0, 1)])[:, :2]  # vectors may have but one dimension
     span = np.ptp(found, axis=0)
     centred = found - found.min(axis=0) + (span.max() - span) / 2

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, cast
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import metrics, packing
 from sequitur.graph_sort.distinct import distinct_values
@@ -192,7 +193,8 @@ def histogram(values: np.ndarray) -> list[dict[str, int]]:
 
 
 def _cosines(cut: Cut, vectors: np.ndarray, duplicate_cosine: float) -> dict[str, float]:
-    leakage = metrics.leakage(cut.contexts, vectors, *cut.reading_orders)
+    with threadpool_limits(1):  # two threads wait longer for each other than the small products of leakage take
+        leakage = metrics.leakage(cut.contexts, vectors, *cut.reading_orders)
     return {
         **metrics.coherence(cut.contexts, vectors, duplicate_cosine)._asdict(),
         **{f"leakage_{name}": value for name, value in leakage._asdict().items()},

@@ -3,6 +3,7 @@
 Run: python -m pytest tests/graph_sort/test_contexts_order.py
 """
 
+from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 
 import numpy as np
@@ -14,10 +15,10 @@ from sequitur.graph_sort import context_groups, packing
 from sequitur.graph_sort.bisection import bisect, whole_numbers
 from sequitur.graph_sort.context_exchange import improve
 from sequitur.graph_sort.context_paths import arrange
-from sequitur.graph_sort.context_search import place
+from sequitur.graph_sort.context_search import Assignment, add, place, remove
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import from_neighbors
-from sequitur.graph_sort.merging import Items, leaf_order, merge
+from sequitur.graph_sort.merging import Items, leaf_order, leaves, merge
 from sequitur.graph_sort.metrics import coherence, placement
 from sequitur.graph_sort.orders import contexts, iclm
 from sequitur.graph_sort.shared_strings import no_strings
@@ -101,6 +102,83 @@ def test_exchanges_raise_the_objective_by_what_they_say(random_neighbors, unit_v
         assert assignment.room[context] == LENGTH - items.size[members].sum() >= 0
         assert np.count_nonzero(items.heads[members]) <= 1
         assert (assignment.sums[context] == items.vector[members].sum(axis=0, dtype=np.int64)).all()
+
+
+def placed_plainly(items, tree, wanted):
+    """`place`, with what each document adds to its context computed anew in each search for room."""
+    n = items.size.size
+    own = Assignment(
+        *(np.full(n, -1, np.int64) for _ in range(4)),
+        np.zeros((n, items.vector.shape[1]), np.int32),
+        np.full(n, LENGTH, np.int64),
+        np.zeros(1, np.int64),
+    )
+    members = np.empty(n, np.int64)
+    below = [members[: leaves(tree, node, members)].copy() for node in range(tree.left.size)]
+    total = [int(items.size[some].sum()) for some in below]
+    ranked = sorted(tree.roots, key=lambda root: (not items.heads[below[root]].any(), -total[root]))
+    kept = [root for i, root in enumerate(ranked) if i < wanted or items.heads[below[root]].any()]
+    for c, root in enumerate(kept):
+        for x in below[root]:
+            add(items, own, x, c)
+    own.contexts[0] = len(kept)
+    pending = [(-total[root], root) for root in ranked[len(kept) :]]
+    while pending:
+        pending.sort()
+        _, node = pending.pop(0)
+        best, gain = -1, 0
+        for c in np.flatnonzero(own.room[: own.contexts[0]] >= total[node]).tolist():
+            there = np.flatnonzero(own.context == c)
+            value = sum(int(items.vector[x].astype(np.int64) @ own.sums[c]) for x in below[node])
+            for x in below[node]:
+                ends = slice(items.offsets[x], items.offsets[x + 1])
+                value += int(items.bond[ends][np.isin(items.neighbor[ends], there)].sum())
+            if best < 0 or value > gain:
+                best, gain = c, value
+        if best < 0 and below[node].size > 1:
+            pending += [(-total[half], half) for half in (tree.left[node], tree.right[node])]
+            continue
+        if best < 0:
+            best, out = room_made_plainly(items, own, node)
+            own.contexts[0] = max(own.contexts[0], best + 1)
+            for x in out:
+                remove(items, own, x)
+                pending.append((-items.size[x], x))
+        for x in below[node]:
+            add(items, own, x, best)
+    return own
+
+
+def room_made_plainly(items, own, x):
+    best, best_gain, best_out = int(own.contexts[0]), -np.inf, []
+    vectors = items.vector.astype(np.int64)
+    for c in range(own.contexts[0]):
+        others, other = [], int(own.first[c])
+        while other >= 0:
+            if not items.heads[other] and 2 * items.size[other] < items.size[x]:
+                others.append(other)
+            other = int(own.following[other])
+        adds = {y: int(vectors[y] @ (own.sums[c] - vectors[y])) for y in others}
+        out, gain = [], int(vectors[x] @ own.sums[c])
+        for y in sorted(others, key=lambda y: adds[y] / int(items.size[y])):
+            if own.room[c] + items.size[out].sum() < items.size[x]:
+                out.append(y)
+                gain -= adds[y]
+        if own.room[c] + items.size[out].sum() >= items.size[x] and gain > best_gain:
+            best, best_gain, best_out = c, gain, out
+    return best, best_out
+
+
+@SETTINGS
+@given(n=st.integers(1, 60), seed=st.integers(0, 2**32 - 1), wanted=st.integers(1, 6))
+def test_documents_are_placed_as_by_a_plain_search(random_neighbors, unit_vectors, n, seed, wanted):
+    documents = random_documents(random_neighbors, unit_vectors, n, seed, 40)
+    lengths = np.random.default_rng(seed).choice([2, 15, 33, 70, 95], n)
+    items = items_of(replace(documents, lengths=lengths))
+    tree = merge(items, LENGTH)
+    own, plain = place(items, tree, LENGTH, wanted), placed_plainly(items, tree, wanted)
+    assert (own.context == plain.context).all()
+    assert (own.sums == plain.sums).all()
 
 
 def test_an_exchange_undoes_a_mixture():

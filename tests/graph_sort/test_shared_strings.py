@@ -1,64 +1,46 @@
-"""Strings that contexts hold twice: counts against sets, exchanges against plain sums, and contexts that they make.
+"""Strings that contexts hold twice: counts against sets, what exchanges are worth, and contexts that they make.
 
 Run: python -m pytest tests/graph_sort/test_shared_strings.py
 """
 
-from collections import Counter
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequitur.graph_sort.context_exchange import LEAST, improve
-from sequitur.graph_sort.context_search import place
 from sequitur.graph_sort.documents import ArrayDocuments, MissingField, StringSets
 from sequitur.graph_sort.graph import from_neighbors
-from sequitur.graph_sort.merging import Items, merge
-from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import contexts
 from sequitur.graph_sort.part import Part
-from sequitur.graph_sort.shared_strings import PLACES, add, counted, gained, lost, move
+from sequitur.graph_sort.shared_strings import (
+    PLACES,
+    add,
+    counted,
+    exchange,
+    gained,
+    gained_back,
+    gained_by_several,
+    lost,
+    most,
+    move,
+    nothing_exchanged,
+)
+from tests.graph_sort.string_documents import (
+    LENGTH,
+    WORTH,
+    counts,
+    documents_of,
+    held_by,
+    places_of,
+    random_sets,
+    repeats,
+    string_sets,
+)
 
 SETTINGS = settings(max_examples=40, deadline=None)
 SEEDS = {"n": st.integers(1, 40), "seed": st.integers(0, 2**32 - 1)}
-LENGTH, WORTH = 100, 10**6
-
-
-def string_sets(sets):
-    """`StringSets` of sets of numbers."""
-    flat = [hash_ for one in sets for hash_ in sorted(one)]
-    return StringSets(offsets_of([len(one) for one in sets]), np.array(flat, np.uint32))
-
-
-def random_sets(n, seed):
-    """Hashes of which many are in several documents; some documents have none."""
-    rng = np.random.default_rng(seed)
-    hashes = rng.integers(0, 2**32, 30, dtype=np.uint32)
-    return [set(rng.choice(hashes, rng.integers(0, 15)).tolist()) for _ in range(n)]
-
-
-def places_of(shared, x):
-    return set(shared.place[shared.offsets[x] : shared.offsets[x + 1]].tolist())
-
-
-def held_by(shared, documents):
-    """In how many of some documents each place is."""
-    return Counter(at for x in documents for at in places_of(shared, x))
-
-
-def counts(shared, context):
-    return {at: int(shared.held[context, at]) for at in np.flatnonzero(shared.held[context]).tolist()}
-
-
-def repeats(shared, context):
-    """Σ over contexts and places of the documents that hold one, less the first: of sets, context by context."""
-    total = 0
-    for c in set(context.tolist()):
-        total += sum(count - 1 for count in held_by(shared, np.flatnonzero(context == c)).values())
-    return total
 
 
 @SETTINGS
@@ -80,6 +62,30 @@ def test_coming_and_leaving_are_worth_what_the_repeats_change(n, seed):
         assert held_by(shared, np.flatnonzero(context == c)) == counts(shared, c)
 
 
+@SETTINGS
+@given(n=st.integers(3, 40), seed=st.integers(0, 2**32 - 1))
+def test_exchanges_are_worth_what_moves_make_of_them(n, seed):
+    rng = np.random.default_rng(seed)
+    context = rng.integers(0, 2, n)
+    context[:3] = 0, 1, 1
+    shared = counted(string_sets(random_sets(n, seed)), context, 2, WORTH)
+    after, before = nothing_exchanged(shared), [counts(shared, c) for c in range(2)]
+    others = rng.permutation(np.flatnonzero(context == 1))
+    exchange(shared, 0, 0, 1, after)
+    alone = [gained_back(shared, other, after) for other in others]
+    together = gained_by_several(shared, others, 1, after)
+    assert [counts(shared, c) for c in range(2)] == before
+    assert gained_by_several(shared, others, 1, after) == together  # nothing is left of the question before
+    move(shared, 0, 0, 1)
+    assert alone == [gained(shared, other, 0) - lost(shared, other, 1) for other in others]
+    one_by_one = 0
+    for other in others:
+        assert gained(shared, other, 0) <= most(shared, other)
+        one_by_one += gained(shared, other, 0) - lost(shared, other, 1)
+        move(shared, other, 1, 0)
+    assert together == one_by_one
+
+
 def test_strings_of_two_documents_are_told_apart_where_there_are_few():
     sets = random_sets(8, 5)
     shared = counted(string_sets(sets), np.zeros(8, np.int64), 8, 1)
@@ -95,95 +101,6 @@ def test_as_many_documents_as_there_are_hold_one_string():
     assert shared.held[0].max() == n
     add(shared, 0, 0)
     assert shared.held[0].max() == n + 1
-
-
-def documents_of(random_neighbors, unit_vectors, n, seed, weight):
-    rng = np.random.default_rng(seed)
-    lengths = rng.choice([1, 7, 30, LENGTH + 20], size=n).astype(np.int64) + rng.integers(0, 2, n)
-    return ArrayDocuments(
-        from_neighbors(*random_neighbors(n, seed)),
-        unit_vectors(n, seed=seed % 1000),
-        lengths,
-        LENGTH,
-        string_sets=string_sets(random_sets(n, seed)),
-        strings_weight=weight,
-    )
-
-
-def vector_part(items, context):
-    """Σ over pairs that share a context of the product of their vectors and of their bond, pair by pair."""
-    vectors = items.vector.astype(np.int64)
-    ends = np.repeat(np.arange(len(context)), np.diff(items.offsets))
-    bond = {(int(a), int(b)): int(w) for a, b, w in zip(ends, items.neighbor, items.bond, strict=True)}
-    pairs = [(a, b) for a, b in combinations(range(len(context)), 2) if context[a] == context[b]]
-    return sum(int(vectors[a] @ vectors[b]) + bond.get((a, b), 0) for a, b in pairs)
-
-
-def placed(documents):
-    """Items of the documents, contexts that they were placed in, and the strings of these."""
-    size = documents.lengths % LENGTH
-    weight = np.sqrt(size / LENGTH)
-    graph = documents.graph
-    items = Items(
-        graph.offsets,
-        graph.neighbor,
-        np.rint(documents.vectors * weight[:, None] * 3000).astype(np.int16),
-        weight,
-        size,
-        documents.lengths > LENGTH,
-        np.rint(np.maximum(graph.weight, 0) * 1e6).astype(np.int64),
-    )
-    own = place(items, merge(items, LENGTH), LENGTH, 1)
-    return items, own, counted(documents.string_sets, own.context, int(own.contexts[0]), WORTH)
-
-
-def objective(items, shared, context):
-    return vector_part(items, context) + WORTH * repeats(shared, context)
-
-
-@SETTINGS
-@given(**SEEDS)
-def test_exchanges_raise_the_objective_by_what_they_say(random_neighbors, unit_vectors, n, seed):
-    items, own, shared = placed(documents_of(random_neighbors, unit_vectors, n, seed, 1.0))
-    before = objective(items, shared, own.context)
-    gains = improve(items, own, shared, 4)
-    assert (gains >= 0).all()
-    assert objective(items, shared, own.context) == before + int(gains.sum())
-    for context in range(own.contexts[0]):
-        members = np.flatnonzero(own.context == context)
-        assert own.room[context] == LENGTH - items.size[members].sum() >= 0
-        assert np.count_nonzero(items.heads[members]) <= 1
-        assert held_by(shared, members) == counts(shared, context)
-
-
-@SETTINGS
-@given(**SEEDS)
-def test_what_has_not_changed_is_passed_over_without_loss(random_neighbors, unit_vectors, n, seed):
-    documents = documents_of(random_neighbors, unit_vectors, n, seed, 1.0)
-    items, own, shared = placed(documents)
-    gains = improve(items, own, shared, 6)
-    _, other, others = placed(documents)
-    for gain in gains:
-        if gain > LEAST * gains[0] or gain == gains[0]:
-            assert improve(items, other, others, 1)[0] == gain  # a pass that knows of none before it
-    if gains[-1] > LEAST * gains[0] or gains[-1] == gains[0]:
-        assert (own.context == other.context).all()
-
-
-@settings(max_examples=15, deadline=None)
-@given(n=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
-def test_at_the_end_no_move_is_left_that_raises_the_objective(random_neighbors, unit_vectors, n, seed):
-    items, own, shared = placed(documents_of(random_neighbors, unit_vectors, n, seed, 1.0))
-    while improve(items, own, shared, 1)[0] > 0:
-        pass
-    reached = objective(items, shared, own.context)
-    for x in np.flatnonzero(~items.heads).tolist():
-        near = set(own.context[items.neighbor[items.offsets[x] : items.offsets[x + 1]]].tolist())
-        for there in near - {int(own.context[x])}:
-            if own.room[there] >= items.size[x]:
-                context = own.context.copy()
-                context[x] = there
-                assert objective(items, shared, context) <= reached
 
 
 @SETTINGS

@@ -45,7 +45,7 @@ def finish(run: Run, artifact: str, columns: list[dict[str, Any]], statistics: d
 
 
 def announced(run: Run, stage: Stage, estimate: Estimate) -> int:
-    return announce(stage, estimate, run.config, run.jobs)
+    return announce(stage, estimate, run.config, run.runner, run.progress)
 
 
 def test_more_disk_than_is_free_is_refused(make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: Any) -> None:
