@@ -107,7 +107,6 @@ COVERED_BY = {
     "stages/pack/shard_writing.py": "stages/pack/test_stage.py",
     "stages/refine/operations.py": "stages/refine/test_stage.py",
     "stages/refine/repeats.py": "stages/refine/test_stage.py",
-    "stages/report/document_map.py": "stages/report/test_page_data.py",
     "stages/report/page/contexts.py": "stages/report/page/test_page.py",
     "stages/report/page/markup.py": "stages/report/page/test_page.py",
     "stages/report/page/orders.py": "stages/report/page/test_page.py",
