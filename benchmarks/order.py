@@ -3,13 +3,14 @@
     python -m benchmarks.order [--sizes 10000,100000,1000000,10000000] [--contexts-up-to 1000000]
 
 Made-up documents: cells of 200 unit vectors [16] around random directions, ids shuffled, the 20 nearest of each found
-within its cell; token lengths are lognormal. Each size runs in a process of its own, on one core. Of three runs the
-fastest counts, of the released loop, too: the first meets memory that the machine has yet to find. Figures, for each
-size N: `graph_documents_per_s_N` (neighbours → graph), `iclm_…`, `path_…` and `contexts_…` (graph → order),
-`peak_gib_N` (of the process, input included). At a million documents `order_vs_iclm_release` is the time of the
-released loop over the time of graph and `iclm`, both from arrays of neighbours to a total order; `path_vs_…` and
-`contexts_vs_iclm_release` are the same for the others. `growth_*` is the exponent of time over size between the
-smallest and the largest: 1 is linear.
+within its cell; token lengths are lognormal. `contexts` counts strings, as by default: a document has one for each
+token, half of them out of a hundred thousand that its cell has in common; making them up is not timed. Each size runs
+in a process of its own, on one core. Of three runs the fastest counts, by the processor's time, of the released loop,
+too: the first meets memory that the machine has yet to find. Figures, for each size N: `graph_documents_per_s_N`
+(neighbours → graph), `iclm_…`, `path_…` and `contexts_…` (graph → order), `peak_gib_N` (of the process, input
+included). At a million documents `order_vs_iclm_release` is the time of the released loop over the time of graph and
+`iclm`, both from arrays of neighbours to a total order; `path_vs_…` and `contexts_vs_iclm_release` are the same for the
+others. `growth_*` is the exponent of time over size between the smallest and the largest: 1 is linear.
 
 The released loop (github.com/swj0419/in-context-pretraining, sort/sort.py): a start popped from the set of unseen
 documents, then the first of the nine nearest not seen yet, until there is none or 21 documents are together; then
@@ -25,11 +26,13 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sequitur.graph_sort.documents import ArrayDocuments
+from sequitur.graph_sort.distinct import distinct_values
+from sequitur.graph_sort.documents import ArrayDocuments, StringSets
 from sequitur.graph_sort.graph import from_neighbors
 from sequitur.graph_sort.neighbors import Neighbors
 from sequitur.graph_sort.orders import find
@@ -39,10 +42,36 @@ CONTEXT_LENGTH = 8192
 COMPARED_AT = 1_000_000
 RUN, NEAREST = 21, 9  # of the released loop
 TIMES = 3  # each is measured, but `contexts`, which takes long
+COMMON = 100_000  # strings that a cell has in common
 
 
-def made_up(n: int, seed: int = 0) -> tuple[NDArray[np.float16], Neighbors, NDArray[np.int64]]:
-    """Unit vectors [n, 16], the neighbours [n, 20] of each, and lengths in tokens; n is a multiple of 200."""
+@dataclass(frozen=True)
+class MadeUp(ArrayDocuments):
+    """Documents with strings that are made up when they are asked for; how long that took is in `making`."""
+
+    cell: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))  # [n]
+    strings_weight: float = 1.0
+    making: list[float] = field(default_factory=list)
+
+    def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
+        begin = time.process_time()
+        rng = np.random.default_rng(int(members[0]))
+        counts = self.lengths[members] % self.context_length // every
+        owner = np.repeat(np.arange(members.size), counts)
+        own = rng.integers(0, 2**32, owner.size)
+        common = (self.cell[members][owner] * COMMON + rng.integers(0, COMMON // every, owner.size)) * 2654435761
+        hashes = np.where(rng.random(owner.size) < 0.5, own, common) % (2**32 // every) * every
+        keys = distinct_values(owner << 32 | hashes)
+        found = StringSets(
+            np.searchsorted(keys >> 32, np.arange(members.size + 1)).astype(np.int64),
+            (keys & (2**32 - 1)).astype(np.uint32),
+        )
+        self.making.append(time.process_time() - begin)
+        return found
+
+
+def made_up(n: int, seed: int = 0) -> tuple[Neighbors, MadeUp]:
+    """The neighbours [n, 20] of each of n documents, and these; n is a multiple of 200."""
     rng = np.random.default_rng(seed)
     ids = rng.permutation(n).reshape(-1, CELL)
     vectors = np.empty((n, DIMENSIONS), np.float16)
@@ -57,7 +86,9 @@ def made_up(n: int, seed: int = 0) -> tuple[NDArray[np.float16], Neighbors, NDAr
         found.neighbor[cell] = cell[nearest]
         found.cosine[cell] = np.take_along_axis(cosine, nearest, axis=1)
     lengths = np.maximum(rng.lognormal(6.3, 1.0, n), 1).astype(np.int64)
-    return vectors, found, lengths
+    cell = np.empty(n, np.int64)
+    cell[ids] = np.arange(len(ids))[:, None]
+    return found, MadeUp(from_neighbors(*found), vectors, lengths, CONTEXT_LENGTH, cell=cell)
 
 
 def released(neighbor: NDArray[np.int64]) -> list[int]:
@@ -102,24 +133,24 @@ def seconds(work: Callable[[], object], times: int = TIMES) -> float:
     """The least of so many times."""
     taken = []
     for _ in range(times):
-        begin = time.perf_counter()
+        begin = time.process_time()
         work()
-        taken.append(time.perf_counter() - begin)
+        taken.append(time.process_time() - begin)
     return min(taken)
 
 
 def measure(n: int, with_contexts: bool) -> dict[str, float]:
     """Seconds of each step for n documents, and the peak of memory in GiB."""
     names = ["iclm", "path"] + ["contexts"] * with_contexts
-    vectors, found, lengths = made_up(20 * CELL)
-    small = ArrayDocuments(from_neighbors(*found), vectors, lengths, CONTEXT_LENGTH)
+    _, small = made_up(20 * CELL)
     for name in names:  # compiles
         find(name)(small, 0)
-    vectors, found, lengths = made_up(n)
+    found, documents = made_up(n)
     taken = {"graph": seconds(lambda: from_neighbors(*found))}
-    documents = ArrayDocuments(from_neighbors(*found), vectors, lengths, CONTEXT_LENGTH)
     for name in names:
         taken[name] = seconds(lambda name=name: find(name)(documents, 0), 1 if name == "contexts" else TIMES)
+        taken[name] -= sum(documents.making)
+        documents.making.clear()
         print(f"{n:,} documents: {name} {taken[name]:.2f} s", file=sys.stderr)
     if n == COMPARED_AT:
         taken["release"] = seconds(lambda: released(found.neighbor))

@@ -45,6 +45,7 @@ def cells_of(vectors: Vectors, centroids: NDArray[np.float32], probes: int) -> N
     order. n·c·d multiplications for c centroids; memory: BLOCK·c float32.
     """
     found, taken = np.full((len(vectors), probes), -1, dtype=np.int32), min(probes, len(centroids))
+    centroids = np.ascontiguousarray(centroids)  # as exact products take them
     for begin in range(0, len(vectors), BLOCK):
         block = rows_as_float32(vectors, slice(begin, begin + BLOCK))
         scores = block @ centroids.T

@@ -103,3 +103,10 @@ def test_fewer_cells_than_are_probed(probes):
     assert assigned.shape == (5, probes)
     assert (assigned[:, 3:] == -1).all()
     assert (np.sort(assigned[:, :3], axis=1)[:, :probes] >= 0).all()
+
+
+def test_centroids_may_be_some_rows_of_others():
+    vectors = np.random.default_rng(2).standard_normal((50, 6)).astype(np.float32)
+    np.testing.assert_array_equal(
+        cells.cells_of(vectors, vectors[::7], 3), cells.cells_of(vectors, vectors[::7].copy(), 3)
+    )
