@@ -20,9 +20,9 @@ The last line of standard output is one JSON object:
 
 The updates of a training are those that all trainings together carry within --minutes, by the speed of a trial, so they
 differ between machines, never between arms; --tokens says how many tokens instead, --epochs how often the documents are
-read. Where that is twice, the arm `contexts_filled_epochs`, not one of the default ones, reads two packings of them
-(`pack.epochs: 2`), the others one packing twice. Training is in float32 or in bfloat16, whatever a trial finds quicker,
-unless it is said; evaluation is in float32.
+read. Where that is twice, the arm `contexts_filled_epochs` reads two packings of them (`pack.epochs: 2`), the others
+one packing twice; it and `contexts_whole` are not default ones. Training is in float32 or in bfloat16, whatever a trial
+finds quicker, unless it is said; evaluation is in float32.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ from sequitur.shards.manifest import read_manifest
 
 FULL = "filled" if "filled" in POLICIES else "whole"  # the policy whose rows are fullest
 REST = "rest.jsonl"  # what is not kept out
+DEFAULT_ARMS = ("random_stream", "iclm_stream", f"contexts_{FULL}", "contexts_documents")
 REFERENCES = ("random_stream", "iclm_stream", f"contexts_{FULL}")
 HERE = Rank(0, 1, torch.device("cpu"))
 TRIAL = 4  # updates, of which the first counts not
@@ -258,8 +259,8 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", help="input file, glob or directory; made of the installed packages if not given")
     parser.add_argument("--documents", type=int, help="documents of the corpus that is made; all if not given")
-    once = [name for name, arm in ARMS.items() if arm.epochs == 1]
-    parser.add_argument("--arms", default=",".join(once), help=f"some of {', '.join(ARMS)}; by default %(default)s")
+    names = ", ".join(ARMS)
+    parser.add_argument("--arms", default=",".join(DEFAULT_ARMS), help=f"some of {names}; by default %(default)s")
     whole = {
         "seeds": (3, "models of each arm"),
         "minutes": (55, "that all takes, about, where --tokens is not given"),
