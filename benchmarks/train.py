@@ -5,8 +5,9 @@
 Of the corpus (by default the documentation of the installed packages) the duplicates are removed, and groups of
 documents that are near each other are kept out (benchmarks/train_held_out.py, which says what is asked about them). The
 others are ordered and packed as each *arm* says; a model is trained on each, for each seed: the same first weights, as
-many updates of as many contexts at the same learning rates. `iclm_stream` is In-Context Pretraining as published, on
-the graph of the model's own vectors. Models are evaluated with full attention, those with document masks, too.
+many updates of as many contexts at the same learning rates, on one thread, as many models at a time as --workers says.
+`iclm_stream` is In-Context Pretraining as published, on the graph of the model's own vectors. Models are evaluated with
+full attention, those with document masks, too.
 
 The last line of standard output is one JSON object:
 
@@ -30,10 +31,13 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import multiprocessing
 import shutil
 import sys
 import tempfile
 import time
+from concurrent.futures import Executor, ProcessPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,7 +49,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 import sequitur
-from benchmarks.train_held_out import Group, Question, hold_out, measures, questions
+from benchmarks.train_held_out import Group, Question, hold_out, measures, questions, summary
 from examples.train import Rank, Settings, new_model, train
 from sequitur.corpora.python_docs import write_python_docs
 from sequitur.graph_sort.packing import POLICIES
@@ -79,6 +83,15 @@ ARMS = {
     "contexts_documents": Arm("contexts", FULL, attention="document"),
     f"contexts_{FULL}_epochs": Arm("contexts", FULL, epochs=2),
 }
+
+
+class Trained(NamedTuple):
+    """What one training came to."""
+
+    measures: dict[str, NDArray[np.float64]]
+    targets: int
+    seconds: float  # without evaluation
+    parameters: int
 
 
 class Prepared(NamedTuple):
@@ -148,14 +161,30 @@ def seconds_of_updates(options: argparse.Namespace, name: str, shards: Path, out
     return np.diff([time.monotonic() for _ in train(settings, HERE, new_model(settings, HERE))])
 
 
-def bfloat16_is_quicker(options: argparse.Namespace, prepared: Prepared, work: Path) -> bool:
+def trained(options: argparse.Namespace, name: str, prepared: Prepared, work: Path, seed: int, updates: int) -> Trained:
+    """A model of an arm, and what it says to what is asked."""
+    settings = settings_of(options, name, prepared.shards[name], work / "models" / f"{name}-{seed}", seed, updates)
+    model = new_model(settings, HERE)
+    began = time.monotonic()
+    targets = sum(step.targets for step in train(settings, HERE, model))
+    taken = time.monotonic() - began
+    parameters = sum(weight.numel() for weight in model.parameters())
+    return Trained(measures(model, prepared.asked, options.bins), targets, taken, parameters)
+
+
+def processes(options: argparse.Namespace) -> ProcessPoolExecutor:
+    """Of one thread each: threads that wait for each other lose far more to whatever else the machine does."""
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(options.workers, spawn, torch.set_num_threads, (1,))
+
+
+def bfloat16_is_quicker(pool: Executor, options: argparse.Namespace, prepared: Prepared, work: Path) -> bool:
     """Whether an update of the first arm is, by the best of some."""
     name, shards = next(iter(prepared.shards.items()))
-    least = {}
-    for bfloat16 in (False, True):
-        some = argparse.Namespace(**vars(options) | {"bfloat16": bfloat16})
-        least[bfloat16] = seconds_of_updates(some, name, shards, work / f"models/bfloat16-{bfloat16}").min()
-    return bool(least[True] < least[False])
+    some = [argparse.Namespace(**vars(options) | {"bfloat16": bfloat16}) for bfloat16 in (False, True)]
+    outs = [work / f"models/bfloat16-{one.bfloat16}" for one in some]
+    without, within = pool.map(seconds_of_updates, some, repeat(name), repeat(shards), outs)
+    return bool(within.min() < without.min())
 
 
 def rows_of_epochs(shards: Path) -> tuple[int, ...]:
@@ -164,7 +193,7 @@ def rows_of_epochs(shards: Path) -> tuple[int, ...]:
     return dataset.epoch_rows or (len(dataset),)
 
 
-def updates_of(options: argparse.Namespace, prepared: Prepared, work: Path, started: float) -> int:
+def updates_of(pool: Executor, options: argparse.Namespace, prepared: Prepared, work: Path, started: float) -> int:
     """How many updates a training has: of --tokens, of --epochs of the shards that have fewest rows, or what the
     minutes that are left carry, evaluation included."""
     of_update = options.batch * options.context_length
@@ -173,9 +202,9 @@ def updates_of(options: argparse.Namespace, prepared: Prepared, work: Path, star
     if options.epochs:
         fewest = min(min(rows_of_epochs(shards)) for shards in prepared.shards.values())
         return max(1, options.epochs * (fewest // options.batch))
-    seconds = 0.0  # of an update of each arm
-    for name, shards in prepared.shards.items():
-        seconds += seconds_of_updates(options, name, shards, work / "models/trial" / name).mean()
+    outs = [work / "models/trial" / name for name in prepared.shards]
+    trials = list(pool.map(seconds_of_updates, repeat(options), prepared.shards, prepared.shards.values(), outs))
+    seconds = sum(one.mean() for one in trials) / min(options.workers, len(trials))  # of an update of each arm
     left = options.minutes * 60 - (time.monotonic() - started)
     asked = sum(len(one.ids) for some in prepared.asked.values() for one in some)
     # Forward alone costs a third; in float32, as evaluation is, up to three times what it does in bfloat16.
@@ -192,16 +221,6 @@ def settings_of(options: argparse.Namespace, name: str, shards: Path, out: Path,
     )  # fmt: skip
 
 
-def summary(values: NDArray[np.float64]) -> dict[str, Any]:
-    """Mean and errors of values [seeds, questions] or [seeds, questions, bins]; an error of one value is None."""
-    by_seed, by_question = values.mean(axis=1), values.mean(axis=0)
-    told: dict[str, Any] = {"mean": np.round(by_seed.mean(axis=0), 5).tolist()}
-    for name, some in (("error_seeds", by_seed), ("error_documents", by_question)):
-        error = some.std(axis=0, ddof=1) / np.sqrt(len(some)) if len(some) > 1 else None
-        told[name] = None if error is None else np.round(error, 5).tolist()
-    return told
-
-
 def figures(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     """All that is printed; see above."""
     started = time.monotonic()
@@ -210,23 +229,23 @@ def figures(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     arms: dict[str, dict[str, Any]] = {}
     parameters = 0
     shutil.rmtree(work / "models", ignore_errors=True)  # what an interrupted benchmark left is trained anew
-    if options.bfloat16 is None:
-        options.bfloat16 = bfloat16_is_quicker(options, prepared, work)
-    updates = updates_of(options, prepared, work, started)
-    for seed in range(1, options.seeds + 1):  # so that what is interrupted has told of every arm
-        for name, shards in prepared.shards.items():
-            settings = settings_of(options, name, shards, work / "models" / f"{name}-{seed}", seed, updates)
-            model = new_model(settings, HERE)
-            parameters = sum(weight.numel() for weight in model.parameters())
-            began = time.monotonic()
-            steps = list(train(settings, HERE, model))
-            taken, targets = time.monotonic() - began, sum(step.targets for step in steps)
-            found[name].append(measures(model, prepared.asked, options.bins))
-            rows = rows_of_epochs(shards)[0]
+    with processes(options) as pool:
+        if options.bfloat16 is None:
+            options.bfloat16 = bfloat16_is_quicker(pool, options, prepared, work)
+        updates = updates_of(pool, options, prepared, work, started)
+        # Seed by seed, so that what is interrupted has told of every arm.
+        trainings = [(name, seed) for seed in range(1, options.seeds + 1) for name in prepared.shards]
+        names, seeds = zip(*trainings, strict=True)
+        told = pool.map(trained, repeat(options), names, repeat(prepared), repeat(work), seeds, repeat(updates))
+        for (name, seed), one in zip(trainings, told, strict=True):
+            found[name].append(one.measures)
+            parameters = one.parameters
+            rows = rows_of_epochs(prepared.shards[name])[0]
             passes = round(updates * options.batch / rows, 3)
-            arms[name] = {"targets": targets, "rows": rows, "passes": passes, "tokens_per_s": round(targets / taken)}
-            told = {measure: round(float(value.mean()), 4) for measure, value in found[name][-1].items()}
-            print(f"{name}, seed {seed}, {time.monotonic() - started:.0f} s: {told}", file=sys.stderr)
+            speed = round(one.targets / one.seconds)
+            arms[name] = {"targets": one.targets, "rows": rows, "passes": passes, "tokens_per_s": speed}
+            means = {measure: round(float(value.mean()), 4) for measure, value in one.measures.items()}
+            print(f"{name}, seed {seed}, {time.monotonic() - started:.0f} s: {means}", file=sys.stderr, flush=True)
     stacked = {
         name: {measure: np.stack([one[measure] for one in of]) for measure in of[0]} for name, of in found.items()
     }
@@ -277,7 +296,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
         "related": (4, "documents of a group beside the one that is asked about"),
         "bins": (8, "parts of a row in losses by position"),
         "seed": (0, "of what is kept out, and of the runs"),
-        "workers": (2, "processes of the runs"),
+        "workers": (2, "processes of the runs, and models that are trained at a time"),
     }
     for name, (default, text) in whole.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} (%(default)s)")

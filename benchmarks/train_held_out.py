@@ -14,7 +14,7 @@ copied, guessed      as NQ-Swap (arXiv 2109.05052) asks: a rare word that a docu
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -177,3 +177,13 @@ def measures(model: torch.nn.Module, asked: dict[str, list[Question]], bins: int
     for name in [name for name in ("copied", "guessed") if name in told]:
         found[f"{name}_right"] = np.array([float(one.likeliest.all()) for one in told[name]])
     return found
+
+
+def summary(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Mean and errors of values [seeds, questions] or [seeds, questions, bins]; an error of one value is None."""
+    by_seed, by_question = values.mean(axis=1), values.mean(axis=0)
+    told: dict[str, Any] = {"mean": np.round(by_seed.mean(axis=0), 5).tolist()}
+    for name, some in (("error_seeds", by_seed), ("error_documents", by_question)):
+        error = some.std(axis=0, ddof=1) / np.sqrt(len(some)) if len(some) > 1 else None
+        told[name] = None if error is None else np.round(error, 5).tolist()
+    return told
