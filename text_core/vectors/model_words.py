@@ -33,6 +33,7 @@ WORD = rf"[{_UNSPACED}]|[\w&&[^{_UNSPACED}]]+"
 
 CODES_PER_BYTE = 2  # at most, of what a character becomes by the table
 _EXPANDS = 2**22  # from here on an entry of `becomes` says where its characters are
+_RUN = 32  # bytes of ASCII that are passed over at a time
 _NEEDS_LIBRARY = 255  # among combining classes, which are below
 
 
@@ -155,6 +156,13 @@ def _find_needy(
             if data[position] < 0x80:
                 last = np.uint8(0)
                 position += 1
+                while position + _RUN <= end:
+                    bits = np.uint8(0)
+                    for byte in data[position : position + _RUN]:
+                        bits |= byte
+                    if bits >= 0x80:
+                        break
+                    position += _RUN
                 continue
             code, width = decode(data, position, end)
             kind = combining[code]

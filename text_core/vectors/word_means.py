@@ -181,11 +181,7 @@ def _fill_means(
                 times[token] += 1
         for i in range(dimensions):
             sums[i] = 0
-        for token in found[:distinct]:
-            weight = np.float64(times[token])
-            times[token] = 0
-            for i in range(dimensions):
-                sums[i] += weight * rows[token, i]
+        _add_rows(rows, found[:distinct], times, sums)
         length = 0.0
         for total in sums:
             length += total * total
@@ -193,6 +189,31 @@ def _fill_means(
             length = np.sqrt(length)
             for i in range(dimensions):
                 vectors[text, i] = np.float32(sums[i] / length)
+
+
+@kernel
+def _add_rows(
+    rows: npt.NDArray[np.float32],
+    tokens: npt.NDArray[np.int64],
+    times: npt.NDArray[np.int64],
+    sums: npt.NDArray[np.float64],
+) -> None:
+    """Add the rows of some tokens, in their order, each as many `times` as it occurs; and set these to 0."""
+    at = 0
+    while at < len(tokens):
+        one, a = tokens[at], np.float64(times[tokens[at]])
+        times[one] = 0
+        if at + 4 > len(tokens):
+            at += 1
+            for i in range(len(sums)):
+                sums[i] += a * rows[one, i]
+            continue
+        two, three, four = tokens[at + 1], tokens[at + 2], tokens[at + 3]
+        b, c, d = np.float64(times[two]), np.float64(times[three]), np.float64(times[four])
+        times[two], times[three], times[four] = 0, 0, 0
+        at += 4
+        for i in range(len(sums)):  # of four rows at a time, so that the sums are read and written once for them
+            sums[i] = sums[i] + a * rows[one, i] + b * rows[two, i] + c * rows[three, i] + d * rows[four, i]
 
 
 @kernel
