@@ -56,8 +56,8 @@ def signals(text: Text, *, device: str = "auto", **settings: Any) -> pa.Table:
         from sequitur.stages.annotate.declaration import parameters
         from sequitur.stages.annotate.stage import ComputeSignals
 
-        parameters(config)  # what is wrong with the settings has one line
-        compute = ComputeSignals(config.annotate, device)
+        families = parameters(config).get("families")  # and what is wrong with the settings has one line
+        compute = ComputeSignals(config.annotate, device, *([] if families is None else [families]))
         compute.setup()
         blocks = (pa.record_batch({"text": block}) for block in _blocks(_column(text)))
         found = [batch for block in blocks for _, batch in compute.process(("text", block))]

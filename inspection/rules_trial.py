@@ -54,6 +54,10 @@ def try_rules(run: Run, other: Config, examples: int) -> Mapping[str, Any]:
     chosen: dict[str, Chosen] = {"dropped": {}, "regained": {}}
     columns = sorted({*now.columns, *then.columns})
     root, manifests = run.root, {name: run.manifest(name) for name in (SIGNALS, DOCUMENTS, run.text)}
+    stored = artifacts.part_schema(root / SIGNALS, manifests[SIGNALS].parts[0]).names
+    if lacking := [name for name in columns if name not in stored]:
+        said = f"by signals that the run lacks ({', '.join(lacking)}), of which only what it needs was computed"
+        raise ConfigError(f"--set select.…: rules {said}; run the job with it")
     for part in range(len(manifests[SIGNALS].parts)):
         signals = _read(root, manifests[SIGNALS], part, columns)
         documents = _read(root, manifests[DOCUMENTS], part, ["source", "url"])

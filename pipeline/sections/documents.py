@@ -222,6 +222,11 @@ class Model(Section):
 class Annotate(Section):
     """Computing `signals` from the text: word statistics, language, a content hash, a MinHash signature."""
 
+    signals: Literal["all", "needed"] = Field(
+        "all",
+        description="needed: only those families of signals that the rules, the limits, select.survivor and "
+        "order.signal go by, so that annotate is faster, and runs again where these ask for another family.",
+    )
     stop_words: dict[str, list[str]] = Field(
         default_factory=dict,
         description="Stop words by language code, instead of or beside those that are built in.",

@@ -14,7 +14,9 @@ from sequitur.pipeline.stage import TEXT, Stage, as_decided
 from sequitur.pipeline.text_lists import read_list
 from sequitur.stages.annotate import model_signals, own_signals
 from sequitur.stages.shared.models import choices
+from sequitur.stages.shared.quality_rules import rules_of
 
+ALWAYS = ("unique_word_share", "compression_ratio")  # which `select` and the report look at
 OTHERS = ("listed_word_share", "language", "language_score", "content_hash", "minhash")
 
 
@@ -29,7 +31,8 @@ def parameters(config: Config) -> Mapping[str, Any]:
         _check_stop_words(settings.stop_words)
     lines = None if settings.word_list is None else read_list(settings.word_list, "annotate.word_list")
     chosen = {
-        **settings.model_dump(mode="json", exclude={"models", "word_list", "own_signals"}),
+        **settings.model_dump(mode="json", exclude={"signals", "models", "word_list", "own_signals"}),
+        **({} if settings.signals == "all" else {"families": needed_families(config)}),
         "word_list": None if lines is None else artifacts.digest("\n".join(lines).encode()),
         "models": model_signals.parameters(settings.models),
         **({"own_signals": own} if own else {}),
@@ -40,6 +43,15 @@ def parameters(config: Config) -> Mapping[str, Any]:
     if device != "auto":
         return {**chosen, "device": choices.kind_of(device)}
     return as_decided(config, "annotate", chosen, ["device"], lambda: {"device": choices.device_named(device)})
+
+
+def needed_families(config: Config) -> list[str]:
+    """The families of signals that the run's settings ask for: rules, limits, who of duplicates survives, the order."""
+    from sequitur.text_core.signals.all_signals import families_of
+
+    asked = {name for rule in rules_of(config.select) for name in rule.signals}
+    asked |= {*ALWAYS, config.select.survivor.removeprefix("best:"), config.order.signal}
+    return families_of(asked)
 
 
 def _names() -> set[str]:

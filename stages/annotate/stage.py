@@ -11,7 +11,7 @@ Thresholds are applied to what is stored here, so a new rule costs seconds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -31,14 +31,14 @@ from sequitur.stages.annotate.declaration import OTHERS, STAGE
 from sequitur.text_core.duplicates import minhash
 from sequitur.text_core.duplicates.content_hash import content_hashes
 from sequitur.text_core.signals import listed_words
-from sequitur.text_core.signals.all_signals import all_signals, signal_names
+from sequitur.text_core.signals.all_signals import FAMILY_NAMES, all_signals, signal_names
 from sequitur.text_core.signals.language import languages
 from sequitur.text_core.signals.listed_words import ListedWords
 from sequitur.text_core.signals.stop_words import StopWords, language_places, stop_words
 from sequitur.text_core.units.strings import composed, from_arrow
-from sequitur.text_core.units.tokens import token_table
 from sequitur.text_core.units.words import word_table
 
+SIZE = "byte_count"  # by which empty documents are found
 LANGUAGE_BYTES = 200 * 2**20  # of the model that tells languages, measured
 BYTES_PER_SECOND = 10e6  # all signals on one core, measured
 
@@ -48,9 +48,8 @@ BYTES_PER_SECOND = 10e6  # all signals on one core, measured
 class ComputeSignals(beam.DoFn):
     """The text of a part → its signals."""
 
-    def __init__(self, settings: Annotate, device: str) -> None:
-        self._settings = settings
-        self._device = device
+    def __init__(self, settings: Annotate, device: str, families: Collection[str] = FAMILY_NAMES) -> None:
+        self._settings, self._device, self._families = settings, device, families
 
     def setup(self) -> None:
         self._stops = stop_words(self._settings.stop_words)
@@ -61,24 +60,31 @@ class ComputeSignals(beam.DoFn):
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, documents = rows
         text = documents.column("text")
-        columns = signals(text, self._settings, self._stops, self._listed)
+        columns = signals(text, self._settings, self._stops, self._listed, self._families)
         columns |= model_signals.columns(self._models, self._settings.models, text)
         columns |= own_signals.columns(self._own, text, name)
         yield name, pa.record_batch(columns)
 
 
 def signals(
-    text: pa.LargeStringArray, settings: Annotate, stops: StopWords, listed: ListedWords | None
+    text: pa.LargeStringArray,
+    settings: Annotate,
+    stops: StopWords,
+    listed: ListedWords | None,
+    families: Collection[str] = FAMILY_NAMES,
 ) -> dict[str, pa.Array]:
     """All signals of some texts, in NFC, but those of models and of the user's own, one row each."""
     text = composed(text)
     strings = from_arrow(text)
-    tokens, words = token_table(strings), word_table(strings)
+    words = word_table(strings)
     language, score = languages(text)
     places = language_places(stops, language.dictionary.to_pylist())[language.indices.to_numpy()]
-    values = all_signals(strings, tokens, words, stops, places)
-    # English's words stand in for those of an unknown language only where it could be English.
-    values["stop_words_known"][(score == 0) & (values["latin_share"] < 0.5)] = 0
+    values = all_signals(strings, words, stops, places, families)
+    if "gopher" in families:
+        # English's words stand in for those of an unknown language only where it could be English.
+        values["stop_words_known"][(score == 0) & (values["latin_share"] < 0.5)] = 0
+    else:
+        values = {SIZE: np.diff(strings.offsets), **values}
     if listed is not None:
         values |= listed_words.listed_word_signals(words, listed)
     columns = {name: pa.array(column) for name, column in values.items()}
@@ -118,7 +124,7 @@ def work(run: Run) -> Mapping[str, Any]:
     builds.take_over_same(build, run.root, (STAGE.name, STAGE.version), run.parameters.get(SIGNALS, {}), [run.text])
     run.jobs.map_parts(
         {run.artifact(run.text): ["text"]},
-        ComputeSignals(run.config.annotate, _device(run)),
+        ComputeSignals(run.config.annotate, _device(run), run.parameters[SIGNALS].get("families", FAMILY_NAMES)),
         build,
         step="annotate: signals",
         seconds=seconds,
@@ -155,4 +161,4 @@ def _column_problems(directory: Directory) -> Iterator[str]:
 def _column_names(parameters: Mapping[str, Any]) -> list[str]:
     others = [name for name in OTHERS if name != "listed_word_share" or parameters["word_list"] is not None]
     own = map(own_modules.name_of, parameters.get("own_signals", ()))
-    return [*signal_names(), *others, *parameters["models"], *own]
+    return [SIZE, *signal_names(parameters.get("families", FAMILY_NAMES)), *others, *parameters["models"], *own]

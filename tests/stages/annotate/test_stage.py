@@ -12,6 +12,7 @@ from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.sections import Annotate
 from sequitur.pipeline.stage import Run
 from sequitur.stages.annotate import stage as annotate
+from sequitur.text_core.signals.all_signals import signal_names
 from sequitur.text_core.signals.stop_words import stop_words
 
 
@@ -48,6 +49,38 @@ def test_stop_words_are_those_of_the_language() -> None:
     found = signals(pa.array([german, english], pa.large_string())).to_pylist()
     assert [row["language"] for row in found] == ["de", "en"]
     assert all(row["language_score"] > 0.9 and row["stop_word_count"] >= 2 for row in found)
+
+
+@pytest.mark.parametrize(
+    ("rules", "families"),
+    [
+        ("none", ["composition", "compression"]),
+        ("c4", ["c4", "composition", "compression"]),
+        ("gopher_lenient", ["gopher", "composition", "compression"]),
+    ],
+)
+def test_what_is_needed_decides_as_all_signals_do(
+    execute: Any, rows: Any, tmp_path: Path, rules: str, families: list[str]
+) -> None:
+    select = {"rules": rules}
+    whole = execute(tmp_path / "whole", "select", select=select)
+    needed = execute(tmp_path / "needed", "select", select=select, annotate={"signals": "needed"})
+    assert needed.manifest("signals").parameters["families"] == families
+    columns = {*signal_names(families), "byte_count"}
+    for row, of_all in zip(rows(needed, "signals"), rows(whole, "signals"), strict=True):
+        assert set(row) & set(signal_names()) == columns
+        assert {name: of_all[name] for name in row} == row
+    assert rows(needed, "selection") == rows(whole, "selection")
+    assert list(annotate.verify(needed)) == []
+
+
+def test_the_signals_of_other_rules_are_computed_when_they_are_asked_for(execute: Any, tmp_path: Path) -> None:
+    settings = {"select": {"rules": "none"}, "annotate": {"signals": "needed"}}
+    before = execute(tmp_path / "run", "report", **settings).manifest("signals")
+    others = {"rules": "c4", "survivor": "best:duplicate_line_fraction"}
+    after = execute(tmp_path / "run", "report", **settings | {"select": others}).manifest("signals")
+    assert after.fingerprint != before.fingerprint
+    assert after.parameters["families"] == ["repetition", "c4", "composition", "compression"]
 
 
 def test_a_word_list_and_models_add_signals(execute: Any, rows: Any, corpus: Any, tmp_path: Path) -> None:
