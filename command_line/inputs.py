@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sequitur.command_line.common import AsJson, Overrides, console, fail, print_json
+from sequitur.command_line.common import AsJson, ConfigPath, Overrides, console, fail, print_json, quantity
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -89,6 +90,47 @@ def inspect(
     from sequitur.pipeline.config import overridden
 
     show_inputs(overridden(_reading(inputs), overrides), as_json=as_json)
+
+
+def plan(
+    path: ConfigPath,
+    documents: Annotated[str, typer.Option(metavar="N", help="How many documents: 235M, 1e10.")],
+    bytes_each: Annotated[int, typer.Option("--bytes", min=1, help="Bytes of text of a document, on average.")] = 4000,
+    on: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Beam options of a runner (YAML), as for `run --on`.")
+    ] = None,
+    cores: Annotated[str, typer.Option(metavar="N,…", help="Cores of all workers, to choose from.")] = "100,1000",
+    core_memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory for a worker on one core.")] = "4GiB",
+    driver_memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory for the driver; this machine's if not given.")
+    ] = None,
+    price: Annotated[float, typer.Option(min=0, help="Of a core for an hour.")] = 0.05,
+    overrides: Overrides = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> None:
+    """Show what a job would take of so many documents: time, memory, shuffle and cost of each stage, and what breaks
+    first. No input is read."""
+    from sequitur import beam_job
+    from sequitur.inspection.scale import Machines, plan_at_scale
+    from sequitur.inspection.scale_view import render
+    from sequitur.pipeline import engines
+    from sequitur.pipeline.config import load
+    from sequitur.pipeline.runner import Runner
+
+    options = () if on is None else engines.read_engine(on)
+    count = quantity(documents, "--documents")
+    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    driver = here if driver_memory is None else quantity(driver_memory, "--driver-memory")
+    each = quantity(core_memory, "--core-memory")
+    machines = [
+        Machines(number, each, driver, price)
+        for number in sorted({quantity(one, "--cores") for one in cores.split(",")})
+    ]
+    found = plan_at_scale(beam_job.RECIPE, load(path, overrides), count, bytes_each, machines, Runner(1, options))
+    if as_json:
+        print_json(found)
+        return
+    console(160).print(render(found))
 
 
 def _reading(inputs: list[str]) -> Config:

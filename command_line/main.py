@@ -46,6 +46,7 @@ def options(
 app.command()(demo.demo)
 app.command()(inputs.init)
 app.command()(inputs.inspect)
+app.command()(inputs.plan)
 app.command("config")(jobs.show_config)
 app.command()(jobs.run)
 app.command()(extension.extend)

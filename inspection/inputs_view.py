@@ -99,7 +99,9 @@ def _stages(found: Mapping[str, Any]) -> RenderableType:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person would say it: `50 s`, `12 min`, `3.5 h`."""
+    """A time as a person would say it: `50 s`, `12 min`, `3.5 h`, `12 days`."""
     if seconds < 120:
         return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 2 * 3600 else f"{seconds / 3600:.1f} h"
+    if seconds < 2 * 3600:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 72 * 3600 else f"{seconds / 86400:,.0f} days"

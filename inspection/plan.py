@@ -3,32 +3,43 @@ from manifests such as the job would write; time by rates that were measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, REFINED, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
-from sequitur.pipeline.stage import Run, Stage, wanted
+from sequitur.pipeline.runner import Runner
+from sequitur.pipeline.stage import Estimate, Run, Stage, wanted
 from sequitur.stages.embed.stage import FITTED
 from sequitur.stages.ingest.splits import InputFile
+from sequitur.stages.neighbors.cell_assignment import ALL_PAIRS, MOST_CELLS, MULTIPLICATIONS_PER_SECOND
 
-# Seconds a megabyte of text on one core, of technical documents (benchmarks/job.py); ingest by kind is beside it.
-SECONDS_PER_MB = {
-    "refine": 0.05,
-    "annotate": 0.11,
-    "select": 0.03,
-    "tokenize": 0.37,
-    "embed": 0.08,
-    "order": 0.06,
-    "pack": 0.01,
-    "report": 0.23,
+
+class Rate(NamedTuple):
+    """What a stage takes of one core, in seconds."""
+
+    mb: float  # a megabyte of text, which workers divide among them
+    driver: float = 0.0  # a document, in the one process that decides
+
+
+# Processor seconds of technical documents of 5,000 bytes (benchmarks/job.py); `ingest` of JSONL, and by kind of file
+# beside it. What the driver does alone was measured of a million made-up documents.
+RATES = {
+    "ingest": Rate(0.04),
+    "refine": Rate(0.05),
+    "annotate": Rate(0.09),
+    "select": Rate(0.02, 5e-6),
+    "tokenize": Rate(0.04),
+    "embed": Rate(0.07),
+    "neighbors": Rate(0.15, 1e-5),
+    "order": Rate(0.0, 2.8e-4),
+    "pack": Rate(0.02, 1e-5),
+    "report": Rate(0.002, 1e-5),
 }
 MODEL_SECONDS_PER_MB = 6.0  # of a given model of the size of all-MiniLM-L6-v2, which reads the beginning of documents
-SEARCHED_PER_SECOND = 1e10  # pairs of numbers that an exact search multiplies
-SECONDS_PER_SEARCH = 1.5e-3  # of a document in an index
-MOST_EXACT = 50_000  # documents that are searched exactly, about
+SEARCH_SECONDS = 7.6e-4  # of a document among a million, of one core
 STARTING = 2.0  # seconds of a stage, whatever it has to do
 PART_ROWS = 32768
 BYTES_PER_TOKEN = {"zh": 1.7, "ja": 1.7, "ko": 1.9, "th": 2.2}  # of UTF-8, with a vocabulary trained on the corpus
@@ -70,28 +81,60 @@ def plan(
     Returns:
         for each stage `name`, `memory` and `disk` in bytes, and `seconds`, on one machine with one worker process.
     """
-    dimensions = FITTED_DIMENSIONS if config.embed.model == FITTED else MODEL_DIMENSIONS
-    manifests = _manifests(config, documents, text_bytes, tokens, dimensions)
-    stages = wanted(recipe, config)
-    run = _Planned(config, parameters={DOCUMENTS: {"files": files}}, manifests=manifests)
-    seconds = {name: rate * text_bytes / 1e6 for name, rate in SECONDS_PER_MB.items()}
-    seconds["ingest"] = ingest_seconds
-    if config.embed.model != FITTED:
-        seconds["embed"] = MODEL_SECONDS_PER_MB * text_bytes / 1e6
-    exact = documents * documents * dimensions / SEARCHED_PER_SECOND
-    seconds["neighbors"] = exact if documents <= MOST_EXACT else SECONDS_PER_SEARCH * documents
     found = []
-    for stage in stages:
-        estimate = stage.estimate(run)
+    for stage, estimate, _ in planned(recipe, config, documents, text_bytes, tokens, Runner(), files):
+        seconds = sum(seconds_of(stage.name, config, documents, text_bytes))
         found.append(
             {
                 "name": stage.name,
                 "memory": estimate.in_all(1) + estimate.mapped,
                 "disk": estimate.disk,
-                "seconds": STARTING + seconds[stage.name],
+                "seconds": STARTING + ingest_seconds if stage.name == "ingest" else seconds,
             }
         )
     return found
+
+
+def planned(
+    recipe: Sequence[Stage],
+    config: Config,
+    documents: int,
+    text_bytes: int,
+    tokens: int,
+    runner: Runner,
+    files: Sequence[InputFile] = (),
+) -> Iterator[tuple[Stage, Estimate, int]]:
+    """The stages that the settings ask for, what each would announce, and of how many parts its work would be."""
+    manifests = _manifests(config, documents, text_bytes, tokens, _dimensions(config))
+    run = _Planned(config, runner, parameters={DOCUMENTS: {"files": files}}, manifests=manifests)
+    for stage in wanted(recipe, config):
+        of_files = stage.name == "ingest" and not files  # which are not known
+        estimate = Estimate(0, text_bytes, 12 * int(config.ingest.part_bytes)) if of_files else stage.estimate(run)
+        yield stage, estimate, estimate.elements or len(manifests[DOCUMENTS].parts)
+
+
+def seconds_of(stage: str, config: Config, documents: int, text_bytes: int) -> tuple[float, float]:
+    """What a stage takes of a core, in seconds: where its work can be divided, and where one process does it."""
+    rate = RATES[stage]
+    of_workers = rate.mb * text_bytes / 1e6
+    if stage == "embed" and config.embed.model != FITTED:
+        of_workers = MODEL_SECONDS_PER_MB * text_bytes / 1e6
+    if stage == "neighbors":
+        of_workers += _searching(documents, _dimensions(config))
+    return of_workers, STARTING + rate.driver * documents
+
+
+def _searching(documents: int, dimensions: int) -> float:
+    """All pairs where they are few; else by cells, whose number grows with n^¾ up to MOST_CELLS: as measured of 145,064
+    and of a million documents, then as far as the cells themselves grow."""
+    if documents * documents * dimensions <= ALL_PAIRS:
+        return documents * documents * dimensions / MULTIPLICATIONS_PER_SECOND
+    most = (9 * MOST_CELLS) ** (4 / 3)  # documents
+    return documents * SEARCH_SECONDS * (min(documents, most) / 1e6) ** 0.5 * max(documents / most, 1.0)
+
+
+def _dimensions(config: Config) -> int:
+    return FITTED_DIMENSIONS if config.embed.model == FITTED else MODEL_DIMENSIONS
 
 
 def _manifests(config: Config, documents: int, text_bytes: int, tokens: int, dimensions: int) -> dict[str, Manifest]:

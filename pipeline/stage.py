@@ -39,7 +39,7 @@ class Estimate:
 
     `mapped` are the bytes of files that all processes share by memory maps: they fill memory while there is room, and
     are no reason to refuse. `elements` is how many units of work its jobs have, where that is not the number of its
-    parents' parts.
+    parents' parts. `shuffled` is what its jobs send from worker to worker.
     """
 
     memory: int
@@ -47,6 +47,7 @@ class Estimate:
     each_worker: int = 0
     mapped: int = 0
     elements: int = 0
+    shuffled: int = 0
 
     def in_all(self, workers: int) -> int:
         """Bytes of memory of the main process and of so many worker processes; one worker is the main process."""

@@ -100,6 +100,7 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local:
         memory=memory_bytes(count, dimensions) + (2 * shuffled if is_local else 0),
         disk=4 * count * PROBES_EXPECTED + len(vectors.parts) * RECALL_QUERIES * 20 * k,
         each_worker=max(task, part * PROBES_EXPECTED * (record + found)),
+        shuffled=shuffled,
     )
 
 

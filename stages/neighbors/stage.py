@@ -163,7 +163,7 @@ def estimate(run: Run) -> Estimate:
         memory += words.memory_bytes(vectors.rows) + 48 * near_duplicates.REMEMBERED
         disk += words.disk_bytes(run.manifest(run.text).statistics["text_bytes"])
         each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
-    return Estimate(memory=memory, disk=disk, each_worker=each_worker)
+    return Estimate(memory, disk, each_worker, shuffled=searching.shuffled)
 
 
 def verify(run: Run) -> Iterable[str]:

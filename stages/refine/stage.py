@@ -117,12 +117,13 @@ def changes_of(doc_id: pa.FixedSizeBinaryArray, operations: Sequence[tuple[str, 
 def estimate(run: Run) -> Estimate:
     settings, documents = run.config.refine, run.manifest(DOCUMENTS)
     shuffled = shuffled_bytes(documents.statistics["text_bytes"]) if _counts_repeats(settings) else 0
-    # Beam holds what it shuffles as bytes, and once more while a group is put together. A part is there as it was and
-    # as it is, as Python strings, with its lines (24 bytes each) and their hashes.
+    # Beam holds what it shuffles here as bytes, and once more while a group is put together. A part is there as it was
+    # and as it is, as Python strings, with its lines (24 bytes each) and their hashes.
     return Estimate(
-        memory=3 * shuffled,
+        memory=3 * shuffled if run.runner.is_local else 0,
         disk=documents.bytes + documents.rows * 50 + shuffled,
         each_worker=12 * int(run.config.ingest.part_bytes) + min(shuffled, 2**28),
+        shuffled=shuffled,
     )
 
 

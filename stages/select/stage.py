@@ -136,13 +136,13 @@ def estimate(run: Run) -> Estimate:
     elsewhere = sum(other.selection.rows for other in against.find_all(run.config))
     fuzzy = settings.fuzzy_duplicates
     shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
-    # Beam holds what it shuffles as bytes, and once more while a group is put together; a group then as arrays. Of
+    # Beam holds what it shuffles here as bytes, and once more while a group is put together; a group then as arrays. Of
     # fuzzy duplicates one link a document is reckoned, 24 bytes twice.
-    memory = rows * (100 + 48 * fuzzy) + 3 * shuffled
+    memory = rows * (100 + 48 * fuzzy) + (3 * shuffled if run.runner.is_local else 0)
     memory = max(memory, rows * 100 + decontamination.memory_bytes(settings))  # gone before duplicates are looked for
     text = run.manifest(run.text).statistics["text_bytes"]
     each = 16 * int(run.config.ingest.part_bytes) + 8 * min(shuffled, candidates.GROUP_BYTES)
-    return Estimate(memory=memory, disk=rows * 100 + shuffled + 2 * text, each_worker=each)
+    return Estimate(memory, rows * 100 + shuffled + 2 * text, each, shuffled=shuffled)
 
 
 def verify(run: Run) -> Iterable[str]:
