@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 from typer.main import get_command
 
-from docs import python_api
+from docs import python_api, scale_tables
 from docs.meanings import MEANINGS
 from sequitur.command_line import main as cli
 from sequitur.pipeline import config, config_text, schemas
@@ -56,6 +56,7 @@ CHANGES = (
     "refine.max_paragraph_repeats=100",
     "refine.redact=[email]",
     "refine.phone_regions=[]",
+    "annotate.signals=needed",
     "annotate.shingle_words=3",
     "annotate.permutations=256",
     "select.rules=none",
@@ -253,6 +254,7 @@ REGIONS: Mapping[str, Callable[[], str]] = {
     "rules": quality_rules,
     "bands": bands,
     "decisions": decisions,
+    **{name: lambda made=made: table(*made()) for name, made in scale_tables.TABLES.items()},
 }
 
 
