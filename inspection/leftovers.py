@@ -256,7 +256,8 @@ class _Look:
                 if not self._updating:
                     self.leftover(one, FORMER, whole=True)
             elif BUILD.fullmatch(name):
-                self.leftover(one, OTHER_BUILD if stays else why)
+                own_rest = manifest is not None and name.removeprefix("_") == manifest.fingerprint[:16]
+                self.leftover(one, WORKING if own_rest else OTHER_BUILD if stays else why)
             elif name == BUILDING or self._is_working(one):
                 if manifest is not None or not stays:
                     self.leftover(one, why, whole=True)

@@ -113,7 +113,7 @@ def test_the_ledger_tells_what_became_of_the_records(finished: Run, tmp_path: Pa
 
 
 def test_a_report_that_somebody_changed_is_a_warning(finished: Run, tmp_path: Path) -> None:
-    report = Directory(shutil.copytree(finished.artifact("report").path(), tmp_path / "report"))
+    report = Directory(str(shutil.copytree(finished.artifact("report").path(), tmp_path / "report")))
     report.write_json("metrics.json", {"ledger": []})
     said: list[str] = []
     watcher = MetricsFile(tmp_path / "run.prom", said.append)

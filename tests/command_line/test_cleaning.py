@@ -40,7 +40,7 @@ def test_it_lists_and_deletes_nothing(root: Path, sequitur: Sequitur) -> None:
         "not needed bytes files because it is",
         f"{BUILD} 2.0 KiB 1 a build by other settings, inputs or versions",
         "",
-        "kept: notes\ufffd[2J.txt (4 B): not of this program",
+        "kept: notes\u241b[2J.txt (4 B): not of this program",
         "nothing was deleted; --delete frees 2.0 KiB",
     ]
     assert (root / BUILD).exists()
