@@ -111,12 +111,8 @@ def collect(recipe: Sequence[Stage], root: Directory, *, with_builds: bool = Fal
             held.enter_context(lock.exclusive(root / path))
         tree, found = tree_of(root), Found()
         _Look(recipe, root, "", tree, found, with_builds).through()
-        whole = set(_extensions(tree))
         for path in (f"{EXTENSIONS}/{name}" for name in tree.names(EXTENSIONS)):
-            if path in whole and not (with_builds and _is_added_to_nothing(path, tree)):
-                _Look(recipe, root, path, tree, found, with_builds).through()
-            else:
-                _of_no_use(recipe, root, path, tree, found)
+            _extension(recipe, root, path, tree, found, with_builds)
         # The notes of builds first: without its note a build is begun anew, whatever is left of it.
         for path in sorted((one.path for one in found.leftovers), key=lambda path: not path.endswith(f"/{BUILDING}")):
             if deleting:
@@ -130,23 +126,23 @@ def _extensions(tree: RunTree) -> list[str]:
     return [path for path in paths if f"{path}/{CONFIG}" in tree.files]
 
 
-def _is_added_to_nothing(path: str, tree: RunTree) -> bool:
-    return not {f"{path}/{TOLD}", f"{path}/{SHARDS}/{MANIFEST}"} & tree.files.keys()
-
-
-def _of_no_use(recipe: Sequence[Stage], root: Directory, path: str, tree: RunTree, found: Found) -> None:
-    """Notes an extension that is to go as a whole, or something that is none."""
+def _extension(
+    recipe: Sequence[Stage], root: Directory, path: str, tree: RunTree, found: Found, with_builds: bool
+) -> None:
+    """Looks through an extension, which is a run of its own; one that was added to nothing may go as a whole."""
     inside = Found()
-    look = _Look(recipe, root, path, tree, inside, True)
-    if path in tree.links:
-        look.foreign(path)
-    elif path.startswith(f"{EXTENSIONS}/{TEMPORARY}"):
+    look = _Look(recipe, root, path, tree, inside, with_builds)
+    added = bool({f"{path}/{TOLD}", f"{path}/{SHARDS}/{MANIFEST}"} & tree.files.keys())
+    empty = all(name == STATE or lock.is_of_lock(name) or name.startswith(TEMPORARY) for name in tree.names(path))
+    if path.startswith(f"{EXTENSIONS}/{TEMPORARY}") and path not in tree.links:
         look.leftover(path, KILLED, whole=True)
-    elif not path.rpartition("/")[2].isdecimal():
+    elif path in tree.links or not path.rpartition("/")[2].isdecimal():
         look.foreign(path)
+    elif f"{path}/{CONFIG}" not in tree.files and not (empty or (with_builds and not added)):
+        inside.kept.append(Kept(path, look.bytes(path), f"nobody can tell what of it is needed: without {CONFIG}"))
     else:
         look.through()
-        if not inside.foreign and not inside.kept:
+        if (empty or with_builds) and not (added or inside.foreign or inside.kept):
             inside.leftovers.clear()
             look.leftover(path, UNFINISHED_EXTENSION, whole=True)
     found.leftovers += inside.leftovers
@@ -193,18 +189,19 @@ class _Look:
             self.foreign(one)
         going = [one for one in files if one not in strange]
         if len(going) == len(files) and not links:
-            self._found.leftovers.append(Leftover(path, self._bytes(path), len(files), why))
+            self._found.leftovers.append(Leftover(path, self.bytes(path), len(files), why))
         else:
             self._found.leftovers += [Leftover(one, self._tree.files[one], 1, why) for one in going]
 
     def foreign(self, path: str) -> None:
         """Notes what is somebody else's."""
-        self._found.foreign.append(Kept(path, self._bytes(path), LINK if path in self._tree.links else FOREIGN))
+        self._found.foreign.append(Kept(path, self.bytes(path), LINK if path in self._tree.links else FOREIGN))
 
     def _path(self, name: str) -> str:
         return f"{self._below}/{name}" if self._below else name
 
-    def _bytes(self, path: str) -> int:
+    def bytes(self, path: str) -> int:
+        """How many bytes lie at a path."""
         return sum(self._tree.files[one] for one in self._tree.within(path))
 
     def _temporaries(self, path: str) -> None:
@@ -232,7 +229,7 @@ class _Look:
             older = former.manifests(directory) if former.FORMER in names and self._updating else []
             noted = builds.notes(build) if build is not None and build.in_place else {}
         except CorruptPart as error:
-            self._found.kept.append(Kept(path, self._bytes(path), f"nobody can tell what of it is needed: {error}"))
+            self._found.kept.append(Kept(path, self.bytes(path), f"nobody can tell what of it is needed: {error}"))
             return
         needed, why = {one.folder for one in older}, ABSENT
         if manifest is not None:
@@ -242,9 +239,10 @@ class _Look:
             why = RESUMABLE if self._is_gone_on_with(stage, build) else OTHER_BUILD
         stays = manifest is not None or (why == RESUMABLE and not self._with_builds)
         if stays and build is not None and manifest is None:
-            self._found.kept.append(Kept(path, self._bytes(path), RESUMABLE))
+            self._found.kept.append(Kept(path, self.bytes(path), RESUMABLE))
             needed.add(build.files.url.rpartition("/")[2])
-        nested = {one.removeprefix(f"{artifact}/").partition("/")[0] for one in self._artifacts if one != artifact}
+        below = (one.removeprefix(f"{artifact}/") for one in self._artifacts if one.startswith(f"{artifact}/"))
+        nested = {one.partition("/")[0] for one in below}
         own = {part.path.partition("/")[0] for part in (manifest.parts if manifest else noted)}
         for name in names:
             one = f"{path}/{name}"
@@ -295,8 +293,8 @@ class _Look:
 
     @cached_property
     def _fingerprints(self) -> Mapping[str, str] | None:
-        config = run_directory.read_config(self._root / self._below if self._below else self._root)
         try:
+            config = run_directory.read_config(self._root / self._below if self._below else self._root)
             return expected(wanted(self._recipe, config), config)
         except SequiturError:
             return None

@@ -275,6 +275,19 @@ def test_extensions_that_came_to_nothing(root: Path, ingested: Path) -> None:
     assert [path.name for path in (root / "extensions").iterdir()] == ["notes"]
 
 
+def test_an_extension_without_its_configuration_is_nothing_to_judge(root: Path, ingested: Path) -> None:
+    extension = root / "extensions" / "0001"
+    shutil.copytree(ingested, extension)
+    (extension / "config.yaml").unlink()
+    found = found_in(root)
+    assert found.leftovers == []
+    assert [one.path for one in found.kept] == ["extensions/0001"]
+    put(extension / "extension.json", "{}")  # so that it was added
+    assert [one.path for one in found_in(root, with_builds=True).kept] == ["extensions/0001"]
+    (extension / "extension.json").unlink()
+    assert whys(found_in(root, with_builds=True)) == {"extensions/0001": leftovers.UNFINISHED_EXTENSION}
+
+
 @pytest.mark.parametrize("name", ["extension.json", "shards/_manifest.json", "mine/notes.txt"])
 def test_extensions_that_came_to_something_stay(root: Path, ingested: Path, finished: Run, name: str) -> None:
     shutil.copytree(ingested, root / "extensions" / "0001")
