@@ -22,6 +22,7 @@ from sequitur.pipeline.runner import Runner, quieten
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.pipeline.termination import INTERRUPTED, sigterm_interrupts
+from sequitur.pipeline.watching import watched
 from sequitur.stages import annotate, embed, ingest, neighbors, order, pack, refine, report, select, tokenize
 
 RECIPE = (
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--until", dest="last", metavar="STAGE", help="end with this stage")
     parser.add_argument("--refit", action="store_true", help="fit anew what an updated run keeps, as `sequitur run`")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    parser.add_argument("--metrics-file", type=Path, metavar="FILE", help="for Prometheus, as for `sequitur run`")
+    parser.add_argument("--openlineage", metavar="TARGET", help="file or URL of events, as for `sequitur run`")
     known, beam_options = parser.parse_known_args(arguments)
     if known.only and (known.first or known.last):
         parser.error("--only goes without --from and --until")
@@ -61,16 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(known: argparse.Namespace, beam_options: Sequence[str]) -> int:
     progress = Progress()
     try:
-        options = options_of(known.on, beam_options)
-        bring_up_to_date(
-            load(known.config, known.set),
-            options,
-            known.workers,
-            progress,
-            known.only or known.first,
-            known.only or known.last,
-            refit=known.refit,
-        )
+        with watched(progress, known.metrics_file, known.openlineage):
+            options = options_of(known.on, beam_options)
+            bring_up_to_date(
+                load(known.config, known.set),
+                options,
+                known.workers,
+                progress,
+                known.only or known.first,
+                known.only or known.last,
+                refit=known.refit,
+            )
     except SequiturError as error:
         progress.say(f"error: {error}")
         return error.exit_code
@@ -110,6 +114,7 @@ def bring_up_to_date(
     Raises:
         SequiturError: of `run_directory.execute`; or the runner does not answer, or could not know a path.
     """
+    progress.run_begins(config)
     runner = Runner(workers, options)
     if runner.is_local:
         quieten()

@@ -27,6 +27,7 @@ from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.stage import wanted as stages_wanted
 from sequitur.pipeline.storage import Directory
+from sequitur.pipeline.watching import Planned
 
 NO_LIMIT = 2**40  # characters: a fitted model sees all of a document
 ALTERNATIVE = "make another run of the new documents, with select.against for the old ones, and train on both"
@@ -70,6 +71,7 @@ def extend_run(
     from sequitur import beam_job
 
     base = run_directory.read_config(root)
+    progress.run_begins(base)
     _refuse(root, base)
     with lock.exclusive(root):
         _refuse_unfinished(Run(base, progress=progress))
@@ -82,8 +84,10 @@ def extend_run(
         settings = _settings(root, base, earlier, inputs, place)
         progress.say(f"extension  {place.place()}")
         job = beam_job.bring_up_to_date(settings, options, workers, progress)
+        progress.plans([Planned("extend", [job.artifact(SHARDS)], [root / SHARDS], "")])
         with progress.stage("extend"):
             told = _add(root, earlier, job, progress)
+        progress.stage_ends("extend")
     return told
 
 

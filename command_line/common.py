@@ -19,6 +19,7 @@ from sequitur.pipeline.terminal import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sequitur.pipeline.progress import Progress
     from sequitur.pipeline.storage import Directory
 
 # C1 and the marks that reorder text; halves of surrogate pairs. C0 is escaped in JSON.
@@ -92,6 +93,16 @@ LogFile = Annotated[Path | None, typer.Option(help="Append what is said, and how
 LogFormat = Annotated[
     Literal["text", "json"], typer.Option(help="json: each line an object with time, message, and of a stage how far.")
 ]
+MetricsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Keep how the run stands in this file, for Prometheus' node exporter."),
+]
+OpenLineage = Annotated[
+    str | None,
+    typer.Option(
+        "--openlineage", metavar="TARGET", help="Tell of the run and its stages as OpenLineage events: file or URL."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 
 
@@ -105,6 +116,20 @@ def resumable() -> Iterator[None]:
         fail("interrupted; the same command goes on from here", code=130)
     except SequiturError as error:
         fail(str(error), code=error.exit_code)
+
+
+@contextmanager
+def telling(
+    log_file: Path | None, log_format: str, metrics_file: Path | None, openlineage: str | None
+) -> Iterator[Progress]:
+    """The progress of a run that the block makes, told to whom the options say, and resumable."""
+    with resumable():
+        from sequitur.pipeline.progress import Progress
+        from sequitur.pipeline.watching import watched
+
+        progress = Progress(as_json=log_format == "json", log_file=log_file)
+        with watched(progress, metrics_file, openlineage):
+            yield progress
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sequitur.command_line.common import LogFile, LogFormat, Workers, fail, resumable
+from sequitur.command_line.common import LogFile, LogFormat, MetricsFile, OpenLineage, Workers, fail, telling
 from sequitur.command_line.jobs import bring_up_to_date
 from sequitur.command_line.views import show
 from sequitur.pipeline.names import SHARDS
@@ -22,16 +22,16 @@ def demo(
     workers: Workers = None,
     log_file: LogFile = None,
     log_format: LogFormat = "text",
+    metrics_file: MetricsFile = None,
+    openlineage: OpenLineage = None,
 ) -> None:
     """Run the whole job on the documentation of the installed Python packages, and show a context.
 
     What is done is skipped, what was interrupted goes on; delete the directory to begin anew.
     """
-    with resumable():
+    with telling(log_file, log_format, metrics_file, openlineage) as progress:
         from sequitur.corpora import demo as of_demo
-        from sequitur.pipeline.progress import Progress
 
-        progress = Progress(as_json=log_format == "json", log_file=log_file)
         corpus = directory / of_demo.CORPUS
         try:
             with progress.stage("gathering documentation"):

@@ -13,11 +13,13 @@ from sequitur.command_line.common import (
     AsJson,
     LogFile,
     LogFormat,
+    MetricsFile,
+    OpenLineage,
     RunPath,
     Workers,
     fail,
     print_json,
-    resumable,
+    telling,
 )
 
 
@@ -39,6 +41,8 @@ def extend(
     ] = None,
     log_file: LogFile = None,
     log_format: LogFormat = "text",
+    metrics_file: MetricsFile = None,
+    openlineage: OpenLineage = None,
     as_json: AsJson = False,
 ) -> None:
     """Extend a finished run by new documents: its shards stay as they are, and new ones come behind them.
@@ -47,13 +51,11 @@ def extend(
     model, and deduplicated against all that it holds. Trainers that read the shards go on; the next time they are
     opened they hold both. What was interrupted goes on when the same command is given again.
     """
-    with resumable():
+    with telling(log_file, log_format, metrics_file, openlineage) as progress:
         from sequitur import beam_job
         from sequitur.api.extending import extend_run
-        from sequitur.pipeline.progress import Progress
         from sequitur.pipeline.storage import Directory
 
-        progress = Progress(as_json=log_format == "json", log_file=log_file)
         options = beam_job.options_of(on)
         told = extend_run(
             Directory(path.rstrip("/")), _given(inputs), options, workers or os.cpu_count() or 1, progress

@@ -19,6 +19,8 @@ from sequitur.command_line.common import (
     ConfigPath,
     LogFile,
     LogFormat,
+    MetricsFile,
+    OpenLineage,
     Overrides,
     RunPath,
     Workers,
@@ -27,6 +29,7 @@ from sequitur.command_line.common import (
     print_json,
     resumable,
     shown,
+    telling,
 )
 from sequitur.command_line.inputs import show_inputs
 from sequitur.pipeline.names import DOCUMENTS, METRICS, REPORT, SHARDS
@@ -74,6 +77,8 @@ def run(
     ] = False,
     log_file: LogFile = None,
     log_format: LogFormat = "text",
+    metrics_file: MetricsFile = None,
+    openlineage: OpenLineage = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Look into the inputs as `sequitur inspect` does, and run nothing.")
     ] = False,
@@ -86,13 +91,12 @@ def run(
     short = {"ingest.limit": limit, "ingest.sample": sample, "seed": seed}
     overrides = [*overrides, *(f"{key}={value}" for key, value in short.items() if value is not None)]
     from sequitur.pipeline.config import load
-    from sequitur.pipeline.progress import Progress
 
-    with resumable():
-        if dry_run:
+    if dry_run:
+        with resumable():
             show_inputs(load(path, overrides))
-            return
-        progress = Progress(as_json=log_format == "json", log_file=log_file)
+        return
+    with telling(log_file, log_format, metrics_file, openlineage) as progress:
         settings = load(path, overrides)
         bring_up_to_date(settings, workers, progress, only or first, only or last, on, refit=refit)
 

@@ -11,7 +11,19 @@ from typing import Annotated
 import typer
 
 from sequitur import __version__
-from sequitur.command_line import checks, demo, exports, extension, graph, inputs, jobs, lineage, trials, views
+from sequitur.command_line import (
+    checks,
+    cleaning,
+    demo,
+    exports,
+    extension,
+    graph,
+    inputs,
+    jobs,
+    lineage,
+    trials,
+    views,
+)
 from sequitur.pipeline.errors import SequiturError
 from sequitur.pipeline.terminal import one_line
 from sequitur.pipeline.termination import sigterm_interrupts
@@ -58,6 +70,7 @@ app.command()(trials.diff)
 app.add_typer(rules, name="rules")
 rules.command("try")(trials.try_rules)
 app.command()(checks.verify)
+app.command()(cleaning.gc)
 app.command()(views.show)
 app.command()(views.stats)
 app.command()(views.why)

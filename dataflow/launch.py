@@ -24,7 +24,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 FILES = ("config", "on")
 SWITCHES = ("refit",)  # given as `true`
-PARAMETERS = (*FILES, "workers", "only", "from", "until", "set", *SWITCHES)
+PARAMETERS = (*FILES, "workers", "only", "from", "until", "set", "openlineage", *SWITCHES)
 
 
 class RunRecipe(beam.DoFn):

@@ -283,8 +283,8 @@ def command_line() -> str:
         "\nGenerated from `command_line/main.py` by `make docs`; a test fails when it drifts.\n",
         "\nErrors are one line on standard error, as is progress; results go to standard output.\n"
         "Exit codes: 0 done, 1 failed, 2 used wrongly, 130 interrupted by Ctrl-C, 143 by SIGTERM: the same\n"
-        "command goes on from there. Of `run` and `demo` also 75, failed for now: the same command may succeed\n"
-        "later (storage, a worker or a lock failed it), and 78, mend the configuration.\n",
+        "command goes on from there. Of `run`, `extend`, `demo` and `gc` also 75, failed for now: the same command\n"
+        "may succeed later (storage, a worker or a lock failed it), and 78, mend the configuration.\n",
     ]
     for name, command in commands():
         arguments = [one for one in command.params if one.param_type_name == "argument"]

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import (
@@ -28,6 +28,10 @@ from rich.text import Text
 from sequitur.pipeline.errors import StorageError
 from sequitur.pipeline.terminal import one_line, printable
 from sequitur.pipeline.termination import interrupts_prevail
+from sequitur.pipeline.watching import Planned, Watcher
+
+if TYPE_CHECKING:
+    from sequitur.pipeline.config import Config
 
 LINE_SECONDS = 10.0  # between two lines about a step, where there is no terminal
 
@@ -123,6 +127,31 @@ class Progress:
         self._task: TaskID | None = None
         self._stage = ""
         self._step: _Step | None = None
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """From now on tells somebody of the course of the run."""
+        self._watchers.append(watcher)
+
+    def run_begins(self, config: Config) -> None:
+        """Tells who watches what is to be run."""
+        for watcher in self._watchers:
+            watcher.run_begins(config)
+
+    def plans(self, stages: Sequence[Planned]) -> None:
+        """Tells who watches which stages come next."""
+        for watcher in self._watchers:
+            watcher.planned(stages)
+
+    def stage_ends(self, name: str) -> None:
+        """Tells who watches that what a stage makes is there."""
+        for watcher in self._watchers:
+            watcher.stage_ends(name)
+
+    def run_ends(self, error: BaseException | None) -> None:
+        """Tells who watches how the run ended."""
+        for watcher in self._watchers:
+            watcher.run_ends(error)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -141,6 +170,8 @@ class Progress:
         with interrupts_prevail(), bars:
             self._bars, self._task, self._stage = bars, bars.add_task(name, total=None, unit=""), name
             try:
+                for watcher in self._watchers:
+                    watcher.stage_begins(name)
                 yield
             finally:
                 self._bars = self._task = self._step = None
@@ -164,6 +195,8 @@ class Progress:
         if step.first is None:
             step.first, step.begun = done, now
         step.done, step.beside = done, beside
+        for watcher in self._watchers:
+            watcher.ticked(done, step.total, step.unit)
         if now - step.told >= LINE_SECONDS:
             step.told = now
             about = step.about(now)

@@ -24,6 +24,7 @@ from sequitur.pipeline.names import DOCUMENTS, FITTED
 from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, noted, parameters_of, wanted
 from sequitur.pipeline.stage import execute as execute_stage
 from sequitur.pipeline.storage import TEMPORARY, Directory
+from sequitur.pipeline.watching import Planned
 
 CONFIG = "config.yaml"
 UPDATE = "update.json"  # in STATE, while a run is brought up to date with other input files
@@ -66,12 +67,21 @@ def execute(
         run.root.write_bytes(CONFIG, run.config.to_yaml().encode())
         modules = [stage.work.module for stage in chosen if isinstance(stage.work, Later)]
         run = replace(run, runner=run.runner.keeping(run.root / STATE, modules))
+        run.progress.plans([_planned(stage, run.root, run.config, fingerprints) for stage in chosen])
         for stage in chosen:
             with nearby.copies(run.root) as root:
                 nearby.staying(root, (f"{parent}/{MANIFEST}" for parent in stage.parents_of(run.config)))
                 execute_stage(stage, replace(run, nearby=root.nearby), fingerprints)
+            run.progress.stage_ends(stage.name)
         if run.updating and all(is_done(stage, run.root, fingerprints[stage.artifact]) for stage in recipe):
             _end_update(recipe, run.root)
+
+
+def _planned(stage: Stage, root: Directory, config: Config, fingerprints: Mapping[str, str]) -> Planned:
+    reads, makes = stage.parents_of(config), (stage.artifact, *stage.beside)
+    return Planned(
+        stage.name, [root / one for one in reads], [root / one for one in makes], fingerprints[stage.artifact]
+    )
 
 
 def _end_update(recipe: Sequence[Stage], root: Directory) -> None:

@@ -51,6 +51,7 @@ COVERED_BY = {
     "inspection/plan.py": "command_line/test_inputs.py",
     "inspection/compare_view.py": "stages/report/page/test_comparison.py",
     "inspection/differences_view.py": "inspection/test_differences.py",
+    "inspection/leftovers_view.py": "command_line/test_cleaning.py",
     "inspection/history.py": "inspection/test_explain.py",
     "inspection/rules_trial.py": "stages/shared/test_quality_rules.py",
     "inspection/rules_trial_view.py": "stages/shared/test_quality_rules.py",

@@ -91,3 +91,24 @@ def test_the_reader_reads_from_a_cache_with_a_limit(finished: Run, url: str, tmp
     )
     assert sum(file.stat().st_size for file in tmp_path.rglob("*") if file.is_file()) <= limit
     shutil.rmtree(tmp_path)
+
+
+def test_what_a_run_needs_no_more_goes_there_as_here(sequitur: Sequitur, finished: Run, bucket: Any) -> None:
+    import s3fs
+
+    fs, there = s3fs.S3FileSystem(use_listings_cache=False), f"{bucket()}/run"
+    fs.put(finished.config.output, there, recursive=True)
+    before = set(fs.find(there))
+    build, mine = f"{there}/documents/0123456789abcdef", f"{there}/notes.txt"
+    fs.pipe(
+        {f"{build}/part-00000-0000.arrow": b"12345", f"{build}/_parts/part-00000-0000.arrow.json": b"12", mine: b"1"}
+    )
+    for arguments, deleted in (((), False), (("--delete",), True)):
+        ended = sequitur("gc", there, "--json", *arguments)
+        assert ended.code == 0, ended.err
+        told = json.loads(ended.out)
+        assert (told["deleted"], told["bytes"]) == (deleted, 7)
+        assert [(one["path"], one["files"]) for one in told["leftovers"]] == [("documents/0123456789abcdef", 2)]
+        assert [one["path"] for one in told["foreign"]] == ["notes.txt"]
+    left = {name for name in fs.find(there) if not lock.is_of_lock(name.rpartition("/")[2])}
+    assert left - before == {mine.removeprefix("s3://")}
