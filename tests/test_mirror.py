@@ -55,6 +55,7 @@ COVERED_BY = {
     "inspection/history.py": "inspection/test_explain.py",
     "inspection/rules_trial.py": "stages/shared/test_quality_rules.py",
     "inspection/rules_trial_view.py": "stages/shared/test_quality_rules.py",
+    "inspection/scale_view.py": "inspection/test_scale.py",
     "inspection/trace_view.py": "inspection/test_document_view.py",
     "inspection/whereabouts.py": "inspection/test_explain.py",
     "inspection/why_view.py": "inspection/test_document_view.py",
