@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from sequitur import beam_job
@@ -17,12 +18,16 @@ GIB = 2**30
 BYTES = 4000  # of a document, 1,000 tokens
 CORES = (100, 1000)
 SIZES = {"the paper's": 235_000_000, "ten thousand million": 10_000_000_000}
+MANY = 10**9
 FROM, TO = 100_000, 1_000_000  # documents between which growth is told
 
 
+@cache
 def planned(documents: int) -> dict[str, Any]:
-    """The default recipe, elsewhere than on this machine."""
-    config = validate({"output": "runs/planned", "ingest": {"inputs": ["planned.jsonl"]}}, "docs")
+    """The default recipe, elsewhere than on this machine; of very many documents in larger parts."""
+    part_bytes = "64 MiB" if documents > MANY else "8 MiB"
+    ingest = {"inputs": ["planned.jsonl"], "part_bytes": part_bytes}
+    config = validate({"output": "runs/planned", "ingest": ingest}, "docs")
     machines = [Machines(cores, 4 * GIB, 256 * GIB, 0.05) for cores in CORES]
     return plan_at_scale(beam_job.RECIPE, config, documents, BYTES, machines, Runner(1, ["--runner=PortableRunner"]))
 

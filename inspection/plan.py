@@ -156,12 +156,16 @@ def _manifests(config: Config, documents: int, text_bytes: int, tokens: int, dim
         "dimensions": dimensions,
         "tokens": tokens,
     }
+    # Two objects for all parts, of which there may be millions.
+    rows, more = divmod(documents, parts)
     return {
-        name: Manifest(name, "", {}, {}, tuple(_parts(documents, size, parts)), statistics)
+        name: Manifest(
+            name,
+            "",
+            {},
+            {},
+            (Part("", rows + 1, size // parts, ""),) * more + (Part("", rows, size // parts, ""),) * (parts - more),
+            statistics,
+        )
         for name, size in sizes.items()
     }
-
-
-def _parts(rows: int, size: int, count: int) -> list[Part]:
-    edges = [place * rows // count for place in range(count + 1)]
-    return [Part(f"{place:05}", edges[place + 1] - edges[place], size // count, "") for place in range(count)]
