@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -70,7 +70,10 @@ def _directory(url: str) -> str | None:
 
 def string_field(metadata: str, name: str) -> str | None:
     """The field of that name in the JSON of a document's metadata; None where it is absent or no string."""
-    if f'"{name}"' not in metadata:
-        return None
-    value = json.loads(metadata).get(name)
-    return value if isinstance(value, str) else None
+    return string_fields(metadata, (name,))[0]
+
+
+def string_fields(metadata: str, names: Sequence[str]) -> list[str | None]:
+    """Of each name what `string_field` gives."""
+    found = json.loads(metadata) if any(f'"{name}"' in metadata for name in names) else {}
+    return [value if isinstance(value := found.get(name), str) else None for name in names]
