@@ -137,7 +137,6 @@ def _docs_table(
     batch: pa.RecordBatch, placed: Placed, splits: list[str], lengths: np.ndarray, path: np.ndarray
 ) -> pa.Table:
     ordinals = placed.ordinals
-    fields = [string_fields(record, FIELDS) for record in batch.column("metadata").to_pylist()]
     columns = {
         "doc_key": pa.array(ordinals.astype(np.uint64)),
         "doc_id": _in_hex(batch.column("doc_id")),
@@ -145,7 +144,7 @@ def _docs_table(
         "source": pc.cast(batch.column("source"), pa.string()),
         "url": batch.column("url"),
         "language": pc.cast(batch.column("language"), pa.string()),
-        **{name: pa.array([found[at] for found in fields], pa.string()) for at, name in enumerate(FIELDS)},
+        **dict(zip(FIELDS, string_fields(batch.column("metadata"), FIELDS), strict=True)),
         "source_file": pc.cast(batch.column("source_file"), pa.string()),
         "source_row": batch.column("source_row"),
         "n_tokens": pa.array(lengths[ordinals]),
