@@ -28,7 +28,6 @@ import argparse
 import json
 import logging
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -51,6 +50,7 @@ from datatrove.pipeline.filters import (
 from datatrove.utils.text import split_into_parts
 from rensa import RMinHash
 
+from benchmarks.two_cores import machine_two_vs_one
 from sequitur.text_core.duplicates import minhash
 from sequitur.text_core.signals.all_signals import all_signals
 from sequitur.text_core.signals.rules import PRESETS, first_failed
@@ -191,19 +191,6 @@ def two_workers_vs_one(texts: Sequence[str], megabytes: float) -> float:
     return taken[1] / taken[2]
 
 
-def machine_two_vs_one() -> float:
-    """How much more two processes compute than one on this machine, sharing nothing but the processor: at best 2."""
-    loop = [sys.executable, "-c", "total = 0\nfor i in range(30_000_000): total += i * i & 7"]
-    taken = {}
-    for processes in (1, 2):
-        started = time.perf_counter()
-        running = [subprocess.Popen(loop) for _ in range(processes)]
-        for one in running:
-            one.wait()
-        taken[processes] = time.perf_counter() - started
-    return 2 * taken[1] / taken[2]
-
-
 def measure(texts: list[str], job_megabytes: float) -> dict[str, float | int]:
     cores = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(cores)})
@@ -238,7 +225,7 @@ def measure(texts: list[str], job_megabytes: float) -> dict[str, float | int]:
     os.sched_setaffinity(0, cores)
     if job_megabytes:
         figures["two_workers_vs_one"] = round(two_workers_vs_one(texts, job_megabytes), 2)
-        figures["machine_two_vs_one"] = round(machine_two_vs_one(), 2)
+        figures["machine_two_vs_one"] = machine_two_vs_one()
     return figures
 
 

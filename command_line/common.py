@@ -87,7 +87,7 @@ DatasetPath = Annotated[Path, _shards(DATASET)]
 
 Overrides = Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")]
 Workers = Annotated[
-    int | None, typer.Option(min=1, help="Worker processes; the number of processor cores if not given.")
+    int | None, typer.Option(min=1, help="Worker processes, or threads; the number of processor cores if not given.")
 ]
 LogFile = Annotated[Path | None, typer.Option(help="Append what is said, and how far each stage is, to this file.")]
 LogFormat = Annotated[

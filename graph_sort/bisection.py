@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.merging import product
+from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.union_find import root_of
 from sequitur.graph_sort.vectors import Vectors, rows_as_float32
 
@@ -24,14 +25,15 @@ def whole_numbers(rows: NDArray[np.float32], scale: NDArray[np.float32] | float 
 
 
 def bisect(
-    vectors: Vectors, graph: Graph, members: NDArray[np.int64], limit: int, seed: int
+    vectors: Vectors, graph: Graph, members: NDArray[np.int64], limit: int, seed: int, threads: int = 1
 ) -> list[NDArray[np.int64]]:
     """Cut `members` int64[m], ascending, into cells of at most `limit`, each ascending; two cells in a row are kin.
 
     A set too large is cut in two about equal halves by the place of its documents on the line between the means of two
     clusters, found by spherical 2-means in a sample drawn with `seed` (PCG64). Documents go in flocks of up to a
     LARGEST-th of a cell, which nearest neighbours make, and which are cut only if there is no other way: so few edges
-    are lost. Ties go by id. Time O(m·d·log(m / limit)) and the graph once, memory 64·m bytes beyond a block of vectors.
+    are lost. Ties go by id. Time O(m·d·log(m / limit)) and the graph once, memory 64·m bytes beyond a block of vectors
+    for each of `threads`.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
     waiting, cells = [members], []
@@ -42,12 +44,20 @@ def bisect(
             cells.append(cell)
             continue
         contrast = _contrast(vectors, np.sort(rng.choice(cell, min(SAMPLE, cell.size), replace=False)))
-        along = np.empty(cell.size, np.int64)
-        for begin in range(0, cell.size, _BLOCK):
-            rows = whole_numbers(rows_as_float32(vectors, cell[begin : begin + _BLOCK]))
-            along[begin : begin + _BLOCK] = _products(rows, contrast)
-        waiting += _halves(cell, along, flock[cell])
+        waiting += _halves(cell, _along(vectors, cell, contrast, threads), flock[cell])
     return cells
+
+
+def _along(vectors: Vectors, cell: NDArray[np.int64], contrast: NDArray[np.int32], threads: int) -> NDArray[np.int64]:
+    """int64 [m]: the place of each document of a cell on a line."""
+
+    def of_block(begin: int) -> NDArray[np.int64]:
+        found: NDArray[np.int64] = _products(
+            whole_numbers(rows_as_float32(vectors, cell[begin : begin + _BLOCK])), contrast
+        )
+        return found
+
+    return np.concatenate(list(on_threads(threads, of_block, range(0, cell.size, _BLOCK))))
 
 
 def _halves(cell: NDArray[np.int64], along: NDArray[np.int64], flock: NDArray[np.int64]) -> list[NDArray[np.int64]]:

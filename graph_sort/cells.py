@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.cell_search import slack_of
 from sequitur.graph_sort.offsets import offsets_of
+from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 STORED, QUERY = 1, 2  # what a vector is in a task; both, where it is 3
@@ -37,22 +38,27 @@ class Spread(NamedTuple):
     role: NDArray[np.uint8]  # [m], STORED, QUERY or both
 
 
-def cells_of(vectors: Vectors, centroids: NDArray[np.float32], probes: int) -> NDArray[np.int32]:
+def cells_of(vectors: Vectors, centroids: NDArray[np.float32], probes: int, threads: int = 1) -> NDArray[np.int32]:
     """The `probes` cells nearest to each vector [n, d], by (−cosine, number): int32 [n, probes], the nearest first and
     the others ascending; −1 where there are fewer.
 
     The same on every machine: what BLAS cannot tell apart within its rounding error is computed again in a fixed
-    order. n·c·d multiplications for c centroids; memory: BLOCK·c float32.
+    order. n·c·d multiplications for c centroids; memory: 2·BLOCK·c float32 for each of `threads`. With several of these
+    BLAS is best held to one of its own.
     """
     found, taken = np.full((len(vectors), probes), -1, dtype=np.int32), min(probes, len(centroids))
     centroids = np.ascontiguousarray(centroids)  # as exact products take them
-    for begin in range(0, len(vectors), BLOCK):
+
+    def fill(begin: int) -> None:
         block = rows_as_float32(vectors, slice(begin, begin + BLOCK))
         scores = block @ centroids.T
         best = scores.max(axis=1)
         last = best if taken == 1 else np.partition(scores, len(centroids) - taken, axis=1)[:, len(centroids) - taken]
         slack = slack_of(block, centroids)
         _nearest_cells(block, centroids, scores, best, last, slack, found[begin : begin + BLOCK, :taken])
+
+    for _ in on_threads(threads, fill, range(0, len(vectors), BLOCK)):
+        pass
     return found
 
 

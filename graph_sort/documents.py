@@ -83,6 +83,10 @@ class Documents(Protocol):
     def rows_filled(self) -> bool:
         """Whether contexts will be filled up, so that an order may say with what (`Order.fills`)."""
 
+    @property
+    def threads(self) -> int:
+        """How many threads an order may work on, 1 or more. It is the same on any number."""
+
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         """Of some documents [m] the strings whose hash is a multiple of `every`, a power of two; of a document longer
         than a context those of `length % context_length` tokens alone: its last; its first, where rows are filled."""
@@ -103,6 +107,7 @@ class ArrayDocuments:
     string_sets: StringSets = field(default_factory=lambda: StringSets(np.zeros(1, np.int64), np.empty(0, np.uint32)))
     strings_weight: float = 0.0
     rows_filled: bool = False
+    threads: int = 1
 
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         """Those at hand, which are to be of the tails where documents are longer than a context."""

@@ -16,6 +16,7 @@ from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.packing import PackedContexts, context_documents
+from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 NEAR_DUPLICATE = 0.95
@@ -209,13 +210,16 @@ def path_weight_share(graph: Graph, vectors: Vectors, permutation: NDArray[np.in
     return _mean(_mean_of(consecutive_cosines(vectors, permutation)), bound(graph))
 
 
-def consecutive_cosines(vectors: Vectors, permutation: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Cosine of permutation[i] and permutation[i + 1]: float32[n − 1] ([0] where n = 0)."""
-    cosines = np.empty(max(permutation.size - 1, 0), np.float32)
-    for begin in range(0, cosines.size, _BLOCK):
-        rows = rows_as_float32(vectors, permutation[begin : begin + _BLOCK + 1])
-        cosines[begin : begin + _BLOCK] = _dot_next(rows)
-    return cosines
+def consecutive_cosines(vectors: Vectors, permutation: NDArray[np.int64], threads: int = 1) -> NDArray[np.float32]:
+    """Cosine of permutation[i] and permutation[i + 1]: float32[n − 1] ([0] where n = 0). Of the vectors each of the
+    threads holds a block."""
+
+    def of_block(begin: int) -> NDArray[np.float32]:
+        cosines: NDArray[np.float32] = _dot_next(rows_as_float32(vectors, permutation[begin : begin + _BLOCK + 1]))
+        return cosines
+
+    blocks = on_threads(threads, of_block, range(0, permutation.size - 1, _BLOCK))
+    return np.concatenate([np.empty(0, np.float32), *blocks])
 
 
 def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

@@ -66,6 +66,10 @@ class Part:
     def rows_filled(self) -> bool:
         return self._documents.rows_filled
 
+    @property
+    def threads(self) -> int:
+        return self._documents.threads
+
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         return self._documents.strings(self._members[members], every)
 

@@ -15,14 +15,14 @@ from sequitur.graph_sort.vectors import dot
 ITERATIONS = 10  # what faiss gives to the lists of an inverted file
 
 
-def train(sample: NDArray[np.float32], count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+def train(sample: NDArray[np.float32], count: int, rng: np.random.Generator, threads: int = 1) -> NDArray[np.float32]:
     """`count` unit centroids [count, d] of a sample [s, d] of finite vectors, s ≥ count; 10·s·count·d multiplications.
 
     They start at vectors that `rng` draws. A centroid that is nearest to none moves to the vector worst served.
     """
     centroids = sample[np.sort(rng.choice(len(sample), size=count, replace=False))]
     for _ in range(ITERATIONS):
-        cell = cells_of(sample, centroids, 1)[:, 0]
+        cell = cells_of(sample, centroids, 1, threads)[:, 0]
         before = centroids.copy()
         empty = np.flatnonzero(_mean_directions(sample, cell, centroids) == 0)
         if len(empty):

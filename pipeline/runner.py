@@ -81,6 +81,12 @@ class Runner:
     def is_local(self) -> bool:
         return not any(option.split("=")[0] == "--runner" for option in self._options)
 
+    @property
+    def threads(self) -> int:
+        """How many threads may compute in this process between jobs: as many as jobs here have workers; where jobs run
+        elsewhere, as this machine has cores."""
+        return self.workers if self.is_local else os.cpu_count() or 1
+
     def processes(self, elements: int, seconds: float = math.inf) -> int:
         """Worker processes for a job: never more than there are elements, nor more than earn their start.
 

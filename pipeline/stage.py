@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import resource
-import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +15,7 @@ from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import CorruptPart, OverMemory, StorageFull
+from sequitur.pipeline.memory import machine_bytes, peak_bytes
 from sequitur.pipeline.names import DOCUMENTS, REFINED
 from sequitur.pipeline.progress import Progress, human
 from sequitur.pipeline.runner import Runner
@@ -298,7 +296,7 @@ def announce(stage: Stage, estimate: Estimate, config: Config, runner: Runner, p
             f"{root.url}: {stage.name} will write about {human(estimate.disk)} and {human(free)} are free; "
             "free some space or choose another output"
         )
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    total = machine_bytes()
     here = memory if runner.is_local else BASE_BYTES + estimate.memory  # workers elsewhere have memory of their own
     here += 0 if root.is_local else nearby.without_room(estimate.mapped)
     if here > total:
@@ -322,9 +320,3 @@ def every_ordinal(directory: Directory, selection: Directory) -> Iterator[str]:
     ordinals = artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy()
     if not np.array_equal(ordinals, np.arange(artifacts.require_manifest(selection).statistics["kept"])):
         yield f"{directory.path()}: its rows are not those of the kept documents; delete it and run again"
-
-
-def peak_bytes() -> int:
-    """Largest resident size so far of this process, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -18,6 +18,8 @@ from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, first_of_runs
 from sequitur.graph_sort.part import induced
 from sequitur.graph_sort.shared_strings import Shared, counted, no_strings
+from sequitur.graph_sort.shared_strings import memory_bytes as strings_memory
+from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.vectors import Vectors, rows_as_float32
 
 WEIGHT = 0.5  # a document weighs its tokens to this power: so each adds the mean of its cosines to a full context
@@ -65,18 +67,23 @@ def order(documents: Documents, seed: int) -> Order:
 
     More than CELL documents are cut into cells of related documents (`bisection.bisect`, drawn by `seed`), each solved
     alone; edges between cells are not used, and their contexts follow one another. All decisions are by integers, or by
-    sums in a fixed order. Time O(n·k·d), about 0.1 ms a document on one core (d = 256, k = 20); memory, but for the
-    documents themselves, 100 bytes a document and, for one cell, 64 · CELL · k + 16 · CELL · d bytes: about 200 MB.
-    Strings take twice as long again, and for one cell up to 42 · CELL · 2 · KEPT bytes.
+    sums in a fixed order. As many cells are solved at a time as there are `threads`. Time O(n·k·d), about 0.1 ms a
+    document on one core (d = 256, k = 20), and twice as long again with strings; memory, but for the documents
+    themselves, 100 bytes a document, and what the cells take that are solved at a time (`memory_bytes`).
     """
     return with_fillers(documents, seed, documents.rows_filled)
+
+
+def memory_bytes(documents: int, k: int, dimensions: int, *, strings: bool) -> int:
+    """What so many documents take, at most, while their cells are solved: 0.2 GB a cell, and 1.1 GB with strings."""
+    return documents * (64 * k + 16 * dimensions) + (strings_memory(documents * 2 * KEPT) if strings else 0)
 
 
 def with_fillers(documents: Documents, seed: int, filled: bool) -> Order:
     """`order`, as for rows that will be filled, or not."""
     lengths, length = documents.lengths, documents.context_length
-    cells = bisect(documents.vectors, documents.graph, np.flatnonzero(lengths % length), CELL, seed)
-    parts = [_cell(documents, cell, filled) for cell in cells if cell.size]
+    cells = bisect(documents.vectors, documents.graph, np.flatnonzero(lengths % length), CELL, seed, documents.threads)
+    parts = list(on_threads(documents.threads, lambda cell: _cell(documents, cell, filled), filter(len, cells)))
     rest = np.flatnonzero(lengths % length == 0)
     alone = np.ones(rest.size, np.bool_)
     parts.append(Order(rest, np.arange(rest.size, dtype=np.int64), alone, fills=~alone))

@@ -126,14 +126,16 @@ def _train(search: Search, base: np.ndarray) -> None:
             for size in (cells.TRAINING_POINTS * count, RECALL_QUERIES)
         )
         rows_of: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        among = mask(search.vectors, sample), mask(search.vectors, asking)
         for ordinals, rows in vector_blocks(search.vectors):
-            for chosen, found in zip((sample, asking), rows_of, strict=True):
-                found.append(rows[np.isin(ordinals, chosen, assume_unique=True)])
+            for chosen, found in zip(among, rows_of, strict=True):
+                found.append(rows[chosen[ordinals]])
         queries, is_stored = np.concatenate(rows_of[1]), mask(search.vectors, base)
         for name, array in ((QUERIES, queries), (SAMPLE, asking), (BASE, is_stored)):
             save(search.directory, name, array)
         training = np.concatenate(rows_of[0]).astype(np.float32)
-        centroids = spherical_kmeans.train(training, min(count, len(training)), rng)
+        with threadpool_limits(1):
+            centroids = spherical_kmeans.train(training, min(count, len(training)), rng, search.jobs.runner.threads)
     save(search.root / NEIGHBORS, CENTROIDS, centroids)
 
 

@@ -16,7 +16,9 @@ import pyarrow as pa
 from sequitur.graph_sort import near_duplicates
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs
 from sequitur.graph_sort.pair_set import PairSet
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.storage import Directory
@@ -36,24 +38,28 @@ SLACK = 0.25  # two close documents whose words are less alike than −SLACK are
 TRIED = [round(0.9 + 0.01 * step, 2) for step in range(10)]
 
 
-def close_pairs(lists: Directory, own: StoredVectors, weight: float, least: float) -> Iterator[Pairs]:
+def close_pairs(lists: Directory, own: StoredVectors, weight: float, least: float, threads: int) -> Iterator[Pairs]:
     """Of each part of the lists the pairs of documents, by ordinal, whose own cosine is `least` or more.
 
-    Each pair stands in a part once. Memory: about 50 bytes per pair proposed in a part.
+    Each pair stands in a part once. Memory: about 50 bytes per pair proposed in a part, on each thread.
 
     Args:
         lists: the artifact with the neighbours.
         own: the model's own part of the vectors.
         weight: the words' share in the vectors.
         least: the cosine.
+        threads: how many look, at a part each.
     """
     proposed = least if not weight else (1 - weight) * least - weight * SLACK
-    for part in artifacts.require_manifest(lists).parts:
+
+    def of_part(part: Part) -> Pairs:
         batch = artifacts.read_part(lists, part)
         pairs = near_duplicates.pairs_above(lists_of(batch), proposed)
         pairs.edges[:, 0] = batch.column("ordinal").to_numpy()[pairs.edges[:, 0]]
         pairs = near_duplicates.distinct(pairs)
-        yield at_least(with_own_cosine(own, pairs.edges), least) if weight and len(pairs.edges) else pairs
+        return at_least(with_own_cosine(own, pairs.edges), least) if weight and len(pairs.edges) else pairs
+
+    return on_threads(threads, of_part, artifacts.require_manifest(lists).parts)
 
 
 def joined(found: Iterable[Pairs]) -> Pairs:
@@ -122,14 +128,12 @@ def ngram_jaccard(tokens: Directory, edges: np.ndarray) -> np.ndarray:
     return similarity
 
 
-def with_own_cosine(own: StoredVectors, edges: np.ndarray) -> Pairs:
+def with_own_cosine(own: StoredVectors, edges: np.ndarray, threads: int = 1) -> Pairs:
     """Pairs of ordinals, int64 [e, 2], with the cosines of the model's own part of their vectors."""
     vectors = cast(np.ndarray, own)  # all that is asked of it is rows
-    cosine = np.empty(len(edges), dtype=np.float32)
-    for begin in range(0, len(edges), PAIRS_AT_ONCE):
-        here = slice(begin, begin + PAIRS_AT_ONCE)
-        cosine[here] = near_duplicates.edge_cosines(vectors, edges[here])
-    return Pairs(edges, cosine)
+    blocks = np.split(edges, range(PAIRS_AT_ONCE, len(edges), PAIRS_AT_ONCE))
+    found = on_threads(threads, lambda some: near_duplicates.edge_cosines(vectors, some), blocks)
+    return Pairs(edges, np.concatenate(list(found)))
 
 
 def at_least(pairs: Pairs, least: float) -> Pairs:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort.neighbors import Neighbors, among
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.storage import Directory
@@ -36,6 +37,10 @@ class Rounds:
         self.search, self._method, self.count = search, method, 0
         self._base = self.members = np.arange(documents, dtype=np.int64)
         self._current: list[Round] = []  # of which the lists are made up: a later one goes before an earlier one
+
+    @property
+    def _parts(self) -> list[str]:
+        return artifacts.require_manifest(self.search.vectors).names
 
     @property
     def found(self) -> Directory:
@@ -67,24 +72,30 @@ class Rounds:
     def write(self, build: Build) -> None:
         """The k nearest of each member, in parts like those of `vectors`. Parts that are there stay."""
         done, k = {part.name for part in builds.written_parts(build)}, self.search.settings.k
-        is_member = mask(self.search.vectors, self.members)
-        for number, part in enumerate(artifacts.require_manifest(self.search.vectors).parts):
-            if part.name not in done:
-                ordinals, found = self._lists(number)
-                here = is_member[ordinals]
-                left = among(Neighbors(found.neighbor[here], found.cosine[here]), is_member)
-                lists = Neighbors(left.neighbor[:, :k], left.cosine[:, :k])
-                builds.write_part(build, part.name, as_batch(ordinals[here], lists), compress=False)
+        is_member, names = mask(self.search.vectors, self.members), self._parts
+
+        def write_part(number: int) -> None:
+            ordinals, found = self._lists(number)
+            here = is_member[ordinals]
+            left = among(Neighbors(found.neighbor[here], found.cosine[here]), is_member)
+            lists = Neighbors(left.neighbor[:, :k], left.cosine[:, :k])
+            builds.write_part(build, names[number], as_batch(ordinals[here], lists), compress=False)
+
+        left = (number for number, name in enumerate(names) if name not in done)
+        for _ in on_threads(self.search.jobs.runner.threads, write_part, left):
+            pass
 
     def _short(self) -> np.ndarray:
         """int64 ordinals of the members whose lists name fewer than k of them, though there may be more."""
         is_member, k = mask(self.search.vectors, self.members), self.search.settings.k
-        short = []
-        for ordinals, found in map(self._lists, range(len(artifacts.require_manifest(self.search.vectors).parts))):
+
+        def of_part(number: int) -> np.ndarray:
+            ordinals, found = self._lists(number)
             left = among(found, is_member).neighbor[:, k - 1] >= 0
             ended = found.neighbor[:, -1] < 0  # it named all that there are
-            short.append(ordinals[is_member[ordinals] & ~left & ~ended])
-        return np.concatenate(short)
+            return ordinals[is_member[ordinals] & ~left & ~ended]
+
+        return np.concatenate(list(on_threads(self.search.jobs.runner.threads, of_part, range(len(self._parts)))))
 
     def _lists(self, number: int) -> tuple[np.ndarray, Neighbors]:
         """(int64 ordinals, lists) of a part, as they were last searched."""

@@ -111,7 +111,7 @@ def _words(run: Run) -> Words | None:
     if not settings.words_confirm or settings.duplicate_overlap is None:
         return None
     words.read(run)
-    return Words(run.root, settings.duplicate_overlap, run.config.seed)
+    return Words(run.root, settings.duplicate_overlap, run.config.seed, run.runner.threads)
 
 
 def _without_duplicates(
@@ -119,8 +119,9 @@ def _without_duplicates(
 ) -> tuple[Duplicates, Mapping[str, int]]:
     """Drops near-duplicates and searches again until there are none, and says how many the cosine alone would drop."""
     least, own = rounds.search.settings.least_cosine, StoredVectors(rounds.search.vectors, own=True)
+    threads = rounds.search.jobs.runner.threads
     near, pairs = [], []
-    for close in near_duplicates.close_pairs(rounds.found, own, lexical_weight, min(TRIED[0], least)):
+    for close in near_duplicates.close_pairs(rounds.found, own, lexical_weight, min(TRIED[0], least), threads):
         near.append(near_duplicates.at_least(close, TRIED[0]))
         pairs.append(judge.duplicates(close))
     tried = near_duplicates.would_drop(near_duplicates.joined(near))
@@ -128,11 +129,12 @@ def _without_duplicates(
     while True:
         duplicates = keep_first(known, documents)
         # Most of what another search would find are those that are left of a large group: they are tried at once.
-        more = judge.duplicates(near_duplicates.with_own_cosine(own, around_dropped(known, duplicates)))
+        tried_at_once = around_dropped(known, duplicates)
+        more = judge.duplicates(near_duplicates.with_own_cosine(own, tried_at_once, threads))
         if not len(more.edges):
             if not rounds.next(np.flatnonzero(duplicates.of < 0)):
                 return duplicates, tried
-            found = near_duplicates.close_pairs(rounds.found, own, lexical_weight, least)
+            found = near_duplicates.close_pairs(rounds.found, own, lexical_weight, least, threads)
             more = near_duplicates.joined(map(judge.duplicates, found))
             if not len(more.edges):
                 return duplicates, tried
@@ -157,10 +159,11 @@ def estimate(run: Run) -> Estimate:
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
     # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
     # documents; and all pairs that the lists of a part propose.
-    memory = searching.memory + 100 * vectors.rows + 50 * settings.k * part + subset.memory_bytes(run.config, vectors)
+    memory = searching.memory + 100 * vectors.rows + subset.memory_bytes(run.config, vectors)
+    memory += run.runner.threads * 50 * settings.k * part
     disk, each_worker = searching.disk + lists, searching.each_worker
     if settings.words_confirm:
-        memory += words.memory_bytes(vectors.rows) + 48 * near_duplicates.REMEMBERED
+        memory += words.memory_bytes(vectors.rows, run.runner.threads) + 48 * near_duplicates.REMEMBERED
         disk += words.disk_bytes(run.manifest(run.text).statistics["text_bytes"])
         each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
     return Estimate(memory, disk, each_worker, shuffled=searching.shuffled)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from sequitur.graph_sort.threads import AHEAD, on_threads
 from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.names import NEIGHBORS, SELECTION
@@ -63,16 +64,18 @@ class ReadWords(beam.DoFn):
 class Words:
     """Compares documents by their words.
 
-    Memory: 20 bytes a document, and 60 for each of WORDS_AT_ONCE words, or of the longest pair of documents.
+    Memory: 20 bytes a document, and 60 for each of WORDS_AT_ONCE words, or of the longest pair of documents, on each
+    thread.
 
     Args:
         root: of the run, for which `read` has been called.
         least: the overlap of duplicates.
         seed: the configured one.
+        threads: how many compare.
     """
 
-    def __init__(self, root: Directory, least: float, seed: int) -> None:
-        self._store, self._least = TokenStore(root / WORDS, check=False), least
+    def __init__(self, root: Directory, least: float, seed: int, threads: int = 1) -> None:
+        self._store, self._least, self._threads = TokenStore(root / WORDS, check=False), least, threads
         self._counts = self._count(np.random.Generator(np.random.PCG64(derived_seed(seed, "neighbors", "words"))))
         self._population = self._populations()
 
@@ -81,31 +84,35 @@ class Words:
         drawn = generator.permutation(len(lengths))[:COUNTED]
         drawn = np.sort(drawn[np.cumsum(lengths[drawn]) <= COUNTED_WORDS])
         counts = np.zeros(BUCKETS, dtype=np.int32)
-        for some in _blocks(lengths[drawn]):
-            counts += document_counts(*self._store.of(drawn[some]))
+        words_of = self._store.of
+        for some in on_threads(
+            self._threads, lambda some: document_counts(*words_of(drawn[some])), _blocks(lengths[drawn])
+        ):
+            counts += some
         return counts
 
     def _populations(self) -> np.ndarray:
         """int32 [n], of all documents: each is compared with many."""
-        lengths = self._store.lengths()
-        found = np.empty(len(lengths), np.int32)
-        for some in _blocks(lengths):
-            found[some] = populations(*self._store.of(some), self._counts)
-        return found
+        blocks, words_of = _blocks(self._store.lengths()), self._store.of
+        return np.concatenate(
+            list(on_threads(self._threads, lambda some: populations(*words_of(some), self._counts), blocks))
+        )
 
     def likeness(self, edges: np.ndarray) -> Likeness:
         """Of each pair of ordinals, int64 [e, 2]: its overlap, and where that is enough its renaming."""
-        found = Likeness(np.empty(len(edges), np.float32), np.empty(len(edges), np.float32))
         everyone, compact = np.unique(edges, return_inverse=True)
         words = self._store.lengths()[everyone]
         begins = _begins_of_blocks(compact.reshape(-1, 2), words, WORDS_AT_ONCE, PAIRS_AT_ONCE)
-        for begin, end in pairwise(begins.tolist()):
-            ordinals, pairs = np.unique(edges[begin:end], return_inverse=True)
+
+        def of_block(block: tuple[int, int]) -> Likeness:
+            ordinals, pairs = np.unique(edges[slice(*block)], return_inverse=True)
             compact = pairs.reshape(-1, 2).astype(np.int64)
-            found.overlap[begin:end], found.renaming[begin:end] = likeness(
-                *self._store.of(ordinals), self._counts, compact, self._least, self._population[ordinals]
-            )
-        return found
+            of_ordinals = self._store.of(ordinals)
+            return likeness(*of_ordinals, self._counts, compact, self._least, self._population[ordinals])
+
+        nothing = Likeness(np.empty(0, np.float32), np.empty(0, np.float32))
+        found = on_threads(self._threads, of_block, pairwise(begins.tolist()))
+        return Likeness(*(np.concatenate(column) for column in zip(nothing, *found, strict=True)))
 
     def confirm(self, edges: np.ndarray) -> np.ndarray:
         """bool [e]: whether the documents of each pair are versions of one, and not of one template for two things."""
@@ -114,9 +121,9 @@ class Words:
         return confirmed
 
 
-def memory_bytes(documents: int) -> int:
+def memory_bytes(documents: int, threads: int) -> int:
     """What comparing takes, of so many documents of usual length."""
-    return 20 * documents + 60 * WORDS_AT_ONCE + 20 * BUCKETS
+    return 20 * documents + threads * max(60 * WORDS_AT_ONCE, 4 * AHEAD * BUCKETS) + 20 * BUCKETS
 
 
 def disk_bytes(text_bytes: int) -> int:

@@ -37,15 +37,22 @@ class RunDocuments:
     """The documents of a run that stay, as `graph_sort.documents.Documents`; document i has `ordinals[i]`."""
 
     def __init__(
-        self, root: Directory, settings: Ordering, context_length: int, progress: Progress, *, rows_filled: bool = False
+        self,
+        root: Directory,
+        settings: Ordering,
+        context_length: int,
+        progress: Progress,
+        *,
+        rows_filled: bool = False,
+        threads: int = 1,
     ) -> None:
         self._root, self._settings, self._context_length, self._progress = root, settings, context_length, progress
-        self.rows_filled = rows_filled
+        self.rows_filled, self.threads = rows_filled, threads
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, Graph]:
         self._progress.step("order: graph")
-        return read_graph(self._root / NEIGHBORS)
+        return read_graph(self._root / NEIGHBORS, self.threads)
 
     @property
     def ordinals(self) -> np.ndarray:
@@ -99,6 +106,8 @@ class RunDocuments:
 
     def strings(self, members: np.ndarray, every: int) -> StringSets:
         """Pairs of tokens that follow each other; of tokens that are bytes, as many as are in a pair elsewhere.
+
+        Several threads may ask at a time.
 
         Tokens are read BLOCK_TOKENS at a time, or as a document has. Memory: BLOCK_MEMORY, and 8 bytes a string kept.
         """

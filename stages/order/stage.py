@@ -6,8 +6,9 @@ output   a permutation of the ordinals, the path (fragment) that each belongs to
          are shard families, each is ordered by itself; `order/router` says which family a document belongs to. Where
          several epochs are asked for, as many orders, one after the other
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
-cost     in this process: the graph, about 50·n·k bytes at its making, and the vectors, 4·n·d; with families, and with
-         epochs, once more; with shared strings up to 1.2 GB more, whatever n
+cost     in this process, on as many threads as there are workers: the graph, about 50·n·k bytes at its making, and the
+         vectors, 4·n·d; with families, and with epochs, once more; for each thread up to 0.2 GB more, and 1.2 GB with
+         shared strings, whatever n
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, contexts
 from sequitur.graph_sort.packing import Likeness
 from sequitur.graph_sort.part import Part
-from sequitur.graph_sort.shared_strings import memory_bytes as strings_memory
 from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.memory import machine_bytes
 from sequitur.pipeline.names import NEIGHBORS, ORDER, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Pack
@@ -49,7 +50,12 @@ def work(run: Run) -> Mapping[str, Any]:
     name = run.config.order.strategy
     config, progress = run.config, run.progress
     documents = RunDocuments(
-        run.root, config.order, config.pack.context_length, progress, rows_filled=rows_filled(config)
+        run.root,
+        config.order,
+        config.pack.context_length,
+        progress,
+        rows_filled=rows_filled(config),
+        threads=threads_within(run.runner.threads, config, run.manifest(VECTORS).statistics["dimensions"]),
     )
     family_of, names = families.family_of(run.root, config.families, config.seed, documents, progress)
     progress.step(f"order: {name}", len(names), "families")
@@ -60,7 +66,7 @@ def work(run: Run) -> Mapping[str, Any]:
     order, family = end_to_end([order for order, _ in found]), np.concatenate([family for _, family in found])
     ordinals = documents.ordinals[order.permutation]
     own = cast(np.ndarray, StoredVectors(run.root / VECTORS, own=True))  # all that is asked of them
-    cosines = np.concatenate([np.zeros(1, np.float32), metrics.consecutive_cosines(own, ordinals)])
+    cosines = np.concatenate([np.zeros(1, np.float32), metrics.consecutive_cosines(own, ordinals, documents.threads)])
     rows = [order.permutation.size for order, _ in found]  # of each epoch
     first = orders.first_of_runs(family + len(names) * np.repeat(np.arange(len(rows)), rows))
     columns = [
@@ -193,12 +199,24 @@ def estimate(run: Run) -> Estimate:
     memory = 50 * count * k + 4 * run.manifest(VECTORS).rows * dimensions + 100 * count
     if run.config.pack.epochs > 1:
         memory += 2 * run.manifest(VECTORS).rows * dimensions + 60 * count * k
-    if run.config.order.shared_strings:
-        memory += strings_memory(min(count, contexts.CELL) * 2 * contexts.KEPT) + BLOCK_MEMORY
+    threads = threads_within(run.runner.threads, run.config, dimensions)
+    memory += cells_memory(min(count, threads * contexts.CELL), threads, run.config, dimensions)
     return Estimate(
         memory=memory + families.memory_bytes(run.config.families, run.manifest(VECTORS)),
         disk=40 * count * run.config.pack.epochs,
     )
+
+
+def threads_within(threads: int, config: Config, dimensions: int) -> int:
+    """So many threads, but no more than have room for a cell each in half of this machine's memory."""
+    return max(1, min(threads, machine_bytes() // 2 // cells_memory(contexts.CELL, 1, config, dimensions)))
+
+
+def cells_memory(documents: int, threads: int, config: Config, dimensions: int) -> int:
+    """What so many documents take, at most, while threads solve their cells."""
+    strings = config.order.shared_strings > 0
+    cells = contexts.memory_bytes(documents, config.neighbors.k, dimensions, strings=strings)
+    return cells + (threads * BLOCK_MEMORY if strings else 0)
 
 
 def verify(run: Run) -> Iterable[str]:

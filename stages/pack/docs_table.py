@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.distinct import distinct_values
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.builds import Build
@@ -22,7 +23,7 @@ from sequitur.shards.manifest import FileEntry
 from sequitur.shards.writer import write_docs
 from sequitur.stages.pack.context_rows import first_epoch
 from sequitur.stages.pack.shard_sets import ShardSet
-from sequitur.stages.shared.columns.groups import string_field
+from sequitur.stages.shared.columns.groups import string_fields
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.text_core.units.offsets import offsets_of
 
@@ -41,28 +42,40 @@ class Placed(NamedTuple):
 
 
 def write_docs_tables(
-    root: Directory, build: Build, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray, progress: Progress
+    root: Directory,
+    build: Build,
+    sets: Sequence[ShardSet],
+    order: pa.Table,
+    lengths: np.ndarray,
+    progress: Progress,
+    threads: int,
 ) -> list[list[FileEntry]]:
     """The documents table of each dataset, one file for each part of `documents` that has a document in it; the shards
     are being built.
 
-    One pass over `documents`. Memory: 20 bytes for each document of a dataset.
+    One pass over `documents`. Memory: 20 bytes for each document of a dataset, and a part of `documents`, without the
+    text, for each of the threads.
     """
     path = np.full(len(lengths), -1, dtype=np.int64)
     path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
     vectors = cast(np.ndarray, StoredVectors(root / VECTORS, own=True))  # all that is asked of them
-    placed = [_placed(shard_set, vectors) for shard_set in sets]
+    placed = [_placed(shard_set, vectors, threads) for shard_set in sets]
     documents, signals, selection = (root / name for name in (DOCUMENTS, SIGNALS, SELECTION))
-    rows_of = [_kept_rows(selection, part) for part in artifacts.require_manifest(selection).parts]
+    verdicts = artifacts.require_manifest(selection).parts
+    rows_of = list(on_threads(threads, lambda part: _kept_rows(selection, part), verdicts))
     begins = offsets_of([len(rows) for rows in rows_of])
-    files = [len(distinct_values(np.searchsorted(begins, one.ordinals, side="right"))) for one in placed]
-    entries: list[list[FileEntry]] = [[] for _ in sets]
-    progress.step("pack: documents table", len(rows_of), "parts")
-    parts = zip(artifacts.require_manifest(documents).parts, artifacts.require_manifest(signals).parts, strict=True)
-    for index, (part, signals_part) in enumerate(parts):
+    files = [distinct_values(np.searchsorted(begins, one.ordinals, side="right") - 1) for one in placed]  # their parts
+    parts = list(
+        zip(artifacts.require_manifest(documents).parts, artifacts.require_manifest(signals).parts, strict=True)
+    )
+
+    def write_part(index: int) -> list[tuple[int, FileEntry]]:
+        """The files of a part, each with the number of its dataset."""
+        part, signals_part = parts[index]
         batch = artifacts.read_part(documents, part, COLUMNS)
         language = artifacts.read_part(signals, signals_part, ["language"]).column("language")
         batch = batch.append_column("language", language)
+        written = []
         for number, one in enumerate(placed):
             here = slice(*np.searchsorted(one.ordinals, begins[index : index + 2]).tolist())
             some = Placed(*(column[here] for column in one))
@@ -70,13 +83,21 @@ def write_docs_tables(
                 continue
             rows = pa.array(rows_of[index][some.ordinals - begins[index]])
             table = _docs_table(batch.take(rows), some, list(sets[number].plans), lengths, path)
-            name = f"docs/docs-{len(entries[number]):05}-of-{files[number]:05}.parquet"
-            entries[number].append(_write(build, sets[number].directory, name, table))
+            file = int(np.searchsorted(files[number], index))
+            name = f"docs/docs-{file:05}-of-{len(files[number]):05}.parquet"
+            written.append((number, _write(build, sets[number].directory, name, table)))
+        return written
+
+    entries: list[list[FileEntry]] = [[] for _ in sets]
+    progress.step("pack: documents table", len(parts), "parts")
+    for index, written in enumerate(on_threads(threads, write_part, range(len(parts)))):
+        for number, entry in written:
+            entries[number].append(entry)
         progress.update(index + 1)
     return entries
 
 
-def _placed(shard_set: ShardSet, vectors: np.ndarray) -> Placed:
+def _placed(shard_set: ShardSet, vectors: np.ndarray, threads: int) -> Placed:
     plans = list(shard_set.plans.values())
     ordinals = distinct_values(np.concatenate([plan.document for plan in plans]))
     split = np.empty(len(ordinals), dtype=np.int64)
@@ -88,7 +109,7 @@ def _placed(shard_set: ShardSet, vectors: np.ndarray) -> Placed:
             continue
         plan = first_epoch(plan)
         row = row[: len(plan.document)]
-        met = metrics.consecutive_cosines(vectors, plan.document)
+        met = metrics.consecutive_cosines(vectors, plan.document, threads)
         follows = plan.start == 0
         follows[plan.offsets[:-1]] = False
         pieces = np.flatnonzero(follows)[::-1]  # the first one last, which stays
@@ -116,15 +137,14 @@ def _docs_table(
     batch: pa.RecordBatch, placed: Placed, splits: list[str], lengths: np.ndarray, path: np.ndarray
 ) -> pa.Table:
     ordinals = placed.ordinals
-    metadata = batch.column("metadata").to_pylist()
     columns = {
         "doc_key": pa.array(ordinals.astype(np.uint64)),
-        "doc_id": pa.array([one.hex() for one in batch.column("doc_id").to_pylist()], pa.string()),
+        "doc_id": _in_hex(batch.column("doc_id")),
         "record_id": batch.column("record_id"),
         "source": pc.cast(batch.column("source"), pa.string()),
         "url": batch.column("url"),
         "language": pc.cast(batch.column("language"), pa.string()),
-        **{name: pa.array([string_field(record, name) for record in metadata], pa.string()) for name in FIELDS},
+        **dict(zip(FIELDS, string_fields(batch.column("metadata"), FIELDS), strict=True)),
         "source_file": pc.cast(batch.column("source_file"), pa.string()),
         "source_row": batch.column("source_row"),
         "n_tokens": pa.array(lengths[ordinals]),
@@ -133,3 +153,10 @@ def _docs_table(
         "split": pa.array(np.array(splits)[placed.split], pa.string()),
     }
     return pa.table([columns[field.name] for field in docs_schema()], schema=docs_schema())
+
+
+def _in_hex(ids: pa.FixedSizeBinaryArray) -> pa.StringArray:
+    size = ids.type.byte_width
+    digits = memoryview(ids.buffers()[1])[size * ids.offset : size * (ids.offset + len(ids))].hex().encode()
+    offsets = np.arange(len(ids) + 1, dtype=np.int32) * np.int32(2 * size)
+    return pa.StringArray.from_buffers(len(ids), pa.py_buffer(offsets), pa.py_buffer(digits))

@@ -105,7 +105,7 @@ def work(run: Run) -> Mapping[str, Any]:
     sets = plan_sets(cutting, orders, ordering["families"], _likeness(run, cutting))
     header = make_header(root, run.config)
     entries = write_shards(run.jobs, build, root / TOKENS, sets, header, int(settings.shard_bytes))
-    docs = write_docs_tables(root, build, sets, order, lengths, run.progress)
+    docs = write_docs_tables(root, build, sets, order, lengths, run.progress, run.runner.threads)
     manifests = [
         finish_dataset(build, root / TOKENS, cutting, replace(header, seq_len=one.context_length), one, entries, files)
         for one, files in zip(sets, docs, strict=True)
@@ -127,7 +127,7 @@ def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
     """Of all documents, by ordinal; None where the policy does not go by it, or what is sorted is to stay so."""
     if cutting.settings.policy not in BY_LIKENESS or cutting.as_ordered:
         return None
-    members, graph = read_graph(run.artifact(NEIGHBORS))
+    members, graph = read_graph(run.artifact(NEIGHBORS), run.runner.threads)
     return Likeness(graph, np.searchsorted(members, np.arange(len(cutting.lengths))))
 
 

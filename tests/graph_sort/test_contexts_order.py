@@ -3,6 +3,7 @@
 Run: python -m pytest tests/graph_sort/test_contexts_order.py
 """
 
+import time
 from dataclasses import replace
 from itertools import combinations, pairwise, permutations
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sequitur.graph_sort import context_groups, packing
+from sequitur.graph_sort import bisection, context_groups, packing
 from sequitur.graph_sort.bisection import bisect, whole_numbers
 from sequitur.graph_sort.context_exchange import improve
 from sequitur.graph_sort.context_paths import arrange
@@ -22,6 +23,7 @@ from sequitur.graph_sort.merging import Items, leaf_order, leaves, merge
 from sequitur.graph_sort.metrics import coherence, placement
 from sequitur.graph_sort.orders import contexts, iclm
 from sequitur.graph_sort.shared_strings import no_strings
+from tests.graph_sort.string_documents import documents_of
 
 SETTINGS = settings(max_examples=40, deadline=None)
 RANDOM_GRAPH = {"n": st.integers(0, 40), "seed": st.integers(0, 2**32 - 1)}
@@ -296,6 +298,38 @@ def test_cells_part_two_clusters(unit_vectors):
     low, high = bisect(vectors, no_edges(400), np.arange(400), 200, 0)
     assert {low[0] // 200, high[0] // 200} == {0, 1}
     assert len(set(low // 200)) == len(set(high // 200)) == 1
+
+
+@pytest.mark.parametrize("filled", [False, True])
+@pytest.mark.parametrize("strings", [0.0, 2.0])
+def test_threads_make_the_same_order_whichever_cell_is_done_first(
+    random_neighbors, unit_vectors, monkeypatch, filled, strings
+):
+    monkeypatch.setattr(contexts, "CELL", 24)
+    monkeypatch.setattr(bisection, "_BLOCK", 32)
+    one_cell, rng = contexts._cell, np.random.default_rng(0)
+
+    def delayed(*arguments):
+        time.sleep(float(rng.random()) / 100)
+        return one_cell(*arguments)
+
+    monkeypatch.setattr(contexts, "_cell", delayed)
+    documents = documents_of(random_neighbors, unit_vectors, 300, 5, strings)
+    documents = replace(documents, rows_filled=filled)
+    once = contexts.order(documents, 9)
+    for threads in (2, 3, 2):
+        again = contexts.order(replace(documents, threads=threads), 9)
+        for column, other in zip(once, again, strict=True):
+            np.testing.assert_array_equal(column, other)
+
+
+@SETTINGS
+@given(st.integers(1, 300), st.integers(0, 2**32 - 1), st.integers(2, 3))
+def test_threads_cut_the_same_cells(random_neighbors, unit_vectors, n, seed, threads):
+    graph, vectors = from_neighbors(*random_neighbors(n, seed)), unit_vectors(n, seed=seed % 1000)
+    once, again = (bisect(vectors, graph, np.arange(n), 20, seed, number) for number in (1, threads))
+    for cell, other in zip(once, again, strict=True):
+        np.testing.assert_array_equal(cell, other)
 
 
 def test_reads_float16(unit_vectors, knn_graph):

@@ -9,8 +9,8 @@ import numpy as np
 from sequitur.graph_sort import spherical_kmeans
 
 
-def train(sample, count, seed=0):
-    return spherical_kmeans.train(sample, count, np.random.Generator(np.random.PCG64(seed)))
+def train(sample, count, seed=0, threads=1):
+    return spherical_kmeans.train(sample, count, np.random.Generator(np.random.PCG64(seed)), threads)
 
 
 def test_planted_clusters_are_found():
@@ -41,4 +41,6 @@ def test_threads_do_not_matter(unit_vectors):
         faiss.omp_set_num_threads(number)
         trained.append(train(sample, 70).tobytes())
     faiss.omp_set_num_threads(threads)
-    assert trained[0] == trained[1] != train(sample, 70, seed=1).tobytes()
+    trained += [train(sample, 70, threads=number).tobytes() for number in (2, 3)]
+    assert len(set(trained)) == 1
+    assert trained[0] != train(sample, 70, seed=1).tobytes()

@@ -28,7 +28,6 @@ from sequitur.pipeline.stage import (
     expected,
     human,
     noted,
-    peak_bytes,
 )
 from sequitur.pipeline.storage import Directory
 
@@ -155,10 +154,6 @@ def test_rows_are_those_of_the_kept_documents(make_run: Any, ordinals: list[int]
 )
 def test_sizes_are_said_as_a_person_would(size: int, said: str) -> None:
     assert human(size) == said
-
-
-def test_peak_memory_is_in_bytes() -> None:
-    assert 2**25 < peak_bytes() < 2**40
 
 
 @pytest.mark.parametrize(("unit", "expected_done"), [("parts", 2), ("documents", 5)])

@@ -8,6 +8,8 @@ import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.graph_sort.offsets import offsets_of
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.storage import Directory
 
@@ -26,20 +28,22 @@ def all_values(directory: Directory, column: str) -> np.ndarray:
     return np.asarray(artifacts.read_columns(directory, [column])[column].to_numpy())
 
 
-def read_graph(directory: Directory) -> tuple[np.ndarray, Graph]:
+def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Graph]:
     """The documents in an artifact of neighbours, int64 ordinals ascending, and their graph, whose nodes are positions
-    among them."""
-    ordinals = all_values(directory, "ordinal")
-    neighbor, cosine = np.empty((0, 0), dtype=np.int64), np.empty((0, 0), dtype=np.float32)
-    start = 0
-    for part in artifacts.require_manifest(directory).parts:
-        batch = artifacts.read_part(directory, part)
-        rows = slice(start, start + part.rows)
-        ids = schemas.list_matrix(batch.column("neighbor"))
-        if not start:
-            neighbor = np.empty((len(ordinals), ids.shape[1]), dtype=np.int64)
-            cosine = np.empty((len(ordinals), ids.shape[1]), dtype=np.float32)
-        neighbor[rows] = np.where(ids >= 0, np.searchsorted(ordinals, ids), -1)
+    among them. Each of the threads reads a part."""
+    ordinals, parts = all_values(directory, "ordinal"), artifacts.require_manifest(directory).parts
+    place = np.full(ordinals.max(initial=-1) + 2, -1, dtype=np.int64)  # by ordinal; the last is that of none, −1
+    place[ordinals] = np.arange(len(ordinals))
+    k = artifacts.part_schema(directory, parts[0]).field("neighbor").type.list_size
+    neighbor = np.empty((len(ordinals), k), dtype=np.int64)
+    cosine = np.empty((len(ordinals), k), dtype=np.float32)
+    begins = offsets_of([part.rows for part in parts])
+
+    def read(number: int) -> None:
+        batch, rows = artifacts.read_part(directory, parts[number]), slice(begins[number], begins[number + 1])
+        np.take(place, schemas.list_matrix(batch.column("neighbor")), out=neighbor[rows])
         cosine[rows] = schemas.list_matrix(batch.column("cosine"))
-        start += part.rows
+
+    for _ in on_threads(threads, read, range(len(parts))):
+        pass
     return ordinals, from_neighbors(neighbor, cosine)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import json as arrow_json
 
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS
@@ -33,7 +34,7 @@ def group_codes(root: Directory, by: str) -> tuple[np.ndarray, list[str]]:
     if by == "url":
         values = _mapped(values, _directory)
     elif by not in ("source", "language"):
-        values = _mapped(values, lambda metadata: string_field(metadata, by))
+        values = pa.chunked_array([string_fields(chunk, [by])[0] for chunk in values.chunks], pa.string())
     names = sorted(name for name in pc.unique(values).to_pylist() if name is not None)
     codes = pc.fill_null(pc.index_in(values, pa.array(names, pa.string())), -1)
     return codes.to_numpy().astype(np.int64), names
@@ -70,7 +71,26 @@ def _directory(url: str) -> str | None:
 
 def string_field(metadata: str, name: str) -> str | None:
     """The field of that name in the JSON of a document's metadata; None where it is absent or no string."""
-    if f'"{name}"' not in metadata:
+    if f'"{name}"' not in metadata and "\\" not in metadata:  # a name may be written with escapes
         return None
     value = json.loads(metadata).get(name)
     return value if isinstance(value, str) else None
+
+
+def string_fields(metadata: pa.StringArray, names: Sequence[str]) -> list[pa.StringArray]:
+    """Of each name what `string_field` gives for each document; null for None.
+
+    By Arrow's reader of JSON, which takes a quarter of the time and holds no lock of Python's. It refuses what is not a
+    string in all documents that have it; then Python reads one by one.
+    """
+    lines = "\n".join(metadata.to_pylist()).encode()  # JSON has no line feed but as an escape
+    fields = pa.schema([pa.field(name, pa.string()) for name in names])
+    try:
+        found = arrow_json.read_json(
+            pa.BufferReader(lines),
+            arrow_json.ReadOptions(use_threads=False, block_size=len(lines) + 1),
+            arrow_json.ParseOptions(explicit_schema=fields, unexpected_field_behavior="ignore"),
+        )
+    except pa.ArrowInvalid:
+        return [pa.array([string_field(one, name) for one in metadata.to_pylist()], pa.string()) for name in names]
+    return [pa.concat_arrays(found.column(name).chunks) for name in names]

@@ -1,17 +1,19 @@
 """Neighbours are those of brute force, and no two documents that stay are near-duplicates."""
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from job_runs import made_by
 from neighbor_runs import angles, check, content, lists, place, recall_of, unit, work
 from rich.console import Console
 
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
-from sequitur.stages.neighbors import by_cells, by_exact, by_index
+from sequitur.stages.neighbors import by_cells, by_exact, by_index, cell_assignment, near_duplicates, words
 from sequitur.stages.neighbors import stage as neighbors
 from sequitur.stages.neighbors.declaration import parameters
 from sequitur.stages.shared.columns.arrays import read_graph
@@ -133,3 +135,35 @@ def test_near_duplicates_that_take_most_of_a_source_or_a_language_give_an_alarm(
     }
     assert alarms == [{**common, "of": of} for of in ("source", "language")]
     assert f"warning: semantic_duplicate takes much of language one {lost / 40:.1%} of 40\n" in said.getvalue()
+
+
+def test_more_threads_make_the_same_lists_and_duplicates(
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cell_assignment, "ALL_PAIRS", 0)  # so that cells are made
+    monkeypatch.setattr(words, "WORDS_AT_ONCE", 2000)
+    monkeypatch.setattr(words, "PAIRS_AT_ONCE", 20)
+    one, two, three = (
+        made_by(workers, finished, "neighbors", "neighbors", tmp_path / str(workers)) for workers in (1, 2, 3)
+    )
+    assert one == two == three
+    assert len(one) > 3
+
+
+def test_more_threads_find_the_same_cosines(job_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(near_duplicates, "PAIRS_AT_ONCE", 5)
+    sections = {"embed": {"lexical_weight": 0.3}}
+    one, two, three = (
+        content(
+            work(
+                place(
+                    job_of(f"{workers}", workers, sections, k=4, duplicate_cosine=0.5),
+                    unit(1, 200, 6),
+                    parts=7,
+                    model_dimensions=3,
+                )
+            )
+        )
+        for workers in (1, 2, 3)
+    )
+    assert one == two == three

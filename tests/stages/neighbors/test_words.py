@@ -147,6 +147,7 @@ def test_blocks_do_not_change_what_is_found(job_of: Callable[..., Run], monkeypa
     whole = words.Words(run.root, 0.4, seed=1).likeness(edges)
     monkeypatch.setattr(words, "WORDS_AT_ONCE", 100)
     monkeypatch.setattr(words, "PAIRS_AT_ONCE", 2)
-    pieces = words.Words(run.root, 0.4, seed=1).likeness(edges)
-    np.testing.assert_array_equal(whole.overlap, pieces.overlap)
-    np.testing.assert_array_equal(whole.renaming, pieces.renaming)
+    for threads in (1, 2, 3):
+        pieces = words.Words(run.root, 0.4, 1, threads).likeness(edges)
+        np.testing.assert_array_equal(whole.overlap, pieces.overlap)
+        np.testing.assert_array_equal(whole.renaming, pieces.renaming)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,12 +18,16 @@ from sequitur.pipeline.names import ROUTER
 from sequitur.pipeline.stage import Run
 from sequitur.stages.order import families
 from sequitur.stages.order import stage as order
-from sequitur.stages.shared.columns.groups import group_codes
+from sequitur.stages.shared.columns.groups import group_codes, string_field, string_fields
 from sequitur.stages.shared.columns.router import read_router, router_files
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
 
 PATH = {"strategy": "path"}
+SCALARS = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["title", "a"]), inner), max_leaves=5
+)
 
 
 @pytest.fixture
@@ -155,3 +160,23 @@ def test_plain_names_stay_and_others_are_told_apart() -> None:
     one, other = families.safe_names(["A b", "a-b"], 30)
     assert one != other
     assert one.startswith("a-b-")
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["title", "license", 'a"b', "titled"]), VALUES), max_size=5))
+def test_fields_of_metadata_are_those_that_are_read_one_by_one(records: list[dict[str, Any]]) -> None:
+    names = ["title", "license", 'a"b']
+    for escaped in (True, False):
+        metadata = [json.dumps(record, ensure_ascii=escaped) for record in records]
+        found = string_fields(pa.array(metadata, pa.string()), names)
+        assert [column.type for column in found] == [pa.string()] * 3
+        assert [column.to_pylist() for column in found] == [
+            [value if isinstance(value := record.get(name), str) else None for record in records] for name in names
+        ]
+        assert [[string_field(one, name) for one in metadata] for name in names] == [
+            column.to_pylist() for column in found
+        ]
+
+
+def test_metadata_may_be_nested_as_deep_as_python_reads_it() -> None:
+    deep = json.dumps({"a": json.loads("[" * 900 + "]" * 900), "title": "of the record"})
+    assert string_fields(pa.array([deep]), ["title"])[0].to_pylist() == ["of the record"]

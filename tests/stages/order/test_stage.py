@@ -1,18 +1,24 @@
 """Every order is one setting away from a run, and says what it lacks."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from job_runs import made_by
 
+from sequitur.graph_sort.orders import contexts
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.stages.order import STAGE
 from sequitur.stages.order import documents as documents_of_runs
+from sequitur.stages.order import stage as order_stage
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.shared.columns.arrays import all_values
 from sequitur.stages.shared.columns.groups import kept_column
@@ -107,3 +113,46 @@ def test_contexts_by_strings_are_an_order_of_the_same_documents(branch: Branch) 
         orders.append(all_values(run.artifact("order"), "ordinal").tolist())
     assert orders[0] != orders[1] == orders[2]
     assert STAGE.estimate(run).memory > STAGE.estimate(replace_weight(run, 0.0)).memory
+
+
+def test_more_threads_make_the_same_order(finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "CELL", 30)
+    asked: list[int] = []
+    threads = order_stage.threads_within
+    monkeypatch.setattr(
+        order_stage,
+        "threads_within",
+        lambda *given: asked.append(threads(*given)) or asked[-1],  # type: ignore[func-returns-value]
+    )
+    one, two, three = (made_by(workers, finished, "order", "order", tmp_path / str(workers)) for workers in (1, 2, 3))
+    assert one == two == three
+    assert set(asked) == {1, 2, 3}
+
+
+def test_several_threads_may_ask_for_strings(finished: Run) -> None:
+    documents = RunDocuments(finished.root, finished.config.order, 64, finished.progress, threads=3)
+    some = np.array_split(np.flatnonzero(documents.lengths % 64), 12)
+    alone = [documents.strings(members, 1) for members in some]
+    documents = RunDocuments(finished.root, finished.config.order, 64, finished.progress, threads=3)
+    with ThreadPoolExecutor(3) as threads:
+        together = list(threads.map(lambda members: documents.strings(members, 1), some))
+    for one, other in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(one.offsets, other.offsets)
+        np.testing.assert_array_equal(one.hashes, other.hashes)
+
+
+def test_threads_are_no_more_than_have_room_for_a_cell(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = order_stage.cells_memory(contexts.CELL, 1, finished.config, 48)
+    assert cell > order_stage.cells_memory(
+        contexts.CELL, 1, overridden(finished.config, ["order.shared_strings=0"]), 48
+    )
+    for room, threads in ((5, 2), (8, 4), (100, 6), (1, 1)):
+        monkeypatch.setattr(order_stage, "machine_bytes", lambda room=room: room * cell)
+        assert order_stage.threads_within(6, finished.config, 48) == threads
+
+
+def test_each_thread_is_counted_in_the_estimate(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "CELL", 30)
+    memory = [STAGE.estimate(replace(finished, runner=Runner(workers))).memory for workers in (1, 2, 3)]
+    cell = order_stage.cells_memory(30, 1, finished.config, 48)
+    assert np.diff(memory).tolist() == [cell, cell]

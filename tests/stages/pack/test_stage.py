@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from job_runs import made_by
 
 from sequitur.pipeline import sections
 from sequitur.pipeline.config import validate
@@ -212,3 +213,11 @@ def test_torch_reads_the_rows(finished: Run) -> None:
     assert len(dataset) == len(written)
     for row in (0, len(written) - 1):
         assert dataset[row]["input_ids"].tolist() == written[row]["input_ids"]
+
+
+@pytest.mark.parametrize("run", ["finished", "streamed"])
+def test_more_threads_make_the_same_shards(run: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    done: Run = request.getfixturevalue(run)
+    one, two, three = (made_by(workers, done, "pack", "shards", tmp_path / str(workers)) for workers in (1, 2, 3))
+    assert one == two == three
+    assert sum(name.endswith(".parquet") for name in one) > 2
