@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -9,9 +11,13 @@ import pyarrow as pa
 from numba import njit
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.units.offsets import offsets_of
+
+REQUESTS = 16  # at a time, of where documents begin
+BEFORE_COLUMNS = 2**12  # bytes of a part in which its schema nearly always is
 
 
 class PieceTable(Protocol):
@@ -50,11 +56,7 @@ class TokenStore:
         begins, lengths, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [0]
         for part in artifacts.require_manifest(directory).parts:
             column = read(directory, part, ["input_ids"]).column("input_ids")
-            try:
-                column.validate(full=True)  # the offsets ascend within the values, and these lie in the file
-            except pa.ArrowInvalid as error:
-                raise CorruptPart(artifacts.damage(directory, part, str(error).partition("\n")[0])) from error
-            offsets = column.offsets.to_numpy()
+            offsets = checked_offsets(directory, part, column)
             self._values.append(column.values.to_numpy())
             begins.append(offsets[:-1])
             lengths.append(np.diff(offsets))
@@ -115,8 +117,63 @@ class TokenStore:
         ends, order, source = _by_part(document, start, self._begins, self._first)
         for number in np.flatnonzero(np.diff(ends)).tolist():
             here = order[ends[number] : ends[number + 1]]
-            if not _copy_runs(self._values[number], here, source, length, target, out):
+            if not copy_runs(self._values[number], here, source, length, target, out):
                 raise IndexError("a piece lies outside its part, or outside the rows")
+
+
+def document_lengths(directory: Directory) -> np.ndarray:
+    """int64 tokens of each document, by ordinal.
+
+    No token is read. Of parts that lie elsewhere 16 bytes a document are fetched, by a request a part, and not compared
+    with the manifest; who reads the tokens does that.
+
+    Raises:
+        CorruptPart: where documents begin in a part is not what was written.
+    """
+    parts = artifacts.require_manifest(directory).parts
+    with ThreadPoolExecutor(REQUESTS) as pool:
+        return np.concatenate([np.empty(0, np.int64), *pool.map(partial(_lengths_in, directory), parts)])
+
+
+def _lengths_in(directory: Directory, part: Part) -> np.ndarray:
+    if not part.rows:
+        return np.empty(0, np.int64)
+    if directory.is_local:
+        column = artifacts.map_part(directory, part, ["input_ids"]).column("input_ids")
+    else:
+        column = _without_tokens(directory, part, BEFORE_COLUMNS + 16 * part.rows)
+    return np.diff(checked_offsets(directory, part, column))
+
+
+def _without_tokens(directory: Directory, part: Part, size: int) -> pa.LargeListArray:
+    """`input_ids` of a part that lies elsewhere, of which `size` bytes are fetched, or more if need be; its tokens are
+    zeros that take no memory. A file of one batch is from its ninth byte on as a stream is: schema, then columns."""
+    image = np.zeros(part.bytes, np.uint8)
+    head = np.frombuffer(directory.read_range(part.path, 0, size), np.uint8)[: len(image)]
+    image[: len(head)] = head
+    try:
+        column = pa.ipc.open_stream(pa.py_buffer(image)[8:]).read_next_batch().column("input_ids")
+    except (pa.ArrowInvalid, OSError, KeyError, StopIteration) as error:
+        if size < part.bytes:  # its schema may be longer
+            return _without_tokens(directory, part, part.bytes)
+        raise CorruptPart(artifacts.damage(directory, part, "it is not the Arrow file that was written")) from error
+    begins = column.buffers()[1]
+    end = begins.address + begins.size - image.ctypes.data
+    return column if end <= len(head) else _without_tokens(directory, part, end)
+
+
+def checked_offsets(directory: Directory, part: Part, column: pa.LargeListArray) -> np.ndarray:
+    """int64 [n + 1]: where in a part's tokens each of its documents begins, and the last ends.
+
+    Raises:
+        CorruptPart: they do not ascend within the tokens.
+    """
+    try:
+        column.validate(full=True)  # the offsets ascend within the values, and these lie in the file
+    except pa.ArrowInvalid as error:
+        raise CorruptPart(artifacts.damage(directory, part, str(error).partition("\n")[0])) from error
+    offsets: np.ndarray = column.offsets.to_numpy()
+    return offsets
 
 
 @njit(cache=True, nogil=True)
@@ -146,7 +203,7 @@ def _by_part(
 
 
 @njit(cache=True, nogil=True)
-def _copy_runs(
+def copy_runs(
     values: np.ndarray, pieces: np.ndarray, source: np.ndarray, length: np.ndarray, target: np.ndarray, out: np.ndarray
 ) -> bool:
     """Copies `pieces` of a part: `length` tokens each, from `source` of its `values` to `target` of `out`; int64 [p].
