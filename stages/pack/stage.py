@@ -32,6 +32,7 @@ from sequitur.pipeline import artifacts, builds, nearby
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Estimate, Run
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
@@ -71,7 +72,7 @@ from sequitur.stages.pack.shard_writing import write_shards
 from sequitur.stages.shared.columns import router
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
-from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.stages.shared.columns.token_store import TokenStore, document_lengths
 from sequitur.text_core.units.offsets import offsets_of
 
 HISTORY = (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER)
@@ -97,15 +98,17 @@ def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
     root, settings, build = run.root, run.config.pack, run.build(SHARDS)
     order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "fills", "family"])
-    lengths = TokenStore(root / TOKENS, check=True).lengths()
+    mapped = maps_tokens(run.runner)
+    lengths = TokenStore(root / TOKENS, check=True).lengths() if mapped else document_lengths(root / TOKENS)
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
     epochs = offsets_of(rows_of_epochs(root / ORDER))
     orders = [order.slice(first, last - first) for first, last in pairwise(epochs.tolist())]
     sets = plan_sets(cutting, orders, ordering["families"], _likeness(run, cutting))
     header = make_header(root, run.config)
-    entries = write_shards(run.jobs, build, root / TOKENS, sets, header, int(settings.shard_bytes))
-    docs = write_docs_tables(root, build, sets, order, lengths, run.progress)
+    shard_bytes = int(settings.shard_bytes)
+    entries = write_shards(run.jobs, build, root / TOKENS, sets, header, shard_bytes, mapped=mapped)
+    docs = write_docs_tables(run.jobs, root, build, sets, order, lengths)
     manifests = [
         finish_dataset(build, root / TOKENS, cutting, replace(header, seq_len=one.context_length), one, entries, files)
         for one, files in zip(sets, docs, strict=True)
@@ -121,6 +124,12 @@ def work(run: Run) -> Mapping[str, Any]:
         listed = [router_file(path, content) for path, content in copies.items()]
         builds.write_file(build, FAMILIES_NAME, families_json(datasets, listed).encode())
     return _statistics(sets, datasets, manifests, lengths)
+
+
+def maps_tokens(runner: Runner) -> bool:
+    """Whether the workers map all tokens: those of this machine do, for they share one map of the files, or of one copy
+    of each. Workers elsewhere would have to fetch all of them each, and are sent what their shards hold."""
+    return runner.is_local
 
 
 def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
@@ -194,11 +203,13 @@ def estimate(run: Run) -> Estimate:
     memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
     if run.config.pack.policy in BY_LIKENESS:
         memory += 50 * count * run.config.neighbors.k
+    mapped = maps_tokens(run.runner)
+    shard = min(int(run.config.pack.shard_bytes), epochs * tokens.bytes)
     return Estimate(
-        memory=memory,
-        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 200 * count,
-        each_worker=4 * batch + 80 * count,
-        mapped=tokens.bytes,
+        memory=memory if mapped else memory + 30 * count * epochs,  # where each piece goes
+        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs,
+        each_worker=4 * batch + (shard // 4 if mapped else 2 * shard),  # the pieces of a shard, or all of it
+        mapped=tokens.bytes if mapped else 0,
         elements=1 + epochs * tokens.bytes // batch,
     )
 
