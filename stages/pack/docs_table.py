@@ -13,13 +13,14 @@ import pyarrow.compute as pc
 
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.distinct import distinct_values
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.beam import side_by_side
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS, TOKENS, VECTORS
+from sequitur.pipeline.notes import Together
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import docs_schema
 from sequitur.shards.json_files import from_json
@@ -39,7 +40,6 @@ COLUMNS = {
     SELECTION: ["ordinal"],
 }
 FIELDS = ("title", "license")  # of the records, where they are strings
-
 
 PLACED = np.dtype([("ordinal", "<i8"), ("tokens", "<i8"), ("path", "<i8"), ("cosine", "<f4"), ("split", "<u4")])
 BLOCK_ROWS = 2**20  # of records that are written at a time
@@ -94,6 +94,9 @@ class WriteDocs(beam.DoFn):
         both = zip(self._in, self._fingerprints, strict=True)
         self._parts = [artifacts.require_manifest(directory, fingerprint).parts for directory, fingerprint in both]
 
+    def start_bundle(self) -> None:
+        self._notes = Together(self._build.files)
+
     def process(self, element: list[tuple[int, int, int, int, int]]) -> Iterator[str]:
         files = [DocsFile(*one) for one in element]
         index = files[0].part
@@ -117,8 +120,11 @@ class WriteDocs(beam.DoFn):
         with (self._build.files / folder).writing(name) as file:
             sink = HashingSink(file)
             entry = write_docs(sink, table.path(number), rows)
-        builds.record_part(self._build, Part(path, 0, entry.bytes, sink.hash.hexdigest()), asdict(entry))
+        self._notes.add(Part(path, 0, entry.bytes, sink.hash.hexdigest()), asdict(entry))
         return path
+
+    def finish_bundle(self) -> None:
+        self._notes.write()
 
 
 def write_docs_tables(

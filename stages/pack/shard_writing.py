@@ -205,5 +205,7 @@ def _sent(
 
 def published(build: Build) -> dict[str, Mapping[str, Any]]:
     """The entries of the files that workers wrote, by path, after moving those to their place that are not there."""
-    builds.publish(build, builds.notes(build))
-    return {part.name: entry for part, entry in builds.written(build).items() if entry}
+    noted = builds.notes(build)
+    builds.publish(build, noted)
+    sizes = build.place.sizes()
+    return {part.name: entry for part, entry in noted.items() if entry and sizes.get(part.name) == part.bytes}

@@ -7,7 +7,7 @@
              With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
     cost     the plan takes about 150 bytes per document here, the graph of `filled` 50·k more; a worker
-             gathers 1,024 contexts at a time
+             gathers 1,024 contexts at a time, or, where it is not on this machine, a shard
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
 are ordered, where the order sorts them.
@@ -206,7 +206,7 @@ def estimate(run: Run) -> Estimate:
     mapped = maps_tokens(run.runner)
     shard = min(int(run.config.pack.shard_bytes), epochs * tokens.bytes)
     return Estimate(
-        memory=memory if mapped else memory + 30 * count * epochs,  # where each piece goes
+        memory=memory,
         disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs,
         each_worker=4 * batch + (shard // 4 if mapped else 2 * shard),  # the pieces of a shard, or all of it
         mapped=tokens.bytes if mapped else 0,
