@@ -126,7 +126,7 @@ def jobs(client: Client, settings: Any, corpus: Any, tmp_path_factory: pytest.Te
             run = Run(validate(content, "settings"), Twice(client, found))
             for name in (NEIGHBORS, SHARDS):  # by settings they are the same
                 run.root.remove(name)
-            patch.setattr(pack, "maps_tokens", lambda runner, first=first: first is None)
+            patch.setattr(pack, "maps_tokens", lambda *asked, first=first: first is None)
             run_directory.execute(beam_job.RECIPE, run, first, "pack")
     return found
 

@@ -33,6 +33,7 @@ from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.runner import Runner
+from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.stage import Estimate, Run
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
@@ -72,9 +73,11 @@ from sequitur.stages.pack.shard_writing import write_shards
 from sequitur.stages.shared.columns import router
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
-from sequitur.stages.shared.columns.token_store import TokenStore, document_lengths
+from sequitur.stages.shared.columns.token_ranges import document_lengths
+from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.offsets import offsets_of
 
+GROUP_BYTES = 2**30  # of a shuffle, half of what a value of it may have in gRPC and in Java
 HISTORY = (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER)
 
 
@@ -98,7 +101,7 @@ def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
     root, settings, build = run.root, run.config.pack, run.build(SHARDS)
     order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "fills", "family"])
-    mapped = maps_tokens(run.runner)
+    mapped = maps_tokens(run.runner, settings)
     lengths = TokenStore(root / TOKENS, check=True).lengths() if mapped else document_lengths(root / TOKENS)
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
@@ -126,10 +129,16 @@ def work(run: Run) -> Mapping[str, Any]:
     return _statistics(sets, datasets, manifests, lengths)
 
 
-def maps_tokens(runner: Runner) -> bool:
+def maps_tokens(runner: Runner, settings: Pack) -> bool:
     """Whether the workers map all tokens: those of this machine do, for they share one map of the files, or of one copy
-    of each. Workers elsewhere would have to fetch all of them each, and are sent what their shards hold."""
-    return runner.is_local
+    of each. Workers elsewhere would have to fetch all of them each, and are sent what their shards hold; but a shard is
+    a group of the shuffle, which no engine need take beyond GROUP_BYTES."""
+    return runner.is_local or _largest_shard(settings) > GROUP_BYTES
+
+
+def _largest_shard(settings: Pack) -> int:
+    """Bytes of tokens."""
+    return max(int(settings.shard_bytes), 4 * BATCH_ROWS * settings.context_length)
 
 
 def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
@@ -203,8 +212,8 @@ def estimate(run: Run) -> Estimate:
     memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
     if run.config.pack.policy in BY_LIKENESS:
         memory += 50 * count * run.config.neighbors.k
-    mapped = maps_tokens(run.runner)
-    shard = min(int(run.config.pack.shard_bytes), epochs * tokens.bytes)
+    mapped = maps_tokens(run.runner, run.config.pack)
+    shard = min(_largest_shard(run.config.pack), epochs * tokens.bytes)
     return Estimate(
         memory=memory,
         disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs,

@@ -35,7 +35,7 @@ from sequitur.shards.permutation import permute
 from sequitur.stages.report.texts import Texts
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
-from sequitur.stages.shared.columns.token_store import document_lengths
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.signals import in_context_gain
 from sequitur.text_core.units.offsets import offsets_of
 

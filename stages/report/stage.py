@@ -64,7 +64,7 @@ from sequitur.stages.report.removed import removed_documents
 from sequitur.stages.report.saved_bytes import SavedBytes
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
-from sequitur.stages.shared.columns.token_store import document_lengths
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.units.offsets import offsets_of
 
 

@@ -16,7 +16,7 @@ from sequitur.pipeline.errors import StorageError
 from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.stages.pack import stage as pack
-from sequitur.stages.shared.columns.token_store import document_lengths
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 
 pytestmark = pytest.mark.s3
 
@@ -184,7 +184,7 @@ def test_pack_fetches_tokens_once_and_of_documents_what_their_table_takes(
     run = job(*LARGE, pack={"context_length": 512, "shard_bytes": 2**21})
     counted(run, "order")
     monkeypatch.setattr(runner, "START_SECONDS", 1e-9)
-    monkeypatch.setattr(pack, "maps_tokens", lambda runner: mapped)
+    monkeypatch.setattr(pack, "maps_tokens", lambda *asked: mapped)
     asked = counted(Run(run.config, Runner(2)), "pack")["pack"]
     shards = [key for key in asked.sizes if "/shards/" in key and key.endswith(".arrow")]
     received = {name: asked.of_artifact(name) / run.manifest(name).bytes for name in ("tokens", "documents", "signals")}

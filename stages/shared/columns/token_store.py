@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -15,9 +13,6 @@ from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.units.offsets import offsets_of
-
-REQUESTS = 16  # at a time, of where documents begin
-BEFORE_COLUMNS = 2**12  # bytes of a part in which its schema nearly always is
 
 
 class PieceTable(Protocol):
@@ -98,6 +93,13 @@ class TokenStore:
         some, target = _lay_out(pieces.offsets, pieces.length, contexts, out.shape[1])
         self._copy(pieces.document[some], pieces.start[some], pieces.length[some], target, out.reshape(-1))
 
+    def pieces(self, document: np.ndarray, start: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """The tokens of pieces of documents (int64 ordinals, offsets and lengths), end to end: uint32."""
+        ends = offsets_of(length)
+        out = np.empty(ends[-1], dtype=np.uint32)
+        self._copy(document, start, length, ends[:-1], out)
+        return out
+
     def tokens_at(self, document: np.ndarray, start: np.ndarray) -> np.ndarray:
         """The token of each document (int64 ordinals) at an offset (int64): uint32."""
         out = np.empty(len(document), dtype=np.uint32)
@@ -119,47 +121,6 @@ class TokenStore:
             here = order[ends[number] : ends[number + 1]]
             if not copy_runs(self._values[number], here, source, length, target, out):
                 raise IndexError("a piece lies outside its part, or outside the rows")
-
-
-def document_lengths(directory: Directory) -> np.ndarray:
-    """int64 tokens of each document, by ordinal.
-
-    No token is read. Of parts that lie elsewhere 16 bytes a document are fetched, by a request a part, and not compared
-    with the manifest; who reads the tokens does that.
-
-    Raises:
-        CorruptPart: where documents begin in a part is not what was written.
-    """
-    parts = artifacts.require_manifest(directory).parts
-    with ThreadPoolExecutor(REQUESTS) as pool:
-        return np.concatenate([np.empty(0, np.int64), *pool.map(partial(_lengths_in, directory), parts)])
-
-
-def _lengths_in(directory: Directory, part: Part) -> np.ndarray:
-    if not part.rows:
-        return np.empty(0, np.int64)
-    if directory.is_local:
-        column = artifacts.map_part(directory, part, ["input_ids"]).column("input_ids")
-    else:
-        column = _without_tokens(directory, part, BEFORE_COLUMNS + 16 * part.rows)
-    return np.diff(checked_offsets(directory, part, column))
-
-
-def _without_tokens(directory: Directory, part: Part, size: int) -> pa.LargeListArray:
-    """`input_ids` of a part that lies elsewhere, of which `size` bytes are fetched, or more if need be; its tokens are
-    zeros that take no memory. A file of one batch is from its ninth byte on as a stream is: schema, then columns."""
-    image = np.zeros(part.bytes, np.uint8)
-    head = np.frombuffer(directory.read_range(part.path, 0, size), np.uint8)[: len(image)]
-    image[: len(head)] = head
-    try:
-        column = pa.ipc.open_stream(pa.py_buffer(image)[8:]).read_next_batch().column("input_ids")
-    except (pa.ArrowInvalid, OSError, KeyError, StopIteration) as error:
-        if size < part.bytes:  # its schema may be longer
-            return _without_tokens(directory, part, part.bytes)
-        raise CorruptPart(artifacts.damage(directory, part, "it is not the Arrow file that was written")) from error
-    begins = column.buffers()[1]
-    end = begins.address + begins.size - image.ctypes.data
-    return column if end <= len(head) else _without_tokens(directory, part, end)
 
 
 def checked_offsets(directory: Directory, part: Part, column: pa.LargeListArray) -> np.ndarray:

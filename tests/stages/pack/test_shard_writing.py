@@ -266,7 +266,7 @@ def test_a_run_has_the_same_shards_in_both_forms(
 ) -> None:
     found = []
     for mapped in (True, False):
-        monkeypatch.setattr(pack, "maps_tokens", lambda runner, mapped=mapped: mapped)
+        monkeypatch.setattr(pack, "maps_tokens", lambda *asked, mapped=mapped: mapped)
         run = branch(f"run-{mapped}", "pack", **SETTINGS[name])
         shards = run.artifact("shards")
         found.append({file: shards.read_bytes(file) for file in shards.files()})
@@ -275,5 +275,9 @@ def test_a_run_has_the_same_shards_in_both_forms(
 
 
 def test_workers_elsewhere_are_sent_the_tokens() -> None:
-    assert pack.maps_tokens(Runner(2))
-    assert not pack.maps_tokens(Runner(options=["--runner=PortableRunner"]))
+    elsewhere = Runner(options=["--runner=PortableRunner"])
+    assert pack.maps_tokens(Runner(2), Pack())
+    assert not pack.maps_tokens(elsewhere, Pack())
+    assert not pack.maps_tokens(elsewhere, Pack(context_length=2**18))
+    assert pack.maps_tokens(elsewhere, Pack(context_length=2**19))  # 1,024 rows are 2 GiB
+    assert pack.maps_tokens(elsewhere, Pack.model_validate({"shard_bytes": "2GiB"}))

@@ -20,7 +20,7 @@ from sequitur.stages.report import stage as report
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
-from sequitur.stages.shared.columns.token_store import document_lengths
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.signals.in_context_gain import compressed_sizes, gain
 
 

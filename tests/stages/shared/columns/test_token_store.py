@@ -1,6 +1,5 @@
 """Tokens are found wherever they lie, rows hold those of their pieces, and damage leads nowhere else."""
 
-import uuid
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,7 @@ from sequitur.pipeline import builds, schemas
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.pack.context_rows import SplitPlan
-from sequitur.stages.shared.columns import token_store
-from sequitur.stages.shared.columns.token_store import TokenStore, document_lengths
+from sequitur.stages.shared.columns.token_store import TokenStore
 
 LENGTHS = np.array([3, 0, 700, 41, 5000, 1, 1, 260, 33, 0], dtype=np.int64)
 DAMAGED = "part-00000-0002.arrow"  # holds documents 4 to 9
@@ -27,11 +25,8 @@ def documents() -> list[np.ndarray]:
 
 @pytest.fixture
 def directory(documents: list[np.ndarray], tmp_path: Path) -> Directory:
-    return written(documents, Directory(str(tmp_path / "tokens")))
-
-
-def written(documents: list[np.ndarray], found: Directory) -> Directory:
     """In three parts, one of them empty."""
+    found = Directory(str(tmp_path / "tokens"))
     builds.begin(found, "test")
     for number, ordinals in enumerate((range(4), range(4, 4), range(4, 10))):
         column = pa.array([documents[ordinal] for ordinal in ordinals], pa.large_list(pa.uint32()))
@@ -52,6 +47,9 @@ def test_documents_by_ordinal(store: TokenStore, documents: list[np.ndarray]) ->
         offsets, ids = store.of(np.array(ordinals, dtype=np.int64))
         assert offsets.tolist() == np.cumsum([0, *(LENGTHS[ordinal] for ordinal in ordinals)]).tolist()
         assert ids.tolist() == [token for ordinal in ordinals for token in documents[ordinal].tolist()]
+    places = [np.array(column) for column in ([4, 0, 8, 4], [4000, 1, 0, 2], [500, 2, 0, 3])]
+    expected = [documents[at][start : start + length] for at, start, length in zip(*places, strict=True)]
+    assert store.pieces(*places).tolist() == np.concatenate(expected).tolist()
     assert store.tokens_at(np.array([4, 0, 4]), np.array([4999, 1, 7])).tolist() == [
         documents[4][4999],
         documents[0][1],
@@ -104,43 +102,3 @@ def test_damaged_offsets_are_named_before_they_lead_anywhere(
 
     with pytest.raises(CorruptPart, match=DAMAGED):
         TokenStore(directory, check=check)
-    with pytest.raises(CorruptPart, match=DAMAGED):
-        document_lengths(directory)
-
-
-@pytest.fixture
-def elsewhere(documents: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> Directory:
-    """Where whole files cannot be read."""
-    found = written(documents, Directory(f"memory://{uuid.uuid4().hex}"))
-    monkeypatch.setattr(Directory, "buffer", None)
-    return found
-
-
-@pytest.mark.parametrize("before", [0, 2**12])
-def test_lengths_are_read_without_tokens(before: int, elsewhere: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked, read = [], Directory.read_range
-    monkeypatch.setattr(token_store, "BEFORE_COLUMNS", before)
-
-    def told(place: Directory, name: str, start: int, end: int) -> bytes:
-        asked.append(name)
-        return read(place, name, start, end)
-
-    monkeypatch.setattr(Directory, "read_range", told)
-    found = document_lengths(elsewhere)
-    assert found.tolist() == LENGTHS.tolist()
-    assert found.dtype == np.int64
-    assert len(asked) == (2 if before else 4)  # the schema is longer than nothing
-
-
-@pytest.mark.parametrize("offset", [2**40, 6000, -8])
-def test_damaged_offsets_elsewhere_are_named(offset: int, elsewhere: Directory) -> None:
-    (name,) = (name for name in elsewhere.files() if name.endswith(DAMAGED))
-    content = bytearray(elsewhere.read_bytes(name))
-    at = content.index(np.cumsum([0, *LENGTHS[4:]]).tobytes())
-    content[at + 8 * 3 : at + 8 * 4] = np.int64(offset).tobytes()
-    elsewhere.write_bytes(name, bytes(content))
-    with pytest.raises(CorruptPart, match=DAMAGED):
-        document_lengths(elsewhere)
-    elsewhere.write_bytes(name, b"nothing of this")
-    with pytest.raises(CorruptPart, match=DAMAGED):
-        document_lengths(elsewhere)
