@@ -16,11 +16,13 @@ import pyarrow as pa
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.errors import CorruptPart
+from sequitur.pipeline.ranges import AHEAD
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.token_store import TokenStore, checked_offsets
 from sequitur.text_core.units.offsets import offsets_of
 
 REQUESTS = 16  # at a time
+SMALL = 4  # times AHEAD: parts of so many bytes are fetched whole
 BEFORE_COLUMNS = 2**12  # bytes of a part in which its schema nearly always is
 
 
@@ -34,8 +36,8 @@ class Begins(NamedTuple):
 def document_lengths(directory: Directory) -> np.ndarray:
     """int64 tokens of each document, by ordinal.
 
-    No token is read. Of parts that lie elsewhere 16 bytes a document are fetched, by a request a part, and not compared
-    with the manifest; who reads the tokens does that.
+    No token is read. Of large parts that lie elsewhere 16 bytes a document are fetched, by a request a part, and not
+    compared with the manifest; who reads the tokens does that.
 
     Raises:
         CorruptPart: where documents begin in a part is not what was written.
@@ -44,14 +46,19 @@ def document_lengths(directory: Directory) -> np.ndarray:
         return TokenStore(directory, check=False).lengths()
     parts = [part for part in artifacts.require_manifest(directory).parts if part.rows]
     with ThreadPoolExecutor(REQUESTS) as pool:
-        begins = pool.map(partial(_begins, directory), parts)
-        return np.concatenate([np.empty(0, np.int64), *(np.diff(one.offsets) for one in begins)])
+        return np.concatenate([np.empty(0, np.int64), *pool.map(partial(_lengths_in, directory), parts)])
+
+
+def _lengths_in(directory: Directory, part: Part) -> np.ndarray:
+    offsets = _mapped(directory, part)[0] if part.bytes <= SMALL * AHEAD else _begins(directory, part).offsets
+    return np.diff(offsets)
 
 
 def read_pieces(directory: Directory, document: np.ndarray, start: np.ndarray, length: np.ndarray) -> np.ndarray:
     """The tokens of some pieces of documents (int64 ordinals, offsets and lengths), end to end: uint32.
 
-    Elsewhere a request for each piece, and one for each part that has some.
+    Elsewhere a request for each piece, and one for each part that has some; of a part that is small for as many pieces
+    all is fetched.
 
     Raises:
         CorruptPart: as `document_lengths`.
@@ -64,22 +71,43 @@ def read_pieces(directory: Directory, document: np.ndarray, start: np.ndarray, l
     if ((start < 0) | (length < 0) | (document < 0) | (document >= firsts[-1])).any():
         raise IndexError("a piece lies outside its document")
     number = np.searchsorted(firsts, document, side="right") - 1
-    row = document - firsts[number]
-    wanted = list(dict.fromkeys(number.tolist()))
+    found = [np.empty(0, np.uint32)] * len(document)
+
+    def of_part(one: int) -> list[tuple[int, str, int, int]]:
+        """Finds the pieces of a part, or says which bytes of its file they are."""
+        part, here = parts[one], np.flatnonzero(number == one)
+        asked = (document[here] - firsts[one], start[here], length[here])
+        if part.bytes <= AHEAD * max(SMALL, len(here)):
+            offsets, tokens = _mapped(directory, part)
+            for at, (begin, end) in zip(here.tolist(), _spans(offsets, *asked).tolist(), strict=True):
+                found[at] = tokens[begin:end]
+            return []
+        begins = _begins(directory, part)
+        spans = zip(here.tolist(), (begins.first_byte + 4 * _spans(begins.offsets, *asked)).tolist(), strict=True)
+        return [(at, part.path, begin, end) for at, (begin, end) in spans if begin < end]
+
+    def fetch(piece: tuple[int, str, int, int]) -> None:
+        at, name, begin, end = piece
+        found[at] = np.frombuffer(directory.read_range(name, begin, end), "<u4")
+
     with ThreadPoolExecutor(REQUESTS) as pool:
-        begins = dict(zip(wanted, pool.map(lambda one: _begins(directory, parts[one]), wanted), strict=True))
+        left = [piece for some in pool.map(of_part, sorted(set(number.tolist()))) for piece in some]
+        list(pool.map(fetch, left))
+    return np.concatenate([np.empty(0, np.uint32), *found])
 
-        def piece(at: int) -> bytes:
-            of_part = begins[int(number[at])]
-            first, last = of_part.offsets[row[at] : row[at] + 2].tolist()
-            first += int(start[at])
-            if first + length[at] > last:
-                raise IndexError("a piece lies outside its document")
-            begin = of_part.first_byte + 4 * first
-            end = begin + 4 * int(length[at])
-            return directory.read_range(parts[number[at]].path, begin, end) if end > begin else b""
 
-        return np.frombuffer(b"".join(pool.map(piece, range(len(document)))), "<u4")
+def _spans(offsets: np.ndarray, row: np.ndarray, start: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """int64 [p, 2]: where pieces of documents begin and end among the tokens of their part."""
+    begin = offsets[row] + start
+    if (begin + length > offsets[row + 1]).any():
+        raise IndexError("a piece lies outside its document")
+    return np.stack([begin, begin + length], axis=1)
+
+
+def _mapped(directory: Directory, part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """Where documents begin in a part, int64 [n + 1], and its tokens, uint32."""
+    column = artifacts.map_part(directory, part, ["input_ids"]).column("input_ids")
+    return checked_offsets(directory, part, column), column.values.to_numpy()
 
 
 def _begins(directory: Directory, part: Part, size: int | None = None) -> Begins:

@@ -41,6 +41,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Directory:
     directory = Directory(f"memory://{uuid.uuid4().hex}")
     written(directory, LENGTHS)
     monkeypatch.setattr(Directory, "buffer", None)
+    monkeypatch.setattr(token_ranges, "AHEAD", 0)  # no part is small
     return directory
 
 
@@ -70,9 +71,13 @@ def test_lengths_take_no_tokens(
     assert sum(asked) < 10_000 or not before
 
 
-@given(parts=st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=4), data=st.data())
+@given(
+    parts=st.lists(st.lists(st.integers(0, 9), max_size=6), min_size=1, max_size=4),
+    ahead=st.sampled_from([0, 200, 2**16]),
+    data=st.data(),
+)
 def test_both_kinds_of_storage_hold_the_same(
-    parts: list[list[int]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    parts: list[list[int]], ahead: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     places = [Directory(str(tmp_path_factory.mktemp("tokens"))), Directory(f"memory://{uuid.uuid4().hex}")]
     lengths = [length for part in parts for length in part]
@@ -83,8 +88,20 @@ def test_both_kinds_of_storage_hold_the_same(
     for place in places:
         ends = written(place, parts)
         expected = [np.arange(count) + ends[one] + start for one, start, count in zip(*pieces, strict=True)]
-        assert document_lengths(place).tolist() == lengths
-        assert read_pieces(place, *pieces).tolist() == np.concatenate([np.empty(0), *expected]).tolist()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(token_ranges, "AHEAD", ahead)
+            assert document_lengths(place).tolist() == lengths
+            assert read_pieces(place, *pieces).tolist() == np.concatenate([np.empty(0), *expected]).tolist()
+
+
+def test_a_small_part_is_fetched_whole(elsewhere: Directory, asked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    three = [np.array(column, dtype=np.int64) for column in ([4, 4, 4], [7, 1000, 0], [2, 3, 0])]
+    assert read_pieces(elsewhere, *three).tolist() == [751, 752, 1744, 1745, 1746]
+    assert asked[1:] == [8, 12]
+    asked.clear()
+    monkeypatch.setattr(token_ranges, "AHEAD", 8_000)  # three pieces take so many bytes
+    assert read_pieces(elsewhere, *three).tolist() == [751, 752, 1744, 1745, 1746]
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize(("document", "start", "length"), [(0, 3, 1), (0, 0, 4), (4, -1, 1), (10, 0, 1), (2, 0, -1)])
