@@ -27,8 +27,8 @@ from sequitur.pipeline.storage import Directory
 from sequitur.shards.contexts import context_batch
 from sequitur.shards.format import BATCH_ROWS, Boundaries, Header, SpecialIds, TokenizerInfo, context_schema
 from sequitur.shards.writer import write_shard
-from sequitur.stages.pack.context_rows import SplitPlan
-from sequitur.stages.pack.shard_writing import gather_contexts
+from sequitur.stages.pack.context_rows import SplitPlan, rows_of
+from sequitur.stages.pack.shard_writing import gather_rows
 from sequitur.stages.shared.columns.token_store import TokenStore
 
 CONTEXT_LENGTH = 8192
@@ -115,7 +115,9 @@ def measure_writing(store: TokenStore, plan: SplitPlan, path: Path) -> dict[str,
 
     def write() -> None:
         blocks = (rows[start : start + BATCH_ROWS] for start in range(0, len(rows), BATCH_ROWS))
-        batches = (context_batch(gather_contexts(store, plan, block, CONTEXT_LENGTH, 0), schema) for block in blocks)
+        batches = (
+            context_batch(gather_rows(store, rows_of(plan, block), CONTEXT_LENGTH, 0), schema) for block in blocks
+        )
         with path.open("wb") as file:
             write_shard(file, "train/data.arrow", batches, schema)
 

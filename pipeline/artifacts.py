@@ -21,6 +21,7 @@ import xxhash
 
 from sequitur.pipeline import nearby
 from sequitur.pipeline.errors import CorruptPart, MissingArtifact, StorageError
+from sequitur.pipeline.ranges import AHEAD, Ranges
 from sequitur.pipeline.storage import Directory
 
 SCHEMA_VERSION = 2
@@ -215,13 +216,23 @@ def map_part(directory: Directory, part: Part, columns: Sequence[str] | None = N
     return _open(directory, part, buffer, columns)
 
 
-def _open(directory: Directory, part: Part, buffer: pa.Buffer, columns: Sequence[str] | None) -> pa.RecordBatch:
+def fetch_part(directory: Directory, part: Part, columns: Sequence[str]) -> pa.RecordBatch:
+    """As `read_part`, but of a large part that lies elsewhere only what these columns take is fetched, by a few
+    requests, and not compared with the manifest."""
+    if directory.is_local or part.bytes <= 4 * AHEAD:
+        return read_part(directory, part, columns)
+    return _open(directory, part, Ranges(directory, part.path, part.bytes), columns)
+
+
+def _open(
+    directory: Directory, part: Part, source: pa.Buffer | Ranges, columns: Sequence[str] | None
+) -> pa.RecordBatch:
     try:
         options = pa.ipc.IpcReadOptions()
         if columns is not None:
-            schema = pa.ipc.open_file(buffer).schema
+            schema = pa.ipc.open_file(source).schema
             options = pa.ipc.IpcReadOptions(included_fields=sorted(schema.get_field_index(name) for name in columns))
-        batch = pa.ipc.open_file(buffer, options=options).get_batch(0)
+        batch = pa.ipc.open_file(source, options=options).get_batch(0)
     except (pa.ArrowInvalid, OSError, IndexError) as error:
         raise CorruptPart(damage(directory, part, "it is not the Arrow file that was written")) from error
     return batch if columns is None else batch.select(list(columns))

@@ -20,11 +20,12 @@ from apache_beam.transforms import environments
 from sequitur import beam_job
 from sequitur.pipeline import engines, run_directory
 from sequitur.pipeline.config import validate
-from sequitur.pipeline.names import NEIGHBORS
+from sequitur.pipeline.names import NEIGHBORS, SHARDS
 from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors import cell_assignment
+from sequitur.stages.pack import stage as pack
 from sequitur.stages.select import candidates, star_rounds
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -106,7 +107,7 @@ def client() -> Any:
 
 @pytest.fixture(scope="module")
 def jobs(client: Client, settings: Any, corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    """Those of a run with all that makes jobs, once by cells and once by an index."""
+    """Those of a run with all that makes jobs: by cells, with tokens mapped; then by an index, with tokens sent."""
     folder, found = tmp_path_factory.mktemp("dataflow"), []
     (folder / "evaluation.txt").write_text(corpus.texts[next(iter(corpus.topic))])
     sections = {
@@ -123,7 +124,9 @@ def jobs(client: Client, settings: Any, corpus: Any, tmp_path_factory: pytest.Te
         for method, first in (("cells", None), ("index", "neighbors")):
             content = settings(folder / "run", neighbors={"method": method}, **sections)
             run = Run(validate(content, "settings"), Twice(client, found))
-            run.root.remove(NEIGHBORS)  # by settings it is the same
+            for name in (NEIGHBORS, SHARDS):  # by settings they are the same
+                run.root.remove(name)
+            patch.setattr(pack, "maps_tokens", lambda *asked, first=first: first is None)
             run_directory.execute(beam_job.RECIPE, run, first, "pack")
     return found
 

@@ -18,6 +18,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.shingles import token_shingle_sets
@@ -73,7 +74,7 @@ class RunDocuments:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        return self._tokens.lengths()[self.ordinals]
+        return document_lengths(self._root / TOKENS)[self.ordinals]
 
     @cached_property
     def source(self) -> np.ndarray:

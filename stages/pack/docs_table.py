@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, NamedTuple, cast
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.distinct import distinct_values
-from sequitur.graph_sort.threads import on_threads
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import HashingSink, Part
+from sequitur.pipeline.beam import side_by_side
 from sequitur.pipeline.builds import Build
-from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS, VECTORS
-from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.errors import CorruptPart
+from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS, TOKENS, VECTORS
+from sequitur.pipeline.notes import Together
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import docs_schema
+from sequitur.shards.json_files import from_json
 from sequitur.shards.manifest import FileEntry
 from sequitur.shards.writer import write_docs
 from sequitur.stages.pack.context_rows import first_epoch
 from sequitur.stages.pack.shard_sets import ShardSet
+from sequitur.stages.pack.shard_tasks import plan_folder, read_records, records
+from sequitur.stages.pack.shard_writing import published
 from sequitur.stages.shared.columns.groups import string_fields
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.text_core.units.offsets import offsets_of
 
-COLUMNS = ["doc_id", "record_id", "source", "url", "source_file", "source_row", "metadata"]
+COLUMNS = {
+    DOCUMENTS: ["doc_id", "record_id", "source", "url", "source_file", "source_row", "metadata"],
+    SIGNALS: ["language"],
+    SELECTION: ["ordinal"],
+}
 FIELDS = ("title", "license")  # of the records, where they are strings
+
+PLACED = np.dtype([("ordinal", "<i8"), ("tokens", "<i8"), ("path", "<i8"), ("cosine", "<f4"), ("split", "<u4")])
+BLOCK_ROWS = 2**20  # of records that are written at a time
+ROWS_PER_SECOND = 1e5  # on one core, about
 
 
 class Placed(NamedTuple):
@@ -41,60 +56,128 @@ class Placed(NamedTuple):
     )  # float32 [m], the model's own, to the one before where it first stands; NaN at a context's start
 
 
+class Table(NamedTuple):
+    """A dataset's documents table, as those see it who write a file of it."""
+
+    directory: str  # of the dataset, below `shards`
+    splits: tuple[str, ...]
+    files: int
+
+    def path(self, number: int) -> str:
+        """Of a file, from the dataset's root."""
+        return f"docs/docs-{number:05}-of-{self.files:05}.parquet"
+
+    def full_path(self, number: int) -> str:
+        """Of a file, from `shards`."""
+        return f"{self.directory}/{self.path(number)}" if self.directory else self.path(number)
+
+
+class DocsFile(NamedTuple):
+    """One file of a documents table: what a part of `documents` has of the records of the dataset."""
+
+    part: int
+    table: int
+    number: int  # of the file
+    first: int  # record
+    last: int
+
+
+class WriteDocs(beam.DoFn):
+    """The files that are made of a part of `documents` → their paths, after they were written."""
+
+    def __init__(self, build: Build, root: Directory, tables: Sequence[Table], begins: np.ndarray) -> None:
+        self._build, self._tables, self._begins = build, tables, begins
+        self._in = [root / name for name in (DOCUMENTS, SIGNALS, SELECTION)]
+        self._fingerprints = [artifacts.require_manifest(directory).fingerprint for directory in self._in]
+
+    def setup(self) -> None:
+        both = zip(self._in, self._fingerprints, strict=True)
+        self._parts = [artifacts.require_manifest(directory, fingerprint).parts for directory, fingerprint in both]
+
+    def start_bundle(self) -> None:
+        self._notes = Together(self._build.files)
+
+    def process(self, element: list[tuple[int, int, int, int, int]]) -> Iterator[str]:
+        files = [DocsFile(*one) for one in element]
+        index = files[0].part
+        batches = (
+            artifacts.fetch_part(directory, parts[index], columns)
+            for directory, parts, columns in zip(self._in, self._parts, COLUMNS.values(), strict=True)
+        )
+        batch = side_by_side(batches)
+        kept = batch.filter(batch.column("ordinal").is_valid())
+        if not np.array_equal(kept.column("ordinal").to_numpy(), np.arange(*self._begins[index : index + 2])):
+            raise CorruptPart(artifacts.damage(self._in[-1], self._parts[-1][index], "not the ordinals of tokens"))
+        for file in files:
+            table = self._tables[file.table]
+            placed = read_records(plan_folder(self._build), _records_name(table), PLACED, file.first, file.last)
+            rows = pa.array(placed["ordinal"] - self._begins[index])
+            yield self._write(table, file.number, _docs_table(kept.take(rows), placed, table.splits))
+
+    def _write(self, table: Table, number: int, rows: pa.Table) -> str:
+        path = table.full_path(number)
+        folder, _, name = path.rpartition("/")
+        with (self._build.files / folder).writing(name) as file:
+            sink = HashingSink(file)
+            entry = write_docs(sink, table.path(number), rows)
+        self._notes.add(Part(path, 0, entry.bytes, sink.hash.hexdigest()), asdict(entry))
+        return path
+
+    def finish_bundle(self) -> None:
+        self._notes.write()
+
+
 def write_docs_tables(
-    root: Directory,
-    build: Build,
-    sets: Sequence[ShardSet],
-    order: pa.Table,
-    lengths: np.ndarray,
-    progress: Progress,
-    threads: int,
+    jobs: Jobs, root: Directory, build: Build, sets: Sequence[ShardSet], order: pa.Table, lengths: np.ndarray
 ) -> list[list[FileEntry]]:
     """The documents table of each dataset, one file for each part of `documents` that has a document in it; the shards
     are being built.
 
-    One pass over `documents`. Memory: 20 bytes for each document of a dataset, and a part of `documents`, without the
-    text, for each of the threads.
+    A Beam job over the parts of `documents`. Memory: 20 bytes for each document of a dataset.
     """
     path = np.full(len(lengths), -1, dtype=np.int64)
     path[order["ordinal"].to_numpy()[::-1]] = order["path"].to_numpy()[::-1]  # of a repeated document the first
     vectors = cast(np.ndarray, StoredVectors(root / VECTORS, own=True))  # all that is asked of them
-    placed = [_placed(shard_set, vectors, threads) for shard_set in sets]
-    documents, signals, selection = (root / name for name in (DOCUMENTS, SIGNALS, SELECTION))
-    verdicts = artifacts.require_manifest(selection).parts
-    rows_of = list(on_threads(threads, lambda part: _kept_rows(selection, part), verdicts))
-    begins = offsets_of([len(rows) for rows in rows_of])
-    files = [distinct_values(np.searchsorted(begins, one.ordinals, side="right") - 1) for one in placed]  # their parts
-    parts = list(
-        zip(artifacts.require_manifest(documents).parts, artifacts.require_manifest(signals).parts, strict=True)
-    )
+    begins = offsets_of([part.rows for part in artifacts.require_manifest(root / TOKENS).parts])
+    tables, files = list[Table](), list[DocsFile]()
+    for shard_set in sets:
+        placed = _placed(shard_set, vectors, jobs.runner.threads)
+        ends = np.searchsorted(placed.ordinals, begins)
+        parts = np.flatnonzero(np.diff(ends)).tolist()
+        files += [DocsFile(part, len(tables), at, *ends[part : part + 2].tolist()) for at, part in enumerate(parts)]
+        tables.append(Table(shard_set.directory, tuple(shard_set.plans), len(parts)))
+        with plan_folder(build).writing(_records_name(tables[-1])) as file:
+            for first in range(0, len(placed.ordinals), BLOCK_ROWS):
+                ordinals, split, cosine = (column[first : first + BLOCK_ROWS] for column in placed)
+                file.write(records(PLACED, ordinals, lengths[ordinals], path[ordinals], cosine, split).tobytes())
+    written = published(build)
+    left: dict[int, list[tuple[int, ...]]] = {}
+    for one in files:
+        if tables[one.table].full_path(one.number) not in written:
+            left.setdefault(one.part, []).append(tuple(one))
+    if left:
+        write = WriteDocs(build, root, tables, begins)
 
-    def write_part(index: int) -> list[tuple[int, FileEntry]]:
-        """The files of a part, each with the number of its dataset."""
-        part, signals_part = parts[index]
-        batch = artifacts.read_part(documents, part, COLUMNS)
-        language = artifacts.read_part(signals, signals_part, ["language"]).column("language")
-        batch = batch.append_column("language", language)
-        written = []
-        for number, one in enumerate(placed):
-            here = slice(*np.searchsorted(one.ordinals, begins[index : index + 2]).tolist())
-            some = Placed(*(column[here] for column in one))
-            if not len(some.ordinals):
-                continue
-            rows = pa.array(rows_of[index][some.ordinals - begins[index]])
-            table = _docs_table(batch.take(rows), some, list(sets[number].plans), lengths, path)
-            file = int(np.searchsorted(files[number], index))
-            name = f"docs/docs-{file:05}-of-{len(files[number]):05}.parquet"
-            written.append((number, _write(build, sets[number].directory, name, table)))
-        return written
+        def job(pipeline: beam.Pipeline) -> None:
+            parts = pipeline | "Parts" >> beam.Create(list(left.values())) | "Spread" >> beam.Reshuffle()
+            _ = parts | "Write" >> beam.ParDo(write)
 
+        with jobs.watching(build, len(files), "pack: documents table", "files", lambda noted: (_count(noted), "")):
+            jobs.runner.run(job, len(left), begins[-1] / ROWS_PER_SECOND * len(left) / len(begins))
+        written = published(build)
     entries: list[list[FileEntry]] = [[] for _ in sets]
-    progress.step("pack: documents table", len(parts), "parts")
-    for index, written in enumerate(on_threads(threads, write_part, range(len(parts)))):
-        for number, entry in written:
-            entries[number].append(entry)
-        progress.update(index + 1)
+    for one in files:
+        entries[one.table].append(from_json(FileEntry, written[tables[one.table].full_path(one.number)]))
     return entries
+
+
+def _count(noted: Mapping[Part, Mapping[str, Any]]) -> int:
+    """How many files of documents tables are noted."""
+    return sum("/docs/" in f"/{part.name}" for part in noted)
+
+
+def _records_name(table: Table) -> str:
+    return f"{table.directory.replace('/', '--')}--docs"
 
 
 def _placed(shard_set: ShardSet, vectors: np.ndarray, threads: int) -> Placed:
@@ -117,28 +200,10 @@ def _placed(shard_set: ShardSet, vectors: np.ndarray, threads: int) -> Placed:
     return Placed(ordinals, split, cosine)
 
 
-def _kept_rows(selection: Directory, part: Part) -> np.ndarray:
-    """int64 rows of a part of `documents` that have ordinals, which count on from part to part."""
-    kept = artifacts.read_part(selection, part, ["ordinal"]).column("ordinal").is_valid()
-    return np.flatnonzero(kept.to_numpy(zero_copy_only=False))
-
-
-def _write(build: Build, directory: str, name: str, table: pa.Table) -> FileEntry:
-    full_name = f"{directory}/{name}" if directory else name
-    folder, _, file_name = full_name.rpartition("/")
-    with (build.directory / folder).writing(file_name) as file:
-        sink = HashingSink(file)
-        entry = write_docs(sink, name, table)
-    builds.record_part(build, Part(full_name, 0, entry.bytes, sink.hash.hexdigest()))
-    return entry
-
-
-def _docs_table(
-    batch: pa.RecordBatch, placed: Placed, splits: list[str], lengths: np.ndarray, path: np.ndarray
-) -> pa.Table:
-    ordinals = placed.ordinals
+def _docs_table(batch: pa.RecordBatch, placed: np.ndarray, splits: Sequence[str]) -> pa.Table:
+    """The rows of `placed`, records, whose documents are those of `batch`."""
     columns = {
-        "doc_key": pa.array(ordinals.astype(np.uint64)),
+        "doc_key": pa.array(placed["ordinal"].astype(np.uint64)),
         "doc_id": _in_hex(batch.column("doc_id")),
         "record_id": batch.column("record_id"),
         "source": pc.cast(batch.column("source"), pa.string()),
@@ -147,10 +212,10 @@ def _docs_table(
         **dict(zip(FIELDS, string_fields(batch.column("metadata"), FIELDS), strict=True)),
         "source_file": pc.cast(batch.column("source_file"), pa.string()),
         "source_row": batch.column("source_row"),
-        "n_tokens": pa.array(lengths[ordinals]),
-        "path": pa.array(path[ordinals]),
-        "cosine_to_previous": pa.array(placed.cosine, mask=np.isnan(placed.cosine)),
-        "split": pa.array(np.array(splits)[placed.split], pa.string()),
+        "n_tokens": pa.array(placed["tokens"].copy()),
+        "path": pa.array(placed["path"].copy()),
+        "cosine_to_previous": pa.array(placed["cosine"].copy(), mask=np.isnan(placed["cosine"])),
+        "split": pa.array(np.array(splits)[placed["split"]], pa.string()),
     }
     return pa.table([columns[field.name] for field in docs_schema()], schema=docs_schema())
 

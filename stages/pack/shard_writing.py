@@ -1,152 +1,182 @@
-"""Writing the shards of planned datasets: a Beam job, one element for each shard."""
+"""Writing the shards of planned datasets: a Beam job, in one of two forms that write the same bytes.
+
+mapped    Create(shards) | Reshuffle | ParDo(MapTokens): tokens lie where each worker can map them all
+sent      Create(parts of `tokens`) | Reshuffle | ParDo(SendTokens) | GroupByKey | ParDo(ReceiveTokens): each part is
+          read once, and its tokens go to their shards by the job's own shuffle; a group is a shard
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
 
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.builds import Build
+from sequitur.pipeline.errors import StageFailed
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.contexts import Contexts, context_batch
-from sequitur.shards.format import BATCH_ROWS, Header, context_schema, shard_name
+from sequitur.shards.format import BATCH_ROWS, Header, context_schema
 from sequitur.shards.json_files import from_json
 from sequitur.shards.manifest import ShardEntry
-from sequitur.shards.writer import plan_shards, write_shard
-from sequitur.stages.pack.context_rows import SplitPlan, pad_rows, pieces_of
+from sequitur.shards.writer import write_shard
+from sequitur.stages.pack import token_runs
+from sequitur.stages.pack.context_rows import Rows, contexts_of, followed, some_rows
 from sequitur.stages.pack.shard_sets import ShardSet
-from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.stages.pack.shard_tasks import ShardTask, read_rows, shard_tasks, write_plan
+from sequitur.stages.pack.token_runs import Source
+from sequitur.stages.shared.columns.token_store import TokenStore, checked_offsets
 from sequitur.text_core.units.offsets import offsets_of
 
-PLAN = "_plan"  # in the folder of the build, beside the shards until they are published
 WRITTEN_PER_SECOND = 100e6  # bytes of shards on one core, measured
+Blocks = Iterator[Contexts]
 
 
-class ShardTask(NamedTuple):
-    """One shard to write: rows `first` … `first + rows − 1` of a split of a dataset."""
-
-    directory: str  # of the dataset, below `shards`
-    split: str
-    context_length: int
-    number: int
-    of: int
-    first: int
-    rows: int
-
-    @property
-    def path(self) -> str:
-        """From the dataset's root."""
-        return f"{self.split}/{shard_name(self.number, self.of)}"
-
-    @property
-    def full_path(self) -> str:
-        """From `shards`."""
-        return f"{self.directory}/{self.path}" if self.directory else self.path
-
-
-class WriteShard(beam.DoFn):
-    """A `ShardTask` → the shard in the folder of the build, noted with its entry for the manifest."""
+class MapTokens(beam.DoFn):
+    """A `ShardTask` → its path, after it was written from tokens that are mapped."""
 
     def __init__(self, build: Build, tokens: Directory, header: Header) -> None:
         self._build, self._tokens_in, self._header = build, tokens, header
         self._fingerprint = artifacts.require_manifest(tokens).fingerprint
 
     def setup(self) -> None:
-        self._plans: dict[tuple[str, str], SplitPlan] = {}
         artifacts.require_manifest(self._tokens_in, self._fingerprint)
         self._tokens = TokenStore(self._tokens_in, check=False)
 
-    def process(self, element: tuple[str, str, int, int, int, int, int]) -> Iterator[str]:
+    def process(self, element: tuple[str, str, int, int, int, int, int, int, int]) -> Iterator[str]:
         task = ShardTask(*element)
-        key = (task.directory, task.split)
-        if key not in self._plans:
-            self._plans[key] = read_plan(self._build, *key)
-        header = replace(self._header, seq_len=task.context_length)
-        schema = context_schema(header, task.split, task.number, task.of)
-        folder, _, name = task.full_path.rpartition("/")
-        with (self._build.files / folder).writing(name) as file:
-            sink = HashingSink(file)
-            entry = write_shard(sink, task.path, self._batches(self._plans[key], task, schema), schema)
-        part = Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest())
-        builds.record_part(self._build, part, asdict(entry))
-        yield task.full_path
-
-    def _batches(self, plan: SplitPlan, task: ShardTask, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
-        end = task.first + task.rows
-        for start in range(task.first, end, BATCH_ROWS):
-            contexts = plan.reading_order[start : min(start + BATCH_ROWS, end)]
-            pad = self._header.special_ids.pad
-            yield context_batch(gather_contexts(self._tokens, plan, contexts, task.context_length, pad), schema)
+        rows, pad = read_rows(self._build, task), self._header.special_ids.pad
+        blocks = (some_rows(rows, first, first + BATCH_ROWS) for first in range(0, task.rows, BATCH_ROWS))
+        contexts = (gather_rows(self._tokens, block, task.context_length, pad) for block in blocks)
+        yield _write(self._build, task, self._header, contexts)
 
 
-def gather_contexts(tokens: TokenStore, plan: SplitPlan, contexts: np.ndarray, size: int, pad: int) -> Contexts:
-    """Some contexts (int64) of a plan as rows of `size` tokens."""
-    pieces, row = pieces_of(plan, contexts)
-    num_tokens = np.bincount(row, weights=plan.length[pieces], minlength=len(contexts)).astype(np.uint32)
-    input_ids = np.empty((len(contexts), size), dtype=np.uint32)
-    tokens.gather(plan, contexts, input_ids)
-    pad_rows(input_ids, num_tokens, pad)
-    next_valid = (num_tokens == size) & (plan.next_document[contexts] >= 0)
-    followed = contexts[next_valid]
-    next_token = np.zeros(len(contexts), dtype=np.uint32)
-    next_token[next_valid] = tokens.tokens_at(plan.next_document[followed], plan.next_start[followed])
-    return Contexts(
-        input_ids=input_ids,
-        next_token=next_token,
-        next_valid=next_valid,
-        num_tokens=num_tokens,
-        doc_offsets=offsets_of(np.bincount(row, minlength=len(contexts))).astype(np.int32),
-        doc_lens=plan.length[pieces].astype(np.uint32),
-        doc_ids=plan.document[pieces].astype(np.uint64),
-        doc_starts=plan.start[pieces].astype(np.uint32),
-        context_id=contexts.astype(np.uint64),
-        group_id=plan.group[contexts].astype(np.uint64),
-    )
+class SendTokens(beam.DoFn):
+    """A `Source` → (shard, runs of its tokens)."""
+
+    def __init__(self, build: Build, tokens: Directory, left: Sequence[int]) -> None:
+        self._build, self._left = build, np.array(left)
+        self._tokens = replace(tokens, nearby=None)  # each part is read once: a copy would serve nobody
+        self._fingerprint = artifacts.require_manifest(tokens).fingerprint
+
+    def setup(self) -> None:
+        self._parts = artifacts.require_manifest(self._tokens, self._fingerprint).parts
+        self._begins = offsets_of([part.rows for part in self._parts])
+
+    def process(self, element: tuple[int, int, int]) -> Iterator[tuple[int, bytes]]:
+        source = Source(*element)
+        part = self._parts[source.part]
+        runs = token_runs.read_runs(self._build, source)
+        runs = runs[np.isin(runs["shard"], self._left)]
+        column = artifacts.read_part(self._tokens, part, ["input_ids"]).column("input_ids")
+        offsets = checked_offsets(self._tokens, part, column)
+        yield from token_runs.messages(runs, int(self._begins[source.part]), offsets, column.values.to_numpy())
 
 
-def write_plan(build: Build, directory: str, split: str, plan: SplitPlan) -> None:
-    with (build.files / PLAN).writing(_plan_name(directory, split)) as file:
-        np.savez(file, **plan._asdict())
+class ReceiveTokens(beam.DoFn):
+    """(shard, all runs of its tokens) → its path, after it was written. Memory: two shards."""
+
+    def __init__(self, build: Build, tasks: Sequence[ShardTask], header: Header) -> None:
+        self._build, self._tasks, self._header = build, tasks, header
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[str]:
+        number, messages = element
+        task = self._tasks[number]
+        rows, size = read_rows(self._build, task), task.context_length
+        tokens = np.zeros(task.rows * (size + 1), np.uint32)
+        came: list[token_runs.Runs] = []
+        for message in messages:
+            runs = token_runs.unpacked(message)
+            token_runs.place(runs, tokens)
+            came.append(runs._replace(tokens=tokens[:0]))  # what came may go
+        self._check(task, rows, came)
+        input_ids, next_token = tokens[: task.rows * size].reshape(task.rows, size), tokens[task.rows * size :]
+        pad = self._header.special_ids.pad
+        blocks = (slice(first, first + BATCH_ROWS) for first in range(0, task.rows, BATCH_ROWS))
+        contexts = (
+            contexts_of(some_rows(rows, here.start, here.stop), input_ids[here], next_token[here], pad)
+            for here in blocks
+        )
+        yield _write(self._build, task, self._header, contexts)
+
+    def _check(self, task: ShardTask, rows: Rows, came: Sequence[token_runs.Runs]) -> None:
+        """Refuses a shard that misses runs, or has others: that its job did not keep what it was sent."""
+        slot, length = (np.concatenate([runs[column] for runs in came]) for column in (0, 1))
+        order = np.argsort(slot, kind="stable")
+        wanted = token_runs.expected(rows, task.context_length)
+        if not (np.array_equal(slot[order], wanted[0]) and np.array_equal(length[order], wanted[1])):
+            raise StageFailed(
+                f"{self._build.files.path(task.full_path)}: {len(slot)} runs of tokens came where {len(wanted[0])} "
+                "others make up the shard; run again"
+            )
 
 
-def read_plan(build: Build, directory: str, split: str) -> SplitPlan:
-    buffer = (build.files / PLAN).buffer(_plan_name(directory, split))
-    with np.load(pa.BufferReader(buffer), allow_pickle=False) as columns:
-        return SplitPlan(**columns)
+def gather_rows(tokens: TokenStore, rows: Rows, size: int, pad: int) -> Contexts:
+    """Rows of `size` tokens, gathered from where these are mapped."""
+    input_ids = np.empty((len(rows.context), size), dtype=np.uint32)
+    tokens.gather(rows, np.arange(len(input_ids)), input_ids)
+    next_token, follows = np.zeros(len(input_ids), dtype=np.uint32), followed(rows, size)
+    next_token[follows] = tokens.tokens_at(rows.next_document[follows], rows.next_start[follows])
+    return contexts_of(rows, input_ids, next_token, pad)
 
 
-def _plan_name(directory: str, split: str) -> str:
-    return f"{directory.replace('/', '--')}--{split}.npz"
+def _write(build: Build, task: ShardTask, header: Header, contexts: Iterable[Contexts]) -> str:
+    """Writes a shard into the folder of the build, and notes it with its entry for the manifest; returns its path."""
+    schema = context_schema(replace(header, seq_len=task.context_length), task.split, task.number, task.of)
+    folder, _, name = task.full_path.rpartition("/")
+    with (build.files / folder).writing(name) as file:
+        sink = HashingSink(file)
+        entry = write_shard(sink, task.path, (context_batch(block, schema) for block in contexts), schema)
+    builds.record_part(build, Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest()), asdict(entry))
+    return task.full_path
 
 
 def write_shards(
-    jobs: Jobs, build: Build, tokens: Directory, sets: Sequence[ShardSet], header: Header, shard_bytes: int
+    jobs: Jobs,
+    build: Build,
+    tokens: Directory,
+    sets: Sequence[ShardSet],
+    header: Header,
+    shard_bytes: int,
+    *,
+    mapped: bool,
 ) -> dict[tuple[str, str], list[ShardEntry]]:
-    """Writes what is not written yet; returns the entries of all shards, in order, by directory and split."""
-    tasks = [task for shard_set in sets for task in _tasks(shard_set, shard_bytes)]
-    written = _published(build)
-    left = [task for task in tasks if task.full_path not in written]
+    """Writes what is not written yet; returns the entries of all shards, in order, by directory and split.
+
+    Args:
+        jobs: run the job.
+        build: of the shards.
+        tokens: the artifact.
+        sets: what the shards hold.
+        header: of the shards, but for the length of their rows.
+        shard_bytes: about how large they become.
+        mapped: in which form.
+    """
+    tasks = [task for shard_set in sets for task in shard_tasks(shard_set, shard_bytes)]
+    written = published(build)
+    left = [number for number, task in enumerate(tasks) if task.full_path not in written]
     if left:
-        for shard_set in sets:
-            for split, plan in shard_set.plans.items():
-                write_plan(build, shard_set.directory, split, plan)
-        write = WriteShard(build, tokens, header)
-
-        def job(pipeline: beam.Pipeline) -> None:
-            elements = pipeline | "Shards" >> beam.Create([tuple(task) for task in left]) | "Spread" >> beam.Reshuffle()
-            _ = elements | "Write" >> beam.ParDo(write)
-
+        plans = {(one.directory, split): plan for one in sets for split, plan in one.plans.items()}
+        for key in dict.fromkeys((tasks[number].directory, tasks[number].split) for number in left):
+            write_plan(build, *key, plans[key])
+        if mapped:
+            elements: Sequence[tuple[Any, ...]] = [tuple(tasks[number]) for number in left]
+            job = _mapped(elements, MapTokens(build, tokens, header))
+        else:
+            begins = offsets_of([part.rows for part in artifacts.require_manifest(tokens).parts])
+            elements = [tuple(one) for one in token_runs.write_runs(build, plans, tasks, begins, left)]
+            job = _sent(elements, SendTokens(build, tokens, left), ReceiveTokens(build, tasks, header))
         with jobs.watching(build, len(tasks), "pack: shards", "shards"):
-            seconds = sum(4 * task.rows * task.context_length for task in left) / WRITTEN_PER_SECOND
-            jobs.runner.run(job, len(left), seconds)
-        written = _published(build)
+            seconds = sum(4 * tasks[number].rows * tasks[number].context_length for number in left) / WRITTEN_PER_SECOND
+            jobs.runner.run(job, len(elements), seconds)
+        written = published(build)
+    if lost := sum(task.full_path not in written for task in tasks):
+        raise StageFailed(f"{build.files.path()}: {lost} of {len(tasks)} shards were not written; run again")
     entries: dict[tuple[str, str], list[ShardEntry]] = {}
     for task in tasks:
         entry = from_json(ShardEntry, written[task.full_path])
@@ -154,15 +184,28 @@ def write_shards(
     return entries
 
 
-def _published(build: Build) -> dict[str, Mapping[str, Any]]:
-    """The entries of the shards that are written, by path, after moving those to their place that are not there."""
-    builds.publish(build, builds.notes(build))
-    return {part.name: entry for part, entry in builds.written(build).items() if entry}
+def _mapped(elements: Sequence[tuple[Any, ...]], write: MapTokens) -> Callable[[beam.Pipeline], None]:
+    def job(pipeline: beam.Pipeline) -> None:
+        shards = pipeline | "Shards" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
+        _ = shards | "Write" >> beam.ParDo(write)
+
+    return job
 
 
-def _tasks(shard_set: ShardSet, shard_bytes: int) -> Iterator[ShardTask]:
-    for split, plan in shard_set.plans.items():
-        rows, length = len(plan.reading_order), shard_set.context_length
-        shards = plan_shards(rows, length, shard_bytes)
-        for number, (first, count) in enumerate(shards):
-            yield ShardTask(shard_set.directory, split, length, number, len(shards), first, count)
+def _sent(
+    elements: Sequence[tuple[Any, ...]], send: SendTokens, receive: ReceiveTokens
+) -> Callable[[beam.Pipeline], None]:
+    def job(pipeline: beam.Pipeline) -> None:
+        parts = pipeline | "Parts" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
+        runs = parts | "Send" >> beam.ParDo(send).with_output_types(tuple[int, bytes])
+        _ = runs | "By shard" >> beam.GroupByKey() | "Write" >> beam.ParDo(receive)
+
+    return job
+
+
+def published(build: Build) -> dict[str, Mapping[str, Any]]:
+    """The entries of the files that workers wrote, by path, after moving those to their place that are not there."""
+    noted = builds.notes(build)
+    builds.publish(build, noted)
+    sizes = build.place.sizes()
+    return {part.name: entry for part, entry in noted.items() if entry and sizes.get(part.name) == part.bytes}

@@ -7,7 +7,7 @@
              With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
     cost     the plan takes about 150 bytes per document here, the graph of `filled` 50·k more; a worker
-             gathers 1,024 contexts at a time
+             gathers 1,024 contexts at a time, or, where it is not on this machine, a shard
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
 are ordered, where the order sorts them.
@@ -32,6 +32,8 @@ from sequitur.pipeline import artifacts, builds, nearby
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
+from sequitur.pipeline.runner import Runner
+from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.stage import Estimate, Run
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.families import DatasetEntry, dataset_entry, families_json, router_file
@@ -71,9 +73,11 @@ from sequitur.stages.pack.shard_writing import write_shards
 from sequitur.stages.shared.columns import router
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.offsets import offsets_of
 
+GROUP_BYTES = 2**30  # of a shuffle, half of what a value of it may have in gRPC and in Java
 HISTORY = (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER)
 
 
@@ -97,15 +101,17 @@ def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
     root, settings, build = run.root, run.config.pack, run.build(SHARDS)
     order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "fills", "family"])
-    lengths = TokenStore(root / TOKENS, check=True).lengths()
+    mapped = maps_tokens(run.runner, settings)
+    lengths = TokenStore(root / TOKENS, check=True).lengths() if mapped else document_lengths(root / TOKENS)
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
     epochs = offsets_of(rows_of_epochs(root / ORDER))
     orders = [order.slice(first, last - first) for first, last in pairwise(epochs.tolist())]
     sets = plan_sets(cutting, orders, ordering["families"], _likeness(run, cutting))
     header = make_header(root, run.config)
-    entries = write_shards(run.jobs, build, root / TOKENS, sets, header, int(settings.shard_bytes))
-    docs = write_docs_tables(root, build, sets, order, lengths, run.progress, run.runner.threads)
+    shard_bytes = int(settings.shard_bytes)
+    entries = write_shards(run.jobs, build, root / TOKENS, sets, header, shard_bytes, mapped=mapped)
+    docs = write_docs_tables(run.jobs, root, build, sets, order, lengths)
     manifests = [
         finish_dataset(build, root / TOKENS, cutting, replace(header, seq_len=one.context_length), one, entries, files)
         for one, files in zip(sets, docs, strict=True)
@@ -121,6 +127,18 @@ def work(run: Run) -> Mapping[str, Any]:
         listed = [router_file(path, content) for path, content in copies.items()]
         builds.write_file(build, FAMILIES_NAME, families_json(datasets, listed).encode())
     return _statistics(sets, datasets, manifests, lengths)
+
+
+def maps_tokens(runner: Runner, settings: Pack) -> bool:
+    """Whether the workers map all tokens: those of this machine do, for they share one map of the files, or of one copy
+    of each. Workers elsewhere would have to fetch all of them each, and are sent what their shards hold; but a shard is
+    a group of the shuffle, which no engine need take beyond GROUP_BYTES."""
+    return runner.is_local or _largest_shard(settings) > GROUP_BYTES
+
+
+def _largest_shard(settings: Pack) -> int:
+    """Bytes of tokens."""
+    return max(int(settings.shard_bytes), 4 * BATCH_ROWS * settings.context_length)
 
 
 def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
@@ -194,12 +212,15 @@ def estimate(run: Run) -> Estimate:
     memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
     if run.config.pack.policy in BY_LIKENESS:
         memory += 50 * count * run.config.neighbors.k
+    mapped = maps_tokens(run.runner, run.config.pack)
+    shard = min(_largest_shard(run.config.pack), epochs * tokens.bytes)
     return Estimate(
         memory=memory,
-        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 200 * count,
-        each_worker=4 * batch + 80 * count,
-        mapped=tokens.bytes,
+        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs,
+        each_worker=4 * batch + (shard // 4 if mapped else 2 * shard),  # the pieces of a shard, or all of it
+        mapped=tokens.bytes if mapped else 0,
         elements=1 + epochs * tokens.bytes // batch,
+        shuffled=0 if mapped else epochs * tokens.bytes,
     )
 
 

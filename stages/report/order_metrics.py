@@ -35,7 +35,7 @@ from sequitur.shards.permutation import permute
 from sequitur.stages.report.texts import Texts
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
-from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.signals import in_context_gain
 from sequitur.text_core.units.offsets import offsets_of
 
@@ -82,7 +82,7 @@ def yardstick(root: Directory, config: Config, gain_contexts: int | None = None)
     """
     own, graph = (StoredVectors(root / VECTORS, own=own) for own in (True, False))
     differ = own.shape[1] != graph.shape[1]
-    lengths = TokenStore(root / TOKENS, check=False).lengths()
+    lengths = document_lengths(root / TOKENS)
     every = 1
     if gain_contexts is None:
         gain_contexts = min(GAIN_CONTEXTS, max(LEAST_GAIN_CONTEXTS, GAIN_TOKENS // config.pack.context_length))

@@ -64,7 +64,7 @@ from sequitur.stages.report.removed import removed_documents
 from sequitur.stages.report.saved_bytes import SavedBytes
 from sequitur.stages.shared.columns.arrays import all_values, read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
-from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.units.offsets import offsets_of
 
 
@@ -126,10 +126,6 @@ def _placed(directories: list[list[shard_contexts.Contexts]], begins: list[np.nd
     offsets = offsets_of(np.concatenate(counts))
     contexts = PackedContexts(offsets, *map(np.concatenate, columns))
     return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), np.concatenate(epoch), tokens)
-
-
-def token_lengths(tokens: Directory) -> np.ndarray:
-    return TokenStore(tokens, check=False).lengths()
 
 
 def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], lengths: np.ndarray) -> Ledger:
@@ -216,7 +212,7 @@ def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
     root, config, build = run.root, run.config, run.build(REPORT)
     splits = read_splits(root / SHARDS, check=True)
-    lengths = token_lengths(root / TOKENS)
+    lengths = document_lengths(root / TOKENS)
     ledger = make_ledger(root, config, splits, lengths)
     by = order_metrics.yardstick(root, config)
     trains = epochs.cuts_of_epochs(splits[TRAIN].cut, splits[TRAIN].epoch)
@@ -306,7 +302,7 @@ def estimate(run: Run) -> Estimate:
 
 def verify(run: Run) -> Iterable[str]:
     root = run.root
-    ledger = make_ledger(root, run.config, read_splits(root / SHARDS), token_lengths(root / TOKENS))
+    ledger = make_ledger(root, run.config, read_splits(root / SHARDS), document_lengths(root / TOKENS))
     yield from (f"{run.config.output}: the ledger does not balance: {problem}" for problem in ledger.problems())
     if run.artifact(REPORT).read_json(METRICS)["ledger"] != ledger.to_json():
         path = run.artifact(REPORT).path(METRICS)

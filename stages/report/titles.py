@@ -18,19 +18,20 @@ from sequitur.shards.format import TOKENIZER_NAME, TokenizerInfo
 from sequitur.shards.views.text import TITLE_LENGTH, Decoder, title_in
 from sequitur.stages.shared.columns.groups import string_field
 from sequitur.stages.shared.columns.lookup import Place, places_of_ordinals
-from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.stages.shared.columns.token_ranges import document_lengths, read_pieces
+from sequitur.text_core.units.offsets import offsets_of
 
 COLUMNS = ["doc_id", "record_id", "source", "url", "metadata"]
 TITLE_TOKENS = 48
 
 
 class NamedDocuments:
-    """What a page tells of some documents. Memory: 16 bytes for each document of the run; no text is held."""
+    """What a page tells of some documents. Memory: 8 bytes for each document of the run; no text is held."""
 
     def __init__(self, root: Directory, text: Directory) -> None:
         """`root` is that of the run; `text` the artifact whose text the stages read."""
         self._documents, self._selection, self._tokens = (root / name for name in (DOCUMENTS, SELECTION, TOKENS))
-        self._text, self._store = text, TokenStore(self._tokens, check=False)
+        self._text, self._lengths = text, document_lengths(self._tokens)
         self._parts = {directory: artifacts.require_manifest(directory).parts for directory in (self._documents, text)}
 
     def about(self, places: Iterable[Place]) -> dict[Place, dict[str, str]]:
@@ -63,17 +64,15 @@ class NamedDocuments:
 
     def texts(self, ordinals: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> list[str]:
         """What the tokens from `starts` on say, at most `lengths` of each document (all int64)."""
-        counts = np.clip(self._store.lengths()[ordinals] - starts, 0, lengths)
-        begins = np.cumsum(counts) - counts
-        within = np.arange(counts.sum()) - np.repeat(begins, counts)
-        ids = self._store.tokens_at(np.repeat(ordinals, counts), np.repeat(starts, counts) + within)
+        counts = np.clip(self._lengths[ordinals] - starts, 0, lengths)
+        ids = read_pieces(self._tokens, ordinals, starts, counts)
         about = artifacts.require_manifest(self._tokens).statistics["tokenizer"]
         with tempfile.TemporaryDirectory() as scratch:
             root = Path(scratch)
             if self._tokens.exists(TOKENIZER_NAME):
                 root = self._tokens.local_copy(TOKENIZER_NAME, root).parent
             decoder = Decoder(root, TokenizerInfo(about["name"], None, about["sha256"], about["vocab_size"]))
-            return decoder.texts(np.split(ids, begins[1:])) if len(counts) else []
+            return decoder.texts(np.split(ids, offsets_of(counts)[1:-1])) if len(counts) else []
 
     def beginnings(self, places: Iterable[Place], characters: int) -> dict[Place, str]:
         """The first characters of the texts as the stages read them. Decompresses the text of the parts."""

@@ -10,10 +10,13 @@ import pytest
 from counting_proxy import CountingProxy, Request
 
 from sequitur import beam_job
-from sequitur.pipeline import builds, notes, run_directory
+from sequitur.pipeline import builds, notes, run_directory, runner
 from sequitur.pipeline.config import load
 from sequitur.pipeline.errors import StorageError
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
+from sequitur.stages.pack import stage as pack
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 
 pytestmark = pytest.mark.s3
 
@@ -29,6 +32,7 @@ DONE = 10  # parts of an interrupted run
 PARTS = (48, 12, 400, 2**20)  # files that are a part each
 SMALL = (500, 1, 200, 2**20)
 LONG = (4, 400, 700, 2**20)  # read in three stretches each
+LARGE = (4, 400, 700, 2**22, 2**22)  # a part each, of four times the bytes that are fetched at least
 
 
 class Asked(NamedTuple):
@@ -54,6 +58,11 @@ class Asked(NamedTuple):
     def times_read(self) -> float:
         """Bytes of objects that were received, by those of the objects that were read."""
         return self.received / max(sum(self.sizes.get(key, 0) for key in self._of("GET")), 1)
+
+    def of_artifact(self, name: str) -> int:
+        """Bytes received of the parts of an artifact."""
+        keys = (one for one in self.requests if f"/{name}/" in one.key and one.key.endswith(".arrow"))
+        return sum(one.received for one in keys if not one.listing)
 
     @property
     def received(self) -> int:
@@ -113,12 +122,12 @@ def job(corpus: Any, bucket: Any, configure: Callable[..., Path], tmp_path: Path
     """A run on the store, of inputs of such a shape there."""
     import s3fs
 
-    def make(files: int, documents: int, length: int, stretch: int, **sections: Any) -> Run:
+    def make(files: int, documents: int, length: int, stretch: int, part_bytes: int = 2**15, **sections: Any) -> Run:
         inputs, output = f"{bucket()}/in", f"{bucket()}/run"
         contents = enumerate(lines(corpus.words, files, documents, length))
         s3fs.S3FileSystem().pipe({f"{inputs}/{number:03}.jsonl": content for number, content in contents})
         s3fs.S3FileSystem.clear_instance_cache()  # as in a new process
-        ingest = {"inputs": [inputs], "part_bytes": 2**15, "split_bytes": stretch}
+        ingest = {"inputs": [inputs], "part_bytes": part_bytes, "split_bytes": stretch}
         config = configure(tmp_path / "run", **{"ingest": ingest, **sections})
         return Run(load(config, [f"output={output}"]))
 
@@ -165,3 +174,34 @@ def test_long_inputs_are_read_twice(job: Callable[..., Run], counted: Counted) -
     asked = counted(job(*LONG), "ingest")["ingest"]
     assert asked.requests_a_file <= MOST_REQUESTS
     assert asked.times_read <= MOST_BYTES + 0.2  # the first bytes of each, and 64 KiB behind each stretch
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_pack_fetches_tokens_once_and_of_documents_what_their_table_takes(
+    mapped: bool, job: Callable[..., Run], counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In whichever form, and with two workers, of which each would fetch all else."""
+    run = job(*LARGE, pack={"context_length": 512, "shard_bytes": 2**21})
+    counted(run, "order")
+    monkeypatch.setattr(runner, "START_SECONDS", 1e-9)
+    monkeypatch.setattr(pack, "maps_tokens", lambda *asked: mapped)
+    asked = counted(Run(run.config, Runner(2)), "pack")["pack"]
+    shards = [key for key in asked.sizes if "/shards/" in key and key.endswith(".arrow")]
+    received = {name: asked.of_artifact(name) / run.manifest(name).bytes for name in ("tokens", "documents", "signals")}
+    assert len(shards) > 3
+    assert list(pack.verify(run)) == []
+    assert 0.9 <= received["tokens"] <= 1.2
+    assert received["documents"] <= 0.5
+    assert received["signals"] <= 0.6
+
+
+def test_lengths_take_no_tokens(job: Callable[..., Run], counted: Counted, proxy: CountingProxy) -> None:
+    run = job(*LARGE)
+    counted(run, "tokenize")
+    begin, tokens = len(proxy.requests), run.manifest("tokens")
+    lengths = document_lengths(run.artifact("tokens"))
+    asked = [one for one in proxy.requests[begin:] if one.key.endswith(".arrow")]
+    assert len(lengths) == tokens.rows > 1000
+    assert 4 * lengths.sum() > 0.9 * tokens.bytes
+    assert len(asked) == len(tokens.parts)
+    assert sum(one.received for one in asked) < 20 * tokens.rows + 2**13 * len(tokens.parts) < tokens.bytes / 10

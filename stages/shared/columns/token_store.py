@@ -9,6 +9,7 @@ import pyarrow as pa
 from numba import njit
 
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.units.offsets import offsets_of
@@ -50,11 +51,7 @@ class TokenStore:
         begins, lengths, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [0]
         for part in artifacts.require_manifest(directory).parts:
             column = read(directory, part, ["input_ids"]).column("input_ids")
-            try:
-                column.validate(full=True)  # the offsets ascend within the values, and these lie in the file
-            except pa.ArrowInvalid as error:
-                raise CorruptPart(artifacts.damage(directory, part, str(error).partition("\n")[0])) from error
-            offsets = column.offsets.to_numpy()
+            offsets = checked_offsets(directory, part, column)
             self._values.append(column.values.to_numpy())
             begins.append(offsets[:-1])
             lengths.append(np.diff(offsets))
@@ -96,6 +93,13 @@ class TokenStore:
         some, target = _lay_out(pieces.offsets, pieces.length, contexts, out.shape[1])
         self._copy(pieces.document[some], pieces.start[some], pieces.length[some], target, out.reshape(-1))
 
+    def pieces(self, document: np.ndarray, start: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """The tokens of pieces of documents (int64 ordinals, offsets and lengths), end to end: uint32."""
+        ends = offsets_of(length)
+        out = np.empty(ends[-1], dtype=np.uint32)
+        self._copy(document, start, length, ends[:-1], out)
+        return out
+
     def tokens_at(self, document: np.ndarray, start: np.ndarray) -> np.ndarray:
         """The token of each document (int64 ordinals) at an offset (int64): uint32."""
         out = np.empty(len(document), dtype=np.uint32)
@@ -115,8 +119,22 @@ class TokenStore:
         ends, order, source = _by_part(document, start, self._begins, self._first)
         for number in np.flatnonzero(np.diff(ends)).tolist():
             here = order[ends[number] : ends[number + 1]]
-            if not _copy_runs(self._values[number], here, source, length, target, out):
+            if not copy_runs(self._values[number], here, source, length, target, out):
                 raise IndexError("a piece lies outside its part, or outside the rows")
+
+
+def checked_offsets(directory: Directory, part: Part, column: pa.LargeListArray) -> np.ndarray:
+    """int64 [n + 1]: where in a part's tokens each of its documents begins, and the last ends.
+
+    Raises:
+        CorruptPart: they do not ascend within the tokens.
+    """
+    try:
+        column.validate(full=True)  # the offsets ascend within the values, and these lie in the file
+    except pa.ArrowInvalid as error:
+        raise CorruptPart(artifacts.damage(directory, part, str(error).partition("\n")[0])) from error
+    offsets: np.ndarray = column.offsets.to_numpy()
+    return offsets
 
 
 @njit(cache=True, nogil=True)
@@ -146,7 +164,7 @@ def _by_part(
 
 
 @njit(cache=True, nogil=True)
-def _copy_runs(
+def copy_runs(
     values: np.ndarray, pieces: np.ndarray, source: np.ndarray, length: np.ndarray, target: np.ndarray, out: np.ndarray
 ) -> bool:
     """Copies `pieces` of a part: `length` tokens each, from `source` of its `values` to `target` of `out`; int64 [p].

@@ -14,15 +14,18 @@ from job_runs import made_by
 
 from sequitur.pipeline import sections
 from sequitur.pipeline.config import validate
-from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.errors import ConfigError, StorageError
 from sequitur.pipeline.stage import Run
 from sequitur.shards import ContextDataset
 from sequitur.shards.format import LONGEST_CONTEXT
+from sequitur.shards.writer import write_docs
 from sequitur.stages.order import stage as order
+from sequitur.stages.pack import docs_table
 from sequitur.stages.pack import stage as pack
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 
 SPLITS = ("train", "val")
+FINISHED_PACK = {"context_length": 1024, "validation_share": 0.1}
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +55,8 @@ def pieces(context: dict[str, Any]) -> list[tuple[int, int, list[int]]]:
     ]
 
 
-def docs_table(run: Run) -> list[dict[str, Any]]:
-    return [
-        row
-        for path in sorted(Path(run.artifact("shards").path("docs")).glob("*.parquet"))
-        for row in pq.read_table(path).to_pylist()
-    ]
+def table_rows(run: Run) -> list[dict[str, Any]]:
+    return [row for path in tables(run) for row in pq.read_table(path).to_pylist()]
 
 
 @pytest.fixture(params=["finished", "streamed"])
@@ -114,7 +113,7 @@ def test_contexts_are_written_in_a_permutation(streamed: Run) -> None:
 
 
 def test_validation_is_apart_by_documents_and_paths(packed: Run, rows: Any) -> None:
-    table = docs_table(packed)
+    table = table_rows(packed)
     for column in ("doc_key", "doc_id", "path"):
         train, val = ({row[column] for row in table if row["split"] == split} for split in SPLITS)
         assert train
@@ -136,7 +135,7 @@ def test_the_documents_table_tells_where_each_came_from(packed: Run, rows: Any) 
         if verdict["kept"]
     }
     lengths = {row["ordinal"]: len(row["input_ids"]) for row in rows(packed, "tokens")}
-    for row in docs_table(packed):
+    for row in table_rows(packed):
         document = by_ordinal[row["doc_key"]]
         assert row["doc_id"] == document["doc_id"].hex()
         for name in ("record_id", "source", "url", "source_file", "source_row"):
@@ -146,7 +145,7 @@ def test_the_documents_table_tells_where_each_came_from(packed: Run, rows: Any) 
 
 def test_cosines_are_of_documents_that_meet_in_a_context(finished: Run, rows: Any) -> None:
     vector = {row["ordinal"]: np.array(row["vector"], dtype=np.float32) for row in rows(finished, "vectors")}
-    told = {row["doc_key"]: row["cosine_to_previous"] for row in docs_table(finished)}
+    told = {row["doc_key"]: row["cosine_to_previous"] for row in table_rows(finished)}
     for split in SPLITS:
         for context in contexts(finished, split):
             documents = context["doc_ids"]
@@ -166,7 +165,7 @@ def test_cosines_are_the_models_own_as_in_the_report(branch: Any, rows: Any) -> 
         expected = float(own[previous["ordinal"]] @ own[one["ordinal"]])
         assert one["cosine_to_previous"] == pytest.approx(expected, abs=1e-5)
 
-    told = [row["cosine_to_previous"] for row in docs_table(run) if row["cosine_to_previous"] is not None]
+    told = [row["cosine_to_previous"] for row in table_rows(run) if row["cosine_to_previous"] is not None]
 
     report = run.artifact("report").read_json("metrics.json")["order"]["contexts"]
     assert np.mean(told) == pytest.approx(report["adjacency"])  # of documents that are all whole
@@ -180,6 +179,32 @@ def test_a_lost_shard_is_written_again(streamed: Run, execute: Any) -> None:
     lost.unlink()
     execute(Path(streamed.config.output), pack=streamed.config.pack.model_dump(mode="json"))
     assert {path.name: path.read_bytes() for path in directory.iterdir()} == before
+
+
+def test_documents_tables_are_gone_on_with(
+    finished: Run, execute: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output, asked = tmp_path / "run", list[str]()
+    shutil.copytree(finished.config.output, output, ignore=shutil.ignore_patterns("shards", "report"))
+
+    def some(sink: Any, path: str, table: pa.Table) -> Any:
+        asked.append(path)
+        if len(asked) == 3:
+            raise StorageError("ends here")
+        return write_docs(sink, path, table)
+
+    monkeypatch.setattr(docs_table, "write_docs", some)
+    with pytest.raises(StorageError, match="ends here"):
+        execute(output, "pack", pack=FINISHED_PACK)
+    run = execute(output, "pack", pack=FINISHED_PACK)
+    files, before = ({path.name: path.read_bytes() for path in tables(one)} for one in (run, finished))
+    assert files == before
+    assert len(asked) == len(files) + 1
+    assert set(asked[3:]).isdisjoint(asked[:2])
+
+
+def tables(run: Run) -> list[Path]:
+    return sorted(Path(run.artifact("shards").path("docs")).glob("*.parquet"))
 
 
 def tokens_in_shards(run: Run) -> int:

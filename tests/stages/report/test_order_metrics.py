@@ -20,6 +20,7 @@ from sequitur.stages.report import stage as report
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
+from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.signals.in_context_gain import compressed_sizes, gain
 
 
@@ -66,7 +67,7 @@ def test_an_order_is_cut_as_pack_cuts_it(branch: Any, policy: str) -> None:
     order = orders.Order(np.searchsorted(ordinals, columns[0]), *columns[1:3], fills=columns[3])
     assert order.fills.any() == (policy == "filled")
 
-    lengths = report.token_lengths(run.artifact("tokens"))
+    lengths = document_lengths(run.artifact("tokens"))
     alike = Likeness(graph, np.arange(len(ordinals)))
     cut = order_metrics.cut(order, ordinals, lengths, run.config.pack, run.config.seed, alike)
 

@@ -47,6 +47,9 @@ def test_documents_by_ordinal(store: TokenStore, documents: list[np.ndarray]) ->
         offsets, ids = store.of(np.array(ordinals, dtype=np.int64))
         assert offsets.tolist() == np.cumsum([0, *(LENGTHS[ordinal] for ordinal in ordinals)]).tolist()
         assert ids.tolist() == [token for ordinal in ordinals for token in documents[ordinal].tolist()]
+    places = [np.array(column) for column in ([4, 0, 8, 4], [4000, 1, 0, 2], [500, 2, 0, 3])]
+    expected = [documents[at][start : start + length] for at, start, length in zip(*places, strict=True)]
+    assert store.pieces(*places).tolist() == np.concatenate(expected).tolist()
     assert store.tokens_at(np.array([4, 0, 4]), np.array([4999, 1, 7])).tolist() == [
         documents[4][4999],
         documents[0][1],
