@@ -1,4 +1,8 @@
-"""Writing the shards of planned datasets: a Beam job, one element for each shard."""
+"""Writing the shards of planned datasets: a Beam job, one element for each shard, or one for all.
+
+What it takes to write a shard, digests above all, holds no lock of Python's. So on one machine they are written by
+threads: of a gigabyte two processes spent as much of the processor on their imports as on writing it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.builds import Build
@@ -26,7 +31,6 @@ from sequitur.stages.shared.columns.token_store import TokenStore
 from sequitur.text_core.units.offsets import offsets_of
 
 PLAN = "_plan"  # in the folder of the build, beside the shards until they are published
-WRITTEN_PER_SECOND = 100e6  # bytes of shards on one core, measured
 
 
 class ShardTask(NamedTuple):
@@ -51,11 +55,11 @@ class ShardTask(NamedTuple):
         return f"{self.directory}/{self.path}" if self.directory else self.path
 
 
-class WriteShard(beam.DoFn):
-    """A `ShardTask` → the shard in the folder of the build, noted with its entry for the manifest."""
+class WriteShards(beam.DoFn):
+    """Some `ShardTask`s → the shards in the folder of the build, noted with their entries for the manifest."""
 
-    def __init__(self, build: Build, tokens: Directory, header: Header) -> None:
-        self._build, self._tokens_in, self._header = build, tokens, header
+    def __init__(self, build: Build, tokens: Directory, header: Header, threads: int) -> None:
+        self._build, self._tokens_in, self._header, self._threads = build, tokens, header, threads
         self._fingerprint = artifacts.require_manifest(tokens).fingerprint
 
     def setup(self) -> None:
@@ -63,20 +67,23 @@ class WriteShard(beam.DoFn):
         artifacts.require_manifest(self._tokens_in, self._fingerprint)
         self._tokens = TokenStore(self._tokens_in, check=False)
 
-    def process(self, element: tuple[str, str, int, int, int, int, int]) -> Iterator[str]:
-        task = ShardTask(*element)
-        key = (task.directory, task.split)
-        if key not in self._plans:
+    def process(self, element: Sequence[tuple[str, str, int, int, int, int, int]]) -> Iterator[str]:
+        tasks = [ShardTask(*task) for task in element]
+        for key in {(task.directory, task.split) for task in tasks} - self._plans.keys():
             self._plans[key] = read_plan(self._build, *key)
+        yield from on_threads(self._threads, self._write, tasks)
+
+    def _write(self, task: ShardTask) -> str:
         header = replace(self._header, seq_len=task.context_length)
         schema = context_schema(header, task.split, task.number, task.of)
         folder, _, name = task.full_path.rpartition("/")
         with (self._build.files / folder).writing(name) as file:
             sink = HashingSink(file)
-            entry = write_shard(sink, task.path, self._batches(self._plans[key], task, schema), schema)
+            plan = self._plans[task.directory, task.split]
+            entry = write_shard(sink, task.path, self._batches(plan, task, schema), schema)
         part = Part(task.full_path, task.rows, entry.bytes, sink.hash.hexdigest())
         builds.record_part(self._build, part, asdict(entry))
-        yield task.full_path
+        return task.full_path
 
     def _batches(self, plan: SplitPlan, task: ShardTask, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
         end = task.first + task.rows
@@ -137,15 +144,17 @@ def write_shards(
         for shard_set in sets:
             for split, plan in shard_set.plans.items():
                 write_plan(build, shard_set.directory, split, plan)
-        write = WriteShard(build, tokens, header)
+        here = jobs.runner.is_local
+        write = WriteShards(build, tokens, header, jobs.runner.threads if here else 1)
+        tuples = [tuple(task) for task in left]
+        elements = [tuples] if here else [[task] for task in tuples]
 
         def job(pipeline: beam.Pipeline) -> None:
-            elements = pipeline | "Shards" >> beam.Create([tuple(task) for task in left]) | "Spread" >> beam.Reshuffle()
-            _ = elements | "Write" >> beam.ParDo(write)
+            spread = pipeline | "Shards" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
+            _ = spread | "Write" >> beam.ParDo(write)
 
         with jobs.watching(build, len(tasks), "pack: shards", "shards"):
-            seconds = sum(4 * task.rows * task.context_length for task in left) / WRITTEN_PER_SECOND
-            jobs.runner.run(job, len(left), seconds)
+            jobs.runner.run(job, len(elements))
         written = _published(build)
     entries: dict[tuple[str, str], list[ShardEntry]] = {}
     for task in tasks:

@@ -7,7 +7,7 @@
              With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
     cost     the plan takes about 150 bytes per document here, the graph of `filled` 50·k more; a worker
-             gathers 1,024 contexts at a time
+             gathers 1,024 contexts at a time; on one machine that is a thread
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
 are ordered, where the order sorts them.
@@ -97,7 +97,7 @@ def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("pack: planning")
     root, settings, build = run.root, run.config.pack, run.build(SHARDS)
     order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "fills", "family"])
-    lengths = TokenStore(root / TOKENS, check=True).lengths()
+    lengths = TokenStore(root / TOKENS, check=True, threads=run.runner.threads).lengths()
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
     epochs = offsets_of(rows_of_epochs(root / ORDER))
@@ -190,16 +190,16 @@ def estimate(run: Run) -> Estimate:
     tokens = run.manifest(TOKENS)
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
-    epochs = run.config.pack.epochs
+    epochs, threads = run.config.pack.epochs, run.runner.threads if run.runner.is_local else 1
     memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
     if run.config.pack.policy in BY_LIKENESS:
         memory += 50 * count * run.config.neighbors.k
     return Estimate(
         memory=memory,
         disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 200 * count,
-        each_worker=4 * batch + 80 * count,
+        each_worker=4 * batch * threads + 80 * count,
         mapped=tokens.bytes,
-        elements=1 + epochs * tokens.bytes // batch,
+        elements=1 if run.runner.is_local else 1 + epochs * tokens.bytes // batch,
     )
 
 

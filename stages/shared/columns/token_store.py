@@ -8,7 +8,9 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts
+from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.units.offsets import offsets_of
@@ -37,23 +39,27 @@ class PieceTable(Protocol):
 class TokenStore:
     """Memory-mapped tokens of all parts, found by ordinal. Memory: 16 bytes a document.
 
-    With `check` every byte is read and compared with the manifest first; without it, where documents begin and end is
-    still checked, so that no damage leads outside a part.
+    With `check` every byte is read and compared with the manifest first, on `threads`; without it, where documents
+    begin and end is still checked, so that no damage leads outside a part.
 
     Raises:
         CorruptPart: a part is not what was written.
     """
 
-    def __init__(self, directory: Directory, *, check: bool) -> None:
+    def __init__(self, directory: Directory, *, check: bool, threads: int = 1) -> None:
         read = artifacts.read_part if check else artifacts.map_part
-        self._values = []  # of each part
-        begins, lengths, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [0]
-        for part in artifacts.require_manifest(directory).parts:
+
+        def column_of(part: Part) -> pa.LargeListArray:
             column = read(directory, part, ["input_ids"]).column("input_ids")
             try:
                 column.validate(full=True)  # the offsets ascend within the values, and these lie in the file
             except pa.ArrowInvalid as error:
                 raise CorruptPart(artifacts.damage(directory, part, str(error).partition("\n")[0])) from error
+            return column
+
+        self._values = []  # of each part
+        begins, lengths, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [0]
+        for column in on_threads(threads, column_of, artifacts.require_manifest(directory).parts):
             offsets = column.offsets.to_numpy()
             self._values.append(column.values.to_numpy())
             begins.append(offsets[:-1])
