@@ -25,7 +25,6 @@ COVERED_BY = {
     "command_line/shards_of_run.py": "test_removal_from_run.py",
     "corpora/json_lines.py": "corpora/test_python_docs.py",
     "corpora/packages.py": "corpora/test_python_docs.py",
-    "graph_sort/bisection.py": "graph_sort/test_contexts_order.py",
     "graph_sort/context_paths.py": "graph_sort/test_contexts_order.py",
     "graph_sort/context_search.py": "graph_sort/test_contexts_order.py",
     "graph_sort/documents.py": "graph_sort/test_orders.py",

@@ -1,6 +1,8 @@
 """Writing the shards of planned datasets: a Beam job, in one of two forms that write the same bytes.
 
-mapped    Create(shards) | Reshuffle | ParDo(MapTokens): tokens lie where each worker can map them all
+mapped    Create(shards) | Reshuffle | ParDo(MapTokens): tokens lie where each worker can map them all; on this machine
+          one element is all shards, which threads write: what it takes, digests above all, holds no lock of Python's,
+          and of a gigabyte two processes spent as much of the processor on their imports
 sent      Create(parts of `tokens`) | Reshuffle | ParDo(SendTokens) | GroupByKey | ParDo(ReceiveTokens): each part is
           read once, and its tokens go to their shards by the job's own shuffle; a group is a shard
 """
@@ -14,6 +16,7 @@ from typing import Any
 import apache_beam as beam
 import numpy as np
 
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.builds import Build
@@ -38,22 +41,24 @@ Blocks = Iterator[Contexts]
 
 
 class MapTokens(beam.DoFn):
-    """A `ShardTask` → its path, after it was written from tokens that are mapped."""
+    """Some `ShardTask`s → their paths, after they were written from tokens that are mapped."""
 
-    def __init__(self, build: Build, tokens: Directory, header: Header) -> None:
-        self._build, self._tokens_in, self._header = build, tokens, header
+    def __init__(self, build: Build, tokens: Directory, header: Header, threads: int) -> None:
+        self._build, self._tokens_in, self._header, self._threads = build, tokens, header, threads
         self._fingerprint = artifacts.require_manifest(tokens).fingerprint
 
     def setup(self) -> None:
         artifacts.require_manifest(self._tokens_in, self._fingerprint)
         self._tokens = TokenStore(self._tokens_in, check=False)
 
-    def process(self, element: tuple[str, str, int, int, int, int, int, int, int]) -> Iterator[str]:
-        task = ShardTask(*element)
+    def process(self, element: Sequence[tuple[str, str, int, int, int, int, int, int, int]]) -> Iterator[str]:
+        yield from on_threads(self._threads, self._write, (ShardTask(*task) for task in element))
+
+    def _write(self, task: ShardTask) -> str:
         rows, pad = read_rows(self._build, task), self._header.special_ids.pad
         blocks = (some_rows(rows, first, first + BATCH_ROWS) for first in range(0, task.rows, BATCH_ROWS))
         contexts = (gather_rows(self._tokens, block, task.context_length, pad) for block in blocks)
-        yield _write(self._build, task, self._header, contexts)
+        return _write(self._build, task, self._header, contexts)
 
 
 class SendTokens(beam.DoFn):
@@ -165,8 +170,9 @@ def write_shards(
         for key in dict.fromkeys((tasks[number].directory, tasks[number].split) for number in left):
             write_plan(build, *key, plans[key])
         if mapped:
-            elements: Sequence[tuple[Any, ...]] = [tuple(tasks[number]) for number in left]
-            job = _mapped(elements, MapTokens(build, tokens, header))
+            here, shards = jobs.runner.is_local, [tuple(tasks[number]) for number in left]
+            elements: Sequence[Sequence[Any]] = [shards] if here else [[shard] for shard in shards]
+            job = _mapped(elements, MapTokens(build, tokens, header, jobs.runner.threads if here else 1))
         else:
             begins = offsets_of([part.rows for part in artifacts.require_manifest(tokens).parts])
             elements = [tuple(one) for one in token_runs.write_runs(build, plans, tasks, begins, left)]
@@ -184,7 +190,7 @@ def write_shards(
     return entries
 
 
-def _mapped(elements: Sequence[tuple[Any, ...]], write: MapTokens) -> Callable[[beam.Pipeline], None]:
+def _mapped(elements: Sequence[Sequence[Any]], write: MapTokens) -> Callable[[beam.Pipeline], None]:
     def job(pipeline: beam.Pipeline) -> None:
         shards = pipeline | "Shards" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
         _ = shards | "Write" >> beam.ParDo(write)
@@ -193,7 +199,7 @@ def _mapped(elements: Sequence[tuple[Any, ...]], write: MapTokens) -> Callable[[
 
 
 def _sent(
-    elements: Sequence[tuple[Any, ...]], send: SendTokens, receive: ReceiveTokens
+    elements: Sequence[Sequence[Any]], send: SendTokens, receive: ReceiveTokens
 ) -> Callable[[beam.Pipeline], None]:
     def job(pipeline: beam.Pipeline) -> None:
         parts = pipeline | "Parts" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()

@@ -7,7 +7,7 @@
              With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
     cost     the plan takes about 150 bytes per document here, the graph of `filled` 50·k more; a worker
-             gathers 1,024 contexts at a time, or, where it is not on this machine, a shard
+             gathers 1,024 contexts at a time, on this machine a thread; elsewhere it gathers a shard
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
 are ordered, where the order sorts them.
@@ -102,7 +102,11 @@ def work(run: Run) -> Mapping[str, Any]:
     root, settings, build = run.root, run.config.pack, run.build(SHARDS)
     order = artifacts.read_columns(root / ORDER, ["ordinal", "path", "opens", "fills", "family"])
     mapped = maps_tokens(run.runner, settings)
-    lengths = TokenStore(root / TOKENS, check=True).lengths() if mapped else document_lengths(root / TOKENS)
+    lengths = (
+        TokenStore(root / TOKENS, check=True, threads=run.runner.threads).lengths()
+        if mapped
+        else document_lengths(root / TOKENS)
+    )
     ordering = run.manifest(ORDER).statistics
     cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
     epochs = offsets_of(rows_of_epochs(root / ORDER))
@@ -208,7 +212,7 @@ def estimate(run: Run) -> Estimate:
     tokens = run.manifest(TOKENS)
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
-    epochs = run.config.pack.epochs
+    epochs, threads = run.config.pack.epochs, run.runner.threads if run.runner.is_local else 1
     memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
     if run.config.pack.policy in BY_LIKENESS:
         memory += 50 * count * run.config.neighbors.k
@@ -217,9 +221,9 @@ def estimate(run: Run) -> Estimate:
     return Estimate(
         memory=memory,
         disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs,
-        each_worker=4 * batch + (shard // 4 if mapped else 2 * shard),  # the pieces of a shard, or all of it
+        each_worker=threads * 4 * batch + (threads * shard // 4 if mapped else 2 * shard),  # its pieces, or all of it
         mapped=tokens.bytes if mapped else 0,
-        elements=1 + epochs * tokens.bytes // batch,
+        elements=1 if run.runner.is_local else 1 + epochs * tokens.bytes // batch,
         shuffled=0 if mapped else epochs * tokens.bytes,
     )
 

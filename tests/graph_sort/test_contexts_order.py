@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sequitur.graph_sort import bisection, context_groups, packing
-from sequitur.graph_sort.bisection import bisect, whole_numbers
+from sequitur.graph_sort.bisection import whole_numbers
 from sequitur.graph_sort.context_exchange import improve
 from sequitur.graph_sort.context_paths import arrange
 from sequitur.graph_sort.context_search import Assignment, add, place, remove
@@ -269,37 +269,6 @@ def test_cells_are_solved_alone_and_lose_little(unit_vectors, knn_graph, monkeyp
     assert coherence(packed, documents.vectors).pairwise > coherence(rival, documents.vectors).pairwise
 
 
-def no_edges(n):
-    return from_neighbors(np.full((n, 1), -1, np.int64), np.zeros((n, 1), np.float32))
-
-
-def test_cells_keep_flocks_of_neighbors_together(unit_vectors):
-    pairs = np.arange(600).reshape(300, 2)
-    neighbor = pairs[:, ::-1].reshape(600, 1)
-    graph = from_neighbors(neighbor, np.ones((600, 1), np.float32))
-    cells = bisect(unit_vectors(600), graph, np.arange(600), 256, 0)
-    cell_of = np.empty(600, np.int64)
-    for number, cell in enumerate(cells):
-        cell_of[cell] = number
-    assert max(map(len, cells)) <= 256
-    assert (cell_of[pairs[:, 0]] == cell_of[pairs[:, 1]]).all()
-
-
-def test_cells_are_of_bounded_size_even_where_all_vectors_are_alike():
-    cells = bisect(np.zeros((1000, 4), np.float16), no_edges(1000), np.arange(1000), 300, 0)
-    assert sorted(np.concatenate(cells).tolist()) == list(range(1000))
-    assert max(map(len, cells)) <= 300
-
-
-def test_cells_part_two_clusters(unit_vectors):
-    centers = unit_vectors(2, d=32, seed=1)
-    vectors = np.repeat(centers, 200, axis=0) + 0.01
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    low, high = bisect(vectors, no_edges(400), np.arange(400), 200, 0)
-    assert {low[0] // 200, high[0] // 200} == {0, 1}
-    assert len(set(low // 200)) == len(set(high // 200)) == 1
-
-
 @pytest.mark.parametrize("filled", [False, True])
 @pytest.mark.parametrize("strings", [0.0, 2.0])
 def test_threads_make_the_same_order_whichever_cell_is_done_first(
@@ -321,15 +290,6 @@ def test_threads_make_the_same_order_whichever_cell_is_done_first(
         again = contexts.order(replace(documents, threads=threads), 9)
         for column, other in zip(once, again, strict=True):
             np.testing.assert_array_equal(column, other)
-
-
-@SETTINGS
-@given(st.integers(1, 300), st.integers(0, 2**32 - 1), st.integers(2, 3))
-def test_threads_cut_the_same_cells(random_neighbors, unit_vectors, n, seed, threads):
-    graph, vectors = from_neighbors(*random_neighbors(n, seed)), unit_vectors(n, seed=seed % 1000)
-    once, again = (bisect(vectors, graph, np.arange(n), 20, seed, number) for number in (1, threads))
-    for cell, other in zip(once, again, strict=True):
-        np.testing.assert_array_equal(cell, other)
 
 
 def test_reads_float16(unit_vectors, knn_graph):

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from numba import njit
 
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.errors import CorruptPart
@@ -38,20 +39,23 @@ class PieceTable(Protocol):
 class TokenStore:
     """Memory-mapped tokens of all parts, found by ordinal. Memory: 16 bytes a document.
 
-    With `check` every byte is read and compared with the manifest first; without it, where documents begin and end is
-    still checked, so that no damage leads outside a part.
+    With `check` every byte is read and compared with the manifest first, on `threads`; without it, where documents
+    begin and end is still checked, so that no damage leads outside a part.
 
     Raises:
         CorruptPart: a part is not what was written.
     """
 
-    def __init__(self, directory: Directory, *, check: bool) -> None:
+    def __init__(self, directory: Directory, *, check: bool, threads: int = 1) -> None:
         read = artifacts.read_part if check else artifacts.map_part
+
+        def read_column(part: Part) -> tuple[np.ndarray, pa.LargeListArray]:
+            column = read(directory, part, ["input_ids"]).column("input_ids")
+            return checked_offsets(directory, part, column), column
+
         self._values = []  # of each part
         begins, lengths, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [0]
-        for part in artifacts.require_manifest(directory).parts:
-            column = read(directory, part, ["input_ids"]).column("input_ids")
-            offsets = checked_offsets(directory, part, column)
+        for offsets, column in on_threads(threads, read_column, artifacts.require_manifest(directory).parts):
             self._values.append(column.values.to_numpy())
             begins.append(offsets[:-1])
             lengths.append(np.diff(offsets))
