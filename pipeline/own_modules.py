@@ -21,12 +21,14 @@ import traceback
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from threading import RLock
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from sequitur.pipeline.errors import ConfigError, OwnModuleFailed
 
 IMPORT_PATH = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+ALONE = RLock()  # Python's caches of finders are not for several threads at once, and a module is executed by one
 DIGEST = "__sequitur_digest__"  # of the bytes that a module was made of, among its names
 
 
@@ -72,6 +74,21 @@ def load(setting: str, path: str, function: str, parameters: Sequence[str]) -> O
         ConfigError: it cannot be found or imported, has no such function, or one that takes something else.
     """
     of = f"{setting} {path}"
+    with ALONE:
+        file, digest, module = _imported(of, path)
+    found = getattr(module, function, None)
+    called = f"{function}({', '.join(parameters)})"
+    if not callable(found):
+        raise ConfigError(f"{of}: {file} has no function {function}; define {called} there")
+    try:
+        inspect.signature(found).bind(*parameters)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{of}: {function} in {file} cannot be called as {called}: {error}; define it so") from error
+    return OwnModule(setting, path, file, digest, found)
+
+
+def _imported(of: str, path: str) -> tuple[str, str, ModuleType]:
+    """The file of a module, its digest, and the module made of it."""
     spec = _spec(of, path)
     file = str(spec.origin)
     try:
@@ -83,15 +100,7 @@ def load(setting: str, path: str, function: str, parameters: Sequence[str]) -> O
     if module is None or getattr(module, DIGEST, None) != digest:
         module = _executed(of, spec, content)
         setattr(module, DIGEST, digest)
-    found = getattr(module, function, None)
-    called = f"{function}({', '.join(parameters)})"
-    if not callable(found):
-        raise ConfigError(f"{of}: {file} has no function {function}; define {called} there")
-    try:
-        inspect.signature(found).bind(*parameters)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{of}: {function} in {file} cannot be called as {called}: {error}; define it so") from error
-    return OwnModule(setting, path, file, digest, found)
+    return file, digest, module
 
 
 def _spec(of: str, path: str) -> ModuleSpec:

@@ -1,9 +1,12 @@
 """A module of the user's own is imported by its path, runs as it was digested, and fails in a line that says where."""
 
 import hashlib
+import importlib
 import os
 import sys
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -44,6 +47,25 @@ def test_a_module_is_executed_once_while_it_stays_the_same(write_own: Write) -> 
     load("mine.once").function(0, 1)
 
     assert load("mine.once").function(0, 2) == [1, 2]
+
+
+def test_threads_import_it_one_after_the_other(write_own: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_own("shared", "MADE = []\n\ndef order(documents, seed):\n    return MADE\n")
+    inside: list[int] = []
+    together: list[int] = []
+
+    def invalidate() -> None:  # as Python's own, which fails where another thread does the same
+        inside.append(1)
+        together.append(len(inside))
+        time.sleep(0.01)
+        inside.pop()
+
+    monkeypatch.setattr(importlib, "invalidate_caches", invalidate)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: load("mine.shared").function(0, 0), range(16)))
+
+    assert together == [1] * 16
+    assert len({id(made) for made in found}) == 1
 
 
 def test_a_module_may_import_its_neighbours_and_hold_what_looks_itself_up(write_own: Write) -> None:
