@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # C1 and the marks that reorder text; halves of surrogate pairs. C0 is escaped in JSON.
 NOT_SHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "b": 3, "t": 4}
 ConfigPath = Annotated[Path, typer.Argument(help="Configuration file (YAML).", show_default=False)]
 RunPath = Annotated[str, typer.Argument(help="Run directory: the `output` of a configuration.", show_default=False)]
 
@@ -36,8 +36,8 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def quantity(text: str, option: str) -> int:
-    """A number of things or bytes as people write it: `235M`, `1e10`, `64GiB`. Ends the command where it is none."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?(?:e[0-9]{1,2})?)\s*([kmgt]?)(i?b?)", text.strip().lower())
+    """A number of things or bytes as people write it: `235M`, `2B`, `1e10`, `64GiB`. Ends the command where it is none."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?(?:e[0-9]{1,2})?)\s*([kmgtb]?)(i?b?)", text.strip().lower())
     if found is None or not (value := int(float(found[1]) * (1024 if "i" in found[3] else 1000) ** _POWERS[found[2]])):
         fail(f"{option}: {text} is no number above 0; write 235M, 1e10 or 64GiB", code=2)
     return value

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sequitur import beam_job
+from sequitur.command_line.common import quantity
 from sequitur.inspection.scale import Machines, plan_at_scale
 from sequitur.pipeline.config import validate
 from sequitur.pipeline.runner import Runner
@@ -82,6 +83,14 @@ def test_the_command_reads_no_input(sequitur: Callable[..., Any], tmp_path: Path
     assert "breaks first" in shown.out
     for name in by_name(told):
         assert name in shown.out
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("7", 7), ("235M", 235_000_000), ("2B", 2_000_000_000), ("1e10", 10**10), ("64GiB", 64 * GIB), ("1.5 kB", 1500)],
+)
+def test_numbers_as_people_write_them(text: str, number: int) -> None:
+    assert quantity(text, "--documents") == number
 
 
 @pytest.mark.parametrize("wrong", ["many", "0", "-3", "1e999", "12Q", ""])
