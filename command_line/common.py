@@ -36,7 +36,7 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 def quantity(text: str, option: str) -> int:
-    """A number of things or bytes as people write it: `235M`, `2B`, `1e10`, `64GiB`. Ends the command where it is none."""
+    """A number of things or bytes as people write it: `235M`, `2B`, `1e10`, `64GiB`. Ends the command for another."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]*)?(?:e[0-9]{1,2})?)\s*([kmgtb]?)(i?b?)", text.strip().lower())
     if found is None or not (value := int(float(found[1]) * (1024 if "i" in found[3] else 1000) ** _POWERS[found[2]])):
         fail(f"{option}: {text} is no number above 0; write 235M, 1e10 or 64GiB", code=2)

@@ -104,5 +104,10 @@ def watching_workers() -> Iterator[list[str]]:
     threading.excepthook = hook
     try:
         yield died
+    except BaseException:  # Ctrl-C reaches the workers, too: how they die is heard before nobody listens
+        for thread in threading.enumerate():
+            if thread.name == "run_worker":
+                thread.join(1)
+        raise
     finally:
         threading.excepthook = previous

@@ -58,7 +58,7 @@ def test_the_first_to_break_would_break_with_the_fewest_documents() -> None:
     order = next(one for one in found if one["stage"] == "order")
     assert order["needs"] > order["has"] == 64 * GIB
     fewer = planned(order["documents"])
-    assert by_name(fewer)["order"]["driver_memory"] == pytest.approx(64 * GIB, rel=0.02)
+    assert by_name(fewer)["order"]["driver_memory"] == pytest.approx(64 * GIB, rel=0.1)
     assert planned(10**6)["breaks"] == []
 
 

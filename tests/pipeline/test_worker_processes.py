@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from sequitur.pipeline.errors import StageFailed
 from sequitur.pipeline.runner import Runner
+from sequitur.pipeline.worker_processes import watching_workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each worker is a program of its own")
 
@@ -97,3 +99,14 @@ def test_a_server_ends_with_its_runner() -> None:
     assert len(servers() - before) == 1
     del runner
     assert servers() <= before
+
+
+def test_a_worker_that_dies_of_the_same_signal_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    def die() -> None:
+        time.sleep(0.1)
+        raise RuntimeError("Worker subprocess exited with return code -2")
+
+    with pytest.raises(KeyboardInterrupt), watching_workers():
+        threading.Thread(target=die, name="run_worker").start()
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == ""
