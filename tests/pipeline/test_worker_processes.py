@@ -106,7 +106,11 @@ def test_a_worker_that_dies_of_the_same_signal_is_not_told(capsys: pytest.Captur
         time.sleep(0.1)
         raise RuntimeError("Worker subprocess exited with return code -2")
 
-    with pytest.raises(KeyboardInterrupt), watching_workers():
-        threading.Thread(target=die, name="run_worker").start()
-        raise KeyboardInterrupt
+    def interrupted() -> None:
+        with watching_workers():
+            threading.Thread(target=die, name="run_worker").start()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     assert capsys.readouterr().err == ""
