@@ -110,7 +110,7 @@ def planned(
     for stage in wanted(recipe, config):
         of_files = stage.name == "ingest" and not files  # which are not known
         estimate = Estimate(0, text_bytes, 12 * int(config.ingest.part_bytes)) if of_files else stage.estimate(run)
-        yield stage, estimate, estimate.elements or len(manifests[DOCUMENTS].parts)
+        yield stage, estimate, max(estimate.elements, len(manifests[DOCUMENTS].parts))
 
 
 def seconds_of(stage: str, config: Config, documents: int, text_bytes: int) -> tuple[float, float]:
