@@ -2,6 +2,7 @@
 
 import json
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchmarks.train import Prepared, bfloat16_is_quicker, figures, parsed, summary
-from benchmarks.train_held_out import Group, Question, answers, hold_out, measures, questions
+from benchmarks.train import Prepared, bfloat16_is_quicker, figures, parsed
+from benchmarks.train_held_out import Group, Question, answers, hold_out, measures, questions, summary
 from examples.train import GPT, Settings
 from sequitur.shards.manifest import read_manifest
 
@@ -153,7 +154,8 @@ def test_what_a_trial_finds_quicker_is_used(bfloat16: bool, monkeypatch: pytest.
     monkeypatch.setattr(
         "benchmarks.train.seconds_of_updates", lambda options, *_: np.array(taken[options.bfloat16], np.float64)
     )
-    assert bfloat16_is_quicker(parsed([]), Prepared({"arm": tmp_path}, {}, 0), tmp_path) is bfloat16
+    with ThreadPoolExecutor(2) as pool:
+        assert bfloat16_is_quicker(pool, parsed([]), Prepared({"arm": tmp_path}, {}, 0), tmp_path) is bfloat16
 
 
 def test_the_whole_of_it(tmp_path: Path) -> None:
