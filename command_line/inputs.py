@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -115,12 +114,12 @@ def plan(
     from sequitur.inspection.scale_view import render
     from sequitur.pipeline import engines
     from sequitur.pipeline.config import load
+    from sequitur.pipeline.memory import machine_bytes
     from sequitur.pipeline.runner import Runner
 
     options = () if on is None else engines.read_engine(on)
     count = quantity(documents, "--documents")
-    here = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    driver = here if driver_memory is None else quantity(driver_memory, "--driver-memory")
+    driver = machine_bytes() if driver_memory is None else quantity(driver_memory, "--driver-memory")
     each = quantity(core_memory, "--core-memory")
     machines = [
         Machines(number, each, driver, price)

@@ -36,7 +36,6 @@ from sequitur.stages.pack.token_runs import Source
 from sequitur.stages.shared.columns.token_store import TokenStore, checked_offsets
 from sequitur.text_core.units.offsets import offsets_of
 
-WRITTEN_PER_SECOND = 100e6  # bytes of shards on one core, measured
 Blocks = Iterator[Contexts]
 
 
@@ -178,8 +177,7 @@ def write_shards(
             elements = [tuple(one) for one in token_runs.write_runs(build, plans, tasks, begins, left)]
             job = _sent(elements, SendTokens(build, tokens, left), ReceiveTokens(build, tasks, header))
         with jobs.watching(build, len(tasks), "pack: shards", "shards"):
-            seconds = sum(4 * tasks[number].rows * tasks[number].context_length for number in left) / WRITTEN_PER_SECOND
-            jobs.runner.run(job, len(elements), seconds)
+            jobs.runner.run(job, len(elements))
         written = published(build)
     if lost := sum(task.full_path not in written for task in tasks):
         raise StageFailed(f"{build.files.path()}: {lost} of {len(tasks)} shards were not written; run again")
