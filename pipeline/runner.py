@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import os
+import re
 import shutil
 import tempfile
 import threading
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
 START_SECONDS = 3  # of a job, for each worker process: what the first takes until it computes; measured
+JAVA_FRAME = re.compile(r"(at |[\w.$/]+\([\w.]+:\d+\)$)")
 
 
 @contextmanager
@@ -217,10 +219,10 @@ class Runner:
 
 
 def _telling_line(said: str) -> str:
-    """What an error is: the last line of a Python traceback, the one above the frames of a Java one; empty if there is
-    none."""
+    """What an error is: the last line of a Python traceback, the one above the frames of a Java one, whose "at" may be
+    missing; empty if there is none."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    above = list(itertools.takewhile(lambda line: not line.startswith("at "), lines))
+    above = list(itertools.takewhile(lambda line: not JAVA_FRAME.match(line), lines))
     return (above or lines or [""])[-1]
 
 

@@ -178,6 +178,11 @@ def test_logs_and_scratch_lie_where_the_runner_keeps_them(tmp_path: Path, logs: 
             "Caused by: java.Exception: Traceback\n\t... 3 more",
             "ValueError: of both",
         ),
+        (
+            "org.SparkException: Only one SparkContext. It was created at:\norg.apache.Driver.run(Driver.java:29)\n"
+            "java.base/java.lang.Thread.run(Thread.java:840)\n\tat org.apache.Driver",
+            "org.SparkException: Only one SparkContext. It was created at:",
+        ),
         ("", "RuntimeError"),
     ],
 )
