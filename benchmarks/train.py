@@ -22,8 +22,7 @@ The last line of standard output is one JSON object:
 The updates of a training are those that all trainings together carry within --minutes, by the speed of a trial, so they
 differ between machines, never between arms; --tokens says how many tokens instead, --epochs how often the documents are
 read. Where that is twice, the arm `contexts_filled_epochs` reads two packings of them (`pack.epochs: 2`), the others
-one packing twice; it and `contexts_whole` are not default ones. Training is in float32 or in bfloat16, whatever a trial
-finds quicker, unless it is said; evaluation is in float32.
+one packing twice; it and `contexts_whole` are not default ones. Evaluation is in float32, whatever training is in.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 import sequitur
-from benchmarks.train_held_out import Group, Question, hold_out, measures, questions, summary
+from benchmarks.train_held_out import Group, Question, answers, hold_out, measures, questions, summary
 from examples.train import Rank, Settings, new_model, train
 from sequitur.corpora.python_docs import write_python_docs
 from sequitur.graph_sort.packing import POLICIES
@@ -63,6 +62,7 @@ DEFAULT_ARMS = ("random_stream", "iclm_stream", f"contexts_{FULL}", "contexts_do
 REFERENCES = ("random_stream", "iclm_stream", f"contexts_{FULL}")
 HERE = Rank(0, 1, torch.device("cpu"))
 TRIAL = 4  # updates, of which the first counts not
+ASKED = 32  # questions of a trial
 
 
 class Arm(NamedTuple):
@@ -155,10 +155,18 @@ def ask(options: argparse.Namespace, work: Path, groups: list[Group], shards: Pa
     return questions(groups, encode, end, options.context_length, options.seed)
 
 
-def seconds_of_updates(options: argparse.Namespace, name: str, shards: Path, out: Path) -> NDArray[np.float64]:
-    """How long some updates of an arm take, each."""
+def seconds_of_update(options: argparse.Namespace, name: str, shards: Path, out: Path) -> float:
+    """How long an update of an arm takes, at best: what else the machine does would make a training shorter."""
     settings = settings_of(options, name, shards, out, 1, TRIAL)
-    return np.diff([time.monotonic() for _ in train(settings, HERE, new_model(settings, HERE))])
+    return float(np.diff([time.monotonic() for _ in train(settings, HERE, new_model(settings, HERE))]).min())
+
+
+def seconds_of_answers(options: argparse.Namespace, name: str, shards: Path, asked: list[Question]) -> float:
+    """How long a model takes to be asked."""
+    model = new_model(settings_of(options, name, shards, shards, 1, 1), HERE)
+    began = time.monotonic()
+    answers(model, asked)
+    return time.monotonic() - began
 
 
 def trained(options: argparse.Namespace, name: str, prepared: Prepared, work: Path, seed: int, updates: int) -> Trained:
@@ -178,15 +186,6 @@ def processes(options: argparse.Namespace) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(options.workers, spawn, torch.set_num_threads, (1,))
 
 
-def bfloat16_is_quicker(pool: Executor, options: argparse.Namespace, prepared: Prepared, work: Path) -> bool:
-    """Whether an update of the first arm is, by the best of some."""
-    name, shards = next(iter(prepared.shards.items()))
-    some = [argparse.Namespace(**vars(options) | {"bfloat16": bfloat16}) for bfloat16 in (False, True)]
-    outs = [work / f"models/bfloat16-{one.bfloat16}" for one in some]
-    without, within = pool.map(seconds_of_updates, some, repeat(name), repeat(shards), outs)
-    return bool(within.min() < without.min())
-
-
 def rows_of_epochs(shards: Path) -> tuple[int, ...]:
     """How many contexts each epoch of the shards has."""
     dataset = ContextDataset(shards)
@@ -203,13 +202,13 @@ def updates_of(pool: Executor, options: argparse.Namespace, prepared: Prepared, 
         fewest = min(min(rows_of_epochs(shards)) for shards in prepared.shards.values())
         return max(1, options.epochs * (fewest // options.batch))
     outs = [work / "models/trial" / name for name in prepared.shards]
-    trials = list(pool.map(seconds_of_updates, repeat(options), prepared.shards, prepared.shards.values(), outs))
-    seconds = sum(one.mean() for one in trials) / min(options.workers, len(trials))  # of an update of each arm
+    shards, workers = prepared.shards, min(options.workers, len(prepared.shards))
+    update = sum(pool.map(seconds_of_update, repeat(options), shards, shards.values(), outs)) / workers
+    some = prepared.asked["rows"][:ASKED]
+    every = sum(len(one.ids) for asked in prepared.asked.values() for one in asked) / sum(len(one.ids) for one in some)
+    asking = sum(pool.map(seconds_of_answers, repeat(options), shards, shards.values(), repeat(some))) / workers * every
     left = options.minutes * 60 - (time.monotonic() - started)
-    asked = sum(len(one.ids) for some in prepared.asked.values() for one in some)
-    # Forward alone costs a third; in float32, as evaluation is, up to three times what it does in bfloat16.
-    evaluation = asked / of_update / (1 if options.bfloat16 else 3)
-    return max(1, int(left / (options.seeds * seconds) - evaluation))
+    return max(1, int((left / options.seeds - asking) / update))
 
 
 def settings_of(options: argparse.Namespace, name: str, shards: Path, out: Path, seed: int, updates: int) -> Settings:
@@ -230,8 +229,6 @@ def figures(options: argparse.Namespace, work: Path) -> dict[str, Any]:
     parameters = 0
     shutil.rmtree(work / "models", ignore_errors=True)  # what an interrupted benchmark left is trained anew
     with processes(options) as pool:
-        if options.bfloat16 is None:
-            options.bfloat16 = bfloat16_is_quicker(pool, options, prepared, work)
         updates = updates_of(pool, options, prepared, work, started)
         # Seed by seed, so that what is interrupted has told of every arm.
         trainings = [(name, seed) for seed in range(1, options.seeds + 1) for name in prepared.shards]
@@ -301,7 +298,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     for name, (default, text) in whole.items():
         parser.add_argument(f"--{name}", type=int, default=default, help=f"{text} (%(default)s)")
     parser.add_argument("--learning-rate", type=float, default=2e-3, help="highest (%(default)s)")
-    parser.add_argument("--bfloat16", action=argparse.BooleanOptionalAction, help="train in bfloat16, or never")
+    parser.add_argument("--bfloat16", action="store_true", help="train in it, where the processor computes in it")
     parser.add_argument("--work", help="directory to keep, whose finished runs are not made again")
     parser.add_argument("--progress", action="store_true", help="tell of the runs")
     options = parser.parse_args(arguments)

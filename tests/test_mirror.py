@@ -134,6 +134,7 @@ COVERED_BY = {
     "stages/shared/models/fitted.py": "test_update.py",
     "stages/shared/models/openvino_models.py": "stages/shared/models/test_encoders.py",
     "stages/shared/sources/evaluation_files.py": "stages/select/test_decontamination.py",
+    "text_core/duplicates/renaming.py": "text_core/duplicates/test_versions.py",
     "text_core/signals/citations.py": "text_core/signals/test_c4.py",
     "text_core/signals/fasttext_file.py": "text_core/signals/test_classifiers.py",
     "text_core/signals/ngrams.py": "text_core/signals/test_repetition.py",

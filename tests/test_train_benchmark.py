@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from benchmarks.train import Prepared, bfloat16_is_quicker, figures, parsed
+from benchmarks.train import Prepared, figures, parsed, updates_of
 from benchmarks.train_held_out import Group, Question, answers, hold_out, measures, questions, summary
 from examples.train import GPT, Settings
 from sequitur.shards.manifest import read_manifest
@@ -140,7 +141,6 @@ def test_two_packings_are_read_for_as_many_tokens_as_one_twice(tmp_path: Path) -
         parsed(f"--corpus {corpus} {small} --epochs 2 --batch 4 --workers 1 --arms {','.join(arms)}".split()), tmp_path
     )
     one, two = (told["arms"][name] for name in arms)
-    assert isinstance(told["bfloat16"], bool)
     assert 1.5 < one["passes"] <= 2
     assert one["targets"] == pytest.approx(two["targets"], rel=0.02)
     epochs = read_manifest(tmp_path / "shards/contexts_filled_epochs").order.epochs
@@ -148,14 +148,16 @@ def test_two_packings_are_read_for_as_many_tokens_as_one_twice(tmp_path: Path) -
     assert list(told["against"]) == ["contexts_filled"]
 
 
-@pytest.mark.parametrize("bfloat16", [True, False])
-def test_what_a_trial_finds_quicker_is_used(bfloat16: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    taken = {True: [0.4, 0.2, 0.3], False: [0.1, 0.5, 0.9]} if not bfloat16 else {True: [0.9, 0.1], False: [0.2, 0.3]}
-    monkeypatch.setattr(
-        "benchmarks.train.seconds_of_updates", lambda options, *_: np.array(taken[options.bfloat16], np.float64)
-    )
+def test_updates_are_as_many_as_the_minutes_carry(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, asked: dict[str, list[Question]]
+) -> None:
+    monkeypatch.setattr("benchmarks.train.seconds_of_update", lambda *_: 2.0)
+    monkeypatch.setattr("benchmarks.train.seconds_of_answers", lambda *_: 3.0)
+    prepared = Prepared({"one": tmp_path, "other": tmp_path, "third": tmp_path}, {"rows": asked["rows"][:32]}, 0)
     with ThreadPoolExecutor(2) as pool:
-        assert bfloat16_is_quicker(pool, parsed([]), Prepared({"arm": tmp_path}, {}, 0), tmp_path) is bfloat16
+        options = parsed(["--minutes", "10", "--seeds", "2"])
+        updates = updates_of(pool, options, prepared, tmp_path, time.monotonic() - 60)
+    assert updates == (540 / 2 - 3 * 3 / 2) // (3 * 2.0 / 2)
 
 
 def test_the_whole_of_it(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # these pairs are also looked at where no job is run
 NGRAM_TOKENS = 13
 TOKENS_AT_ONCE = 2**24  # whose n-grams are compared
 PAIRS_AT_ONCE = 2**14  # whose vectors are
+JUDGED_AT_ONCE = 2**20  # pairs, at least, where there are as many
 REMEMBERED = 2**22  # refused pairs, of 32 bytes at most
 SLACK = 0.25  # two close documents whose words are less alike than −SLACK are not proposed; hashing makes noise of 0.05
 TRIED = [round(0.9 + 0.01 * step, 2) for step in range(10)]
@@ -62,6 +63,19 @@ def close_pairs(lists: Directory, own: StoredVectors, weight: float, least: floa
     return on_threads(threads, of_part, artifacts.require_manifest(lists).parts)
 
 
+def together(found: Iterable[Pairs], least: int = JUDGED_AT_ONCE) -> Iterator[Pairs]:
+    """Those pairs, of so many parts at once that they are `least`: a pair that two parts name is judged once, and a
+    document is read once for many pairs."""
+    held: list[Pairs] = []
+    for pairs in found:
+        held.append(pairs)
+        if sum(len(some.edges) for some in held) >= least:
+            yield joined(held)
+            held = []
+    if held:
+        yield joined(held)
+
+
 def joined(found: Iterable[Pairs]) -> Pairs:
     """All of some pairs, each once."""
     nothing = Pairs(np.empty((0, 2), np.int64), np.empty(0, np.float32))
@@ -77,6 +91,10 @@ class Judge:
     def __init__(self, root: Directory, settings: NeighborSettings, words: Words | None, documents: int) -> None:
         self._tokens, self._settings, self._words = root / TOKENS, settings, words
         self._refused = PairSet(documents, REMEMBERED)
+
+    def all_duplicates(self, found: Iterable[Pairs]) -> Pairs:
+        """`duplicates` of the pairs of all parts, each once."""
+        return joined(map(self.duplicates, together(found)))
 
     def duplicates(self, pairs: Pairs) -> Pairs:
         """Those of the pairs that are; the lower ordinal of each is its first."""

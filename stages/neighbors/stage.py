@@ -17,12 +17,12 @@ duplicates in each other's lists.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from sequitur.graph_sort.near_duplicates import Duplicates, around_dropped, keep_first
+from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, around_dropped, keep_first
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import ModelError
@@ -120,12 +120,15 @@ def _without_duplicates(
     """Drops near-duplicates and searches again until there are none, and says how many the cosine alone would drop."""
     least, own = rounds.search.settings.least_cosine, StoredVectors(rounds.search.vectors, own=True)
     threads = rounds.search.jobs.runner.threads
-    near, pairs = [], []
-    for close in near_duplicates.close_pairs(rounds.found, own, lexical_weight, min(TRIED[0], least), threads):
-        near.append(near_duplicates.at_least(close, TRIED[0]))
-        pairs.append(judge.duplicates(close))
+    near = []
+
+    def proposed() -> Iterator[Pairs]:
+        for close in near_duplicates.close_pairs(rounds.found, own, lexical_weight, min(TRIED[0], least), threads):
+            near.append(near_duplicates.at_least(close, TRIED[0]))
+            yield near_duplicates.at_least(close, least)
+
+    known = judge.all_duplicates(proposed())
     tried = near_duplicates.would_drop(near_duplicates.joined(near))
-    known = near_duplicates.joined(pairs)
     while True:
         duplicates = keep_first(known, documents)
         # Most of what another search would find are those that are left of a large group: they are tried at once.
@@ -134,8 +137,7 @@ def _without_duplicates(
         if not len(more.edges):
             if not rounds.next(np.flatnonzero(duplicates.of < 0)):
                 return duplicates, tried
-            found = near_duplicates.close_pairs(rounds.found, own, lexical_weight, least, threads)
-            more = near_duplicates.joined(map(judge.duplicates, found))
+            more = judge.all_duplicates(near_duplicates.close_pairs(rounds.found, own, lexical_weight, least, threads))
             if not len(more.edges):
                 return duplicates, tried
         known = near_duplicates.joined([known, more])
@@ -158,9 +160,10 @@ def estimate(run: Run) -> Estimate:
     searching = method_of(settings, vectors, is_local).estimate(settings, vectors, part, is_local)
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
     # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
-    # documents; and all pairs that the lists of a part propose.
+    # documents; all pairs that the lists of a part propose, and those that are judged together.
     memory = searching.memory + 100 * vectors.rows + subset.memory_bytes(run.config, vectors)
     memory += run.runner.threads * 50 * settings.k * part
+    memory += 150 * min(near_duplicates.JUDGED_AT_ONCE + settings.k * part, settings.k * vectors.rows)
     disk, each_worker = searching.disk + lists, searching.each_worker
     if settings.words_confirm:
         memory += words.memory_bytes(vectors.rows, run.runner.threads) + 48 * near_duplicates.REMEMBERED

@@ -99,20 +99,26 @@ class Words:
         )
 
     def likeness(self, edges: np.ndarray) -> Likeness:
-        """Of each pair of ordinals, int64 [e, 2]: its overlap, and where that is enough its renaming."""
+        """Of each pair of ordinals, int64 [e, 2]: its overlap, where that is enough, else 0; and there its renaming."""
+        if not len(edges):
+            return Likeness(np.empty(0, np.float32), np.empty(0, np.float32))
         everyone, compact = np.unique(edges, return_inverse=True)
-        words = self._store.lengths()[everyone]
-        begins = _begins_of_blocks(compact.reshape(-1, 2), words, WORDS_AT_ONCE, PAIRS_AT_ONCE)
+        compact = compact.reshape(-1, 2)
+        words, sequence = self._store.lengths()[everyone], _by_groups(compact, len(everyone))
+        begins = _begins_of_blocks(compact[sequence], words, WORDS_AT_ONCE, PAIRS_AT_ONCE)
 
         def of_block(block: tuple[int, int]) -> Likeness:
-            ordinals, pairs = np.unique(edges[slice(*block)], return_inverse=True)
-            compact = pairs.reshape(-1, 2).astype(np.int64)
+            ordinals, pairs = np.unique(edges[sequence[slice(*block)]], return_inverse=True)
             of_ordinals = self._store.of(ordinals)
-            return likeness(*of_ordinals, self._counts, compact, self._least, self._population[ordinals])
+            pairs = pairs.reshape(-1, 2).astype(np.int64)
+            return likeness(*of_ordinals, self._counts, pairs, self._least, self._population[ordinals])
 
-        nothing = Likeness(np.empty(0, np.float32), np.empty(0, np.float32))
-        found = on_threads(self._threads, of_block, pairwise(begins.tolist()))
-        return Likeness(*(np.concatenate(column) for column in zip(nothing, *found, strict=True)))
+        blocks = list(pairwise(begins.tolist()))
+        found = Likeness(*(np.empty(len(edges), np.float32) for _ in Likeness._fields))
+        for block, of_pairs in zip(blocks, on_threads(self._threads, of_block, blocks), strict=True):
+            for column, values in zip(found, of_pairs, strict=True):
+                column[sequence[slice(*block)]] = values
+        return found
 
     def confirm(self, edges: np.ndarray) -> np.ndarray:
         """bool [e]: whether the documents of each pair are versions of one, and not of one template for two things."""
@@ -135,6 +141,19 @@ def _blocks(words: np.ndarray) -> list[np.ndarray]:
     """int64 indices of items of so many words each, as many together as are compared at once."""
     by_words, by_count = np.cumsum(words) // WORDS_AT_ONCE, np.arange(len(words)) // PAIRS_AT_ONCE
     return np.split(np.arange(len(words)), np.flatnonzero((np.diff(by_words) > 0) | (np.diff(by_count) > 0)) + 1)
+
+
+def _by_groups(pairs: np.ndarray, documents: int) -> np.ndarray:
+    """int64 [p]: a sequence of pairs, int64 [p, 2] of so many documents, in which each document is in few blocks: those
+    that pairs join come together (reverse Cuthill–McKee). O(p log p)."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
+    joined = csr_array((np.ones(len(pairs), np.int8), pairs.T), shape=(documents, documents))
+    rank = np.empty(documents, np.int64)
+    rank[reverse_cuthill_mckee(joined + joined.T, symmetric_mode=True)] = np.arange(documents)
+    ranks = np.sort(rank[pairs], axis=1)
+    return np.lexsort((ranks[:, 1], ranks[:, 0]))
 
 
 @njit(cache=True, nogil=True)

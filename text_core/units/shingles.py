@@ -128,3 +128,19 @@ def _fill_jaccard(
             i += x <= y
             j += y <= x
         similarities[pair] = common / (total - common) if total else 0.0
+
+
+@njit(cache=True, nogil=True)
+def shared(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Which of some hashes, ascending and distinct, are among others of the kind, and which of those among these.
+    Without a branch that depends on them: it could not be foretold, and would cost more than all else."""
+    in_b, in_a = np.zeros(len(a), np.bool_), np.zeros(len(b), np.bool_)
+    i = j = 0
+    while i < len(a) and j < len(b):
+        x, y = a[i], b[j]
+        in_b[i] = in_a[j] = x == y
+        i += x <= y
+        j += y <= x
+    in_b[i:] = False
+    in_a[j:] = False
+    return in_b, in_a

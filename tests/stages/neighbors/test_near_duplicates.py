@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from neighbor_runs import angles, check, lists, place, work
 
+from sequitur.graph_sort.near_duplicates import Pairs
 from sequitur.pipeline import artifacts
 from sequitur.stages.neighbors import STAGE
+from sequitur.stages.neighbors.near_duplicates import together
 from sequitur.stages.shared.columns.arrays import all_values
 
 
@@ -69,3 +71,13 @@ def test_other_thresholds_are_tried(neighbors_of: Any) -> None:
     statistics = neighbors_of(angles(0, 9, 90, 115), k=3).manifest("neighbors").statistics
     assert statistics["duplicates_at_cosine"] == {f"0.{at}": 1 + (at == 90) for at in range(90, 99)} | {"0.99": 0}
     assert statistics["duplicates"] == 1
+
+
+def test_pairs_of_several_parts_are_judged_together_and_once() -> None:
+    def of_part(*edges: tuple[int, int]) -> Pairs:
+        return Pairs(np.array(edges, np.int64).reshape(-1, 2), np.full(len(edges), 0.9, np.float32))
+
+    parts = [of_part((3, 1)), of_part(), of_part((1, 3), (0, 2)), of_part((4, 5)), of_part()]
+    assert [pairs.edges.tolist() for pairs in together(parts, least=3)] == [[[0, 2], [1, 3]], [[4, 5]]]
+    assert [len(pairs.edges) for pairs in together(parts, least=1)] == [1, 2, 1, 0]
+    assert list(together([])) == []

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sequitur.text_core.duplicates.renaming import LONGEST_GAP, UNTOLD
 from sequitur.text_core.duplicates.versions import (
     BUCKETS,
     LEAST_RARITY,
     LEAST_RENAMING,
-    LONGEST_GAP,
     OTHER_PAIRS,
-    UNTOLD,
+    SEEN_BITS,
     Likeness,
     document_counts,
     likeness,
@@ -101,6 +101,34 @@ def test_the_order_of_two_documents_does_not_matter(documents: list[Words]) -> N
     assert 0 <= found.overlap[0] <= 1
 
 
+@given(
+    st.lists(st.lists(st.integers(0, 30), max_size=60), min_size=2, max_size=6),
+    st.floats(0.01, 1.2),
+    st.randoms(use_true_random=False),
+)
+def test_what_is_below_the_least_is_told_as_nothing_and_else_nothing_changes(
+    documents: list[Words], least: float, rng: random.Random
+) -> None:
+    documents = [*documents, *([*one, *rng.choices(range(30), k=3)] for one in documents)]
+    offsets, ids = arrays(documents)
+    pairs = np.array([rng.sample(range(len(documents)), 2) for _ in range(20)], dtype=np.int64)
+    everything = likeness(offsets, ids, document_counts(offsets, ids), pairs)
+    found = likeness(offsets, ids, document_counts(offsets, ids), pairs, least)
+    reach = everything.overlap >= least
+    np.testing.assert_array_equal(found.overlap, np.where(reach, everything.overlap, 0))
+    np.testing.assert_array_equal(found.renaming, np.where(reach, everything.renaming, -np.inf))
+
+
+def test_documents_of_more_pairs_than_bits_are_compared_all_the_same() -> None:
+    rng = random.Random(8)
+    long = [rng.randrange(2**31) for _ in range(SEEN_BITS * 2)]
+    other = [rng.randrange(2**31) for _ in range(1000)]
+    offsets, ids = arrays([long, long[:1000], other])
+    found = likeness(offsets, ids, np.ones(BUCKETS, np.int32), np.array([[0, 1], [0, 2], [2, 0]]), least=0.4)
+    assert found.overlap[0] > 0.9
+    assert found.overlap[1:].tolist() == [0, 0]
+
+
 def written(rng: random.Random, words: int) -> Words:
     """Words by Zipf's law."""
     return [min(int(rng.paretovariate(0.6)), 5000) for _ in range(words)]
@@ -142,13 +170,6 @@ def test_what_a_language_has_in_common_is_no_overlap_however_rare_the_language()
     frequent = [written(rng, 100) for _ in range(200)]
     pairs = [(a, b) for a in range(12) for b in range(a)]
     assert like([*rare, *frequent], pairs).overlap.max() < 0.1
-
-
-def test_less_alike_pairs_are_not_looked_at_for_names() -> None:
-    offsets, ids = arrays([[1, 2, 3], [1, 2, 9]])
-    found = likeness(offsets, ids, document_counts(offsets, ids), np.array([[0, 1]]), least=0.9)
-    assert 0 < found.overlap[0] < 0.9
-    assert found.renaming[0] == -np.inf
 
 
 def test_documents_without_words_are_like_none() -> None:
