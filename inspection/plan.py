@@ -44,7 +44,7 @@ STARTING = 2.0  # seconds of a stage, whatever it has to do
 PART_ROWS = 32768
 BYTES_PER_TOKEN = {"zh": 1.7, "ja": 1.7, "ko": 1.9, "th": 2.2}  # of UTF-8, with a vocabulary trained on the corpus
 USUAL_BYTES_PER_TOKEN = 4.0
-FITTED_DIMENSIONS, MODEL_DIMENSIONS = 640, 384
+MODEL_DIMENSIONS = 384  # of a given model
 TOKEN_BYTES = 4
 
 
@@ -134,7 +134,9 @@ def _searching(documents: int, dimensions: int) -> float:
 
 
 def _dimensions(config: Config) -> int:
-    return FITTED_DIMENSIONS if config.embed.model == FITTED else MODEL_DIMENSIONS
+    settings = config.embed
+    own = settings.dimensions if settings.model == FITTED else MODEL_DIMENSIONS
+    return own + (settings.lexical_dimensions if settings.lexical_weight else 0)
 
 
 def _manifests(config: Config, documents: int, text_bytes: int, tokens: int, dimensions: int) -> dict[str, Manifest]:

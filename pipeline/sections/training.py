@@ -43,6 +43,13 @@ class Embed(Section):
         "fitted",
         description="fitted (a static model, on this corpus), or any sentence-transformers model by path or name.",
     )
+    dimensions: int = Field(
+        384,
+        ge=16,
+        le=4096,
+        description="Dimensions of the fitted model: of millions of documents fewer take less memory in neighbors and "
+        "order, and less time.",
+    )
     device: str = Field(
         "auto",
         description="auto, cpu, cuda, cuda:0, mps, …, for a given model; auto: a GPU where the run begins with one. "

@@ -15,7 +15,7 @@ from sequitur.pipeline.stage import TEXT, Stage, as_decided
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.embed import fitting
 from sequitur.stages.shared.models import choices
-from sequitur.stages.shared.models.choices import FITTED, Choice
+from sequitur.stages.shared.models.choices import FITTED, MODEL, Choice
 from sequitur.stages.shared.models.model_files import digests
 
 
@@ -31,7 +31,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
         model = fitting.model_at(config)
         fitted: dict[str, Any] = {"model": FITTED}
         if model is None:
-            fitted |= {"sample_documents": settings.sample_documents, "seed": config.seed}
+            fitted |= fitting.fitted_by(config, MODEL)
         else:
             fitted["files"] = dict(fitting.digest_of_files(model))
         return fitted | words

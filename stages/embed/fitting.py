@@ -57,6 +57,12 @@ def words_at(config: Config) -> Directory | None:
     return None if settings.model == FITTED else _aside(config, WORDS)
 
 
+def fitted_by(config: Config, name: str) -> dict[str, object]:
+    """The settings by which MODEL or WORDS is fitted."""
+    sampled: dict[str, object] = {"sample_documents": config.embed.sample_documents, "seed": config.seed}
+    return sampled | ({"dimensions": config.embed.dimensions} if name == MODEL else {})
+
+
 def word_parameters(config: Config, given: Directory | None = None) -> dict[str, object]:
     """The settings on which the words' share depends; none where it is zero. `given` holds weights that were counted
     before."""
@@ -66,7 +72,7 @@ def word_parameters(config: Config, given: Directory | None = None) -> dict[str,
     chosen: dict[str, object] = {name: getattr(settings, name) for name in ("lexical_weight", "lexical_dimensions")}
     if given is not None:
         return chosen | {"words": {name: artifacts.digest(given.read_bytes(name)) for name in (WEIGHTS, LANGUAGES)}}
-    return chosen | {"sample_documents": settings.sample_documents, "seed": config.seed}
+    return chosen | fitted_by(config, WORDS)
 
 
 def _aside(config: Config, name: str) -> Directory | None:
@@ -74,9 +80,8 @@ def _aside(config: Config, name: str) -> Directory | None:
     directory = fitted.aside(Directory(config.output), name)
     if (noted := fitted.note(directory)) is None:
         return None
-    by = {"sample_documents": config.embed.sample_documents, "seed": config.seed}
     lacks = config.embed.lexical_weight and config.embed.term_weights is None and WEIGHTS not in noted["files"]
-    return None if noted["fitted_by"] != by or lacks else directory
+    return None if noted["fitted_by"] != fitted_by(config, name) or lacks else directory
 
 
 def settings_of(config: Config) -> Embed:
@@ -97,7 +102,7 @@ def put_aside(root: Directory, config: Config, manifest: Manifest) -> str | None
                 shutil.copytree(vectors.local_copy(MODEL, Path(scratch)), path, dirs_exist_ok=True)
             for name in (LANGUAGES, WEIGHTS) if "lexical_weight" in parameters else ():
                 (path / name).write_bytes(vectors.read_bytes(name))
-            by = {name: parameters[name] for name in SAMPLED}
+            by = {name: parameters[name] for name in (*SAMPLED, *(("dimensions",) if is_model else ()))}
             fitted.put(root, MODEL if is_model else WORDS, path, by, manifest.fingerprint)
     if config.embed.model == FITTED:
         return "the fitted model" if model_at(config) is not None else None
@@ -109,13 +114,11 @@ def is_same(config: Config, before: Manifest, now: Mapping[str, Any]) -> bool:
 
     Those for which the model or the weights were fitted have other parameters than since these were put aside.
     """
-    fitted_by = ("words", *SAMPLED, *(("files",) if now.get("model") == FITTED else ()))
-    old, new = (
-        {name: value for name, value in one.items() if name not in fitted_by} for one in (before.parameters, now)
-    )
+    by = ("words", *SAMPLED, *(("dimensions", "files") if now.get("model") == FITTED else ()))
+    old, new = ({name: value for name, value in one.items() if name not in by} for one in (before.parameters, now))
     if old != new:
         return False
-    if all(before.parameters.get(name) == now.get(name) for name in fitted_by):
+    if all(before.parameters.get(name) == now.get(name) for name in by):
         return not set(SAMPLED) & set(now)  # else each was fitted on its own documents
     places = [one for one in (model_at(config), words_at(config)) if one is not None]
     noted = [fitted.note(place) for place in places]

@@ -104,7 +104,7 @@ def work(run: Run) -> Mapping[str, Any]:
                 _store(Path(scratch) / MODEL, directory)
         elif settings.model == FITTED:
             run.progress.step("embed: fitting")
-            _fit(directory, sample(), seed % 2**32)
+            _fit(directory, sample(), settings.dimensions, seed % 2**32)
         else:
             run.progress.step("embed: preparing the model")
             _prepare(settings, directory, _decision(run.parameters[VECTORS]))
@@ -177,10 +177,10 @@ def _choice(settings: Embed, directory: Directory) -> Mapping[str, str]:
         return encoders.read_choice(directory.local_copy(MODEL, Path(scratch)))._asdict()
 
 
-def _fit(directory: Directory, sample: Sample, seed: int) -> None:
+def _fit(directory: Directory, sample: Sample, dimensions: int, seed: int) -> None:
     try:
         languages = language_numbers(sample.languages, language_shares(sample.languages))
-        vectors = word_vectors.fit_word_vectors(sample.texts, seed=seed, languages=languages)
+        vectors = word_vectors.fit_word_vectors(sample.texts, dimensions, seed, languages)
     except word_vectors.NoWordsError as error:
         raise ModelError(f"embed.model {FITTED}: {error}, or name another model") from error
     with tempfile.TemporaryDirectory() as scratch:
@@ -215,7 +215,7 @@ def estimate(run: Run) -> Estimate:
         model = 2**29  # its rows, twice while they are read
         sampled = min(kept, settings.sample_documents)
         characters = min(SAMPLE_BYTES, text_bytes)
-        memory = max(memory, characters + word_vectors.fit_memory_bytes(sampled, characters))
+        memory = max(memory, characters + word_vectors.fit_memory_bytes(sampled, characters, settings.dimensions))
     each_worker = 12 * int(run.config.ingest.part_bytes) + model + share.each_worker
     return Estimate(memory=memory, disk=disk, each_worker=each_worker)
 

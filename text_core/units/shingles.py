@@ -101,7 +101,7 @@ def _fill_shingles(
         kept = 0
         for i in range(shingles):
             hashes[written + kept] = hash_shingle(word_hashes, first + i, length)
-            kept += hashes[written + kept] % every == 0
+            kept += every == 1 or hashes[written + kept] % every == 0  # dividing costs more than hashing
         own = hashes[written : written + kept]
         sort_hashes(own, drawn)
         for i in range(kept):

@@ -74,6 +74,16 @@ def test_the_fitted_model_is_an_ordinary_one(fitted: Run, rows: Any) -> None:
     assert list(embed.verify(fitted)) == []
 
 
+def test_the_fitted_model_has_as_many_dimensions_as_are_asked_for(execute: Execute, tmp_path: Path) -> None:
+    run = execute(tmp_path / "run", "embed", embed={"model": "fitted", "dimensions": 16, "lexical_dimensions": 32})
+    statistics = run.manifest("vectors").statistics
+    assert (statistics["dimensions"], statistics["model_dimensions"]) == (48, 16)
+    wider = run.config.model_copy(update={"embed": run.config.embed.model_copy(update={"dimensions": 17})})
+    assert declaration.put_aside(run.root, run.config) == "the fitted model"
+    assert "files" in declaration.parameters(run.config)
+    assert "files" not in declaration.parameters(wider)
+
+
 def test_the_fitted_model_loads_neither_torch_nor_sentence_transformers(fitted: Run, tmp_path: Path) -> None:
     script = (
         "import sys, pathlib, pyarrow as pa\n"
