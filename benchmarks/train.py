@@ -279,7 +279,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--arms", default=",".join(DEFAULT_ARMS), help=f"some of {names}; by default %(default)s")
     whole = {
         "seeds": (3, "models of each arm"),
-        "minutes": (55, "that all takes, about, where --tokens is not given"),
+        "minutes": (50, "that all takes, about, where --tokens is not given"),
         "tokens": (0, "tokens of a training, padding included"),
         "epochs": (0, "times that a training reads all documents, where --tokens is not given"),
         "context-length": (1024, "tokens of a context"),

@@ -71,6 +71,7 @@ CHANGES = (
     "tokenize.repeated_spans=remove",
     "tokenize.span_memory=1 GiB",
     "embed.model=another-model",
+    "embed.dimensions=64",
     "embed.sample_documents=1000",
     "embed.lexical_weight=0.2",
     "embed.lexical_dimensions=512",

@@ -75,7 +75,8 @@ def test_the_fitted_model_is_an_ordinary_one(fitted: Run, rows: Any) -> None:
 
 
 def test_the_fitted_model_has_as_many_dimensions_as_are_asked_for(execute: Execute, tmp_path: Path) -> None:
-    run = execute(tmp_path / "run", "embed", embed={"model": "fitted", "dimensions": 16, "lexical_dimensions": 32})
+    asked = {"model": "fitted", "dimensions": 16, "lexical_weight": 0.5, "lexical_dimensions": 32}
+    run = execute(tmp_path / "run", "embed", embed=asked)
     statistics = run.manifest("vectors").statistics
     assert (statistics["dimensions"], statistics["model_dimensions"]) == (48, 16)
     wider = run.config.model_copy(update={"embed": run.config.embed.model_copy(update={"dimensions": 17})})
