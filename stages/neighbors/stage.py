@@ -166,8 +166,9 @@ def estimate(run: Run) -> Estimate:
     memory += 150 * min(near_duplicates.JUDGED_AT_ONCE + settings.k * part, settings.k * vectors.rows)
     disk, each_worker = searching.disk + lists, searching.each_worker
     if settings.words_confirm:
-        memory += words.memory_bytes(vectors.rows, run.runner.threads) + 48 * near_duplicates.REMEMBERED
-        disk += words.disk_bytes(run.manifest(run.text).statistics["text_bytes"])
+        text_bytes = run.manifest(run.text).statistics["text_bytes"]
+        memory += words.memory_bytes(vectors.rows, text_bytes, run.runner.threads) + 48 * near_duplicates.REMEMBERED
+        disk += words.disk_bytes(text_bytes)
         each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
     return Estimate(memory, disk, each_worker, shuffled=searching.shuffled)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from typing import NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -18,21 +18,24 @@ from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.token_store import TokenStore
+from sequitur.text_core.duplicates.renaming import renamings
 from sequitur.text_core.duplicates.versions import (
     BUCKETS,
     LEAST_RENAMING,
-    Likeness,
     document_counts,
-    likeness,
+    joined,
+    overlaps,
     populations,
     version_words,
+    word_pairs,
 )
 from sequitur.text_core.units.strings import from_arrow
 
 WORDS = "neighbors/_words"  # as `tokens`, of numbers of words: `version_words`
 COUNTED, COUNTED_WORDS = 2**15, 2**24  # documents, drawn by seed, and words of them by which it is known what is rare
-WORDS_AT_ONCE = 2**21  # that are compared
-PAIRS_AT_ONCE = 2**15  # that are
+WORDS_AT_ONCE = 2**24  # of documents that are compared with each other
+WORDS_OF_THREAD = 2**21  # that a thread reads
+PAIRS_AT_ONCE = 2**15  # that it compares
 BYTES_A_SECOND = 5e7  # of text on one core, about: words alone are read at twice that
 
 
@@ -61,11 +64,18 @@ class ReadWords(beam.DoFn):
         yield name, pa.record_batch([batch.column("ordinal"), column], schema=schemas.TOKENS)
 
 
+class Likeness(NamedTuple):
+    """Of p pairs of documents."""
+
+    overlap: np.ndarray  # float32 [p], 0 to 1; 0 where it is not enough
+    renaming: np.ndarray  # float32 [p], −∞ where it was not looked for
+
+
 class Words:
     """Compares documents by their words.
 
-    Memory: 20 bytes a document, and 60 for each of WORDS_AT_ONCE words, or of the longest pair of documents, on each
-    thread.
+    Memory: 20 bytes a document; 24 for each of WORDS_AT_ONCE words, or of the longest pair of documents, and 60 for
+    each of WORDS_OF_THREAD, or of the longest document, on each thread.
 
     Args:
         root: of the run, for which `read` has been called.
@@ -100,25 +110,40 @@ class Words:
 
     def likeness(self, edges: np.ndarray) -> Likeness:
         """Of each pair of ordinals, int64 [e, 2]: its overlap, where that is enough, else 0; and there its renaming."""
+        found = Likeness(np.zeros(len(edges), np.float32), np.full(len(edges), -np.inf, np.float32))
+        for some in self._blocks_of_pairs(edges):
+            found.overlap[some] = self._overlaps(edges[some])
+        alike = np.flatnonzero(found.overlap)
+        blocks = [alike[some] for some in self._blocks_of_pairs(edges[alike], WORDS_OF_THREAD)]
+        for some, renaming in zip(
+            blocks, on_threads(self._threads, lambda some: self._renamings(edges[some]), blocks), strict=True
+        ):
+            found.renaming[some] = renaming
+        return found
+
+    def _blocks_of_pairs(self, edges: np.ndarray, most_words: int = WORDS_AT_ONCE) -> list[np.ndarray]:
+        """int64 places of the pairs whose documents are read together."""
         if not len(edges):
-            return Likeness(np.empty(0, np.float32), np.empty(0, np.float32))
+            return []
         everyone, compact = np.unique(edges, return_inverse=True)
         compact = compact.reshape(-1, 2)
-        words, sequence = self._store.lengths()[everyone], _by_groups(compact, len(everyone))
-        begins = _begins_of_blocks(compact[sequence], words, WORDS_AT_ONCE, PAIRS_AT_ONCE)
+        sequence = _by_groups(compact, len(everyone))
+        begins = _begins_of_blocks(compact[sequence], self._store.lengths()[everyone], most_words)
+        return np.split(sequence, begins[1:-1])
 
-        def of_block(block: tuple[int, int]) -> Likeness:
-            ordinals, pairs = np.unique(edges[sequence[slice(*block)]], return_inverse=True)
-            of_ordinals = self._store.of(ordinals)
-            pairs = pairs.reshape(-1, 2).astype(np.int64)
-            return likeness(*of_ordinals, self._counts, pairs, self._least, self._population[ordinals])
+    def _overlaps(self, edges: np.ndarray) -> np.ndarray:
+        ordinals, pairs = np.unique(edges, return_inverse=True)
+        pairs, words_of = pairs.reshape(-1, 2).astype(np.int64), self._store.of
+        blocks = _blocks(self._store.lengths()[ordinals])
+        made = on_threads(self._threads, lambda some: word_pairs(*words_of(ordinals[some]), self._counts), blocks)
+        documents, population = joined(list(made)), self._population[ordinals]
+        some_pairs = np.split(pairs, range(PAIRS_AT_ONCE, len(pairs), PAIRS_AT_ONCE))
+        found = on_threads(self._threads, lambda some: overlaps(documents, population, some, self._least), some_pairs)
+        return np.concatenate(list(found))
 
-        blocks = list(pairwise(begins.tolist()))
-        found = Likeness(*(np.empty(len(edges), np.float32) for _ in Likeness._fields))
-        for block, of_pairs in zip(blocks, on_threads(self._threads, of_block, blocks), strict=True):
-            for column, values in zip(found, of_pairs, strict=True):
-                column[sequence[slice(*block)]] = values
-        return found
+    def _renamings(self, edges: np.ndarray) -> np.ndarray:
+        ordinals, pairs = np.unique(edges, return_inverse=True)
+        return renamings(*self._store.of(ordinals), pairs.reshape(-1, 2).astype(np.int64))
 
     def confirm(self, edges: np.ndarray) -> np.ndarray:
         """bool [e]: whether the documents of each pair are versions of one, and not of one template for two things."""
@@ -127,9 +152,10 @@ class Words:
         return confirmed
 
 
-def memory_bytes(documents: int, threads: int) -> int:
-    """What comparing takes, of so many documents of usual length."""
-    return 20 * documents + threads * max(60 * WORDS_AT_ONCE, 4 * AHEAD * BUCKETS) + 20 * BUCKETS
+def memory_bytes(documents: int, text_bytes: int, threads: int) -> int:
+    """What comparing takes, of so many documents of usual length, of so much text."""
+    held = 24 * min(WORDS_AT_ONCE, text_bytes // 2)
+    return 20 * documents + held + threads * max(60 * WORDS_OF_THREAD, 4 * AHEAD * BUCKETS) + 20 * BUCKETS
 
 
 def disk_bytes(text_bytes: int) -> int:
@@ -138,8 +164,8 @@ def disk_bytes(text_bytes: int) -> int:
 
 
 def _blocks(words: np.ndarray) -> list[np.ndarray]:
-    """int64 indices of items of so many words each, as many together as are compared at once."""
-    by_words, by_count = np.cumsum(words) // WORDS_AT_ONCE, np.arange(len(words)) // PAIRS_AT_ONCE
+    """int64 indices of items of so many words each, as many together as a thread reads."""
+    by_words, by_count = np.cumsum(words) // WORDS_OF_THREAD, np.arange(len(words)) // PAIRS_AT_ONCE
     return np.split(np.arange(len(words)), np.flatnonzero((np.diff(by_words) > 0) | (np.diff(by_count) > 0)) + 1)
 
 
@@ -157,7 +183,7 @@ def _by_groups(pairs: np.ndarray, documents: int) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _begins_of_blocks(pairs: np.ndarray, words: np.ndarray, most_words: int, most_pairs: int) -> np.ndarray:
+def _begins_of_blocks(pairs: np.ndarray, words: np.ndarray, most_words: int) -> np.ndarray:
     """int64 [b + 1]: where blocks of pairs begin and the last ends. The documents of each have at most so many words,
     or it is one pair. A document of many pairs is read once in a block.
 
@@ -165,15 +191,13 @@ def _begins_of_blocks(pairs: np.ndarray, words: np.ndarray, most_words: int, mos
         pairs: int64 [p, 2], of two documents each.
         words: int64 [n], of each document.
         most_words: of the documents of a block.
-        most_pairs: of a block.
     """
     begins, count, held = np.zeros(len(pairs) + 1, np.int64), 0, 0
     block_of = np.full(len(words), -1, np.int64)
     for pair in range(len(pairs)):
         a, b = pairs[pair, 0], pairs[pair, 1]
         more = (words[a] if block_of[a] != count else 0) + (words[b] if block_of[b] != count else 0)
-        first = pair == begins[count]
-        if not first and (held + more > most_words or pair - begins[count] == most_pairs):
+        if pair != begins[count] and held + more > most_words:
             count, held, more = count + 1, 0, words[a] + words[b]
             begins[count] = pair
         held += more

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from numba import njit
 
 from sequitur.text_core.units.hashing import mix64
-from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, shared
+from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, shared, token_shingle_sets
 from sequitur.text_core.units.sorting import drawn, sort, sort_hashes
 
 LONGEST_GAP = 8  # words between two places where documents agree again; longer ones are other text, not other names
@@ -26,19 +26,14 @@ UNTOLD = -4.0  # of a side on which no name is gone
 
 
 def renamings(
-    offsets: npt.NDArray[np.int64],
-    ids: npt.NDArray[np.uint32],
-    sets: ShingleSets,
-    pairs: npt.NDArray[np.int64],
+    offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], pairs: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
-    """float32 [p]: the renaming of each pair of documents.
+    """float32 [p]: the renaming of each pair of documents, int64 [p, 2].
 
-    Args:
-        offsets: int64 [n + 1]; document i has the words `ids[offsets[i]:offsets[i + 1]]`.
-        ids: uint32, words as numbers.
-        sets: the pairs of successive words of each document.
-        pairs: int64 [p, 2] of documents.
+    Document i has the words `ids[offsets[i]:offsets[i + 1]]`. Memory: 60 bytes a word. Cost: some microseconds a pair
+    of 200 words.
     """
+    sets = token_shingle_sets(offsets, ids, 2)
     words, ordered = np.empty(len(ids), np.uint64), np.empty(len(ids), np.uint64)
     pair_at, renaming = np.empty(len(ids), np.int32), np.empty(len(pairs), np.float32)
     _read(offsets, ids, np.unique(pairs), sets, drawn(), words, ordered, pair_at)

@@ -16,15 +16,16 @@ Documents made of one template for different things overlap, too; `renaming.py` 
 docs/decisions/0015-versions.md.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from sequitur.text_core.duplicates.renaming import renamings
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
+from sequitur.text_core.units.offsets import offsets_of
 from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, shared, token_shingle_sets
 from sequitur.text_core.units.sorting import drawn, sort
 from sequitur.text_core.units.strings import Strings
@@ -42,11 +43,12 @@ _SHIFT = np.uint64(64 - BUCKET_BITS)
 _SEEN_SHIFT, _SEEN_WORD = np.uint64(64 - 17), np.uint64(64 - 17 + 6)
 
 
-class Likeness(NamedTuple):
-    """Of p pairs of documents."""
+class WordPairs(NamedTuple):
+    """The pairs of successive words of n documents; document i has those from `offsets[i]` to `offsets[i + 1]`."""
 
-    overlap: npt.NDArray[np.float32]  # [p], 0 to 1
-    renaming: npt.NDArray[np.float32]  # [p], −∞ where it was not looked for
+    hashes: npt.NDArray[np.uint64]  # ascending and distinct in a document
+    known: npt.NDArray[np.int32]  # in how many documents of the corpus each is
+    offsets: npt.NDArray[np.int64]  # [n + 1]
 
 
 def version_words(strings: Strings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
@@ -71,37 +73,43 @@ def document_counts(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32])
     return counts
 
 
-def likeness(
-    offsets: npt.NDArray[np.int64],
-    ids: npt.NDArray[np.uint32],
-    counts: npt.NDArray[np.int32],
-    pairs: npt.NDArray[np.int64],
-    least: float = 0.0,
-    population: npt.NDArray[np.int32] | None = None,
-) -> Likeness:
-    """The overlap of each pair of documents, 0 where it is below `least`, and the renaming of the others.
-
-    Document i has the words `ids[offsets[i]:offsets[i + 1]]`; `pairs` is int64 [p, 2] of documents; `counts` are
-    `document_counts` of a corpus, or of a sample of it; `population` are the documents' `populations`, where they are
-    known. Documents without words overlap with none. Memory: 60 bytes a word. Cost: with `least`, a nanosecond or two
-    for each word of most pairs; else ten. Raises ValueError for a document that is not there.
-    """
+def word_pairs(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], counts: npt.NDArray[np.int32]) -> WordPairs:
+    """The pairs of successive words of n documents. Document i has the words `ids[offsets[i]:offsets[i + 1]]`; `counts`
+    are `document_counts` of a corpus, or of a sample of it. Memory: 32 bytes a word. Cost: 20 ns a word."""
     if counts.shape != (BUCKETS,):
         raise ValueError(f"counts must be int32[{BUCKETS}], not {counts.shape}; make them by document_counts")
+    hashes, own_offsets = token_shingle_sets(offsets, ids, 2)
+    known = np.empty(len(hashes), np.int32)
+    _look_up(hashes, counts, known)
+    return WordPairs(hashes, known, own_offsets)
+
+
+def joined(some: Sequence[WordPairs]) -> WordPairs:
+    """Those of several lots of documents, one after the other."""
+    hashes, known, offsets = zip(*some, strict=True)
+    return WordPairs(
+        np.concatenate(hashes), np.concatenate(known), offsets_of(np.concatenate(list(map(np.diff, offsets))))
+    )
+
+
+def overlaps(
+    documents: WordPairs, population: npt.NDArray[np.int32], pairs: npt.NDArray[np.int64], least: float = 0.0
+) -> npt.NDArray[np.float32]:
+    """float32 [p]: the overlap of each pair of documents, int64 [p, 2]; 0 where it is below `least`.
+
+    `population` are the documents' `populations`. Documents without words overlap with none. Cost: with `least`, a
+    nanosecond or two for each word of most pairs; else ten. Raises ValueError for a document that is not there.
+    """
     pairs = read_only(pairs, np.int64)
-    if pairs.size and (pairs.min() < 0 or pairs.max() >= len(offsets) - 1):
-        raise ValueError(f"pairs must lie in [0, {len(offsets) - 1}), the documents")
-    sets = token_shingle_sets(offsets, ids, 2)
-    known = np.empty(len(sets.hashes), np.int32)
-    most = _look_up(sets.hashes, counts, known)
+    if pairs.size and (pairs.min() < 0 or pairs.max() >= len(documents.offsets) - 1):
+        raise ValueError(f"pairs must lie in [0, {len(documents.offsets) - 1}), the documents")
+    most = int(documents.known.max(initial=0))
     rarity = np.log(np.maximum(np.arange(-2, most), 0) + 1.0)  # by how many others have it, + 2
-    if population is None:
-        population = populations(offsets, ids, counts)
-    found = Likeness(np.zeros(len(pairs), np.float32), np.full(len(pairs), -np.inf, np.float32))
-    _fill_overlap(sets, known, rarity, population, pairs, least, found.overlap)
-    found.overlap[found.overlap < least] = 0
-    alike = np.flatnonzero(found.overlap)
-    found.renaming[alike] = renamings(offsets, ids, sets, pairs[alike])
+    found = np.zeros(len(pairs), np.float32)
+    _fill_overlap(
+        ShingleSets(documents.hashes, documents.offsets), documents.known, rarity, population, pairs, least, found
+    )
+    found[found < least] = 0
     return found
 
 
@@ -109,7 +117,7 @@ def populations(
     offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], counts: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
     """int32 [n]: in how many documents the words of each document are, in the median; 0 where it has none. Arguments as
-    of `likeness`."""
+    of `word_pairs`."""
     population = np.zeros(len(offsets) - 1, dtype=np.int32)
     _fill_populations(offsets, ids, counts, drawn(), population)
     return population
@@ -137,13 +145,10 @@ def _fill_populations(
 
 
 @njit(cache=True, nogil=True)
-def _look_up(hashes: npt.NDArray[np.uint64], counts: npt.NDArray[np.int32], known: npt.NDArray[np.int32]) -> int:
-    """Fills the count of the bucket of each hash; the largest, 0 where there is none."""
-    most = 0
+def _look_up(hashes: npt.NDArray[np.uint64], counts: npt.NDArray[np.int32], known: npt.NDArray[np.int32]) -> None:
+    """Fills the count of the bucket of each hash."""
     for i in range(len(hashes)):
         known[i] = counts[hashes[i] >> _SHIFT]
-        most = max(most, known[i])
-    return most
 
 
 @njit(cache=True, nogil=True)

@@ -141,7 +141,8 @@ def test_more_threads_make_the_same_lists_and_duplicates(
     finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cell_assignment, "ALL_PAIRS", 0)  # so that cells are made
-    monkeypatch.setattr(words, "WORDS_AT_ONCE", 2000)
+    monkeypatch.setattr(words, "WORDS_AT_ONCE", 20_000)
+    monkeypatch.setattr(words, "WORDS_OF_THREAD", 2000)
     monkeypatch.setattr(words, "PAIRS_AT_ONCE", 20)
     one, two, three = (
         made_by(workers, finished, "neighbors", "neighbors", tmp_path / str(workers)) for workers in (1, 2, 3)

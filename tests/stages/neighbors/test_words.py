@@ -97,14 +97,11 @@ def test_what_is_read_depends_on_what_confirms(job_of: Callable[..., Run]) -> No
     st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] != pair[1]), max_size=30),
     st.lists(st.integers(0, 50), min_size=10, max_size=10),
     st.integers(1, 120),
-    st.integers(1, 8),
 )
 def test_blocks_of_pairs_hold_as_many_words_as_they_may(
-    pairs: list[tuple[int, int]], lengths: list[int], most_words: int, most_pairs: int
+    pairs: list[tuple[int, int]], lengths: list[int], most_words: int
 ) -> None:
-    begins = words._begins_of_blocks(
-        np.array(pairs, np.int64).reshape(-1, 2), np.array(lengths), most_words, most_pairs
-    ).tolist()
+    begins = words._begins_of_blocks(np.array(pairs, np.int64).reshape(-1, 2), np.array(lengths), most_words).tolist()
 
     def held(begin: int, end: int) -> int:
         return sum(lengths[one] for one in {one for pair in pairs[begin:end] for one in pair})
@@ -112,10 +109,10 @@ def test_blocks_of_pairs_hold_as_many_words_as_they_may(
     assert begins[0] == 0
     assert begins[-1] == len(pairs)
     for begin, end in itertools.pairwise(begins):
-        assert 0 < end - begin <= most_pairs
+        assert begin < end
         assert end - begin == 1 or held(begin, end) <= most_words
         if end < len(pairs):  # and no block could have taken one pair more
-            assert end - begin == most_pairs or held(begin, end + 1) > most_words
+            assert held(begin, end + 1) > most_words
 
 
 def test_refused_pairs_are_not_compared_again(job_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,6 +143,7 @@ def test_blocks_do_not_change_what_is_found(job_of: Callable[..., Run], monkeypa
     edges = np.array([(a, b) for b in range(6) for a in range(b)], dtype=np.int64)
     whole = words.Words(run.root, 0.4, seed=1).likeness(edges)
     monkeypatch.setattr(words, "WORDS_AT_ONCE", 100)
+    monkeypatch.setattr(words, "WORDS_OF_THREAD", 30)
     monkeypatch.setattr(words, "PAIRS_AT_ONCE", 2)
     for threads in (1, 2, 3):
         pieces = words.Words(run.root, 0.4, 1, threads).likeness(edges)

@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from itertools import groupby, pairwise
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,17 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sequitur.text_core.duplicates.renaming import LONGEST_GAP, UNTOLD
+from sequitur.text_core.duplicates.renaming import LONGEST_GAP, UNTOLD, renamings
 from sequitur.text_core.duplicates.versions import (
     BUCKETS,
     LEAST_RARITY,
     LEAST_RENAMING,
     OTHER_PAIRS,
     SEEN_BITS,
-    Likeness,
     document_counts,
-    likeness,
+    joined,
+    overlaps,
+    populations,
     version_words,
+    word_pairs,
 )
 from sequitur.text_core.units.strings import from_arrow
 
@@ -32,9 +35,22 @@ def arrays(documents: list[Words]) -> tuple[np.ndarray, np.ndarray]:
     return np.cumsum([0, *map(len, documents)]), np.array([word for one in documents for word in one], dtype=np.uint32)
 
 
+class Likeness(NamedTuple):
+    overlap: np.ndarray
+    renaming: np.ndarray
+
+
+def likeness(offsets: np.ndarray, ids: np.ndarray, pairs: np.ndarray, least: float = 0.0) -> Likeness:
+    """Overlaps, and the renaming of those that are not 0."""
+    counts = document_counts(offsets, ids)
+    found = overlaps(word_pairs(offsets, ids, counts), populations(offsets, ids, counts), pairs, least)
+    renaming = np.full(len(pairs), -np.inf, np.float32)
+    renaming[found > 0] = renamings(offsets, ids, pairs[found > 0])
+    return Likeness(found, renaming)
+
+
 def like(documents: list[Words], pairs: list[tuple[int, int]]) -> Likeness:
-    offsets, ids = arrays(documents)
-    return likeness(offsets, ids, document_counts(offsets, ids), np.array(pairs, dtype=np.int64).reshape(-1, 2))
+    return likeness(*arrays(documents), np.array(pairs, dtype=np.int64).reshape(-1, 2))
 
 
 def pairs_of(words: Words) -> list[tuple[int, ...]]:
@@ -112,8 +128,8 @@ def test_what_is_below_the_least_is_told_as_nothing_and_else_nothing_changes(
     documents = [*documents, *([*one, *rng.choices(range(30), k=3)] for one in documents)]
     offsets, ids = arrays(documents)
     pairs = np.array([rng.sample(range(len(documents)), 2) for _ in range(20)], dtype=np.int64)
-    everything = likeness(offsets, ids, document_counts(offsets, ids), pairs)
-    found = likeness(offsets, ids, document_counts(offsets, ids), pairs, least)
+    everything = likeness(offsets, ids, pairs)
+    found = likeness(offsets, ids, pairs, least)
     reach = everything.overlap >= least
     np.testing.assert_array_equal(found.overlap, np.where(reach, everything.overlap, 0))
     np.testing.assert_array_equal(found.renaming, np.where(reach, everything.renaming, -np.inf))
@@ -124,9 +140,9 @@ def test_documents_of_more_pairs_than_bits_are_compared_all_the_same() -> None:
     long = [rng.randrange(2**31) for _ in range(SEEN_BITS * 2)]
     other = [rng.randrange(2**31) for _ in range(1000)]
     offsets, ids = arrays([long, long[:1000], other])
-    found = likeness(offsets, ids, np.ones(BUCKETS, np.int32), np.array([[0, 1], [0, 2], [2, 0]]), least=0.4)
-    assert found.overlap[0] > 0.9
-    assert found.overlap[1:].tolist() == [0, 0]
+    found = likeness(offsets, ids, np.array([[0, 1], [0, 2], [2, 0]]), least=0.4).overlap
+    assert found[0] > 0.9
+    assert found[1:].tolist() == [0, 0]
 
 
 def written(rng: random.Random, words: int) -> Words:
@@ -192,6 +208,16 @@ def test_words_of_scripts_without_spaces_are_taken_with_the_next_one() -> None:
 def test_wrong_counts_and_documents_are_named() -> None:
     offsets, ids = arrays([[1, 2], [3]])
     with pytest.raises(ValueError, match=rf"int32\[{BUCKETS}\], not \(3,\)"):
-        likeness(offsets, ids, np.zeros(3, np.int32), np.array([[0, 1]]))
+        word_pairs(offsets, ids, np.zeros(3, np.int32))
     with pytest.raises(ValueError, match=r"pairs must lie in \[0, 2\)"):
-        likeness(offsets, ids, document_counts(offsets, ids), np.array([[0, 2]]))
+        likeness(offsets, ids, np.array([[0, 2]]))
+
+
+def test_documents_that_are_read_in_several_lots_are_those_that_are_read_at_once() -> None:
+    rng = random.Random(9)
+    documents = [written(rng, length) for length in (30, 0, 20, 10)]
+    offsets, ids = arrays(documents)
+    counts = document_counts(offsets, ids)
+    lots = [word_pairs(*arrays(some), counts) for some in (documents[:2], documents[2:3], documents[3:])]
+    for found, expected in zip(joined(lots), word_pairs(offsets, ids, counts), strict=True):
+        np.testing.assert_array_equal(found, expected)
