@@ -26,7 +26,7 @@ from numba import njit
 from sequitur.text_core.units.arrays import read_only
 from sequitur.text_core.units.hashing import mix64
 from sequitur.text_core.units.offsets import offsets_of
-from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, shared, token_shingle_sets
+from sequitur.text_core.units.shingles import hash_shingle, shared, token_shingle_sets
 from sequitur.text_core.units.sorting import drawn, sort
 from sequitur.text_core.units.strings import Strings
 from sequitur.text_core.units.words import word_table
@@ -49,6 +49,8 @@ class WordPairs(NamedTuple):
     hashes: npt.NDArray[np.uint64]  # ascending and distinct in a document
     known: npt.NDArray[np.int32]  # in how many documents of the corpus each is
     offsets: npt.NDArray[np.int64]  # [n + 1]
+    mean: npt.NDArray[np.float64]  # [n], what is taken off their rarity where another has them not, in the mean
+    rarest: npt.NDArray[np.float64]  # [n], and of the rarest
 
 
 def version_words(strings: Strings) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
@@ -80,16 +82,22 @@ def word_pairs(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], coun
         raise ValueError(f"counts must be int32[{BUCKETS}], not {counts.shape}; make them by document_counts")
     hashes, own_offsets = token_shingle_sets(offsets, ids, 2)
     known = np.empty(len(hashes), np.int32)
+    mean, rarest = np.empty(len(offsets) - 1), np.empty(len(offsets) - 1)
     _look_up(hashes, counts, known)
-    return WordPairs(hashes, known, own_offsets)
+    _fill_rarities(own_offsets, known, _logarithms(known), mean, rarest)
+    return WordPairs(hashes, known, own_offsets, mean, rarest)
 
 
 def joined(some: Sequence[WordPairs]) -> WordPairs:
     """Those of several lots of documents, one after the other."""
-    hashes, known, offsets = zip(*some, strict=True)
-    return WordPairs(
-        np.concatenate(hashes), np.concatenate(known), offsets_of(np.concatenate(list(map(np.diff, offsets))))
-    )
+    hashes, known, offsets, mean, rarest = zip(*some, strict=True)
+    ends = offsets_of(np.concatenate([np.diff(one) for one in offsets]))
+    return WordPairs(np.concatenate(hashes), np.concatenate(known), ends, np.concatenate(mean), np.concatenate(rarest))
+
+
+def _logarithms(known: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    """By how many others have a pair, + 2, what is taken off its rarity."""
+    return np.log(np.maximum(np.arange(-2, int(known.max(initial=0))), 0) + 1.0)
 
 
 def overlaps(
@@ -103,12 +111,8 @@ def overlaps(
     pairs = read_only(pairs, np.int64)
     if pairs.size and (pairs.min() < 0 or pairs.max() >= len(documents.offsets) - 1):
         raise ValueError(f"pairs must lie in [0, {len(documents.offsets) - 1}), the documents")
-    most = int(documents.known.max(initial=0))
-    rarity = np.log(np.maximum(np.arange(-2, most), 0) + 1.0)  # by how many others have it, + 2
     found = np.zeros(len(pairs), np.float32)
-    _fill_overlap(
-        ShingleSets(documents.hashes, documents.offsets), documents.known, rarity, population, pairs, least, found
-    )
+    _fill_overlap(documents, _logarithms(documents.known), population, pairs, least, found)
     found[found < least] = 0
     return found
 
@@ -153,8 +157,7 @@ def _look_up(hashes: npt.NDArray[np.uint64], counts: npt.NDArray[np.int32], know
 
 @njit(cache=True, nogil=True)
 def _fill_overlap(
-    sets: ShingleSets,
-    known: npt.NDArray[np.int32],
+    documents: WordPairs,
     rarity: npt.NDArray[np.float64],
     population: npt.NDArray[np.int32],
     pairs: npt.NDArray[np.int64],
@@ -164,8 +167,7 @@ def _fill_overlap(
     """Few pairs of a corpus reach `least`, and most others fall far short of it. So what is in both, or may be, is
     weighed first, by reading one of them, against what each has at least: as many pairs of the mean rarity, for a
     weight is convex in the rarity (Jensen's inequality)."""
-    hashes, offsets = sets
-    mean, rarest = _rarities(offsets, known, rarity)
+    hashes, known, offsets, mean, rarest = documents
     held, seen = -1, np.zeros(SEEN_BITS // 64, np.uint64)
     for pair in range(len(pairs)):
         a, b = pairs[pair, 0], pairs[pair, 1]
@@ -193,18 +195,19 @@ def _weight(most: float, rarity: float) -> float:
 
 
 @njit(cache=True, nogil=True)
-def _rarities(
-    offsets: npt.NDArray[np.int64], known: npt.NDArray[np.int32], rarity: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """What is taken off the rarity of a document's pairs, where the other has them not: in the mean, and at least."""
-    mean, least = np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1)
+def _fill_rarities(
+    offsets: npt.NDArray[np.int64],
+    known: npt.NDArray[np.int32],
+    rarity: npt.NDArray[np.float64],
+    mean: npt.NDArray[np.float64],
+    rarest: npt.NDArray[np.float64],
+) -> None:
     for document in range(len(offsets) - 1):
         total, lowest = 0.0, np.inf
         for count in known[offsets[document] : offsets[document + 1]]:
             total += rarity[count + 1]
             lowest = min(lowest, rarity[count + 1])
-        mean[document], least[document] = total / max(offsets[document + 1] - offsets[document], 1), lowest
-    return mean, least
+        mean[document], rarest[document] = total / max(offsets[document + 1] - offsets[document], 1), lowest
 
 
 @njit(cache=True, nogil=True)
