@@ -141,6 +141,4 @@ def shared(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> tuple[npt.ND
         in_b[i] = in_a[j] = x == y
         i += x <= y
         j += y <= x
-    in_b[i:] = False
-    in_a[j:] = False
     return in_b, in_a
