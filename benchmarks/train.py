@@ -287,7 +287,7 @@ def parsed(arguments: list[str] | None = None) -> argparse.Namespace:
         "layers": (4, "of the model"),
         "heads": (4, "of the model"),
         "width": (192, "of the model"),
-        "batch": (16, "contexts of an update"),
+        "batch": (4, "contexts of an update"),
         "micro-batch": (4, "contexts at once"),
         "groups": (100, "groups of documents that are kept out, 3 at least"),
         "related": (4, "documents of a group beside the one that is asked about"),
