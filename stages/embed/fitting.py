@@ -102,8 +102,9 @@ def put_aside(root: Directory, config: Config, manifest: Manifest) -> str | None
                 shutil.copytree(vectors.local_copy(MODEL, Path(scratch)), path, dirs_exist_ok=True)
             for name in (LANGUAGES, WEIGHTS) if "lexical_weight" in parameters else ():
                 (path / name).write_bytes(vectors.read_bytes(name))
-            by = {name: parameters[name] for name in (*SAMPLED, *(("dimensions",) if is_model else ()))}
-            fitted.put(root, MODEL if is_model else WORDS, path, by, manifest.fingerprint)
+            aside = MODEL if is_model else WORDS
+            by = {name: parameters[name] for name in fitted_by(config, aside)}
+            fitted.put(root, aside, path, by, manifest.fingerprint)
     if config.embed.model == FITTED:
         return "the fitted model" if model_at(config) is not None else None
     return "the weights of words" if config.embed.term_weights is None and words_at(config) else None

@@ -67,11 +67,13 @@ def together(found: Iterable[Pairs], least: int = JUDGED_AT_ONCE) -> Iterator[Pa
     """Those pairs, of so many parts at once that they are `least`: a pair that two parts name is judged once, and a
     document is read once for many pairs."""
     held: list[Pairs] = []
+    count = 0
     for pairs in found:
         held.append(pairs)
-        if sum(len(some.edges) for some in held) >= least:
+        count += len(pairs.edges)
+        if count >= least:
             yield joined(held)
-            held = []
+            held, count = [], 0
     if held:
         yield joined(held)
 

@@ -17,8 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from sequitur.text_core.units.hashing import mix64
-from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, shared, token_shingle_sets
+from sequitur.text_core.units.shingles import ShingleSets, hash_shingle, mix_words, shared, token_shingle_sets
 from sequitur.text_core.units.sorting import drawn, sort, sort_hashes
 
 LONGEST_GAP = 8  # words between two places where documents agree again; longer ones are other text, not other names
@@ -36,7 +35,8 @@ def renamings(
     sets = token_shingle_sets(offsets, ids, 2)
     words, ordered = np.empty(len(ids), np.uint64), np.empty(len(ids), np.uint64)
     pair_at, renaming = np.empty(len(ids), np.int32), np.empty(len(pairs), np.float32)
-    _read(offsets, ids, np.unique(pairs), sets, drawn(), words, ordered, pair_at)
+    mix_words(ids, words)
+    _read(offsets, words, sets, drawn(), ordered, pair_at)
     _fill_renaming(offsets, words, ordered, pair_at, sets, pairs, drawn(), renaming)
     return renaming
 
@@ -44,22 +44,17 @@ def renamings(
 @njit(cache=True, nogil=True)
 def _read(
     offsets: npt.NDArray[np.int64],
-    ids: npt.NDArray[np.uint32],
-    documents: npt.NDArray[np.int64],
+    words: npt.NDArray[np.uint64],
     sets: ShingleSets,
     drawn: np.uint64,
-    words: npt.NDArray[np.uint64],
     ordered: npt.NDArray[np.uint64],
     pair_at: npt.NDArray[np.int32],
 ) -> None:
-    """Fills, of some documents, the hash of each word, those hashes ascending, and which of the document's pairs begins
-    at each word but the last."""
+    """Fills, of each document, its words' hashes ascending, and which of its pairs begins at each word but the last."""
     hashes, starts = sets
-    for document in documents:
+    ordered[:] = words
+    for document in range(len(offsets) - 1):
         first, end = offsets[document], offsets[document + 1]
-        for word in range(first, end):
-            words[word] = mix64(np.uint64(ids[word]) + np.uint64(1))
-            ordered[word] = words[word]
         own = hashes[starts[document] : starts[document + 1]]
         for word in range(first, end - 1):
             pair_at[word] = np.searchsorted(own, hash_shingle(words, word, 2))

@@ -42,7 +42,7 @@ def token_shingle_sets(
     """`shingle_sets` of tokens: document i has `ids[offsets[i]:offsets[i + 1]]`, `offsets` [n + 1]. Of the hashes those
     alone that `every` divides, which are a sample of as many."""
     words = np.empty(len(ids), dtype=np.uint64)
-    _mix(ids, words)
+    mix_words(ids, words)
     hashes = np.empty(len(ids), dtype=np.uint64)
     own_offsets = np.zeros(len(offsets), dtype=np.int64)
     _fill_shingles(words, offsets, size, np.uint64(every), drawn(), hashes, own_offsets)
@@ -68,7 +68,8 @@ def jaccard(a: ShingleSets, b: ShingleSets, pairs: npt.NDArray[np.int64]) -> npt
 
 
 @njit(cache=True, nogil=True)
-def _mix(ids: npt.NDArray[np.uint32], mixed: npt.NDArray[np.uint64]) -> None:
+def mix_words(ids: npt.NDArray[np.uint32], mixed: npt.NDArray[np.uint64]) -> None:
+    """Fills the hash of each word, given by its number."""
     for i in range(len(ids)):
         mixed[i] = mix64(np.uint64(ids[i]) + np.uint64(1))  # 0 would stay 0
 
