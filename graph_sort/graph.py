@@ -1,10 +1,14 @@
 """The undirected k-nearest-neighbour graph."""
 
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
+
+Empty = Callable[[int | tuple[int, ...], DTypeLike], NDArray[Any]]
+"""Makes an array of a shape, as `np.empty` does; another may put on disk what memory has no room for."""
 
 _MAX_NODES = 2**32  # a node id fills half of a 64-bit sort key
 _NONE = np.uint64(2**64 - 1)  # a key behind all others: no weight is −NaN
@@ -28,12 +32,13 @@ class Graph(NamedTuple):
     weight: NDArray[np.float32]  # [m], cosine
 
 
-def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32]) -> Graph:
+def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], empty: Empty = np.empty) -> Graph:
     """Join two nodes where either is among the other's nearest: [n, k] int64 and float32 → Graph.
 
     −1 in `neighbor` stands for none; a row names a node once. Where each names the other, the edge weighs the larger
     cosine. Raises NeighborError. Time O(nk²) while no row is huge, least where rows of `neighbor` are sorted. Memory,
-    beside what is given: 12 nk bytes at the making, and 12 for each end of an edge, of which there are nk to 2 nk.
+    beside what is given: 12 nk bytes at the making, and 12 for each end of an edge, of which there are nk to 2 nk, all
+    from `empty`; and 8 n.
 
     Edges are first divided by the block of nodes to which their far end belongs, so that the memory in which a
     block's rows are put together stays in the cache; put into place one by one they take three times as long.
@@ -50,11 +55,11 @@ def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32]) -> 
     if wrong >= 0:
         _explain(neighbor, wrong)
     # Made here and not in the kernels: numpy asks for huge pages, with which all this takes half the time.
-    named, keys = np.empty(starts[-1], np.uint32), np.empty(starts[-1], np.uint64)
+    named, keys = empty(int(starts[-1]), np.uint32), empty(int(starts[-1]), np.uint64)
     _divide(neighbor, bits, shift, starts, named, keys)
     # Room for the most there can be; pages that are not written to take no memory.
     room = neighbor.size + keys.size
-    graph = Graph(np.empty(n + 1, np.int64), np.empty(room, np.int64), np.empty(room, np.float32))
+    graph = Graph(np.empty(n + 1, np.int64), empty(room, np.int64), empty(room, np.float32))
     size = _rows(
         neighbor, bits, shift, starts, named, keys, graph.offsets, graph.neighbor, graph.weight.view(np.uint32)
     )

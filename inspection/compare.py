@@ -10,6 +10,7 @@ import numpy as np
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.documents import Documents, MissingField
 from sequitur.graph_sort.packing import Likeness
+from sequitur.pipeline import scratch
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import NEIGHBORS, SELECTION, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
@@ -61,7 +62,16 @@ def compare(
         run.root, config.order, config.pack.context_length, progress, rows_filled=rows_filled(config)
     )
     members = documents.ordinals
-    peers = saved_bytes.peers(run.root, config, members, by, progress, exact=exact)
+    peers = saved_bytes.peers(
+        config,
+        documents.graph,
+        np.arange(len(members)),
+        members,
+        by,
+        progress,
+        exact=exact,
+        empty=scratch.beside(run.root),
+    )
     judge = SavedBytes(peers, by, progress, saved_bytes.EXACT if exact else saved_bytes.BOUNDS)
     measured = {name: measure_named(name, config, documents, members, by, judge, progress) for name in names}
     baseline = measured.get(BASELINE) or measure_named(BASELINE, config, documents, members, by, judge, progress)

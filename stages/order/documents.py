@@ -9,7 +9,7 @@ import numpy as np
 from sequitur.graph_sort.documents import BY_LIKENESS, MissingField, StringSets, Terms
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.vectors import Vectors
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import NEIGHBORS, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
@@ -70,7 +70,8 @@ class RunDocuments:
 
     @cached_property
     def vectors(self) -> Vectors:
-        return StoredVectors(self._root / VECTORS, own=False)[self.ordinals]
+        stored = StoredVectors(self._root / VECTORS, own=False)
+        return stored.gathered(self.ordinals, scratch.beside(self._root))
 
     @cached_property
     def lengths(self) -> np.ndarray:

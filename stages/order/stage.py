@@ -6,9 +6,9 @@ output   a permutation of the ordinals, the path (fragment) that each belongs to
          are shard families, each is ordered by itself; `order/router` says which family a document belongs to. Where
          several epochs are asked for, as many orders, one after the other
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
-cost     in this process, on as many threads as there are workers: the graph, about 50·n·k bytes at its making, and the
-         vectors, 4·n·d; with families, and with epochs, once more; for each thread up to 0.2 GB more, and 1.2 GB with
-         shared strings, whatever n
+cost     in this process, on as many threads as there are workers: about 100·n bytes, and for each thread up to 0.2 GB,
+         and 1.2 GB with shared strings, whatever n. The graph, 48·n·k bytes at its making, and the vectors, 2·n·d, are
+         mapped from this machine's disk; those of families, and of epochs, are held
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run
 from sequitur.stages.order import families
 from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments, rows_filled
-from sequitur.stages.shared.columns.arrays import all_values
+from sequitur.stages.shared.columns.arrays import all_values, graph_bytes
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.strategies import strategy
@@ -196,14 +196,15 @@ def _mean(values: np.ndarray) -> float:
 def estimate(run: Run) -> Estimate:
     count, k = run.manifest(NEIGHBORS).rows, run.config.neighbors.k
     dimensions = run.manifest(VECTORS).statistics["dimensions"]
-    memory = 50 * count * k + 4 * run.manifest(VECTORS).rows * dimensions + 100 * count
+    memory, mapped = 100 * count, graph_bytes(count, k) + 2 * count * dimensions
     if run.config.pack.epochs > 1:
         memory += 2 * run.manifest(VECTORS).rows * dimensions + 60 * count * k
     threads = threads_within(run.runner.threads, run.config, dimensions)
     memory += cells_memory(min(count, threads * contexts.CELL), threads, run.config, dimensions)
     return Estimate(
         memory=memory + families.memory_bytes(run.config.families, run.manifest(VECTORS)),
-        disk=40 * count * run.config.pack.epochs,
+        disk=40 * count * run.config.pack.epochs + mapped,
+        mapped=mapped,
     )
 
 

@@ -6,8 +6,8 @@
              With families, or row lengths, one such dataset for each, and `families.json`, written last.
              With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
-    cost     the plan takes about 150 bytes per document here, the graph of `filled` 50·k more; a worker
-             gathers 1,024 contexts at a time, on this machine a thread; elsewhere it gathers a shard
+    cost     the plan takes about 150 bytes per document here, the graph of `filled` is mapped; a worker gathers 1,024
+             contexts at a time, on this machine a thread; elsewhere it gathers a shard
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
 are ordered, where the order sorts them.
@@ -71,7 +71,7 @@ from sequitur.stages.pack.shard_sets import (
 )
 from sequitur.stages.pack.shard_writing import write_shards
 from sequitur.stages.shared.columns import router
-from sequitur.stages.shared.columns.arrays import read_graph
+from sequitur.stages.shared.columns.arrays import graph_bytes, read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.stages.shared.columns.token_store import TokenStore
@@ -213,18 +213,16 @@ def estimate(run: Run) -> Estimate:
     count = tokens.rows
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
     epochs, threads = run.config.pack.epochs, run.runner.threads if run.runner.is_local else 1
-    memory = 150 * count * epochs + 2 * run.manifest(VECTORS).bytes
-    if run.config.pack.policy in BY_LIKENESS:
-        memory += 50 * count * run.config.neighbors.k
-    mapped = maps_tokens(run.runner, run.config.pack)
+    graph = graph_bytes(count, run.config.neighbors.k) if run.config.pack.policy in BY_LIKENESS else 0
+    maps = maps_tokens(run.runner, run.config.pack)
     shard = min(_largest_shard(run.config.pack), epochs * tokens.bytes)
     return Estimate(
-        memory=memory,
-        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs,
-        each_worker=threads * 4 * batch + (threads * shard // 4 if mapped else 2 * shard),  # its pieces, or all of it
-        mapped=tokens.bytes if mapped else 0,
+        memory=150 * count * epochs,
+        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs + graph,
+        each_worker=threads * 4 * batch + (threads * shard // 4 if maps else 2 * shard),  # its pieces, or all of it
+        mapped=run.manifest(VECTORS).bytes + graph + (tokens.bytes if maps else 0),
         elements=1 if run.runner.is_local else 1 + epochs * tokens.bytes // batch,
-        shuffled=0 if mapped else epochs * tokens.bytes,
+        shuffled=0 if maps else epochs * tokens.bytes,
     )
 
 

@@ -24,6 +24,7 @@ from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import Likeness, PackedContexts
+from sequitur.pipeline import scratch
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import SELECTION, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
@@ -65,7 +66,7 @@ class TextSample(NamedTuple):
 class Yardstick(NamedTuple):
     """What all orders of a run are measured by. The vectors may be arrays, or are read by rows where they lie."""
 
-    own: np.ndarray  # float16 [n, d], by ordinal: the model's, held where they are a part of those that are stored
+    own: np.ndarray  # float16 [n, d], by ordinal: the model's, apart where they are a part of those that are stored
     of_graph: np.ndarray | None  # float16 [n, e]: those that made the graph, where they are others
     lengths: np.ndarray  # int64 [n] tokens
     alone: np.ndarray  # float32 [n] about what share of its bytes a document compresses to by itself
@@ -90,7 +91,8 @@ def yardstick(root: Directory, config: Config, gain_contexts: int | None = None)
     seed = derived_seed(config.seed, "report", "in_context_gain")
     texts = Texts(root / text_artifact(config), root / SELECTION, lengths)
     return Yardstick(
-        own.all() if differ else cast(np.ndarray, own),  # all that is asked of stored ones is rows
+        # All that is asked of stored ones is rows.
+        own.all(scratch.beside(root)) if differ else cast(np.ndarray, own),
         cast(np.ndarray, graph) if differ else None,
         lengths,
         kept_column(root, SIGNALS, "compression_ratio").to_numpy(),

@@ -28,20 +28,17 @@ import numpy as np
 from sequitur.graph_sort import neighbors, orders
 from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.documents import ArrayDocuments
-from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.graph_sort.graph import Empty, Graph, from_neighbors
 from sequitur.graph_sort.near_duplicates import edge_cosines
 from sequitur.graph_sort.packing import PackedContexts
 from sequitur.graph_sort.part import induced
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.names import NEIGHBORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
-from sequitur.pipeline.storage import Directory
 from sequitur.stages.report import order_metrics
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.comparison import PUBLISHED
 from sequitur.stages.report.texts import RowTexts
-from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.text_core.signals.in_context_gain import LEVEL, QUICK
 from sequitur.text_core.signals.saved_bytes import row_sizes, saved_share
 from sequitur.text_core.units.offsets import offsets_of
@@ -79,16 +76,30 @@ class Peers(NamedTuple):
 
 
 def peers(
-    root: Directory, config: Config, members: np.ndarray, by: Yardstick, progress: Progress, *, exact: bool = False
+    config: Config,
+    graph: Graph,
+    nodes: np.ndarray,
+    members: np.ndarray,
+    by: Yardstick,
+    progress: Progress,
+    *,
+    exact: bool = False,
+    empty: Empty = np.empty,
 ) -> Peers:
     """The peers of orders of `members`, int64 ordinals ascending, in contexts of the configured length.
 
     Of more than SEARCHED documents, unless `exact`, the published order walks the edges of the run's own graph, each
-    weighed by the model's own vectors. Where words have no share in the graph, it does so anyhow.
+    weighed by the model's own vectors; member i is node `nodes[i]` of it, int64, and its edges are held in arrays from
+    `empty`. Where words have no share in the graph, it does so anyhow.
     """
     progress.step(f"{PUBLISHED}: ordering")
     at_hand = by.of_graph is None or (len(members) > SEARCHED and not exact)
-    graph = _graph_at_hand(root, members, by) if at_hand else own_graph(members, by, config.neighbors.k)
+    if at_hand:
+        graph = induced(graph, nodes, empty)
+        if by.of_graph is not None:
+            _weigh(graph, members, by.own)
+    else:
+        graph = own_graph(members, by, config.neighbors.k)
     documents = ArrayDocuments(
         graph, np.empty((len(members), 0), np.float32), by.lengths[members], config.pack.context_length
     )
@@ -108,19 +119,18 @@ def own_graph(members: np.ndarray, by: Yardstick, k: int) -> Graph:
     return from_neighbors(found.neighbor, np.where(found.neighbor >= 0, found.cosine, 0))
 
 
-def _graph_at_hand(root: Directory, members: np.ndarray, by: Yardstick) -> Graph:
-    """The run's graph among the members, its edges weighed by the model's own vectors."""
-    everyone, graph = read_graph(root / NEIGHBORS)
-    graph = induced(graph, np.searchsorted(everyone, members))
-    if by.of_graph is None:
-        return graph
-    end = np.repeat(np.arange(len(members)), np.diff(graph.offsets))
-    weight = np.empty_like(graph.weight)
-    for begin in range(0, len(end), EDGES_AT_ONCE):
-        some = slice(begin, begin + EDGES_AT_ONCE)
-        weight[some] = edge_cosines(by.own, members[np.stack([end[some], graph.neighbor[some]], axis=1)])
-    heaviest = np.lexsort((graph.neighbor, -weight, end))
-    return Graph(graph.offsets, graph.neighbor[heaviest], weight[heaviest])
+def _weigh(graph: Graph, members: np.ndarray, vectors: np.ndarray) -> None:
+    """Gives each edge the cosine of its ends, and sorts the rows by that, in place; node i is document `members[i]`."""
+    offsets, neighbor, weight = graph
+    first, count = 0, len(offsets) - 1
+    while first < count:
+        last = max(int(np.searchsorted(offsets, offsets[first] + EDGES_AT_ONCE, side="right")) - 1, first + 1)
+        some = slice(offsets[first], offsets[last])
+        end = np.repeat(np.arange(first, last), np.diff(offsets[first : last + 1]))
+        cosine = edge_cosines(vectors, members[np.stack([end, neighbor[some]], axis=1)])
+        heaviest = np.lexsort((neighbor[some], -cosine, end))
+        neighbor[some], weight[some] = neighbor[some][heaviest], cosine[heaviest]
+        first = last
 
 
 class Units(NamedTuple):

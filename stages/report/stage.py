@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from sequitur.graph_sort import orders
 from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.packing import Likeness, PackedContexts
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, scratch
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
@@ -62,7 +62,7 @@ from sequitur.stages.report.page.page import INDEX, PAGE, render
 from sequitur.stages.report.page_data import page_data
 from sequitur.stages.report.removed import removed_documents
 from sequitur.stages.report.saved_bytes import SavedBytes
-from sequitur.stages.shared.columns.arrays import all_values, read_graph
+from sequitur.stages.shared.columns.arrays import all_values, graph_bytes, read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.units.offsets import offsets_of
@@ -249,8 +249,9 @@ def measure_order(
     train = trains[0]
     strategy, placed = config.order.strategy, distinct_values(train.contexts.document)
     members, graph = read_graph(root / NEIGHBORS)
-    peers = saved_bytes.peers(root, config, placed, by, progress)
-    alike = Likeness(graph, np.searchsorted(members, placed))
+    nodes = np.searchsorted(members, placed)
+    peers = saved_bytes.peers(config, graph, nodes, placed, by, progress, empty=scratch.beside(root))
+    alike = Likeness(graph, nodes)
     random = random_cut(placed, by.lengths, config.pack, config.seed, alike)
     judge = SavedBytes(peers, by, progress, beside=[random, *trains])
     baseline, measured, published = (
@@ -288,15 +289,14 @@ def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str
 
 
 def estimate(run: Run) -> Estimate:
-    vectors = run.manifest(VECTORS)
+    vectors, k = run.manifest(VECTORS), run.config.neighbors.k
+    apart = vectors.bytes + graph_bytes(vectors.rows, k) + 24 * vectors.rows * k  # the graph, and as it is weighed anew
     return Estimate(
-        # the graph, at its weighing anew
-        memory=vectors.bytes
-        + 100 * vectors.rows * run.config.neighbors.k
-        + 200 * run.manifest(DOCUMENTS).rows
+        memory=200 * run.manifest(DOCUMENTS).rows
         + saved_bytes.memory_bytes(run.manifest(run.text).statistics["text_bytes"])
         + 2**28,
-        disk=2**24,
+        disk=2**24 + apart,
+        mapped=vectors.bytes + apart,
     )
 
 

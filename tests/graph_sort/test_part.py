@@ -56,3 +56,23 @@ def test_what_is_known_of_the_members(unit_vectors, knn_graph):
     with pytest.raises(MissingField, match="place in a structure"):
         find("structure")(part, 0)
     assert sorted(find("path")(part, 0).permutation.tolist()) == [0, 1, 2]
+
+
+def test_arrays_are_made_as_one_says(random_neighbors):
+    made = []
+
+    def empty(shape, dtype):
+        made.append(np.zeros(shape, dtype))
+        return made[-1]
+
+    neighbor, cosine = random_neighbors(25, 3)
+    members = np.arange(0, 25, 2)
+    graph = from_neighbors(neighbor, cosine, empty)
+    part = induced(graph, members, empty)
+
+    for found, expected in zip(
+        (*graph, *part), (*(plain := from_neighbors(neighbor, cosine)), *induced(plain, members)), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+    for array in (graph.neighbor, graph.weight, part.neighbor, part.weight):
+        assert any(np.shares_memory(array, one) for one in made)

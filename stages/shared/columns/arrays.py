@@ -10,7 +10,7 @@ import pyarrow as pa
 from sequitur.graph_sort.graph import Graph, from_neighbors
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.threads import on_threads
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, schemas, scratch
 from sequitur.pipeline.storage import Directory
 
 
@@ -30,13 +30,13 @@ def all_values(directory: Directory, column: str) -> np.ndarray:
 
 def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Graph]:
     """The documents in an artifact of neighbours, int64 ordinals ascending, and their graph, whose nodes are positions
-    among them. Each of the threads reads a part."""
+    among them. Each of the threads reads a part. Memory: 24 bytes a document, and what `graph_bytes` says, mapped."""
+    empty = scratch.beside(directory)
     ordinals, parts = all_values(directory, "ordinal"), artifacts.require_manifest(directory).parts
     place = np.full(ordinals.max(initial=-1) + 2, -1, dtype=np.int64)  # by ordinal; the last is that of none, −1
     place[ordinals] = np.arange(len(ordinals))
     k = artifacts.part_schema(directory, parts[0]).field("neighbor").type.list_size
-    neighbor = np.empty((len(ordinals), k), dtype=np.int64)
-    cosine = np.empty((len(ordinals), k), dtype=np.float32)
+    neighbor, cosine = empty((len(ordinals), k), np.int64), empty((len(ordinals), k), np.float32)
     begins = offsets_of([part.rows for part in parts])
 
     def read(number: int) -> None:
@@ -46,4 +46,9 @@ def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Grap
 
     for _ in on_threads(threads, read, range(len(parts))):
         pass
-    return ordinals, from_neighbors(neighbor, cosine)
+    return ordinals, from_neighbors(neighbor, cosine, empty)
+
+
+def graph_bytes(documents: int, k: int) -> int:
+    """What `read_graph` takes of the disk beside the lists, at most: they are read, divided and joined."""
+    return (12 + 12 + 24) * k * documents

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from sequitur.graph_sort.graph import Empty
 from sequitur.graph_sort.vectors import as_float32
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.storage import Directory
 from sequitur.text_core.units.offsets import offsets_of
+
+BLOCK = 65_536  # vectors that are gathered at a time
 
 
 class StoredVectors:
@@ -37,9 +40,17 @@ class StoredVectors:
             rows[here] = unit(as_float32(found)) if self._cut else found
         return rows
 
-    def all(self) -> np.ndarray:
-        """All of them, row = ordinal. Memory: 2·n·d bytes."""
-        return self[np.arange(self.shape[0])]
+    def gathered(self, ordinals: np.ndarray, empty: Empty = np.empty) -> np.ndarray:
+        """The vectors of int64 [r] ordinals as one array from `empty`. Memory: its 2·r·d bytes, and a block."""
+        rows = empty((len(ordinals), self.shape[1]), np.float16)
+        for begin in range(0, len(ordinals), BLOCK):
+            here = slice(begin, begin + BLOCK)
+            rows[here] = self[ordinals[here]]
+        return rows
+
+    def all(self, empty: Empty = np.empty) -> np.ndarray:
+        """All of them, row = ordinal, as one array from `empty`."""
+        return self.gathered(np.arange(self.shape[0]), empty)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

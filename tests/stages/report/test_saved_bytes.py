@@ -37,9 +37,14 @@ def members(run: Run) -> np.ndarray:
     return read_graph(run.artifact("neighbors"))[0]
 
 
+def peers_of(run: Run, some: np.ndarray, by: Yardstick, **options: Any) -> Peers:
+    everyone, graph = read_graph(run.artifact("neighbors"))
+    return saved_bytes.peers(run.config, graph, np.searchsorted(everyone, some), some, by, QUIET, **options)
+
+
 @pytest.fixture
 def peers(run: Run, members: np.ndarray, by: Yardstick) -> Peers:
-    return saved_bytes.peers(run.root, run.config, members, by, QUIET)
+    return peers_of(run, members, by)
 
 
 @pytest.fixture
@@ -151,7 +156,7 @@ def test_a_drawn_token_is_found_in_the_row_that_holds_it(peers: Peers, ours: Cut
 
 def test_some_documents_alone(run: Run, members: np.ndarray, by: Yardstick) -> None:
     some = members[::3]
-    peers = saved_bytes.peers(run.root, run.config, some, by, QUIET)
+    peers = peers_of(run, some, by)
     for cut in (peers.random, peers.published):
         np.testing.assert_array_equal(np.unique(cut.contexts.document), some)
         assert cut.contexts.length.sum() == by.lengths[some].sum()
@@ -162,7 +167,7 @@ def test_some_documents_alone(run: Run, members: np.ndarray, by: Yardstick) -> N
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_too_few_documents_have_no_share(run: Run, members: np.ndarray, by: Yardstick, count: int) -> None:
-    peers = saved_bytes.peers(run.root, run.config, members[:count], by, QUIET)
+    peers = peers_of(run, members[:count], by)
     found = SavedBytes(peers, by, QUIET).of(peers.published)
     assert found["saved_vs_published"] is found["saved_vs_published_error"] is None
     assert (found["compressed_share"] is None) == (count == 0)
@@ -175,27 +180,30 @@ def test_the_published_order_goes_by_the_models_own_vectors(
     graph = own_graph(members, by, run.config.neighbors.k)  # no words have a share in this run's
     for found, expected in zip(graph, at_hand, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-6)
-    alone = saved_bytes.peers(run.root, run.config, members, by, QUIET)
+    alone = peers_of(run, members, by)
     mixed = by._replace(of_graph=np.zeros((len(by.lengths), 4), np.float16))
 
-    searched = saved_bytes.peers(run.root, run.config, members, mixed, QUIET)
+    searched = peers_of(run, members, mixed)
     monkeypatch.setattr(saved_bytes, "SEARCHED", 10)
-    weighed = saved_bytes.peers(run.root, run.config, members, mixed, QUIET)
+    weighed = peers_of(run, members, mixed)
 
     assert (alone.own_neighbors, searched.own_neighbors, weighed.own_neighbors) == (True, True, False)
     for peers in (searched, weighed):
         np.testing.assert_array_equal(peers.published.contexts.document, alone.published.contexts.document)
-    assert saved_bytes.peers(run.root, run.config, members, mixed, QUIET, exact=True).own_neighbors
+    assert peers_of(run, members, mixed, exact=True).own_neighbors
 
 
-def test_edges_at_hand_are_weighed_anew(run: Run, members: np.ndarray, by: Yardstick) -> None:
+@pytest.mark.parametrize("at_once", [1, 20, 2**16])
+def test_edges_at_hand_are_weighed_anew(
+    run: Run, members: np.ndarray, by: Yardstick, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saved_bytes, "EDGES_AT_ONCE", at_once)
     some, vectors = members[::2], np.random.default_rng(0).standard_normal((len(by.lengths), 8)).astype(np.float32)
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float16)
-    others: Any = by._replace(own=vectors, of_graph=by.own)
+    old, graph = (induced(read_graph(run.artifact("neighbors"))[1], np.searchsorted(members, some)) for _ in range(2))
 
-    graph = saved_bytes._graph_at_hand(run.root, some, others)
+    saved_bytes._weigh(graph, some, vectors)
 
-    old = induced(read_graph(run.artifact("neighbors"))[1], np.searchsorted(members, some))
     np.testing.assert_array_equal(graph.offsets, old.offsets)
     cosines = vectors[some].astype(np.float64) @ vectors[some].T.astype(np.float64)
     for node, (begin, end) in enumerate(zip(graph.offsets[:-1], graph.offsets[1:], strict=True)):

@@ -1,0 +1,44 @@
+"""Arrays that may be larger than memory: on this machine's disk, mapped, and gone with the process that made them.
+
+They fill memory while there is room. Where there is none, the system writes their pages to disk, as it does not with
+those of other arrays.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+import tempfile
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from sequitur.pipeline.errors import from_storage
+from sequitur.pipeline.storage import Directory
+
+IN_MEMORY = 2**24  # bytes of an array that is not worth a file
+
+
+def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike], np.ndarray]:
+    """Makes arrays, as `np.empty` does, on the disk of a directory, or of its copies where it lies elsewhere.
+
+    Their bytes are reserved at once: a disk that gets full later would kill the process. Arrays raise StorageFull where
+    there is no room for them.
+    """
+    place = directory.path() if directory.is_local else directory.nearby or tempfile.gettempdir()
+
+    def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        count = math.prod(shape if isinstance(shape, tuple) else (shape,))
+        size = count * np.dtype(dtype).itemsize
+        if size <= IN_MEMORY:
+            return np.empty(shape, dtype)
+        try:
+            with tempfile.TemporaryFile(dir=place) as file:
+                os.posix_fallocate(file.fileno(), 0, size)
+                return np.frombuffer(mmap.mmap(file.fileno(), size), dtype, count).reshape(shape)
+        except OSError as error:
+            raise from_storage(error, place) from error
+
+    return empty
