@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -100,6 +101,9 @@ def plan(
     ] = None,
     cores: Annotated[str, typer.Option(metavar="N,…", help="Cores of all workers, to choose from.")] = "100,1000",
     core_memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory for a worker on one core.")] = "4GiB",
+    driver_cores: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Cores of the driver; this machine's if not given.")
+    ] = None,
     driver_memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory for the driver; this machine's if not given.")
     ] = None,
@@ -122,7 +126,7 @@ def plan(
     driver = machine_bytes() if driver_memory is None else quantity(driver_memory, "--driver-memory")
     each = quantity(core_memory, "--core-memory")
     machines = [
-        Machines(number, each, driver, price)
+        Machines(number, each, driver_cores or os.cpu_count() or 1, driver, price)
         for number in sorted({quantity(one, "--cores") for one in cores.split(",")})
     ]
     found = plan_at_scale(beam_job.RECIPE, load(path, overrides), count, bytes_each, machines, Runner(1, options))

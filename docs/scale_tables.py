@@ -28,7 +28,7 @@ def planned(documents: int) -> dict[str, Any]:
     part_bytes = "64 MiB" if documents > MANY else "8 MiB"
     ingest = {"inputs": ["planned.jsonl"], "part_bytes": part_bytes}
     config = validate({"output": "runs/planned", "ingest": ingest}, "docs")
-    machines = [Machines(cores, 4 * GIB, 256 * GIB, 0.05) for cores in CORES]
+    machines = [Machines(cores, 4 * GIB, 32, 256 * GIB, 0.05) for cores in CORES]
     return plan_at_scale(beam_job.RECIPE, config, documents, BYTES, machines, Runner(1, ["--runner=PortableRunner"]))
 
 

@@ -22,6 +22,7 @@ class Rate(NamedTuple):
 
     mb: float  # a megabyte of text, which workers divide among them
     driver: float = 0.0  # a document, in the one process that decides
+    threads: float = 0.0  # a document, which that process divides among its cores
 
 
 # Processor seconds of technical documents of 5,000 bytes (benchmarks/job.py); `ingest` of JSONL, and by kind of file
@@ -34,7 +35,7 @@ RATES = {
     "tokenize": Rate(0.04),
     "embed": Rate(0.07),
     "neighbors": Rate(0.15, 1e-5),
-    "order": Rate(0.0, 2.8e-4),
+    "order": Rate(0.0, 1e-5, 2.2e-4),
     "pack": Rate(0.02, 1e-5),
     "report": Rate(0.002, 1e-5),
 }
@@ -113,15 +114,16 @@ def planned(
         yield stage, estimate, max(estimate.elements, len(manifests[DOCUMENTS].parts))
 
 
-def seconds_of(stage: str, config: Config, documents: int, text_bytes: int) -> tuple[float, float]:
-    """What a stage takes of a core, in seconds: where its work can be divided, and where one process does it."""
+def seconds_of(stage: str, config: Config, documents: int, text_bytes: int) -> tuple[float, float, float]:
+    """What a stage takes of a core, in seconds: where its work can be divided among workers, where one process does it
+    alone, and where that divides it among its cores."""
     rate = RATES[stage]
     of_workers = rate.mb * text_bytes / 1e6
     if stage == "embed" and config.embed.model != FITTED:
         of_workers = MODEL_SECONDS_PER_MB * text_bytes / 1e6
     if stage == "neighbors":
         of_workers += _searching(documents, _dimensions(config))
-    return of_workers, STARTING + rate.driver * documents
+    return of_workers, STARTING + rate.driver * documents, rate.threads * documents
 
 
 def _searching(documents: int, dimensions: int) -> float:

@@ -1,8 +1,8 @@
 """What a job would take of so many documents on so many cores, and what breaks first: `sequitur plan`.
 
 Bytes are what the stages announce themselves. Times are reckoned from rates that were measured on one core
-(`inspection/plan.py`) and two assumptions: what a stage does on workers divides by their cores, what its driver does
-does not. Figures, and how far they were measured: docs/scale.md.
+(`inspection/plan.py`) and two assumptions: what a stage does on workers divides by their cores, and what its driver
+does on threads by its own; the rest does not. Figures, and how far they were measured: docs/scale.md.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class Machines:
 
     cores: int
     core_memory: int
+    driver_cores: int
     driver_memory: int
     price: float
 
@@ -46,7 +47,7 @@ def plan_at_scale(
         config: the settings. No input is looked at.
         documents: that would be read; none is dropped.
         bytes_each: of text, on average.
-        machines: some to choose from, in the order of their cores.
+        machines: some to choose from, in the order of their cores, with the same driver.
         runner: where jobs would run.
 
     Returns:
@@ -60,12 +61,12 @@ def plan_at_scale(
     text_bytes, stages = documents * bytes_each, []
     tokens = round(text_bytes / USUAL_BYTES_PER_TOKEN)
     for stage, estimate, parts in planned(recipe, config, documents, text_bytes, tokens, runner):
-        of_workers, of_driver = seconds_of(stage.name, config, documents, text_bytes)
+        of_workers, of_driver, on_threads = seconds_of(stage.name, config, documents, text_bytes)
         stages.append(
             {
                 "name": stage.name,
                 "core_seconds": of_workers,
-                "driver_seconds": of_driver,
+                "driver_seconds": of_driver + on_threads / machines[-1].driver_cores,
                 "driver_memory": BASE_BYTES + estimate.memory,
                 "worker_memory": BASE_BYTES + estimate.each_worker,
                 "stored": estimate.disk,

@@ -19,9 +19,14 @@ RUN = {"output": "no-file-system://nowhere/run", "ingest": {"inputs": ["no-file-
 
 
 def planned(
-    documents: int, cores: tuple[int, ...] = (100,), driver: int = 64 * GIB, runner: Runner = ELSEWHERE, **settings: Any
+    documents: int,
+    cores: tuple[int, ...] = (100,),
+    driver: int = 64 * GIB,
+    driver_cores: int = 1,
+    runner: Runner = ELSEWHERE,
+    **settings: Any,
 ) -> dict[str, Any]:
-    machines = [Machines(number, 4 * GIB, driver, 0.05) for number in cores]
+    machines = [Machines(number, 4 * GIB, driver_cores, driver, 0.05) for number in cores]
     return plan_at_scale(beam_job.RECIPE, validate(RUN | settings, "test"), documents, 4000, machines, runner)
 
 
@@ -50,6 +55,12 @@ def test_cores_divide_what_workers_do_and_cost_while_the_driver_works() -> None:
         assert many["seconds"][name] <= few["seconds"][name]
         assert many["cost"][name] >= few["cost"][name] or stage["core_seconds"] == 0
     assert few["all_seconds"] == pytest.approx(sum(few["seconds"].values()))
+
+
+def test_the_drivers_cores_divide_what_it_does_on_threads() -> None:
+    one, many = by_name(planned(10**8)), by_name(planned(10**8, driver_cores=16))
+    assert many["order"]["driver_seconds"] < one["order"]["driver_seconds"] / 8
+    assert many["select"]["driver_seconds"] == one["select"]["driver_seconds"]
 
 
 def test_the_first_to_break_would_break_with_the_fewest_documents() -> None:
