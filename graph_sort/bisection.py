@@ -32,7 +32,7 @@ def bisect(
     A set too large is cut in two about equal halves by the place of its documents on the line between the means of two
     clusters, found by spherical 2-means in a sample drawn with `seed` (PCG64). Documents go in flocks of up to a
     LARGEST-th of a cell, which nearest neighbours make, and which are cut only if there is no other way: so few edges
-    are lost. Ties go by id. Time O(m·d·log(m / limit)) and the graph once, memory 64·m bytes beyond a block of vectors
+    are lost. Ties go by id. Time O(m·d·log(m / limit)) and the graph once, memory 48·m bytes beyond a block of vectors
     for each of `threads`.
     """
     rng = np.random.Generator(np.random.PCG64(seed))
@@ -61,16 +61,52 @@ def _along(vectors: Vectors, cell: NDArray[np.int64], contrast: NDArray[np.int32
 
 
 def _halves(cell: NDArray[np.int64], along: NDArray[np.int64], flock: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The cell in two, where flocks lie by the mean of their documents' places: far half, near half."""
-    _, code, count = np.unique(flock, return_inverse=True, return_counts=True)
-    total = np.zeros(count.size, np.int64)
-    np.add.at(total, code, along)
-    order = np.lexsort((code, (total / count)[code]))  # stable: within a flock by id
-    bounds = np.flatnonzero(np.diff(code[order])) + 1
-    half = cell.size // 2
-    if bounds.size:
-        half = int(bounds[np.abs(bounds - half).argmin()])
-    return [np.sort(cell[order[half:]]), np.sort(cell[order[:half]])]
+    """The cell in two, where flocks lie by the mean of their documents' places, and those of one mean by number: far
+    half, near half. `along` is written over."""
+    mean = along.view(np.float64)
+    _mean_places(np.argsort(flock, kind="stable"), flock, along, mean)
+    order = np.argsort(mean, kind="stable")
+    far = np.ones(cell.size, np.bool_)
+    far[order[: _bound(order, mean, flock)]] = False
+    return [cell[far], cell[~far]]
+
+
+@njit(cache=True, nogil=True)
+def _mean_places(
+    by_flock: NDArray[np.int64], flock: NDArray[np.int64], along: NDArray[np.int64], mean: NDArray[np.float64]
+) -> None:
+    """Of each document the mean place of its flock, in the memory of the places."""
+    begin = 0
+    while begin < by_flock.size:
+        total, end = 0, begin
+        while end < by_flock.size and flock[by_flock[end]] == flock[by_flock[begin]]:
+            total += along[by_flock[end]]
+            end += 1
+        for i in range(begin, end):
+            mean[by_flock[i]] = float(total) / float(end - begin)
+        begin = end
+
+
+@njit(cache=True, nogil=True)
+def _bound(order: NDArray[np.int64], mean: NDArray[np.float64], flock: NDArray[np.int64]) -> int:
+    """How many documents are the near half: up to the end of a flock that is nearest to the middle, the earlier of two;
+    to the middle, if all are one flock. Where flocks have one mean, `order` is put in that of their numbers."""
+    begin = 0
+    while begin < order.size:
+        end, differ = begin + 1, False
+        while end < order.size and mean[order[end]] == mean[order[begin]]:
+            differ |= flock[order[end]] != flock[order[begin]]
+            end += 1
+        if differ:
+            here = order[begin:end]
+            here[:] = here[np.argsort(flock[here], kind="mergesort")]
+        begin = end
+    half = order.size // 2
+    for away in range(order.size):
+        for bound in (half - away, half + away):
+            if 0 < bound < order.size and flock[order[bound - 1]] != flock[order[bound]]:
+                return bound
+    return half
 
 
 @njit(cache=True, nogil=True)

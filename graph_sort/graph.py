@@ -37,8 +37,8 @@ def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], emp
 
     −1 in `neighbor` stands for none; a row names a node once. Where each names the other, the edge weighs the larger
     cosine. Raises NeighborError. Time O(nk²) while no row is huge, least where rows of `neighbor` are sorted. Memory,
-    beside what is given: 12 nk bytes at the making, and 12 for each end of an edge, of which there are nk to 2 nk, all
-    from `empty`; and 8 n.
+    beside what is given, all from `empty`: 12 nk bytes at the making, 12 for each end of an edge, of which there are nk
+    to 2 nk, and 8 n.
 
     Edges are first divided by the block of nodes to which their far end belongs, so that the memory in which a
     block's rows are put together stays in the cache; put into place one by one they take three times as long.
@@ -59,7 +59,7 @@ def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], emp
     _divide(neighbor, bits, shift, starts, named, keys)
     # Room for the most there can be; pages that are not written to take no memory.
     room = neighbor.size + keys.size
-    graph = Graph(np.empty(n + 1, np.int64), empty(room, np.int64), empty(room, np.float32))
+    graph = Graph(empty(n + 1, np.int64), empty(room, np.int64), empty(room, np.float32))
     size = _rows(
         neighbor, bits, shift, starts, named, keys, graph.offsets, graph.neighbor, graph.weight.view(np.uint32)
     )

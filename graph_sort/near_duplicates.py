@@ -78,21 +78,27 @@ def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None) 
     that was kept before. So chains do not merge: of a–b and b–c alone, a and c both stay. The document named
     is, of all that stay and are joined to the dropped one, that of the highest cosine, then of the lowest id.
 
-    Raises ValueError for an id out of 0 … n−1, or a priority not [n]. O(n log n + e).
+    Raises ValueError for an id out of 0 … n−1, or a priority not [n]. O(n + e log e); memory: 12 bytes a document, and
+    what the pairs and their documents take a few times.
     """
     edges = pairs.edges
     if edges.size and (edges.min() < 0 or edges.max() >= n):
         raise ValueError(f"pairs name documents {edges.min()} … {edges.max()}, but ids must lie in 0 … {n - 1}")
     if priority is not None and priority.shape != (n,):
         raise ValueError(f"priority must be [{n}], one number a document, got shape {priority.shape}")
-    ids = np.arange(n, dtype=np.int64)
-    sequence = ids if priority is None else np.argsort(priority, kind="stable").astype(np.int64)
-    ends = np.concatenate([edges, edges[:, ::-1]])
+    ids, compact = np.unique(edges, return_inverse=True)  # of the others each stays
+    compact = compact.reshape(-1, 2)
+    ranks = ids if priority is None else priority[ids]
+    ends = np.concatenate([compact, compact[:, ::-1]])
     by_document = np.argsort(ends[:, 0], kind="stable")
-    offsets = np.searchsorted(ends[by_document, 0], np.arange(n + 1, dtype=np.int64)).astype(np.int64)
+    offsets = np.searchsorted(ends[by_document, 0], np.arange(len(ids) + 1, dtype=np.int64)).astype(np.int64)
     other = np.ascontiguousarray(ends[by_document, 1], dtype=np.int64)
     cosine = np.tile(np.asarray(pairs.cosine, dtype=np.float32), 2)[by_document]
-    return Duplicates(*_keep_first(sequence, offsets, other, cosine))
+    found = _keep_first(np.argsort(ranks, kind="stable").astype(np.int64), offsets, other, cosine)
+    dropped = np.flatnonzero(found[0] >= 0)
+    duplicates = Duplicates(np.full(n, -1, np.int64), np.zeros(n, np.float32))
+    duplicates.of[ids[dropped]], duplicates.cosine[ids[dropped]] = ids[found[0][dropped]], found[1][dropped]
+    return duplicates
 
 
 def around_dropped(pairs: Pairs, duplicates: Duplicates) -> NDArray[np.int64]:

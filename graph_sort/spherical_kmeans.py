@@ -4,6 +4,7 @@ exactly, and sums are in float64, by row.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba import njit
@@ -15,13 +16,20 @@ from sequitur.graph_sort.vectors import dot
 ITERATIONS = 10  # what faiss gives to the lists of an inverted file
 
 
-def train(sample: NDArray[np.float32], count: int, rng: np.random.Generator, threads: int = 1) -> NDArray[np.float32]:
+def train(
+    sample: NDArray[np.float32],
+    count: int,
+    rng: np.random.Generator,
+    threads: int = 1,
+    passed: Callable[[int], None] = lambda iterations: None,
+) -> NDArray[np.float32]:
     """`count` unit centroids [count, d] of a sample [s, d] of finite vectors, s ≥ count; 10·s·count·d multiplications.
 
     They start at vectors that `rng` draws. A centroid that is nearest to none moves to the vector worst served.
+    `passed` is told how many of the ITERATIONS are done.
     """
     centroids = sample[np.sort(rng.choice(len(sample), size=count, replace=False))]
-    for _ in range(ITERATIONS):
+    for iteration in range(ITERATIONS):
         cell = cells_of(sample, centroids, 1, threads)[:, 0]
         before = centroids.copy()
         empty = np.flatnonzero(_mean_directions(sample, cell, centroids) == 0)
@@ -29,6 +37,7 @@ def train(sample: NDArray[np.float32], count: int, rng: np.random.Generator, thr
             cosine = np.empty(len(sample), np.float32)
             _cosines(sample, before, cell, cosine)
             centroids[empty] = sample[np.argsort(cosine, kind="stable")[: len(empty)]]
+        passed(iteration + 1)
     return centroids
 
 

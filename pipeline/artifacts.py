@@ -228,14 +228,19 @@ def _open(
     directory: Directory, part: Part, source: pa.Buffer | Ranges, columns: Sequence[str] | None
 ) -> pa.RecordBatch:
     try:
-        options = pa.ipc.IpcReadOptions()
-        if columns is not None:
-            schema = pa.ipc.open_file(source).schema
-            options = pa.ipc.IpcReadOptions(included_fields=sorted(schema.get_field_index(name) for name in columns))
-        batch = pa.ipc.open_file(source, options=options).get_batch(0)
+        reader = pa.ipc.open_file(source)
+        # Arrow copies the fields that it is told to choose. What is not compressed stays where it is mapped otherwise.
+        if columns is not None and (isinstance(source, Ranges) or any(map(_is_text, reader.schema.types))):
+            fields = sorted(reader.schema.get_field_index(name) for name in columns)
+            reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
+        batch = reader.get_batch(0)
     except (pa.ArrowInvalid, OSError, IndexError) as error:
         raise CorruptPart(damage(directory, part, "it is not the Arrow file that was written")) from error
     return batch if columns is None else batch.select(list(columns))
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
 def part_schema(directory: Directory, part: Part) -> pa.Schema:

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike
 from sequitur.pipeline.errors import from_storage
 from sequitur.pipeline.storage import Directory
 
-IN_MEMORY = 2**24  # bytes of an array that is not worth a file
+IN_MEMORY = 2**20  # bytes of an array that is not worth a file
 
 
 def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike], np.ndarray]:

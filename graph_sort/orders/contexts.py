@@ -14,7 +14,6 @@ from sequitur.graph_sort.fillers import choose, share_of_room
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.merging import Items, merge
 from sequitur.graph_sort.near_duplicates import pair_cosines
-from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.orders import Order, first_of_runs
 from sequitur.graph_sort.part import induced
 from sequitur.graph_sort.shared_strings import Shared, counted, no_strings
@@ -83,17 +82,21 @@ def with_fillers(documents: Documents, seed: int, filled: bool) -> Order:
     """`order`, as for rows that will be filled, or not."""
     lengths, length = documents.lengths, documents.context_length
     cells = bisect(documents.vectors, documents.graph, np.flatnonzero(lengths % length), CELL, seed, documents.threads)
-    parts = list(on_threads(documents.threads, lambda cell: _cell(documents, cell, filled), filter(len, cells)))
-    rest = np.flatnonzero(lengths % length == 0)
-    alone = np.ones(rest.size, np.bool_)
-    parts.append(Order(rest, np.arange(rest.size, dtype=np.int64), alone, fills=~alone))
-    paths = offsets_of([part.path.max(initial=-1) + 1 for part in parts])
-    return Order(
-        np.concatenate([part.permutation for part in parts]),
-        np.concatenate([part.path + first for part, first in zip(parts, paths[:-1], strict=True)]),
-        np.concatenate([part.opens for part in parts]),
-        fills=np.concatenate([part.fills for part in parts]) if filled else None,
-    )
+    permutation, path = np.empty(lengths.size, np.int64), np.empty(lengths.size, np.int64)
+    opens, fills = np.ones(lengths.size, np.bool_), np.zeros(lengths.size, np.bool_)
+    done = paths = 0
+    for cell in on_threads(documents.threads, lambda cell: _cell(documents, cell, filled), filter(len, cells)):
+        here = slice(done, done + cell.permutation.size)
+        permutation[here], path[here], opens[here], fills[here] = (
+            cell.permutation,
+            paths + cell.path,
+            cell.opens,
+            cell.fills,
+        )
+        done, paths = here.stop, paths + int(cell.path.max()) + 1
+    permutation[done:] = np.flatnonzero(lengths % length == 0)
+    path[done:] = np.arange(paths, paths + lengths.size - done)
+    return Order(permutation, path, opens, fills=fills if filled else None)
 
 
 def _cell(documents: Documents, members: NDArray[np.int64], filled: bool) -> Order:

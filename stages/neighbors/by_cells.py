@@ -25,6 +25,7 @@ from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.builds import Build
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
@@ -36,6 +37,7 @@ from sequitur.stages.neighbors.cell_assignment import (
     assign,
     memory_bytes,
     prepare,
+    sample_bytes,
 )
 from sequitur.stages.neighbors.lists import Round, Search, as_batch, load, mask, save
 from sequitur.text_core.units.offsets import offsets_of
@@ -89,17 +91,18 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     return prepared.statistics
 
 
-def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
+def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: Runner) -> Estimate:
     """What searching takes, `part` documents at a time. A local runner holds what is shuffled in this process."""
     count, dimensions, k = vectors.rows, vectors.statistics["dimensions"], settings.k
     record, found = _record(dimensions).itemsize, _found(k).itemsize
-    shuffled = count * PROBES_EXPECTED * (record + found)
+    shuffled, sample = count * PROBES_EXPECTED * (record + found), sample_bytes(count, dimensions)
     blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + 2 * dimensions) + cell_search.CANDIDATE_BYTES
     task = 2 * BLOCK * (2 * record + found) + blocks
     return Estimate(
-        memory=memory_bytes(count, dimensions) + (2 * shuffled if is_local else 0),
-        disk=4 * count * PROBES_EXPECTED + len(vectors.parts) * RECALL_QUERIES * 20 * k,
+        memory=memory_bytes(count, dimensions, runner.threads) + (2 * shuffled if runner.is_local else 0),
+        disk=sample + 4 * count * PROBES_EXPECTED + len(vectors.parts) * RECALL_QUERIES * 20 * k,
         each_worker=max(task, part * PROBES_EXPECTED * (record + found)),
+        mapped=sample,
         shuffled=shuffled,
     )
 

@@ -11,16 +11,17 @@ from sequitur.graph_sort.neighbors import Neighbors
 from sequitur.pipeline import artifacts, builds
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.builds import Build
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.stages.neighbors.lists import SEARCH, SEARCHED, Round, Search, as_batch, load, save_vectors
 from sequitur.text_core.units.offsets import offsets_of
 
 
-def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
+def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: Runner) -> Estimate:
     """What searching takes; the vectors are mapped, and lie on the GPU slab by slab."""
     size = 2 * vectors.rows * vectors.statistics["dimensions"]
-    return Estimate(memory=2 * size + 36 * vectors.rows * settings.k, disk=size)
+    return Estimate(memory=size + 36 * vectors.rows * settings.k, disk=size, mapped=size)
 
 
 def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
@@ -50,18 +51,18 @@ def fits(settings: NeighborSettings, vectors: Manifest) -> bool:
     return bytes_of(vectors) <= int(settings.memory)
 
 
-def estimate(settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
-    """What searching takes, `part` documents at a time, wherever it is done. Of vectors that do not fit
-    `neighbors.memory` pages come and go."""
+def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: Runner) -> Estimate:
+    """What searching takes, `part` documents at a time, wherever it is done. The vectors are mapped by all workers of a
+    machine together; each has the members of cells, and the queries and lists of a part, to itself."""
     size, dimensions = bytes_of(vectors), int(vectors.statistics["dimensions"])
-    mapped = min(size, int(settings.memory))
     blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.CANDIDATE_BYTES
     cells = cell_assignment.cells_for(vectors.rows, dimensions)
+    sample = cell_assignment.sample_bytes(vectors.rows, dimensions) if cells > 1 else 0
     return Estimate(
-        memory=mapped + cell_assignment.memory_bytes(vectors.rows, dimensions),
-        disk=size + (4 * vectors.rows * cell_assignment.PROBES_EXPECTED if cells > 1 else 0),
-        # The vectors are mapped by all workers together; each has the queries and the lists of a part to itself.
-        each_worker=mapped + blocks + part * (4 * dimensions + 40 * settings.k),
+        memory=cell_assignment.memory_bytes(vectors.rows, dimensions, runner.threads),
+        disk=size + sample + (4 * vectors.rows * cell_assignment.PROBES_EXPECTED if cells > 1 else 0),
+        each_worker=32 * vectors.rows + blocks + part * (4 * dimensions + 40 * settings.k),
+        mapped=size + sample,
     )
 
 

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from sequitur.graph_sort import cells, spherical_kmeans
 from sequitur.graph_sort.cell_search import nearest
 from sequitur.graph_sort.neighbors import Neighbors, nothing_found
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, schemas, scratch
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.names import NEIGHBORS
 from sequitur.pipeline.seeds import derived_seed
@@ -62,9 +62,14 @@ def cells_for(count: int, dimensions: int) -> int:
     return 1 if count * count * dimensions <= ALL_PAIRS else max(2, min(MOST_CELLS, int(count**0.75 / 9)))
 
 
-def memory_bytes(count: int, dimensions: int) -> int:
-    """What finding the cells takes in this process: the sample as float16 and as float32, and sums."""
-    return 6 * dimensions * min(count, (cells.TRAINING_POINTS + 2) * cells_for(count, dimensions))
+def memory_bytes(count: int, dimensions: int, threads: int) -> int:
+    """What finding the cells takes in this process: centroids and sums, and products with them on each thread."""
+    return cells_for(count, dimensions) * (24 * dimensions + 8 * cells.BLOCK * threads)
+
+
+def sample_bytes(count: int, dimensions: int) -> int:
+    """What the sample takes of which the cells are made, mapped."""
+    return 4 * dimensions * min(count, cells.TRAINING_POINTS * cells_for(count, dimensions))
 
 
 def prepare(search: Search, this: Round) -> Prepared:
@@ -73,7 +78,7 @@ def prepare(search: Search, this: Round) -> Prepared:
     fingerprint = this.base_fingerprint(search.build.fingerprint)
     if not (directory.exists(OF) and directory.read_json(OF) == fingerprint):
         search.build.files.remove(SEARCH)
-        search.jobs.progress.step("neighbors: cells")
+        search.jobs.progress.step("neighbors: cells", spherical_kmeans.ITERATIONS, "passes")
         _train(search, this.base)
         directory.write_json(OF, fingerprint)
     centroids, count = load(neighbors, CENTROIDS), len(this.base)
@@ -125,17 +130,20 @@ def _train(search: Search, base: np.ndarray) -> None:
             np.sort(rng.choice(base, size=min(len(base), size), replace=False))
             for size in (cells.TRAINING_POINTS * count, RECALL_QUERIES)
         )
-        rows_of: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
-        among = mask(search.vectors, sample), mask(search.vectors, asking)
+        training = scratch.beside(search.root)((len(sample), dimensions), np.float32)
+        queries, filled = [], 0
+        is_sampled, asks = mask(search.vectors, sample), mask(search.vectors, asking)
         for ordinals, rows in vector_blocks(search.vectors):
-            for chosen, found in zip(among, rows_of, strict=True):
-                found.append(rows[chosen[ordinals]])
-        queries, is_stored = np.concatenate(rows_of[1]), mask(search.vectors, base)
-        for name, array in ((QUERIES, queries), (SAMPLE, asking), (BASE, is_stored)):
+            some = rows[is_sampled[ordinals]]
+            training[filled : filled + len(some)] = some
+            filled += len(some)
+            queries.append(rows[asks[ordinals]])
+        is_stored = mask(search.vectors, base)
+        for name, array in ((QUERIES, np.concatenate(queries)), (SAMPLE, asking), (BASE, is_stored)):
             save(search.directory, name, array)
-        training = np.concatenate(rows_of[0]).astype(np.float32)
         with threadpool_limits(1):
-            centroids = spherical_kmeans.train(training, min(count, len(training)), rng, search.jobs.runner.threads)
+            count, threads = min(count, len(training)), search.jobs.runner.threads
+            centroids = spherical_kmeans.train(training, count, rng, threads, search.jobs.progress.update)
     save(search.root / NEIGHBORS, CENTROIDS, centroids)
 
 

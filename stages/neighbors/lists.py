@@ -24,6 +24,7 @@ from sequitur.pipeline.storage import Directory
 
 if TYPE_CHECKING:  # lists are also read where no job is run
     from sequitur.pipeline.jobs import Jobs
+    from sequitur.pipeline.runner import Runner
 
 # Working files of the stage, gone when it is done: what workers search with, and what each round finds.
 SEARCH = "_search"  # in the folder of the build
@@ -100,8 +101,8 @@ class Search:
 class Method(Protocol):
     """A module that searches in its own way: by_index, by_cells, by_exact."""
 
-    def estimate(self, settings: NeighborSettings, vectors: Manifest, part: int, is_local: bool) -> Estimate:
-        """What searching `vectors` takes, `part` documents at a time, where jobs run here or elsewhere."""
+    def estimate(self, settings: NeighborSettings, vectors: Manifest, part: int, runner: Runner) -> Estimate:
+        """What searching `vectors` takes, `part` documents at a time, with jobs run so."""
 
     def search(self, search: Search, this: Round, target: Build) -> Mapping[str, Any]:
         """Searches a round into `target`, `search.width` for each who asks, and returns how: `method`, `reason`,

@@ -50,9 +50,9 @@ class Rounds:
     def next(self, members: np.ndarray) -> bool:
         """Brings the lists up to date for the members that are left, int64 ordinals, and returns whether any had to be
         searched for. One that was left out may return: what it duplicated has gone itself."""
-        returned = np.setdiff1d(members, self.members, assume_unique=True)
+        returned = members[~mask(self.search.vectors, self.members)[members]]
         self.members = members
-        if len(members) < REBUILT_BELOW * len(self._base) or not np.isin(returned, self._base).all():
+        if len(members) < REBUILT_BELOW * len(self._base) or not mask(self.search.vectors, self._base)[returned].all():
             self._base, self._current = members, []
         elif len(returned):  # a later round may have passed them over; the first has the lists of all
             self._current = self._current[:1]

@@ -155,9 +155,9 @@ def _told(statistics: Mapping[str, Any], recall_target: float) -> str:
 
 
 def estimate(run: Run) -> Estimate:
-    vectors, settings, is_local = run.manifest(VECTORS), run.config.neighbors, run.runner.is_local
+    vectors, settings = run.manifest(VECTORS), run.config.neighbors
     part = max((part.rows for part in vectors.parts), default=0)
-    searching = method_of(settings, vectors, is_local).estimate(settings, vectors, part, is_local)
+    searching = method_of(settings, vectors, run.runner.is_local).estimate(settings, vectors, part, run.runner)
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
     # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
     # documents; all pairs that the lists of a part propose, and those that are judged together.
@@ -170,7 +170,7 @@ def estimate(run: Run) -> Estimate:
         memory += words.memory_bytes(vectors.rows, text_bytes, run.runner.threads) + 48 * near_duplicates.REMEMBERED
         disk += words.disk_bytes(text_bytes)
         each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
-    return Estimate(memory, disk, each_worker, shuffled=searching.shuffled)
+    return Estimate(memory, disk, each_worker, mapped=searching.mapped, shuffled=searching.shuffled)
 
 
 def verify(run: Run) -> Iterable[str]:

@@ -75,7 +75,8 @@ class RunDocuments:
 
     @cached_property
     def lengths(self) -> np.ndarray:
-        return document_lengths(self._root / TOKENS)[self.ordinals]
+        lengths = scratch.beside(self._root)(len(self.ordinals), np.int64)
+        return np.take(document_lengths(self._root / TOKENS), self.ordinals, out=lengths)
 
     @cached_property
     def source(self) -> np.ndarray:

@@ -63,12 +63,14 @@ def work(run: Run) -> Mapping[str, Any]:
         found = in_epochs(config, documents, family_of, names, progress)
     except MissingField as error:
         raise ConfigError(f"order.strategy {name}: {error}; choose another") from error
-    order, family = end_to_end([order for order, _ in found]), np.concatenate([family for _, family in found])
+    order = end_to_end([order for order, _ in found])
+    family = found[0][1] if len(found) == 1 else np.concatenate([family for _, family in found])
     ordinals = documents.ordinals[order.permutation]
     own = cast(np.ndarray, StoredVectors(run.root / VECTORS, own=True))  # all that is asked of them
     cosines = np.concatenate([np.zeros(1, np.float32), metrics.consecutive_cosines(own, ordinals, documents.threads)])
     rows = [order.permutation.size for order, _ in found]  # of each epoch
-    first = orders.first_of_runs(family + len(names) * np.repeat(np.arange(len(rows)), rows))
+    first = orders.first_of_runs(family)
+    first[offsets_of(rows)[1:-1]] = True
     columns = [
         pa.array(ordinals),
         pa.array(order.path),
@@ -139,6 +141,8 @@ def contexts_of(order: Order, family: np.ndarray, documents: Documents, settings
 
 def end_to_end(found: list[Order]) -> Order:
     """Some orders one after the other, their paths numbered on."""
+    if len(found) == 1:
+        return found[0]._replace(fills=_fills(found[0]))
     paths = offsets_of([int(order.path[-1]) + 1 if order.path.size else 0 for order in found])
     return Order(
         np.concatenate([order.permutation for order in found]),

@@ -54,3 +54,22 @@ def test_threads_cut_the_same_cells(random_neighbors, unit_vectors, n, seed, thr
         again = bisect(vectors, graph, np.arange(n), 20, seed, threads)
     for cell, other in zip(once, again, strict=True):
         np.testing.assert_array_equal(cell, other)
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_halves_are_those_of_sorted_flocks(data):
+    """The cut that numpy makes of documents by (mean of the flock, its number, id), between two flocks."""
+    n = data.draw(st.integers(2, 40))
+    flock = np.array(data.draw(st.lists(st.integers(0, 6), min_size=n, max_size=n)))
+    along = np.array(data.draw(st.lists(st.integers(-3, 3), min_size=n, max_size=n)))
+    cell = np.sort(np.random.default_rng(n).choice(1000, n, replace=False))
+    mean = np.array([along[flock == one].mean() for one in flock])
+    order = np.lexsort((flock, mean))
+    bounds = np.flatnonzero(np.diff(flock[order])) + 1
+    half = int(bounds[np.abs(bounds - n // 2).argmin()]) if bounds.size else n // 2
+
+    far, near = bisection._halves(cell, along.copy(), flock)
+
+    assert near.tolist() == sorted(cell[order[:half]])
+    assert far.tolist() == sorted(cell[order[half:]])

@@ -89,7 +89,8 @@ def test_the_command_reads_no_input(sequitur: Callable[..., Any], tmp_path: Path
     assert ended.code == 0
     assert told["documents"] == 235_000_000
     assert [one["cores"] for one in told["machines"]] == [100, 1000]
-    shown = sequitur("plan", path, "--documents", "235M", "--on", runner, "--driver-memory", "64GiB", "--cores", "7")
+    assert not told["breaks"]
+    shown = sequitur("plan", path, "--documents", "2B", "--on", runner, "--driver-memory", "64GiB", "--cores", "7")
     assert "time on 7 cores" in shown.out
     assert "breaks first" in shown.out
     for name in by_name(told):

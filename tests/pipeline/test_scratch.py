@@ -38,7 +38,7 @@ def test_is_as_empty(
     dtype: type[np.generic],
     on_disk: bool,
 ) -> None:
-    monkeypatch.setattr(scratch, "IN_MEMORY", 0 if on_disk else 2**24)
+    monkeypatch.setattr(scratch, "IN_MEMORY", 0 if on_disk else 2**20)
     expected = np.empty(shape, dtype)
 
     found = scratch.beside(Directory(str(tmp_path)))(shape, dtype)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
 
-from sequitur.graph_sort.graph import Graph, from_neighbors
+from sequitur.graph_sort.graph import Empty, Graph, from_neighbors
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, schemas, scratch
@@ -24,16 +24,31 @@ def problems_beside(directory: Directory, schema: pa.Schema, main: Directory) ->
 
 
 def all_values(directory: Directory, column: str) -> np.ndarray:
-    """A column of numbers without nulls over all parts of an artifact."""
-    return np.asarray(artifacts.read_columns(directory, [column])[column].to_numpy())
+    """A column of numbers without nulls over all parts of an artifact; mapped, where it is long."""
+    parts = artifacts.require_manifest(directory).parts
+    of_parts = (artifacts.read_part(directory, part, [column]).column(0).to_numpy() for part in parts)
+    return end_to_end(of_parts, sum(part.rows for part in parts), scratch.beside(directory))
+
+
+def end_to_end(arrays: Iterable[np.ndarray], count: int, empty: Empty) -> np.ndarray:
+    """Arrays of numbers of one dtype, of so many in all, one after the other in an array from `empty`; none are of
+    int64."""
+    whole, filled = empty(0, np.int64), 0
+    for array in arrays:
+        whole = whole if filled else empty(count, array.dtype)
+        whole[filled : filled + len(array)] = array
+        filled += len(array)
+    return whole
 
 
 def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Graph]:
     """The documents in an artifact of neighbours, int64 ordinals ascending, and their graph, whose nodes are positions
-    among them. Each of the threads reads a part. Memory: 24 bytes a document, and what `graph_bytes` says, mapped."""
+    among them. Each of the threads reads a part. Memory: what `graph_bytes` says, mapped, and 8
+    bytes a document."""
     empty = scratch.beside(directory)
     ordinals, parts = all_values(directory, "ordinal"), artifacts.require_manifest(directory).parts
-    place = np.full(ordinals.max(initial=-1) + 2, -1, dtype=np.int64)  # by ordinal; the last is that of none, −1
+    place = empty(int(ordinals.max(initial=-1)) + 2, np.int64)  # by ordinal; the last is that of none, −1
+    place[:] = -1
     place[ordinals] = np.arange(len(ordinals))
     k = artifacts.part_schema(directory, parts[0]).field("neighbor").type.list_size
     neighbor, cosine = empty((len(ordinals), k), np.int64), empty((len(ordinals), k), np.float32)
@@ -51,4 +66,4 @@ def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Grap
 
 def graph_bytes(documents: int, k: int) -> int:
     """What `read_graph` takes of the disk beside the lists, at most: they are read, divided and joined."""
-    return (12 + 12 + 24) * k * documents
+    return ((12 + 12 + 24) * k + 24) * documents

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numba import njit
 
 from sequitur.graph_sort.threads import on_threads
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.storage import Directory
@@ -37,7 +37,7 @@ class PieceTable(Protocol):
 
 
 class TokenStore:
-    """Memory-mapped tokens of all parts, found by ordinal. Memory: 16 bytes a document.
+    """Memory-mapped tokens of all parts, found by ordinal; so are 16 bytes a document where there are many.
 
     With `check` every byte is read and compared with the manifest first, on `threads`; without it, where documents
     begin and end is still checked, so that no damage leads outside a part.
@@ -53,15 +53,14 @@ class TokenStore:
             column = read(directory, part, ["input_ids"]).column("input_ids")
             return checked_offsets(directory, part, column), column
 
+        parts, empty = artifacts.require_manifest(directory).parts, scratch.beside(directory)
         self._values = []  # of each part
-        begins, lengths, documents = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [0]
-        for offsets, column in on_threads(threads, read_column, artifacts.require_manifest(directory).parts):
+        self._first = offsets_of([part.rows for part in parts])  # ordinal of its first document, and how many there are
+        self._begins, self._lengths = (empty(int(self._first[-1]), np.int64) for _ in range(2))
+        for number, (offsets, column) in enumerate(on_threads(threads, read_column, parts)):
+            here = slice(self._first[number], self._first[number + 1])
             self._values.append(column.values.to_numpy())
-            begins.append(offsets[:-1])
-            lengths.append(np.diff(offsets))
-            documents.append(len(column))
-        self._begins, self._lengths = np.concatenate(begins), np.concatenate(lengths)
-        self._first = np.cumsum(documents)  # ordinal of each part's first document, and how many there are
+            self._begins[here], self._lengths[here] = offsets[:-1], np.diff(offsets)
 
     def lengths(self) -> np.ndarray:
         """int64 tokens of each document, by ordinal."""
