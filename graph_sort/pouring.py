@@ -26,7 +26,7 @@ def poured(
     in common with others than its end. If what fills is too little, contexts are left short. O(n log n).
     """
     run = np.cumsum(opens | fills | np.append(False, fills)[:-1], dtype=np.int64)
-    document, _, length = cut_long(lengths, np.arange(lengths.size, dtype=np.int64), context_length)
+    document, length = cut_long(lengths, np.arange(lengths.size, dtype=np.int64), context_length)[::2]
     full = length == context_length
     fillers, others = np.flatnonzero(fills[document] & ~full), np.flatnonzero(~fills[document] & ~full)
     movable = np.ones(others.size, np.bool_)

@@ -161,13 +161,13 @@ def estimate(run: Run) -> Estimate:
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
     # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
     # documents; all pairs that the lists of a part propose, and those that are judged together.
-    memory = searching.memory + 100 * vectors.rows + subset.memory_bytes(run.config, vectors)
+    memory = searching.memory + 64 * vectors.rows + subset.memory_bytes(run.config, vectors)
     memory += run.runner.threads * 50 * settings.k * part
     memory += 150 * min(near_duplicates.JUDGED_AT_ONCE + settings.k * part, settings.k * vectors.rows)
     disk, each_worker = searching.disk + lists, searching.each_worker
     if settings.words_confirm:
         text_bytes = run.manifest(run.text).statistics["text_bytes"]
-        memory += words.memory_bytes(vectors.rows, text_bytes, run.runner.threads) + 48 * near_duplicates.REMEMBERED
+        memory += words.memory_bytes(text_bytes, run.runner.threads) + 48 * near_duplicates.REMEMBERED
         disk += words.disk_bytes(text_bytes)
         each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
     return Estimate(memory, disk, each_worker, mapped=searching.mapped, shuffled=searching.shuffled)

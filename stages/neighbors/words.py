@@ -74,7 +74,7 @@ class Likeness(NamedTuple):
 class Words:
     """Compares documents by their words.
 
-    Memory: 20 bytes a document; 24 for each of WORDS_AT_ONCE words, or of the longest pair of documents, and 60 for
+    Memory: 4 bytes a document, 32 while they are counted; 24 for each of WORDS_AT_ONCE words, or of the longest pair of documents, and 60 for
     each of WORDS_OF_THREAD, or of the longest document, on each thread.
 
     Args:
@@ -152,10 +152,10 @@ class Words:
         return confirmed
 
 
-def memory_bytes(documents: int, text_bytes: int, threads: int) -> int:
-    """What comparing takes, of so many documents of usual length, of so much text."""
+def memory_bytes(text_bytes: int, threads: int) -> int:
+    """What comparing so much text takes, of documents of usual length, but for some bytes a document."""
     held = 24 * min(WORDS_AT_ONCE, text_bytes // 2)
-    return 20 * documents + held + threads * max(60 * WORDS_OF_THREAD, 4 * AHEAD * BUCKETS) + 20 * BUCKETS
+    return held + threads * max(60 * WORDS_OF_THREAD, 4 * AHEAD * BUCKETS) + 20 * BUCKETS
 
 
 def disk_bytes(text_bytes: int) -> int:

@@ -200,7 +200,7 @@ def route(vectors: np.ndarray, router: Router, value: str | None = None) -> np.n
 def memory_bytes(settings: Families, vectors: Manifest) -> int:
     """About what making the families takes in this process."""
     clusters = CLUSTERS in settings.by
-    return (2 * vectors.bytes + 100 * vectors.rows + 2**28 if clusters else 0) + 32 * vectors.rows
+    return (2 * vectors.bytes + 100 * vectors.rows + 2**28 if clusters else 0) + 32 * vectors.rows * bool(settings.by)
 
 
 def verify(root: Directory) -> Iterable[str]:

@@ -6,7 +6,7 @@ output   a permutation of the ordinals, the path (fragment) that each belongs to
          are shard families, each is ordered by itself; `order/router` says which family a document belongs to. Where
          several epochs are asked for, as many orders, one after the other
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
-cost     in this process, on as many threads as there are workers: about 100·n bytes, and for each thread up to 0.2 GB,
+cost     in this process, on as many threads as there are workers: about 64·n bytes, and for each thread up to 0.2 GB,
          and 1.2 GB with shared strings, whatever n. The graph, 48·n·k bytes at its making, and the vectors, 2·n·d, are
          mapped from this machine's disk; those of families, and of epochs, are held
 """
@@ -200,7 +200,7 @@ def _mean(values: np.ndarray) -> float:
 def estimate(run: Run) -> Estimate:
     count, k = run.manifest(NEIGHBORS).rows, run.config.neighbors.k
     dimensions = run.manifest(VECTORS).statistics["dimensions"]
-    memory, mapped = 100 * count, graph_bytes(count, k) + 2 * count * dimensions
+    memory, mapped = 64 * count, graph_bytes(count, k) + 2 * count * dimensions
     if run.config.pack.epochs > 1:
         memory += 2 * run.manifest(VECTORS).rows * dimensions + 60 * count * k
     threads = threads_within(run.runner.threads, run.config, dimensions)

@@ -106,7 +106,7 @@ def parts(cutting: Cutting, family: str, epochs: Sequence[pa.Table]) -> Iterator
     out the same documents."""
     held_out = np.empty(0, np.int64)
     for split, places in divide(cutting, family, epochs[0]).items():
-        here = epochs[0].take(pa.array(places))
+        here = epochs[0] if len(places) == epochs[0].num_rows else epochs[0].take(pa.array(places))
         held_out = held_out if split == TRAIN else here["ordinal"].to_numpy()
         yield split, here
     for order in epochs[1:]:
