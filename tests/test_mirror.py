@@ -128,7 +128,6 @@ COVERED_BY = {
     "stages/shared/columns/lookup.py": "inspection/test_explain.py",
     "stages/shared/columns/router.py": "stages/order/test_families.py",
     "stages/shared/columns/samples.py": "stages/tokenize/test_stage.py",
-    "stages/shared/columns/stored_vectors.py": "stages/embed/test_lexical.py",
     "stages/shared/judge.py": "stages/shared/test_quality_rules.py",
     "stages/shared/models/encoder_input.py": "stages/shared/models/test_encoders.py",
     "stages/shared/models/fitted.py": "test_update.py",

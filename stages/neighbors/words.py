@@ -74,8 +74,8 @@ class Likeness(NamedTuple):
 class Words:
     """Compares documents by their words.
 
-    Memory: 4 bytes a document, 32 while they are counted; 24 for each of WORDS_AT_ONCE words, or of the longest pair of documents, and 60 for
-    each of WORDS_OF_THREAD, or of the longest document, on each thread.
+    Memory: 4 bytes a document, 32 while they are counted; 24 for each of WORDS_AT_ONCE words, or of the longest pair of
+    documents, and 60 for each of WORDS_OF_THREAD, or of the longest document, on each thread.
 
     Args:
         root: of the run, for which `read` has been called.

@@ -66,10 +66,10 @@ def test_the_drivers_cores_divide_what_it_does_on_threads() -> None:
 def test_the_first_to_break_would_break_with_the_fewest_documents() -> None:
     found = planned(10**9)["breaks"]
     assert [one["documents"] for one in found] == sorted(one["documents"] for one in found)
-    order = next(one for one in found if one["stage"] == "order")
-    assert order["needs"] > order["has"] == 64 * GIB
-    fewer = planned(order["documents"])
-    assert by_name(fewer)["order"]["driver_memory"] == pytest.approx(64 * GIB, rel=0.1)
+    pack = next(one for one in found if one["stage"] == "pack")
+    assert pack["needs"] > pack["has"] == 64 * GIB
+    fewer = planned(pack["documents"])
+    assert by_name(fewer)["pack"]["driver_memory"] == pytest.approx(64 * GIB, rel=0.1)
     assert planned(10**6)["breaks"] == []
 
 
