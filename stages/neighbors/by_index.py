@@ -96,7 +96,8 @@ def _store(search: Search, this: Round, cells: int) -> None:
     if cells > 1:
         assigned = search.root / ASSIGNED
         batches = (artifacts.read_part(assigned, part, ["cell"]) for part in artifacts.require_manifest(assigned).parts)
-        home = np.concatenate([schemas.list_matrix(batch.column("cell"))[:, 0] for batch in batches])[this.base]
+        # Copies, for a view would hold all cells that each document probes.
+        home = np.concatenate([schemas.list_matrix(batch.column("cell"))[:, 0].copy() for batch in batches])[this.base]
     save(directory, HOME, home)
 
 
