@@ -44,7 +44,7 @@ def finish(run: Run, artifact: str, columns: list[dict[str, Any]], statistics: d
 
 
 def announced(run: Run, stage: Stage, estimate: Estimate) -> int:
-    return announce(stage, estimate, run.config, run.runner, run.progress)
+    return announce(stage, estimate, run)
 
 
 def test_more_disk_than_is_free_is_refused(make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: Any) -> None:
@@ -53,6 +53,20 @@ def test_more_disk_than_is_free_is_refused(make_run: Any, recipe: tuple[Stage, S
     announced(make_run(), recipe[0], Estimate(memory=0, disk=GIB))
     with pytest.raises(StorageFull, match=r"run: count will write about 2.0 GiB and 1.0 GiB are free; free some"):
         announced(make_run(), recipe[0], Estimate(memory=0, disk=2 * GIB))
+
+
+def test_what_was_written_before_needs_no_more_disk(
+    make_run: Any, recipe: tuple[Stage, Stage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, asked = make_run(), Estimate(memory=0, disk=GIB + 3000)
+    monkeypatch.setattr(Directory, "free_bytes", lambda directory: GIB)
+    (run.artifact(recipe[0].artifact) / "below").write_bytes("part", bytes(2999))
+    with pytest.raises(StorageFull):
+        announced(run, recipe[0], asked)
+    (run.artifact(recipe[0].artifact) / "below").write_bytes("other", bytes(1))
+    announced(run, recipe[0], asked)
+    with pytest.raises(StorageFull):
+        announced(replace(run, updating=True), recipe[0], asked)  # what was there stays
 
 
 def test_more_memory_than_the_machine_has_is_refused(
