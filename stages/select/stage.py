@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, schemas, scratch
 from sequitur.pipeline.errors import NothingKept
 from sequitur.pipeline.names import (
     CONTAMINATED,
@@ -36,7 +36,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import against, candidates, decontamination, duplicates, fuzzy_duplicates
 from sequitur.stages.select.alarms import raise_alarms
 from sequitur.stages.select.candidates import Likeness
-from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16
+from sequitur.stages.select.verdicts import KEPT, Documents, Verdicts, all_kept, bytes16, unread
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.stages.shared.judge import Judge, judge_of
 
@@ -49,19 +49,18 @@ def reasons_of(judge: Judge) -> list[str]:
 def read(documents: Directory, signals: Directory, judge: Judge) -> tuple[Documents, Verdicts]:
     """Reads ids and signals, and judges each document alone."""
     columns = sorted({*judge.columns, "byte_count", "unique_word_share", "content_hash"})
-    ids, lengths, hashes, failed, has_words = [], [], [], [], []
+    count, empty, done = artifacts.require_manifest(signals).rows, scratch.beside(signals), 0
+    found, verdicts = unread(count, empty), all_kept(count, empty)
     of_both = zip(artifacts.require_manifest(signals).parts, artifacts.require_manifest(documents).parts, strict=True)
     for part, document_part in of_both:
         values = artifacts.read_part(signals, part, columns)
         names = artifacts.read_part(documents, document_part, ["doc_id", "url"])
-        failed.append(judge.verdicts(values, names.column("url")))
-        has_words.append(values.column("unique_word_share").to_numpy() > 0)
-        lengths.append(values.column("byte_count").to_numpy().astype(np.int64))
-        hashes.append(bytes16(values.column("content_hash")))
-        ids.append(bytes16(names.column("doc_id")))
-    found = Documents(*(np.concatenate(column) for column in (ids, lengths, hashes, has_words)))
-    verdicts = all_kept(len(found.doc_id))
-    verdicts.reason[:] = np.concatenate(failed)
+        here = slice(done, done := done + part.rows)
+        verdicts.reason[here] = judge.verdicts(values, names.column("url"))
+        found.has_words[here] = values.column("unique_word_share").to_numpy() > 0
+        found.length[here] = values.column("byte_count").to_numpy()
+        found.content_hash[here] = bytes16(values.column("content_hash"))
+        found.doc_id[here] = bytes16(names.column("doc_id"))
     return found, verdicts
 
 

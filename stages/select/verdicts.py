@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from sequitur.graph_sort.graph import Empty
+
 KEPT = -1
 
 
 def bytes16(column: pa.FixedSizeBinaryArray) -> np.ndarray:
-    """A column of 16-byte values without nulls, dtype V16."""
+    """A column of 16-byte values without nulls, dtype V16; where it lies."""
     data = np.frombuffer(column.buffers()[1], dtype="V16")
-    return data[column.offset : column.offset + len(column)].copy()
+    return data[column.offset : column.offset + len(column)]
 
 
 class Documents(NamedTuple):
@@ -47,11 +49,16 @@ class Verdicts(NamedTuple):
         self.similarity[rows] = similarity
 
 
-def all_kept(count: int) -> Verdicts:
-    """Verdicts by which so many documents all stay."""
-    return Verdicts(
-        np.full(count, KEPT, dtype=np.int16),
-        np.full(count, -1, dtype=np.int64),
-        np.full(count, -1, dtype=np.int64),
-        np.full(count, np.nan, dtype=np.float32),
+def unread(count: int, empty: Empty = np.empty) -> Documents:
+    """Room for so many documents, from `empty`."""
+    return Documents(empty(count, "V16"), empty(count, np.int64), empty(count, "V16"), empty(count, np.bool_))
+
+
+def all_kept(count: int, empty: Empty = np.empty) -> Verdicts:
+    """Verdicts by which so many documents all stay, in arrays from `empty`."""
+    verdicts = Verdicts(
+        empty(count, np.int16), empty(count, np.int64), empty(count, np.int64), empty(count, np.float32)
     )
+    for values, value in zip(verdicts, (KEPT, -1, -1, np.nan), strict=True):
+        values[:] = value
+    return verdicts
