@@ -95,9 +95,9 @@ def ours(path: Path, output: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """The recipe, stage by stage."""
     from sequitur import beam_job
     from sequitur.pipeline import run_directory
-    from sequitur.pipeline.beam import Runner
     from sequitur.pipeline.config import validate
     from sequitur.pipeline.progress import Progress
+    from sequitur.pipeline.runner import Runner
     from sequitur.pipeline.stage import Run, wanted
 
     config = validate({"output": str(output), "ingest": {"inputs": [str(path)]}, **settings}, "benchmark")

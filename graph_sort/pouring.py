@@ -31,21 +31,25 @@ def poured(
     fillers, others = np.flatnonzero(fills[document] & ~full), np.flatnonzero(~fills[document] & ~full)
     movable = np.ones(others.size, np.bool_)
     offsets, placed = fill_whole(length[others], movable, run[document[others]], context_length, window)
-    others = others[placed]
+    others, offsets = others[placed], offsets.copy()
     begun = run[document[others[offsets[:-1]]]]
     first = np.append(np.searchsorted(begun, run[document[fillers]]), offsets.size - 1)
+    del run, placed, movable  # 17 bytes a document, of some 100 at the most
     room = context_length - np.diff(offsets_of(length[others])[offsets])
     filler, context, size = _pour(room, context_length, length[fillers], first)
     own = (first[filler] <= context) & (context < first[filler + 1])
     of_others = np.repeat(np.arange(offsets.size - 1, dtype=np.int64), np.diff(offsets))
     of_full = max(offsets.size - 1, int(context.max(initial=-1)) + 1) + np.arange(np.count_nonzero(full))
     contexts = np.concatenate([context[own], of_others, context[~own], of_full])
+    del of_others, of_full
     pieces = np.concatenate([fillers[filler[own]], others, fillers[filler[~own]], np.flatnonzero(full)])
     sizes = np.concatenate([size[own], length[others], size[~own], length[full]])
-    short = np.flatnonzero(np.bincount(contexts, sizes) < context_length)
+    tokens = np.bincount(contexts, sizes)
+    short = np.flatnonzero(tokens < context_length)
     if short.size == 1:  # which is the last, then
-        contexts[contexts == short[0]] = contexts.size
-        _, contexts = np.unique(contexts, return_inverse=True)
+        is_short = contexts == short[0]
+        contexts -= contexts > short[0]
+        contexts[is_short] = tokens.size - 1
     by_context = np.argsort(contexts, kind="stable")
     return offsets_of(np.bincount(contexts)), document[pieces[by_context]], sizes[by_context]
 

@@ -2,6 +2,7 @@
 the reader needs little, and everything is imported under the one installed name."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -176,3 +177,14 @@ def told(cell: str) -> set[str]:
     if cell.startswith("all"):
         return set(ROOMS) - names
     return names | ({f"stages.{name}" for name in STAGES} if "the ten stages" in cell else set())
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda file: file.name)
+def test_what_benchmarks_import_is_there(file: Path) -> None:
+    """Also what their functions import: mypy looks at the package alone, and they are seldom run."""
+    for node in ast.walk(tree(file)):
+        if not isinstance(node, ast.ImportFrom) or str(node.module).split(".")[0] not in ("sequitur", "benchmarks"):
+            continue
+        module = importlib.import_module(str(node.module))
+        for name in (alias.name for alias in node.names):
+            assert hasattr(module, name) or importlib.import_module(f"{node.module}.{name}")
