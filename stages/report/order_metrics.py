@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import metrics, packing
 from sequitur.graph_sort.distinct import distinct_values
-from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.graph import Empty, Graph
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline import scratch
@@ -73,6 +73,18 @@ class Yardstick(NamedTuple):
     groups: Mapping[str, np.ndarray]  # int64 [n] by name, as of `groups_of`
     duplicate_cosine: float  # from which on two documents are alike
     sample: TextSample
+
+
+def held_by(empty: Empty, cut: Cut) -> Cut:
+    """The same in arrays from `empty`: several orders are compared at a time."""
+
+    def held(array: np.ndarray) -> np.ndarray:
+        found = empty(array.shape, array.dtype)
+        found[:] = array
+        return found
+
+    rows = cut.row_lengths if isinstance(cut.row_lengths, int) else held(cut.row_lengths)
+    return Cut(PackedContexts(*map(held, cut.contexts)), list(map(held, cut.reading_orders)), rows)
 
 
 def yardstick(root: Directory, config: Config, gain_contexts: int | None = None) -> Yardstick:

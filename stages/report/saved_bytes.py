@@ -36,7 +36,7 @@ from sequitur.pipeline.config import Config
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.stages.report import order_metrics
-from sequitur.stages.report.order_metrics import Cut, Yardstick
+from sequitur.stages.report.order_metrics import Cut, Yardstick, held_by
 from sequitur.stages.report.page.comparison import PUBLISHED
 from sequitur.stages.report.texts import RowTexts
 from sequitur.text_core.signals.in_context_gain import LEVEL, QUICK
@@ -89,8 +89,8 @@ def peers(
     """The peers of orders of `members`, int64 ordinals ascending, in contexts of the configured length.
 
     Of more than SEARCHED documents, unless `exact`, the published order walks the edges of the run's own graph, each
-    weighed by the model's own vectors; member i is node `nodes[i]` of it, int64, and its edges are held in arrays from
-    `empty`. Where words have no share in the graph, it does so anyhow.
+    weighed by the model's own vectors; member i is node `nodes[i]` of it, int64. Its edges, and the peers, are in
+    arrays from `empty`. Where words have no share in the graph, it does so anyhow.
     """
     progress.step(f"{PUBLISHED}: ordering")
     at_hand = by.of_graph is None or (len(members) > SEARCHED and not exact)
@@ -107,7 +107,7 @@ def peers(
 
     def cut(name: str) -> Cut:
         order = orders.find(name)(documents, derived_seed(config.seed, "order", name))
-        return order_metrics.cut(order, members, by.lengths, settings, config.seed)
+        return held_by(empty, order_metrics.cut(order, members, by.lengths, settings, config.seed))
 
     return Peers(cut("random"), cut("iclm"), by.of_graph is None or not at_hand)
 

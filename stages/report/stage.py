@@ -5,17 +5,17 @@ output   `metrics.json`: the ledger, the waterfall per source, the metrics of th
          and of the published one, the packing; `page.json`: these, and what else a person wants to see, from bounded
          samples; `index.html`
 dropped  nothing; the run fails here if the ledger does not balance
-cost     the graph, about 100·n·k bytes, and the vectors, of which the model's own are held; one pass over the columns
-         of the shards that are not tokens, and one over the text; for each of four orders, compressing the text of all
-         rows, or of some thousand, 170 MB a second of a core, and that of some hundred contexts of three; where words
-         have a share in the graph and documents are few enough, searching the model's own neighbours exactly
+cost     the graph, twice, the vectors and four orders, mapped; one pass over the shards, and one over the text; of each
+         of four orders compressing the text of all rows, or of some thousand, 170 MB a second of a core, and that of
+         some hundred contexts of three; where words have a share in the graph and documents are few enough, searching
+         the model's own neighbours exactly
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,12 +23,11 @@ import pyarrow.compute as pc
 
 from sequitur.graph_sort import orders
 from sequitur.graph_sort.distinct import distinct_values
-from sequitur.graph_sort.packing import Likeness, PackedContexts
+from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline import artifacts, builds, scratch
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.names import (
     DOCUMENTS,
     METRICS,
@@ -51,81 +50,19 @@ from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, text_artifact
 from sequitur.pipeline.storage import Directory
-from sequitur.shards import contexts as shard_contexts
-from sequitur.shards.contexts import batch_contexts
 from sequitur.shards.epochs import TRAIN
 from sequitur.stages.report import epochs, order_metrics, saved_bytes
 from sequitur.stages.report.declaration import STAGE
 from sequitur.stages.report.ledger import Characters, Ledger
-from sequitur.stages.report.order_metrics import Cut, Yardstick
+from sequitur.stages.report.order_metrics import Cut, Yardstick, held_by
 from sequitur.stages.report.page.page import INDEX, PAGE, render
 from sequitur.stages.report.page_data import page_data
 from sequitur.stages.report.removed import removed_documents
 from sequitur.stages.report.saved_bytes import SavedBytes
+from sequitur.stages.report.splits import Placed, read_splits
 from sequitur.stages.shared.columns.arrays import all_values, graph_bytes, read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.token_ranges import document_lengths
-from sequitur.text_core.units.offsets import offsets_of
-
-
-class Placed(NamedTuple):
-    """What the shards of a split hold, in all directories."""
-
-    cut: Cut  # contexts by their order, not by row
-    epoch: np.ndarray  # int64 [c], of each context
-    num_tokens: int
-
-
-def read_splits(shards: Directory, *, check: bool = False) -> dict[str, Placed]:
-    """Reads the contexts of each split back from its shards, which lie in DIRECTORY/SPLIT/, or in SPLIT/ alone.
-
-    Raises:
-        CorruptPart: with `check`, the bytes of a shard are not those that were written. Reads the tokens, too: at
-            6 GB/s where they are in memory, else as fast as the disk.
-    """
-    manifest = artifacts.require_manifest(shards)
-    splits: dict[str, dict[str, list[shard_contexts.Contexts]]] = {name: {} for name in manifest.statistics["contexts"]}
-    for part in manifest.parts:
-        path, _, name = part.name.rpartition("/")
-        directory, _, split = path.rpartition("/")
-        if split in splits and name.endswith(".arrow"):
-            blocks = splits[split].setdefault(directory, [])
-            buffer = shards.buffer(part.path)
-            if check and (buffer.size != part.bytes or artifacts.digest(buffer) != part.checksum):
-                raise CorruptPart(artifacts.damage(shards, part, "its checksum differs from the manifest's"))
-            with pa.ipc.open_stream(buffer) as stream:
-                blocks += [batch_contexts(batch) for batch in stream]
-    single = np.zeros(1, np.int64)
-    return {
-        split: _placed(
-            list(directories.values()),
-            [epochs.epoch_bounds(shards, name) if split == TRAIN else single for name in directories],
-        )
-        for split, directories in splits.items()
-    }
-
-
-def _placed(directories: list[list[shard_contexts.Contexts]], begins: list[np.ndarray]) -> Placed:
-    """The contexts of some directories, each given as its blocks in reading order, and where its epochs begin."""
-    columns: list[list[np.ndarray]] = [[], [], []]
-    counts, reading_orders, row_lengths, epoch, tokens, before = [], [], [], [], 0, 0
-    for blocks, bounds in zip(directories, begins, strict=True):
-        row = np.concatenate([block.context_id.astype(np.int64) for block in blocks])
-        row_counts = np.concatenate([np.diff(block.doc_offsets) for block in blocks]).astype(np.int64)
-        in_order = np.argsort(row)
-        counts.append(row_counts[in_order])
-        starts = (np.cumsum(row_counts) - row_counts)[in_order]
-        pieces = np.repeat(starts - (np.cumsum(counts[-1]) - counts[-1]), counts[-1]) + np.arange(row_counts.sum())
-        for column, name in zip(columns, ("doc_ids", "doc_starts", "doc_lens"), strict=True):
-            column.append(np.concatenate([getattr(block, name) for block in blocks])[pieces].astype(np.int64))
-        epoch.append(np.searchsorted(bounds, row[in_order], side="right") - 1)
-        reading_orders.append(before + np.argsort(in_order))  # removals leave gaps in the ids
-        row_lengths.append(np.full(len(row), blocks[0].input_ids.shape[1], dtype=np.int64))
-        tokens += sum(int(block.num_tokens.sum(dtype=np.int64)) for block in blocks)
-        before += len(row)
-    offsets = offsets_of(np.concatenate(counts))
-    contexts = PackedContexts(offsets, *map(np.concatenate, columns))
-    return Placed(Cut(contexts, reading_orders, np.concatenate(row_lengths)), np.concatenate(epoch), tokens)
 
 
 def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], lengths: np.ndarray) -> Ledger:
@@ -211,7 +148,11 @@ def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
     root, config, build = run.root, run.config, run.build(REPORT)
-    splits = read_splits(root / SHARDS, check=True)
+    empty = scratch.beside(root)
+    splits = {
+        name: split._replace(cut=held_by(empty, split.cut))
+        for name, split in read_splits(root / SHARDS, check=True).items()
+    }
     lengths = document_lengths(root / TOKENS)
     ledger = make_ledger(root, config, splits, lengths)
     by = order_metrics.yardstick(root, config)
@@ -249,10 +190,9 @@ def measure_order(
     train = trains[0]
     strategy, placed = config.order.strategy, distinct_values(train.contexts.document)
     members, graph = read_graph(root / NEIGHBORS)
-    nodes = np.searchsorted(members, placed)
-    peers = saved_bytes.peers(config, graph, nodes, placed, by, progress, empty=scratch.beside(root))
-    alike = Likeness(graph, nodes)
-    random = random_cut(placed, by.lengths, config.pack, config.seed, alike)
+    nodes, empty = np.searchsorted(members, placed), scratch.beside(root)
+    peers = saved_bytes.peers(config, graph, nodes, placed, by, progress, empty=empty)
+    random = held_by(empty, random_cut(placed, by.lengths, config.pack, config.seed, Likeness(graph, nodes)))
     judge = SavedBytes(peers, by, progress, beside=[random, *trains])
     baseline, measured, published = (
         judge.of(cut) | order_metrics.measure(cut, by, progress) for cut in (random, train, peers.published)

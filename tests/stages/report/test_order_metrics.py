@@ -15,8 +15,7 @@ from sequitur.pipeline import artifacts
 from sequitur.pipeline.config import overridden
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.stage import Run
-from sequitur.stages.report import order_metrics
-from sequitur.stages.report import stage as report
+from sequitur.stages.report import order_metrics, splits
 from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors, unit
@@ -71,7 +70,7 @@ def test_an_order_is_cut_as_pack_cuts_it(branch: Any, policy: str) -> None:
     alike = Likeness(graph, np.arange(len(ordinals)))
     cut = order_metrics.cut(order, ordinals, lengths, run.config.pack, run.config.seed, alike)
 
-    packed = report.read_splits(run.artifact("shards"))["train"].cut
+    packed = splits.read_splits(run.artifact("shards"))["train"].cut
     for ours, theirs in zip(cut.contexts, packed.contexts, strict=True):
         np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(np.concatenate(cut.reading_orders), np.concatenate(packed.reading_orders))

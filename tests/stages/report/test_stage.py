@@ -1,7 +1,5 @@
 """The report accounts for every record, and measures that the order is better than a random one."""
 
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +10,7 @@ from sequitur import beam_job
 from sequitur.pipeline import run_directory
 from sequitur.pipeline.errors import CorruptPart, LedgerImbalance
 from sequitur.pipeline.stage import Run
+from sequitur.stages.report import splits
 from sequitur.stages.report import stage as report
 from sequitur.stages.report.ledger import Ledger
 
@@ -92,30 +91,6 @@ def test_distributions_count_what_was_placed(finished: Run, corpus: Any) -> None
     assert content["distributions"]["tokens_per_context"][-1]["from"] <= 1024
 
 
-def test_contexts_are_read_from_every_directory(branch: Any) -> None:
-    run = branch("run")
-    once = report.read_splits(run.artifact("shards"))
-    shards, manifest = run.artifact("shards"), run.manifest("shards")
-    moved = []
-    for directory in ("of/web", "of/books"):
-        shutil.copytree(shards.path(), shards.path(directory), ignore=shutil.ignore_patterns("of"))
-        moved += [replace(part, name=f"{directory}/{part.name}") for part in manifest.parts]
-    shards.write_json("_manifest.json", replace(manifest, parts=tuple(moved)).to_json())
-
-    twice = report.read_splits(run.artifact("shards"))
-
-    assert list(twice) == ["train", "val"]
-    for split, placed in twice.items():
-        contexts, before = placed.cut.contexts, once[split].cut.contexts
-        count = len(before.offsets) - 1
-        assert placed.num_tokens == 2 * once[split].num_tokens
-        for ours, theirs in zip(contexts[1:], before[1:], strict=True):
-            np.testing.assert_array_equal(ours, np.tile(theirs, 2))
-        np.testing.assert_array_equal(np.diff(contexts.offsets), np.tile(np.diff(before.offsets), 2))
-        (first,) = once[split].cut.reading_orders
-        np.testing.assert_array_equal(placed.cut.reading_orders[1], first + count)
-
-
 @pytest.mark.parametrize(
     ("sections", "directories"),
     [
@@ -134,7 +109,7 @@ def test_the_ledger_balances_whatever_is_packed(branch: Any, sections: dict[str,
     assert ledger["tokens"]["in_shards"] == content["packing"]["tokens"]
     assert (ledger["tokens"]["repeated"] > 0) == (order["repeats"] > 0) == ("order" in sections)
     assert ("subset" in ledger["records"]["dropped"]) == ("select" in sections)
-    train = report.read_splits(run.artifact("shards"))["train"].cut
+    train = splits.read_splits(run.artifact("shards"))["train"].cut
     assert len(train.reading_orders) == directories
     assert sorted(np.concatenate(train.reading_orders)) == list(range(len(train.contexts.offsets) - 1))
     assert order["padding"] == pytest.approx(1 - train.contexts.length.sum() / np.sum(train.row_lengths))
