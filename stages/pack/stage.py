@@ -6,7 +6,7 @@
              With families, or row lengths, one such dataset for each, and `families.json`, written last.
              With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
-    cost     the plan takes up to 220 bytes per document here, the graph of `filled` is mapped; a worker gathers 1,024
+    cost     the plan takes up to 150 bytes per document here, the graph of `filled` is mapped; a worker gathers 1,024
              contexts at a time, on this machine a thread; elsewhere it gathers a shard
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
@@ -217,7 +217,7 @@ def estimate(run: Run) -> Estimate:
     maps = maps_tokens(run.runner, run.config.pack)
     shard = min(_largest_shard(run.config.pack), epochs * tokens.bytes)
     return Estimate(
-        memory=220 * count * epochs,
+        memory=150 * count * epochs,
         disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs + graph,
         each_worker=threads * 4 * batch + (threads * shard // 4 if maps else 2 * shard),  # its pieces, or all of it
         mapped=run.manifest(VECTORS).bytes + graph + (tokens.bytes if maps else 0),

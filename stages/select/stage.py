@@ -5,7 +5,7 @@
     dropped  in this order: what is judged alone (by URL, language and rules on signals), repeated ids, contamination by
              evaluation texts, duplicates of what another run kept, exact duplicates, fuzzy duplicates; a document that
              one step drops does not reach the next, but for repeated ids
-    cost     about 100 bytes of memory per document here; MinHash band keys are shuffled as packed arrays, 16 bytes each
+    cost     about 64 bytes of memory per document here, and as many mapped; MinHash band keys are shuffled as packed arrays, 16 bytes each
 
 Fuzzy duplicates are found by LSH over MinHash signatures, and each candidate pair is verified by the true Jaccard
 similarity of its shingle sets before it links two documents. Of each group that links connect, one document stays, by
@@ -137,11 +137,12 @@ def estimate(run: Run) -> Estimate:
     shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
     # Beam holds what it shuffles here as bytes, and once more while a group is put together; a group then as arrays. Of
     # fuzzy duplicates one link a document is reckoned, 24 bytes twice.
-    memory = rows * (100 + 48 * fuzzy) + (3 * shuffled if run.runner.is_local else 0)
-    memory = max(memory, rows * 100 + decontamination.memory_bytes(settings))  # gone before duplicates are looked for
+    memory = rows * (64 + 48 * fuzzy) + (3 * shuffled if run.runner.is_local else 0)
+    memory = max(memory, rows * 64 + decontamination.memory_bytes(settings))  # gone before duplicates are looked for
     text = run.manifest(run.text).statistics["text_bytes"]
     each = 16 * int(run.config.ingest.part_bytes) + 8 * min(shuffled, candidates.GROUP_BYTES)
-    return Estimate(memory, rows * 100 + shuffled + 2 * text, each, shuffled=shuffled)
+    # What is known of a document and decided of it is mapped: 62 bytes.
+    return Estimate(memory, rows * 162 + shuffled + 2 * text, each, mapped=62 * rows, shuffled=shuffled)
 
 
 def verify(run: Run) -> Iterable[str]:
