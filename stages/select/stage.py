@@ -5,7 +5,8 @@
     dropped  in this order: what is judged alone (by URL, language and rules on signals), repeated ids, contamination by
              evaluation texts, duplicates of what another run kept, exact duplicates, fuzzy duplicates; a document that
              one step drops does not reach the next, but for repeated ids
-    cost     about 64 bytes of memory per document here, and as many mapped; MinHash band keys are shuffled as packed arrays, 16 bytes each
+    cost     about 64 bytes of memory per document here, and as many mapped; MinHash band keys are shuffled as packed
+             arrays, 16 bytes each
 
 Fuzzy duplicates are found by LSH over MinHash signatures, and each candidate pair is verified by the true Jaccard
 similarity of its shingle sets before it links two documents. Of each group that links connect, one document stays, by
