@@ -74,6 +74,12 @@ def _folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def folder(directory: Directory) -> str:
+    """Where the copies of a directory lie on this machine, or may lie, where it has none."""
+    has_copies = directory.nearby is not None and Path(directory.nearby).is_dir()
+    return str(directory.nearby) if has_copies else tempfile.gettempdir()
+
+
 def without_room(size: int) -> int:
     """Of so many bytes of parts, those that the disk for copies has no room for: they are held in memory."""
     return max(0, size - max(0, shutil.disk_usage(tempfile.gettempdir()).free - SPARE))

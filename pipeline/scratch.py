@@ -15,6 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import DTypeLike
 
+from sequitur.pipeline import nearby
 from sequitur.pipeline.errors import from_storage
 from sequitur.pipeline.storage import Directory
 
@@ -24,17 +25,17 @@ IN_MEMORY = 2**20  # bytes of an array that is not worth a file
 def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike], np.ndarray]:
     """Makes arrays, as `np.empty` does, on the disk of a directory, or of its copies where it lies elsewhere.
 
-    Their bytes are reserved at once: a disk that gets full later would kill the process. Arrays raise StorageFull where
-    there is no room for them.
+    Their bytes are reserved at once: a disk that gets full later would kill the process. Where the disk of a directory
+    has no room for them, arrays raise StorageFull; where that of copies has none, memory holds them, as it does copies.
     """
-    place = directory.path() if directory.is_local else directory.nearby or tempfile.gettempdir()
+    place = directory.path() if directory.is_local else nearby.folder(directory)
 
     def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         count = math.prod(shape if isinstance(shape, tuple) else (shape,))
         size = count * np.dtype(dtype).itemsize
-        if size <= IN_MEMORY:
-            return np.empty(shape, dtype)
         try:
+            if size <= IN_MEMORY or (not directory.is_local and nearby.without_room(size)):
+                return np.empty(shape, dtype)
             with tempfile.TemporaryFile(dir=place) as file:
                 os.posix_fallocate(file.fileno(), 0, size)
                 return np.frombuffer(mmap.mmap(file.fileno(), size), dtype, count).reshape(shape)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sequitur.pipeline import scratch
+from sequitur.pipeline import nearby, scratch
 from sequitur.pipeline.errors import StorageFull
 from sequitur.pipeline.storage import Directory
 
@@ -65,6 +65,18 @@ def test_elsewhere_it_lies_with_the_copies(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(scratch, "IN_MEMORY", 0)
     found = scratch.beside(Directory("memory://run", str(tmp_path)))(3, np.int64)
     np.testing.assert_array_equal(found, 0)
+
+
+def test_elsewhere_memory_holds_what_the_disk_has_no_room_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "IN_MEMORY", 0)
+    monkeypatch.setattr(nearby, "SPARE", 2**60)
+    monkeypatch.setattr(os, "posix_fallocate", lambda *_: pytest.fail("nothing is written"))
+    assert scratch.beside(Directory("memory://run", str(tmp_path)))(3, np.int64).shape == (3,)
+
+
+def test_a_worker_of_another_machine_has_no_folder_for_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "IN_MEMORY", 0)
+    assert scratch.beside(Directory("memory://run", str(tmp_path / "absent")))(3, np.int64).shape == (3,)
 
 
 def test_a_full_disk_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
