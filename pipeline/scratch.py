@@ -37,7 +37,9 @@ def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike],
             if size <= IN_MEMORY or (not directory.is_local and nearby.without_room(size)):
                 return np.empty(shape, dtype)
             with tempfile.TemporaryFile(dir=place) as file:
-                os.posix_fallocate(file.fileno(), 0, size)
+                file.truncate(size)
+                if hasattr(os, "posix_fallocate"):  # not on macOS
+                    os.posix_fallocate(file.fileno(), 0, size)
                 return np.frombuffer(mmap.mmap(file.fileno(), size), dtype, count).reshape(shape)
         except OSError as error:
             raise from_storage(error, place) from error
