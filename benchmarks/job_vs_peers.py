@@ -135,7 +135,7 @@ def peers(path: Path, output: Path) -> dict[str, Any]:
     texts = [texts[document] for document in order]
     tokenizer = measured(seconds, "train_tokenizer", library_trained, beginning(texts, SAMPLE))
     rows = measured(seconds, "tokenize_and_pack", packed, tokenizer, texts, output / "rows.npy")
-    published = pq.read_metadata(output / "published" / "000_00000.parquet").num_rows
+    published = sum(pq.read_metadata(file).num_rows for file in (output / "published").glob("*.parquet"))
     return {"seconds": seconds, "documents": len(texts), "tokens": rows.size, "published": published}
 
 
