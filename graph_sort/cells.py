@@ -19,7 +19,7 @@ from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 STORED, QUERY = 1, 2  # what a vector is in a task; both, where it is 3
 TRAINING_POINTS = 40  # of which the centroid of each cell is made
-BLOCK = 1024  # vectors whose products with all centroids are held at a time
+BLOCK, PRODUCTS = 1024, 2**24  # vectors whose products with all centroids are held at a time; these, at most
 
 
 class Tasks(NamedTuple):
@@ -43,23 +43,28 @@ def cells_of(vectors: Vectors, centroids: NDArray[np.float32], probes: int, thre
     the others ascending; −1 where there are fewer.
 
     The same on every machine: what BLAS cannot tell apart within its rounding error is computed again in a fixed
-    order. n·c·d multiplications for c centroids; memory: 2·BLOCK·c float32 for each of `threads`. With several of these
-    BLAS is best held to one of its own.
+    order. n·c·d multiplications for c centroids; memory: 2·c float32 for each of `rows_of_block` vectors, for each of
+    `threads`. With several of these BLAS is best held to one of its own.
     """
     found, taken = np.full((len(vectors), probes), -1, dtype=np.int32), min(probes, len(centroids))
-    centroids = np.ascontiguousarray(centroids)  # as exact products take them
+    centroids, size = np.ascontiguousarray(centroids), rows_of_block(len(centroids))  # as exact products take them
 
     def fill(begin: int) -> None:
-        block = rows_as_float32(vectors, slice(begin, begin + BLOCK))
+        block = rows_as_float32(vectors, slice(begin, begin + size))
         scores = block @ centroids.T
         best = scores.max(axis=1)
         last = best if taken == 1 else np.partition(scores, len(centroids) - taken, axis=1)[:, len(centroids) - taken]
         slack = slack_of(block, centroids)
-        _nearest_cells(block, centroids, scores, best, last, slack, found[begin : begin + BLOCK, :taken])
+        _nearest_cells(block, centroids, scores, best, last, slack, found[begin : begin + size, :taken])
 
-    for _ in on_threads(threads, fill, range(0, len(vectors), BLOCK)):
+    for _ in on_threads(threads, fill, range(0, len(vectors), size)):
         pass
     return found
+
+
+def rows_of_block(centroids: int) -> int:
+    """How many vectors are compared with so many centroids at a time."""
+    return max(min(BLOCK, PRODUCTS // max(centroids, 1)), 1)
 
 
 def places(queries: Vectors, centroids: NDArray[np.float32], cell: NDArray[np.int64]) -> NDArray[np.int64]:

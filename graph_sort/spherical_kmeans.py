@@ -14,6 +14,7 @@ from sequitur.graph_sort.cells import cells_of
 from sequitur.graph_sort.vectors import dot
 
 ITERATIONS = 10  # what faiss gives to the lists of an inverted file
+MANY, FEW_ITERATIONS = 16_384, 3  # centroids; and iterations for more, which take time by the square of their number
 
 
 def train(
@@ -23,13 +24,17 @@ def train(
     threads: int = 1,
     passed: Callable[[int], None] = lambda iterations: None,
 ) -> NDArray[np.float32]:
-    """`count` unit centroids [count, d] of a sample [s, d] of finite vectors, s ≥ count; 10·s·count·d multiplications.
+    """`count` unit centroids [count, d] of a sample [s, d] of finite vectors, s ≥ count; s·count·d multiplications for
+    each of `iterations_for` so many.
 
     They start at vectors that `rng` draws. A centroid that is nearest to none moves to the vector worst served.
-    `passed` is told how many of the ITERATIONS are done.
+    `passed` is told how many iterations are done.
+
+    Measured on 49,794 documents of 640 dimensions, 4,096 cells: of the 20 nearest, 64 cells of the nearest centroids
+    hold .952 after 10 iterations, .944 after 3, .938 after 2, .928 after one.
     """
     centroids = sample[np.sort(rng.choice(len(sample), size=count, replace=False))]
-    for iteration in range(ITERATIONS):
+    for iteration in range(iterations_for(count)):
         cell = cells_of(sample, centroids, 1, threads)[:, 0]
         before = centroids.copy()
         empty = np.flatnonzero(_mean_directions(sample, cell, centroids) == 0)
@@ -39,6 +44,11 @@ def train(
             centroids[empty] = sample[np.argsort(cosine, kind="stable")[: len(empty)]]
         passed(iteration + 1)
     return centroids
+
+
+def iterations_for(count: int) -> int:
+    """How many iterations so many centroids are worth."""
+    return ITERATIONS if count <= MANY else FEW_ITERATIONS
 
 
 @njit(cache=True, nogil=True)

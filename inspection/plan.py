@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from sequitur.graph_sort import spherical_kmeans
+from sequitur.graph_sort.cells import TRAINING_POINTS
 from sequitur.pipeline.artifacts import Manifest, Part
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, REFINED, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
@@ -14,7 +16,7 @@ from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Estimate, Run, Stage, wanted
 from sequitur.stages.embed.stage import FITTED
 from sequitur.stages.ingest.splits import InputFile
-from sequitur.stages.neighbors.cell_assignment import ALL_PAIRS, MOST_CELLS, MULTIPLICATIONS_PER_SECOND
+from sequitur.stages.neighbors.cell_assignment import ALL_PAIRS, MOST_CELLS, MULTIPLICATIONS_PER_SECOND, cells_for
 
 
 class Rate(NamedTuple):
@@ -118,21 +120,29 @@ def seconds_of(stage: str, config: Config, documents: int, text_bytes: int) -> t
     """What a stage takes of a core, in seconds: where its work can be divided among workers, where one process does it
     alone, and where that divides it among its cores."""
     rate = RATES[stage]
-    of_workers = rate.mb * text_bytes / 1e6
+    of_workers, on_threads = rate.mb * text_bytes / 1e6, rate.threads * documents
     if stage == "embed" and config.embed.model != FITTED:
         of_workers = MODEL_SECONDS_PER_MB * text_bytes / 1e6
     if stage == "neighbors":
         of_workers += _searching(documents, _dimensions(config))
-    return of_workers, STARTING + rate.driver * documents, rate.threads * documents
+        on_threads += _making_cells(documents, _dimensions(config))
+    return of_workers, STARTING + rate.driver * documents, on_threads
 
 
 def _searching(documents: int, dimensions: int) -> float:
-    """All pairs where they are few; else by cells, whose number grows with n^¾ up to MOST_CELLS: as measured of 145,064
-    and of a million documents, then as far as the cells themselves grow."""
+    """All pairs where they are few; else by cells, whose number grows with n^¾ up to MOST_CELLS: searching as measured
+    of 145,064 and of a million documents, then as far as the cells themselves grow; and finding the cells of each."""
     if documents * documents * dimensions <= ALL_PAIRS:
         return documents * documents * dimensions / MULTIPLICATIONS_PER_SECOND
     most = (9 * MOST_CELLS) ** (4 / 3)  # documents
-    return documents * SEARCH_SECONDS * (min(documents, most) / 1e6) ** 0.5 * max(documents / most, 1.0)
+    searching = SEARCH_SECONDS * (min(documents, most) / 1e6) ** 0.5 * max(documents / most, 1.0)
+    return documents * (searching + cells_for(documents, dimensions) * dimensions / MULTIPLICATIONS_PER_SECOND)
+
+
+def _making_cells(documents: int, dimensions: int) -> float:
+    cells = cells_for(documents, dimensions)
+    compared = TRAINING_POINTS * cells * cells * spherical_kmeans.iterations_for(cells) if cells > 1 else 0
+    return compared * dimensions / MULTIPLICATIONS_PER_SECOND
 
 
 def _dimensions(config: Config) -> int:

@@ -31,12 +31,14 @@ from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.cell_assignment import (
     ASSIGNED,
+    MOST_PROBES,
     MULTIPLICATIONS_PER_SECOND,
     PROBES_EXPECTED,
     RECALL_QUERIES,
     assign,
     memory_bytes,
     prepare,
+    products_bytes,
     sample_bytes,
 )
 from sequitur.stages.neighbors.lists import Round, Search, as_batch, load, mask, save
@@ -100,8 +102,8 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: R
     task = 2 * BLOCK * (2 * record + found) + blocks
     return Estimate(
         memory=memory_bytes(count, dimensions, runner.threads) + (2 * shuffled if runner.is_local else 0),
-        disk=sample + 4 * count * PROBES_EXPECTED + len(vectors.parts) * RECALL_QUERIES * 20 * k,
-        each_worker=max(task, part * PROBES_EXPECTED * (record + found)),
+        disk=sample + 4 * count * MOST_PROBES + len(vectors.parts) * RECALL_QUERIES * 20 * k,
+        each_worker=max(task, part * PROBES_EXPECTED * (record + found), products_bytes(count, dimensions)),
         mapped=sample,
         shuffled=shuffled,
     )

@@ -56,11 +56,12 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: R
     machine together; each has the members of cells, and the queries and lists of a part, to itself."""
     size, dimensions = bytes_of(vectors), int(vectors.statistics["dimensions"])
     blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.CANDIDATE_BYTES
+    blocks = max(blocks, cell_assignment.products_bytes(vectors.rows, dimensions))
     cells = cell_assignment.cells_for(vectors.rows, dimensions)
     sample = cell_assignment.sample_bytes(vectors.rows, dimensions) if cells > 1 else 0
     return Estimate(
         memory=cell_assignment.memory_bytes(vectors.rows, dimensions, runner.threads),
-        disk=size + sample + (4 * vectors.rows * cell_assignment.PROBES_EXPECTED if cells > 1 else 0),
+        disk=size + sample + (4 * vectors.rows * min(cells, cell_assignment.MOST_PROBES) if cells > 1 else 0),
         each_worker=32 * vectors.rows + blocks + part * (4 * dimensions + 40 * settings.k),
         mapped=size + sample,
     )

@@ -30,7 +30,7 @@ ASSIGNED, TRUTH = "neighbors/_assigned", "neighbors/_truth"
 CENTROIDS = "centroids.npy"  # beside the parts of `neighbors`; it stays
 QUERIES, SAMPLE, BASE, OF = "queries.npy", "sample.npy", "stored.npy", "_of.json"
 ALL_PAIRS = 4e11  # multiplications, n²d, up to which one cell holds all, and nothing is missed: 5 s of one core
-MOST_CELLS = 16384
+MOST_CELLS = 2**18  # of 315 million documents; the cells of more grow, instead of their number
 MOST_PROBES = 256
 PROBES_EXPECTED = 40  # by which estimates go; how many there are is known only when recall is measured
 RECALL_QUERIES = 1000
@@ -57,14 +57,21 @@ def cells_for(count: int, dimensions: int) -> int:
 
     For recall 0.95, processor seconds of one core, of k-means, finding cells, and searching them: of 145,064 passages
     of 640 dimensions 512 cells 4 + 5 + 37, 768 cells 4 + 5 + 28, 1,024 cells 7 + 7 + 26; of a million points of a
-    mixture in 256 dimensions 1,000 cells 3 + 20 + 887, 2,000 cells 12 + 42 + 722, 4,000 cells 47 + 66 + 491.
+    mixture in 256 dimensions 1,000 cells 3 + 20 + 887, 2,000 cells 12 + 42 + 722, 4,000 cells 47 + 66 + 491. Comparing
+    a vector with all centroids grows faster than searching, and is a quarter of it where there are MOST_CELLS.
     """
     return 1 if count * count * dimensions <= ALL_PAIRS else max(2, min(MOST_CELLS, int(count**0.75 / 9)))
 
 
 def memory_bytes(count: int, dimensions: int, threads: int) -> int:
     """What finding the cells takes in this process: centroids and sums, and products with them on each thread."""
-    return cells_for(count, dimensions) * (24 * dimensions + 8 * cells.BLOCK * threads)
+    return 24 * dimensions * cells_for(count, dimensions) + threads * products_bytes(count, dimensions)
+
+
+def products_bytes(count: int, dimensions: int) -> int:
+    """What comparing vectors with all centroids takes, at a time."""
+    number = cells_for(count, dimensions)
+    return 8 * number * cells.rows_of_block(number)
 
 
 def sample_bytes(count: int, dimensions: int) -> int:
@@ -78,7 +85,6 @@ def prepare(search: Search, this: Round) -> Prepared:
     fingerprint = this.base_fingerprint(search.build.fingerprint)
     if not (directory.exists(OF) and directory.read_json(OF) == fingerprint):
         search.build.files.remove(SEARCH)
-        search.jobs.progress.step("neighbors: cells", spherical_kmeans.ITERATIONS, "passes")
         _train(search, this.base)
         directory.write_json(OF, fingerprint)
     centroids, count = load(neighbors, CENTROIDS), len(this.base)
@@ -143,6 +149,7 @@ def _train(search: Search, base: np.ndarray) -> None:
             save(search.directory, name, array)
         with threadpool_limits(1):
             count, threads = min(count, len(training)), search.jobs.runner.threads
+            search.jobs.progress.step("neighbors: cells", spherical_kmeans.iterations_for(count), "passes")
             centroids = spherical_kmeans.train(training, count, rng, threads, search.jobs.progress.update)
     save(search.root / NEIGHBORS, CENTROIDS, centroids)
 

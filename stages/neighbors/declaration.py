@@ -64,7 +64,7 @@ def _confirming(config: Config) -> tuple[str, ...]:
 STAGE = Stage(
     "neighbors",
     NEIGHBORS,
-    6,
+    7,
     (DOCUMENTS, SIGNALS, SELECTION, VECTORS),  # the first three for alarms
     parameters,
     *done_in("sequitur.stages.neighbors.stage"),

@@ -22,6 +22,17 @@ def equal(a, b):
 
 
 @settings(max_examples=20)
+@given(st.integers(0, 2**20), st.integers(1, 40), st.integers(1, 500))
+def test_cells_do_not_depend_on_how_many_vectors_are_compared_at_a_time(seed, centroid_count, products):
+    vectors, centroids = unit(seed, 70, 8), unit(seed + 1, centroid_count, 8, np.float32)
+    expected = cells.cells_of(vectors, centroids, 5)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cells, "PRODUCTS", products)
+        assert cells.rows_of_block(centroid_count) * centroid_count <= max(products, centroid_count)
+        np.testing.assert_array_equal(cells.cells_of(vectors, centroids, 5), expected)
+
+
+@settings(max_examples=20)
 @given(st.integers(0, 2**20), st.integers(1, 30), st.integers(1, 4), st.integers(1, 40))
 def test_tasks_of_all_cells_give_the_exact_lists_however_cells_are_cut(seed, most, parts, centroid_count):
     n, d, k = 60, 8, 5

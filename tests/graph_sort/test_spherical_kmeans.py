@@ -29,6 +29,15 @@ def test_no_centroid_is_wasted_on_copies():
     assert sorted((centroids @ np.eye(6)).argmax(axis=1)) == [0, 1, 2, 3, 4, 5]
 
 
+def test_of_many_centroids_fewer_iterations_are_made(unit_vectors, monkeypatch):
+    sample, told = unit_vectors(300), []
+    monkeypatch.setattr(spherical_kmeans, "MANY", 20)
+    spherical_kmeans.train(sample, 21, np.random.Generator(np.random.PCG64(0)), passed=told.append)
+    assert told == [1, 2, 3]
+    spherical_kmeans.train(sample, 20, np.random.Generator(np.random.PCG64(0)), passed=told.append)
+    assert told[3:] == list(range(1, 11))
+
+
 def test_zero_vectors_leave_centroids_finite():
     assert np.isfinite(train(np.zeros((50, 4), np.float32), 3)).all()
 
