@@ -7,7 +7,7 @@ process of its own, with one worker, which is that process. Held is what no file
 times a second): of what is mapped the system takes back what it needs. One JSON object is the last line of stdout:
 
     STAGE_held_N         bytes, at most
-    STAGE_announced_N    bytes, of which 700 MiB are what Python and its libraries take
+    STAGE_announced_N    bytes, of which 700 MiB are what Python and its libraries take; with what is mapped
     STAGE_per_document   bytes that it holds more for each further document, between the smallest and the largest N
     most_per_document    the largest of these from `neighbors` on; what `select` holds on one machine is Beam's shuffle
     most_vs_announced    the largest share of what is announced that is held

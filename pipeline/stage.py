@@ -274,7 +274,8 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) ->
 
 
 def announce(stage: Stage, estimate: Estimate, run: Run) -> int:
-    """Says what the stage will take, and refuses what the machine does not have. Returns the memory in bytes.
+    """Says what the stage will take, and refuses what the machine does not have. Returns the memory in bytes, mapped
+    files included.
 
     What an interrupted run has written need not be written again, and what it has written of another artifact is
     cleared; but while a run is updated, that is kept meanwhile.
@@ -289,9 +290,9 @@ def announce(stage: Stage, estimate: Estimate, run: Run) -> int:
     workers = runner.processes(estimate.elements or parts)
     memory = estimate.in_all(workers)
     free = root.free_bytes()
-    announced = human(memory + estimate.mapped)
+    beside = f", where there is room {human(estimate.mapped)} more for mapped files," if estimate.mapped else ""
     run.progress.say(
-        f"{stage.name:<10} will take up to {announced} of memory and {human(estimate.disk)} of disk"
+        f"{stage.name:<10} will take up to {human(memory)} of memory{beside} and {human(estimate.disk)} of disk"
         + (f" ({human(free)} free)" if free is not None else "")
     )
     there = 0
@@ -310,7 +311,7 @@ def announce(stage: Stage, estimate: Estimate, run: Run) -> int:
             f"{stage.name} will take about {human(here)} of memory and this machine has {human(total)}; use fewer "
             "--workers, smaller parts, or a larger machine"
         )
-    return memory
+    return memory + estimate.mapped
 
 
 def aligned(directory: Directory, documents: Directory) -> Iterator[str]:

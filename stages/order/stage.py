@@ -31,7 +31,7 @@ from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.memory import machine_bytes
-from sequitur.pipeline.names import NEIGHBORS, ORDER, VECTORS
+from sequitur.pipeline.names import NEIGHBORS, ORDER, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
@@ -200,15 +200,16 @@ def _mean(values: np.ndarray) -> float:
 def estimate(run: Run) -> Estimate:
     count, k = run.manifest(NEIGHBORS).rows, run.config.neighbors.k
     dimensions = run.manifest(VECTORS).statistics["dimensions"]
-    memory, mapped = 64 * count, graph_bytes(count, k) + 2 * count * dimensions
+    memory, made = 64 * count, graph_bytes(count, k) + 2 * count * dimensions
+    read = run.manifest(VECTORS).bytes + (run.manifest(TOKENS).bytes if run.config.order.shared_strings > 0 else 0)
     if run.config.pack.epochs > 1:
         memory += 2 * run.manifest(VECTORS).rows * dimensions + 60 * count * k
     threads = threads_within(run.runner.threads, run.config, dimensions)
     memory += cells_memory(min(count, threads * contexts.CELL), threads, run.config, dimensions)
     return Estimate(
         memory=memory + families.memory_bytes(run.config.families, run.manifest(VECTORS)),
-        disk=40 * count * run.config.pack.epochs + mapped,
-        mapped=mapped,
+        disk=40 * count * run.config.pack.epochs + made,
+        mapped=made + read,
     )
 
 
