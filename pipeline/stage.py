@@ -211,7 +211,10 @@ def execute(stage: Stage, run: Run, fingerprints: Mapping[str, str]) -> None:
     stage.guard(run)
     if changed := _changed(noted(run.root, stage.name), {"parameters": parameters, "parents": parents}):
         run.progress.say(f"{stage.name:<10} is made anew, for other {', '.join(changed)}")
-    announced = announce(stage, stage.estimate(run), run)
+    # What an interrupted run has written need not be written again, and what is of another artifact will be cleared;
+    # but while a run is updated, that is kept meanwhile.
+    written = sum(directory.sizes().values()) if directory.is_local and not run.updating else 0
+    announced = announce(stage, stage.estimate(run), run.config, run.runner, run.progress, written)
     state: dict[str, Any] = {"stage": stage.name, "fingerprint": fingerprint, "state": "running"}
     state |= {"parameters": parameters, "parents": parents, "announced_bytes": announced}
     (run.root / STATE).write_json(f"{stage.name}.json", state)
@@ -273,32 +276,28 @@ def _changed(before: Mapping[str, Any], now: Mapping[str, Mapping[str, Any]]) ->
     return [name for old, new in both for name in sorted({*old, *new}) if old.get(name) != new.get(name)]
 
 
-def announce(stage: Stage, estimate: Estimate, run: Run) -> int:
+def announce(
+    stage: Stage, estimate: Estimate, config: Config, runner: Runner, progress: Progress, written: int = 0
+) -> int:
     """Says what the stage will take, and refuses what the machine does not have. Returns the memory in bytes, mapped
-    files included.
-
-    What an interrupted run has written need not be written again, and what it has written of another artifact is
-    cleared; but while a run is updated, that is kept meanwhile.
+    files included. Of the disk so many bytes are `written`.
 
     Raises:
         StorageFull: less disk is free than the stage will write.
         OverMemory: the machine has less memory than the stage will take.
     """
-    root, runner = Directory(run.config.output), run.runner
-    manifests = (artifacts.require_manifest(root / parent) for parent in stage.parents_of(run.config))
+    root = Directory(config.output)
+    manifests = (artifacts.require_manifest(root / parent) for parent in stage.parents_of(config))
     parts = max((len(manifest.parts) for manifest in manifests), default=runner.workers)
     workers = runner.processes(estimate.elements or parts)
     memory = estimate.in_all(workers)
     free = root.free_bytes()
     beside = f", where there is room {human(estimate.mapped)} more for mapped files," if estimate.mapped else ""
-    run.progress.say(
+    progress.say(
         f"{stage.name:<10} will take up to {human(memory)} of memory{beside} and {human(estimate.disk)} of disk"
         + (f" ({human(free)} free)" if free is not None else "")
     )
-    there = 0
-    if free is not None and estimate.disk > free and not run.updating:
-        there = sum((root / stage.artifact).sizes().values())
-    if free is not None and estimate.disk > free + there:
+    if free is not None and estimate.disk > free + written:
         raise StorageFull(
             f"{root.url}: {stage.name} will write about {human(estimate.disk)} and {human(free)} are free; "
             "free some space or choose another output"

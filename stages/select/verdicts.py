@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from sequitur.graph_sort.graph import Empty
+if TYPE_CHECKING:  # what begins a run loads no numba
+    from sequitur.graph_sort.graph import Empty
 
 KEPT = -1
 
