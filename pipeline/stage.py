@@ -292,7 +292,7 @@ def announce(
     workers = runner.processes(estimate.elements or parts)
     memory = estimate.in_all(workers)
     free = root.free_bytes()
-    beside = f", where there is room {human(estimate.mapped)} more for mapped files," if estimate.mapped else ""
+    beside = f", {human(estimate.mapped)} more for mapped files where there is room," if estimate.mapped else ""
     progress.say(
         f"{stage.name:<10} will take up to {human(memory)} of memory{beside} and {human(estimate.disk)} of disk"
         + (f" ({human(free)} free)" if free is not None else "")

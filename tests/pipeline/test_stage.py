@@ -97,7 +97,7 @@ def test_estimate_is_announced(make_run: Any, recipe: tuple[Stage, Stage], monke
 
     announced(run, recipe[0], Estimate(memory=GIB // 2, disk=5 * 2**20))
 
-    mapped = ", where there is room 512.0 MiB more for mapped files,"
+    mapped = ", 512.0 MiB more for mapped files where there is room,"
     assert written.getvalue().splitlines() == [
         f"count      will take up to 1.2 GiB of memory{beside} and 5.0 MiB of disk (1.0 GiB free)"
         for beside in (mapped, "")
