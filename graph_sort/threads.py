@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+from numba import njit
+
 A = TypeVar("A")
 B = TypeVar("B")
 AHEAD = 4  # results for each thread that may wait for one before them
@@ -22,6 +24,7 @@ def on_threads(threads: int, function: Callable[[A], B], items: Iterable[A]) -> 
     if threads == 1:
         yield from map(function, items)
         return
+    _nothing()
     begun: deque[Future[B]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
@@ -34,3 +37,9 @@ def on_threads(threads: int, function: Callable[[A], B], items: Iterable[A]) -> 
         finally:
             for one in begun:
                 one.cancel()
+
+
+@njit(cache=True, nogil=True)
+def _nothing() -> None:
+    """What is called before threads are: numba makes itself ready at the first function of a process, and where two
+    threads come to that at once, one of them may find types without what they stand for (KeyError)."""
