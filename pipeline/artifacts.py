@@ -234,9 +234,9 @@ def _open(
             fields = sorted(reader.schema.get_field_index(name) for name in columns)
             reader = pa.ipc.open_file(source, options=pa.ipc.IpcReadOptions(included_fields=fields))
         batch = reader.get_batch(0)
-    except (pa.ArrowInvalid, OSError, IndexError) as error:
+        return batch if columns is None else batch.select(list(columns))
+    except (pa.ArrowInvalid, OSError, IndexError, KeyError) as error:
         raise CorruptPart(damage(directory, part, "it is not the Arrow file that was written")) from error
-    return batch if columns is None else batch.select(list(columns))
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -229,3 +230,23 @@ def test_a_schema_is_read_from_the_end_of_a_part(columns: int, monkeypatch: pyte
     assert fetched[0] == artifacts.SCHEMA_BYTES
     assert (len(fetched) == 1) == (columns == 1)
     directory.remove("")
+
+
+@pytest.mark.parametrize("columns", [{"row": pa.array([1])}, {"row": pa.array([1]), "text": pa.array(["a"])}])
+def test_a_part_without_a_column_is_not_what_was_written(tmp_path: Path, columns: dict[str, pa.Array]) -> None:
+    build = builds.begin(Directory(str(tmp_path)), "of numbers, or with text")
+    part = builds.write_part(build, "part-00000.arrow", pa.record_batch(columns), compress=False)
+    for read in (artifacts.read_part, artifacts.map_part):
+        with pytest.raises(CorruptPart, match="not the Arrow file that was written"):
+            read(build.directory, part, ["absent"])
+        assert read(build.directory, part, ["row"]).column("row").to_pylist() == [1]
+
+
+def test_numbers_are_read_where_they_lie(tmp_path: Path) -> None:
+    build = builds.begin(Directory(str(tmp_path)), "of numbers")
+    content = {name: pa.array(range(2**16), pa.int64()) for name in ("a", "b")}
+    part = builds.write_part(build, "part-00000.arrow", pa.record_batch(content), compress=False)
+    before = pa.total_allocated_bytes()
+    batch = artifacts.map_part(build.directory, part, ["b"])
+    assert pa.total_allocated_bytes() - before < 2**16
+    assert batch.column("b").to_pylist() == content["b"].to_pylist()
