@@ -23,12 +23,10 @@ import logging
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.growth import write_corpus
+from benchmarks.job import peak_memory
 
 STAGES = ("ingest", "annotate", "select", "tokenize", "embed", "neighbors", "order", "pack", "report")
 DECIDING = STAGES[STAGES.index("neighbors") :]
@@ -39,24 +37,6 @@ def anonymous_bytes() -> int:
     """Memory of this process that no file backs."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("RssAnon"))
-
-
-@contextmanager
-def most_held() -> Iterator[list[int]]:
-    """Yields a list whose only element is, afterwards, the most that this process held during the block, in bytes."""
-    most, stop = [anonymous_bytes()], threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(EVERY):
-            most[0] = max(most[0], anonymous_bytes())
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield most
-    finally:
-        stop.set()
-        thread.join()
 
 
 def measure(stage: str, documents: int, scratch: str) -> dict[str, int]:
@@ -76,7 +56,7 @@ def measure(stage: str, documents: int, scratch: str) -> dict[str, int]:
         "embed": {"dimensions": 64, "lexical_dimensions": 64},
     }
     run = Run(validate(content, "benchmark"), Runner(1), Progress())
-    with most_held() as held:
+    with peak_memory(anonymous_bytes, EVERY) as held:
         run_directory.execute(beam_job.RECIPE, run, stage, stage)
     announced = (run.root / STATE).read_json(f"{stage}.json")["announced_bytes"]
     return {f"{stage}_held_{documents}": held[0], f"{stage}_announced_{documents}": announced}

@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,14 +30,16 @@ SAMPLE_SECONDS = 0.5
 
 
 @contextmanager
-def peak_memory() -> Iterator[list[int]]:
-    """Yields a list whose only element is, afterwards, the largest memory seen during the block, in bytes."""
-    peak = [tree_bytes()]
+def peak_memory(measured: Callable[[], int] | None = None, every: float = SAMPLE_SECONDS) -> Iterator[list[int]]:
+    """Yields a list whose only element is, afterwards, the largest memory seen during the block, in bytes: as measured
+    every so many seconds, by `tree_bytes` if nothing else is given."""
+    now = measured or tree_bytes
+    peak = [now()]
     stop = threading.Event()
 
     def watch() -> None:
-        while not stop.wait(SAMPLE_SECONDS):
-            peak[0] = max(peak[0], tree_bytes())
+        while not stop.wait(every):
+            peak[0] = max(peak[0], now())
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -46,7 +48,7 @@ def peak_memory() -> Iterator[list[int]]:
     finally:
         stop.set()
         thread.join()
-        peak[0] = max(peak[0], tree_bytes())
+        peak[0] = max(peak[0], now())
 
 
 def tree_bytes() -> int:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.driver import STAGES, measure, most_held
+from benchmarks.driver import EVERY, STAGES, anonymous_bytes, measure
 from benchmarks.growth import write_corpus
+from benchmarks.job import peak_memory
 
 
 def test_every_stage_is_measured(tmp_path: Path) -> None:
@@ -19,9 +20,9 @@ def test_every_stage_is_measured(tmp_path: Path) -> None:
 
 
 def test_what_was_held_for_a_while_counts() -> None:
-    with most_held() as nothing:
+    with peak_memory(anonymous_bytes, EVERY) as nothing:
         pass
-    with most_held() as held:
+    with peak_memory(anonymous_bytes, EVERY) as held:
         array = np.ones(2**24)
         time.sleep(0.2)
         del array
