@@ -16,6 +16,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,20 @@ class Runner:
             seconds: about what the job takes on one core.
         """
         return max(1, math.ceil(min(self.workers, elements, seconds / START_SECONDS))) if self.is_local else 1
+
+    @contextmanager
+    def grouping(self) -> Iterator[Callable[[], beam.PTransform]]:
+        """What groups (group, packed records) in the jobs of the block, a transform for each place: the job's own
+        shuffle, or on this machine, where that would hold the records in memory, files that are gone afterwards."""
+        import apache_beam as beam
+
+        from sequitur.pipeline.shuffle import GroupInFiles
+
+        if self.is_local:
+            with tempfile.TemporaryDirectory(prefix=WORKERS, dir=self._place()) as folder:
+                yield partial(GroupInFiles, folder)
+        else:
+            yield beam.GroupByKey
 
     def run(self, build: Callable[[beam.Pipeline], object], elements: int, seconds: float = math.inf) -> None:
         """Builds a pipeline and runs it to its end.

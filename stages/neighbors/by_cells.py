@@ -27,6 +27,7 @@ from sequitur.pipeline.beam import Rows, RowsOfParts, WritePart, by_group
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
+from sequitur.pipeline.shuffle import PLACE_BYTES
 from sequitur.pipeline.stage import Estimate
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.cell_assignment import (
@@ -36,6 +37,7 @@ from sequitur.stages.neighbors.cell_assignment import (
     PROBES_EXPECTED,
     RECALL_QUERIES,
     assign,
+    cells_for,
     memory_bytes,
     prepare,
     products_bytes,
@@ -74,7 +76,7 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
             | "Parts" >> beam.Create(vectors.names)
             | "Source" >> RowsOfParts(columns)
             | "ToTasks" >> beam.ParDo(SendToTasks(directory, tasks))
-            | "ByTask" >> beam.GroupByKey()
+            | "ByTask" >> group()
             | "Search" >> beam.ParDo(SearchTask(starts, dimensions, k))
         )
         # Every part is written, also one for which nothing is found.
@@ -82,27 +84,30 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
         _ = (
             (found, every)
             | "Together" >> beam.Flatten()
-            | "ByPart" >> beam.GroupByKey()
+            | "ByPart" >> group()
             | "Merge" >> beam.ParDo(merge_part)
             | "Write" >> beam.ParDo(WritePart(target, compress=False))
         )
 
-    with search.jobs.watching(target, len(vectors.names), "neighbors: searching cells"):
-        seconds = float(stored @ queries) * dimensions / MULTIPLICATIONS_PER_SECOND
+    seconds = float(stored @ queries) * dimensions / MULTIPLICATIONS_PER_SECOND
+    watching = search.jobs.watching(target, len(vectors.names), "neighbors: searching cells")
+    with watching, search.jobs.runner.grouping() as group:
         search.jobs.runner.run(build, len(vectors.names), seconds)
     return prepared.statistics
 
 
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: Runner) -> Estimate:
-    """What searching takes, `part` documents at a time. A local runner holds what is shuffled in this process."""
+    """What searching takes, `part` documents at a time. What is shuffled here waits in files; Beam holds where it lies,
+    of each part for each task that it takes part in."""
     count, dimensions, k = vectors.rows, vectors.statistics["dimensions"], settings.k
     record, found = _record(dimensions).itemsize, _found(k).itemsize
     shuffled, sample = count * PROBES_EXPECTED * (record + found), sample_bytes(count, dimensions)
     blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + 2 * dimensions) + cell_search.CANDIDATE_BYTES
     task = 2 * BLOCK * (2 * record + found) + blocks
+    places = 2 * len(vectors.parts) * cells_for(count, dimensions) if runner.is_local else 0
     return Estimate(
-        memory=memory_bytes(count, dimensions, runner.threads) + (2 * shuffled if runner.is_local else 0),
-        disk=sample + 4 * count * MOST_PROBES + len(vectors.parts) * RECALL_QUERIES * 20 * k,
+        memory=memory_bytes(count, dimensions, runner.threads) + PLACE_BYTES * places,
+        disk=shuffled * runner.is_local + sample + 4 * count * MOST_PROBES + len(vectors.parts) * RECALL_QUERIES * 20 * k,
         each_worker=max(task, part * PROBES_EXPECTED * (record + found), products_bytes(count, dimensions)),
         mapped=sample,
         shuffled=shuffled,

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import cells, spherical_kmeans
 from sequitur.graph_sort.cell_search import nearest
-from sequitur.graph_sort.neighbors import Neighbors, nothing_found
+from sequitur.graph_sort.neighbors import Neighbors, merge, nothing_found
 from sequitur.pipeline import artifacts, builds, schemas, scratch
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.names import NEIGHBORS
@@ -194,7 +194,10 @@ class Files:
 @beam.typehints.with_input_types(Rows)
 @beam.typehints.with_output_types(Rows)
 class NearestOfPart(beam.DoFn):
-    """Vectors of a part → of each document that asks its nearest among them, exactly, and the cells that store them."""
+    """Vectors of a part → of each document that asks its nearest among them, exactly, and the cells that store them.
+
+    Those are left out than which enough of other parts are nearer: finding a cell takes longer than being compared.
+    """
 
     def __init__(self, files: Files, k: int) -> None:
         self._files, self._k = files, k
@@ -203,6 +206,7 @@ class NearestOfPart(beam.DoFn):
         self._queries, self._sample, self._base, self._centroids = map(
             self._files.load, (QUERIES, SAMPLE, BASE, CENTROIDS)
         )
+        self._best = nothing_found(len(self._queries), self._k)  # in all parts that came here
 
     def process(self, part: Rows) -> Iterator[Rows]:
         name, batch = part
@@ -211,6 +215,9 @@ class NearestOfPart(beam.DoFn):
         vectors, ordinals = schemas.list_matrix(batch.column("vector"))[here], ordinals[here]
         with threadpool_limits(1):
             found = nearest(self._queries, self._sample, vectors, ordinals, self._k)
+            self._best = merge(self._best, found)
+            farther = found.cosine < self._best.cosine[:, -1:]
+            found.neighbor[farther], found.cosine[farther] = -1, -np.inf
             near, at = np.unique(found.neighbor, return_inverse=True)
             home = cells.cells_of(vectors[np.searchsorted(ordinals, near[near >= 0])], self._centroids, 1)[:, 0]
         home = np.concatenate([np.full(int((near < 0).sum()), -1), home]).astype(np.int64)

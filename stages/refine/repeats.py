@@ -97,12 +97,13 @@ def find_repeats(jobs: Jobs, root: Directory, settings: Refine, columns: list[st
             | "Parts" >> beam.Create(documents.names)
             | "Source" >> RowsOfParts({source: columns})
             | "Count" >> beam.ParDo(CountRepeats(settings, groups))
-            | "ByGroup" >> beam.GroupByKey()
+            | "ByGroup" >> group()
             | "Frequent" >> beam.ParDo(Frequent(settings))
             | "Write" >> beam.ParDo(WritePart(build, compress=False))
         )
 
-    with jobs.watching(build, groups * len(most_allowed(settings)), "refine: counting repeats", "groups"):
+    watching = jobs.watching(build, groups * len(most_allowed(settings)), "refine: counting repeats", "groups")
+    with watching, jobs.runner.grouping() as group:
         jobs.runner.run(job, len(documents.parts))
     builds.finish(build, {}, {}, {})
 

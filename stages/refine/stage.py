@@ -24,11 +24,12 @@ from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.names import CHANGES, DOCUMENTS, REFINED
 from sequitur.pipeline.sections import Refine
+from sequitur.pipeline.shuffle import PLACE_BYTES
 from sequitur.pipeline.stage import Estimate, Run, aligned
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.refine.declaration import STAGE
 from sequitur.stages.refine.operations import apply, first_steps, last_steps, without_repeats
-from sequitur.stages.refine.repeats import REPEATS, find_repeats, read_repeats, shuffled_bytes
+from sequitur.stages.refine.repeats import GROUP_BYTES, REPEATS, find_repeats, read_repeats, shuffled_bytes
 from sequitur.stages.shared.columns.arrays import problems_beside
 from sequitur.text_core.edits.edits import Edited
 
@@ -117,10 +118,11 @@ def changes_of(doc_id: pa.FixedSizeBinaryArray, operations: Sequence[tuple[str, 
 def estimate(run: Run) -> Estimate:
     settings, documents = run.config.refine, run.manifest(DOCUMENTS)
     shuffled = shuffled_bytes(documents.statistics["text_bytes"]) if _counts_repeats(settings) else 0
-    # Beam holds what it shuffles here as bytes, and once more while a group is put together. A part is there as it was
-    # and as it is, as Python strings, with its lines (24 bytes each) and their hashes.
+    # What is shuffled here waits in files; Beam holds where it lies, of each part for each group. A part is there as it
+    # was and as it is, as Python strings, with its lines (24 bytes each) and their hashes.
+    groups = shuffled // GROUP_BYTES if run.runner.is_local else 0
     return Estimate(
-        memory=3 * shuffled if run.runner.is_local else 0,
+        memory=2 * PLACE_BYTES * groups * len(documents.parts),
         disk=documents.bytes + documents.rows * 50 + shuffled,
         each_worker=12 * int(run.config.ingest.part_bytes) + min(shuffled, 2**28),
         shuffled=shuffled,

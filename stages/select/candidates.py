@@ -131,15 +131,16 @@ def find(
             _read(pipeline, number, source) | f"BandKeys {number}" >> beam.ParDo(BandKeys(source, spread))
             for number, source in enumerate(sources)
         ]
-        grouped = keyed | "Together" >> beam.Flatten() | "ByGroup" >> beam.GroupByKey()
+        grouped = keyed | "Together" >> beam.Flatten() | "ByGroup" >> group()
         found = grouped | "Pairs" >> beam.ParDo(CandidatePairs(spread, 0, first_other)).with_outputs(HEADS, main="rows")
         pairs = [found.rows]
         if spread.hot and first_other is None:
-            heads = found[HEADS] | "HeadsByGroup" >> beam.GroupByKey()
+            heads = found[HEADS] | "HeadsByGroup" >> group()
             pairs.append(heads | "PairsOfHeads" >> beam.ParDo(CandidatePairs(spread, 1)))
         _ = pairs | "AllPairs" >> beam.Flatten() | "Write" >> beam.ParDo(WritePart(target, compress=False))
 
-    with jobs.watching(target, spread.groups, "select: candidate pairs", "groups"):
+    watching = jobs.watching(target, spread.groups, "select: candidate pairs", "groups")
+    with watching, jobs.runner.grouping() as group:
         jobs.runner.run(build, parts, seconds)
 
 

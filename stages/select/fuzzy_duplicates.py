@@ -195,13 +195,13 @@ def verify(
             | "Parts" >> beam.Create([part.name for part in source.parts if part.rows])
             | "Source" >> RowsOfParts({pairs: ("a", "b")})
             | "ByPart" >> beam.ParDo(PairsByPart(mine.starts))
-            | "Group" >> beam.GroupByKey()
+            | "Group" >> group()
             | "Verify" >> beam.ParDo(VerifyPairs(mine, others, names, least))
             | "Write" >> beam.ParDo(WritePart(verified, compress=False))
         )
 
     if source.rows:
-        with jobs.watching(verified, len(names), "select: verifying pairs"):
+        with jobs.watching(verified, len(names), "select: verifying pairs"), jobs.runner.grouping() as group:
             jobs.runner.run(build, len(names), source.rows / VERIFIED_PER_SECOND)
     written = builds.written(verified)
     compared = [int(about["compared"]) for about in written.values()]

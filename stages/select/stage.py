@@ -32,6 +32,7 @@ from sequitur.pipeline.names import (
     SELECTION,
     SIGNALS,
 )
+from sequitur.pipeline.shuffle import PLACE_BYTES
 from sequitur.pipeline.stage import Estimate, Run, aligned
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select import against, candidates, decontamination, duplicates, fuzzy_duplicates
@@ -136,9 +137,10 @@ def estimate(run: Run) -> Estimate:
     elsewhere = sum(other.selection.rows for other in against.find_all(run.config))
     fuzzy = settings.fuzzy_duplicates
     shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
-    # Beam holds what it shuffles here as bytes, and once more while a group is put together; a group then as arrays. Of
-    # fuzzy duplicates one link a document is reckoned, 24 bytes twice.
-    memory = rows * (64 + 48 * fuzzy) + (3 * shuffled if run.runner.is_local else 0)
+    # Of fuzzy duplicates one link a document is reckoned, 24 bytes twice. What is shuffled here waits in files; Beam
+    # holds where it lies, of each part for each group.
+    groups = shuffled // candidates.GROUP_BYTES if run.runner.is_local else 0
+    memory = rows * (64 + 48 * fuzzy) + PLACE_BYTES * groups * len(run.manifest(SIGNALS).parts)
     memory = max(memory, rows * 64 + decontamination.memory_bytes(settings))  # gone before duplicates are looked for
     text = run.manifest(run.text).statistics["text_bytes"]
     each = 16 * int(run.config.ingest.part_bytes) + 8 * min(shuffled, candidates.GROUP_BYTES)

@@ -79,14 +79,15 @@ def _round(jobs: Jobs, before: Directory, after: Build, groups: int, number: int
             | "Parts" >> beam.Create(edges.names)
             | "Source" >> RowsOfParts({before: ("a", "b")})
             | "Directed" >> beam.ParDo(BothWays(groups))
-            | "ByNode" >> beam.GroupByKey()
+            | "ByNode" >> group()
             | "LargeStar" >> beam.ParDo(LargeStar(groups))
-            | "ByLarger" >> beam.GroupByKey()
+            | "ByLarger" >> group()
             | "SmallStar" >> beam.ParDo(SmallStar())
             | "Write" >> beam.ParDo(WritePart(after, compress=False))
         )
 
-    with jobs.watching(after, groups, f"select: joining links, round {number}", "groups"):
+    watching = jobs.watching(after, groups, f"select: joining links, round {number}", "groups")
+    with watching, jobs.runner.grouping() as group:
         jobs.runner.run(build, len(edges.names), edges.rows / JOINED_PER_SECOND)
 
 
