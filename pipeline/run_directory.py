@@ -20,6 +20,7 @@ from sequitur.pipeline.artifacts import MANIFEST
 from sequitur.pipeline.config import Config, read_yaml, validate
 from sequitur.pipeline.errors import ConfigError, CorruptPart, ForeignDirectory, MissingArtifact, SequiturError
 from sequitur.pipeline.later import Later
+from sequitur.pipeline.memory import give_back
 from sequitur.pipeline.names import DOCUMENTS, FITTED
 from sequitur.pipeline.stage import STATE, Run, Stage, expected, is_done, noted, parameters_of, wanted
 from sequitur.pipeline.stage import execute as execute_stage
@@ -72,6 +73,7 @@ def execute(
             with nearby.copies(run.root) as root:
                 nearby.staying(root, (f"{parent}/{MANIFEST}" for parent in stage.parents_of(run.config)))
                 execute_stage(stage, replace(run, nearby=root.nearby), fingerprints)
+            give_back()
             run.progress.stage_ends(stage.name)
         if run.updating and all(is_done(stage, run.root, fingerprints[stage.artifact]) for stage in recipe):
             _end_update(recipe, run.root)

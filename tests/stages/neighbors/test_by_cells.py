@@ -1,12 +1,16 @@
 """By cells, one by one or by several workers, the lists are those of an index."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from neighbor_runs import check, content, place, recall_of, unit, work
 
-from sequitur.pipeline import notes
+from sequitur.graph_sort import cells
+from sequitur.graph_sort.cell_search import nearest
+from sequitur.pipeline import notes, schemas
 from sequitur.pipeline.errors import ConfigError, SequiturError
 from sequitur.stages.neighbors import by_cells, cell_assignment
 from sequitur.stages.neighbors import stage as neighbors
@@ -31,6 +35,33 @@ def test_all_cells_give_the_lists_of_the_exact_index(job_of: Any) -> None:
     assert content(runs[0]) == content(runs[1])
     assert runs[1].manifest("neighbors").statistics["rounds"] > 1
     assert runs[0].manifest("neighbors").statistics == runs[1].manifest("neighbors").statistics
+
+
+def test_true_neighbours_and_their_cells_are_those_of_all_parts_together() -> None:
+    vectors, ordinals, asking = unit(9, 600, 8), np.arange(600), np.arange(0, 600, 40)
+    centroids = unit(10, 7, 8).astype(np.float32)
+    prepared = {"queries.npy": vectors[asking], "sample.npy": asking, "stored.npy": np.ones(600, bool)}
+    files: Any = SimpleNamespace(load=(prepared | {"centroids.npy": centroids}).__getitem__)
+    finding = cell_assignment.NearestOfPart(files, 5)
+    finding.setup()
+
+    found: dict[int, list[tuple[float, int, int]]] = {row: [] for row in range(len(asking))}
+    for part in np.random.default_rng(0).permutation(np.split(ordinals, 12)).tolist() + [ordinals[:50].tolist()]:
+        batch = pa.record_batch({"ordinal": part, "vector": pa.FixedSizeListArray.from_arrays(vectors[part].ravel(), 8)})
+        ((_, lists),) = finding.process(("part", batch))
+        neighbor, cosine, cell = (schemas.list_matrix(lists.column(name)) for name in ("neighbor", "cosine", "cell"))
+        assert ((neighbor >= 0) == np.isfinite(cosine)).all()
+        assert ((neighbor >= 0) == (cell >= 0)).all()
+        for row, several in found.items():
+            several += zip((-cosine[row]).tolist(), neighbor[row].tolist(), cell[row].tolist(), strict=True)
+
+    exact = nearest(vectors[asking], asking, vectors, ordinals, 5)
+    home = cells.cells_of(vectors, centroids, 1)[:, 0]
+    for row, several in found.items():
+        best = sorted(set(several) - {(np.inf, -1, -1)})
+        assert [neighbor for _, neighbor, _ in best[:5]] == exact.neighbor[row].tolist()
+        assert [cell for _, _, cell in best[:5]] == home[exact.neighbor[row]].tolist()
+        assert len(best) < 5 * 12  # what is farther was left out
 
 
 @pytest.mark.parametrize("method", ["index", "cells"])

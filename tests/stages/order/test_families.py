@@ -18,7 +18,7 @@ from sequitur.pipeline.names import ROUTER
 from sequitur.pipeline.stage import Run
 from sequitur.stages.order import families
 from sequitur.stages.order import stage as order
-from sequitur.stages.shared.columns.groups import group_codes, string_field, string_fields
+from sequitur.stages.shared.columns.groups import group_codes, kept_column, string_field, string_fields
 from sequitur.stages.shared.columns.router import read_router, router_files
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_store import TokenStore
@@ -72,6 +72,22 @@ def test_a_family_for_each_source(ordered: Callable[..., Run]) -> None:
     assert names_of(run) == names == ["books", "web"]
     assert found["family"].tolist() == codes[found["ordinal"]].tolist()
     assert json.loads(router_files(run.artifact(ROUTER))["router.json"])["groups"] == []
+
+
+@pytest.mark.parametrize("by", ["source", "language", "url", "section"])
+def test_groups_are_those_that_all_documents_read_at_once_would_have(by: str, finished: Run) -> None:
+    codes, names = group_codes(finished.root, by)
+
+    artifact, column = ("signals", by) if by == "language" else ("documents", "metadata" if by == "section" else by)
+    values = kept_column(finished.root, artifact, column).cast("string").to_pylist()
+    if by == "section":
+        values = [string_field(value, by) for value in values]
+    if by == "url":
+        values = [None if value is None else value.split("/")[2].lower() for value in values]
+        names = [name.split("\0")[0] for name in names]
+    assert codes.dtype == np.int64
+    assert [None if code < 0 else names[code] for code in codes.tolist()] == values
+    assert sorted({value for value in values if value is not None}) == sorted(set(names))
 
 
 def test_clusters_hold_the_same_number_of_tokens(ordered: Callable[..., Run]) -> None:
