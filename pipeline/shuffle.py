@@ -8,12 +8,12 @@ given out: seven times the records, as measured with 3 GB of them.
 
 from __future__ import annotations
 
-import os
 import struct
 import uuid
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import BinaryIO
 
 import apache_beam as beam
@@ -52,13 +52,13 @@ class PutAside(beam.DoFn):
 
     def process(self, element: tuple[int, bytes]) -> Iterator[tuple[int, bytes]]:
         group, packed = element
-        path = os.path.join(self._folder, self._name.hex)
+        path = Path(self._folder, self._name.hex)
         try:
             if self._file is None:
-                self._file = open(path, "wb")
+                self._file = path.open("wb")
             self._file.write(packed)
         except OSError as error:
-            raise from_storage(error, path) from error
+            raise from_storage(error, str(path)) from error
         yield group, PLACE.pack(self._name.bytes, self._end, len(packed))
         self._end += len(packed)
 
@@ -84,9 +84,9 @@ class Fetch(beam.DoFn):
         yield group, [packed for name, of_file in by_file for packed in self._read(name, of_file)]
 
     def _read(self, name: bytes, places: Iterable[tuple[bytes, int, int]]) -> Iterator[bytes]:
-        path = os.path.join(self._folder, name.hex())
+        path = Path(self._folder, name.hex())
         try:
-            with open(path, "rb") as file:
+            with path.open("rb") as file:
                 for _, begin, size in places:
                     file.seek(begin)
                     packed = file.read(size)
@@ -94,4 +94,4 @@ class Fetch(beam.DoFn):
                         raise StorageError(f"{path}: it ends too early; run the same command again")
                     yield packed
         except OSError as error:
-            raise from_storage(error, path) from error
+            raise from_storage(error, str(path)) from error

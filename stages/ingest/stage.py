@@ -211,18 +211,24 @@ def _check_rejects(settings: Ingest, rejects: Directory, kept: int, refused: int
         raise InputError(f"{', '.join(each.path for each in settings.inputs)}: no records in the input; nothing to do")
     if refused <= settings.max_reject_share * total:
         return
-    records = artifacts.read_columns(rejects, ["source_file", "source_row", "reason", "detail"])
-    counts = pc.value_counts(pc.cast(records["reason"], pa.string())).to_pylist()
-    most = max(counts, key=lambda entry: entry["counts"])
-    first = records.filter(pc.equal(pc.cast(records["reason"], pa.string()), most["values"])).slice(0, 1).to_pylist()[0]
+    counts, firsts = Counter[str](), dict[str, dict[str, Any]]()
+    for part in artifacts.require_manifest(rejects).parts:
+        records = artifacts.read_part(rejects, part, ["source_file", "source_row", "reason", "detail"])
+        reasons = pc.cast(records["reason"], pa.string())
+        for entry in pc.value_counts(reasons).to_pylist():
+            counts[entry["values"]] += entry["counts"]
+            if entry["values"] not in firsts:
+                firsts[entry["values"]] = records.slice(pc.index(reasons, entry["values"]).as_py(), 1).to_pylist()[0]
+    most, count = counts.most_common(1)[0]
+    first = firsts[most]
     remedy = (
         "set ingest.text_field"
-        if most["values"] == NO_TEXT and first["detail"].startswith("no field")
+        if most == NO_TEXT and first["detail"].startswith("no field")
         else f"see {rejects.url}, mend the input or raise ingest.max_reject_share"
     )
     raise TooManyRejects(
         f"{refused:,} of {total:,} records ({refused / total:.1%}) could not be read, more than "
-        f"ingest.max_reject_share = {settings.max_reject_share:.1%}; {most['counts']:,} for {most['values']}, the "
+        f"ingest.max_reject_share = {settings.max_reject_share:.1%}; {count:,} for {most}, the "
         f"first in {first['source_file']} row {first['source_row']} ({first['detail']}); {remedy}"
     )
 

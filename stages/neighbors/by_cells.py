@@ -105,9 +105,10 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: R
     blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + 2 * dimensions) + cell_search.CANDIDATE_BYTES
     task = 2 * BLOCK * (2 * record + found) + blocks
     places = 2 * len(vectors.parts) * cells_for(count, dimensions) if runner.is_local else 0
+    waiting = shuffled if runner.is_local else 0
     return Estimate(
         memory=memory_bytes(count, dimensions, runner.threads) + PLACE_BYTES * places,
-        disk=shuffled * runner.is_local + sample + 4 * count * MOST_PROBES + len(vectors.parts) * RECALL_QUERIES * 20 * k,
+        disk=sample + 4 * count * MOST_PROBES + len(vectors.parts) * RECALL_QUERIES * 20 * k + waiting,
         each_worker=max(task, part * PROBES_EXPECTED * (record + found), products_bytes(count, dimensions)),
         mapped=sample,
         shuffled=shuffled,

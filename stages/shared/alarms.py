@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.shared.columns.groups import codes_by_name
 
 FEWEST = 20  # documents; of a smaller source a few are a large share
 NAMED = 20  # sources in a warning; the manifest has all
@@ -58,7 +59,8 @@ class Groups(NamedTuple):
 
 
 def read_groups(root: Directory) -> tuple[Groups, Groups]:
-    """The sources of a run's `documents` and the languages of its `signals`, by name; 16 bytes a document."""
+    """The sources of a run's `documents` and the languages of its `signals`, by name; 16 bytes a document, mapped
+    where they are many."""
     return _groups(root / DOCUMENTS, "source"), _groups(root / SIGNALS, "language")
 
 
@@ -150,13 +152,6 @@ def _of_step(
 
 def _groups(directory: Directory, column: str) -> Groups:
     parts = artifacts.require_manifest(directory).parts
-    columns = [artifacts.read_part(directory, part, [column]).column(0) for part in parts]
-    # The names of all documents, one after the other, would be more than 32-bit offsets reach.
-    encoded = [column.cast(pa.string()).dictionary_encode() for column in columns]
-    names = sorted({name for part in encoded for name in part.dictionary.to_pylist()})
-    place = {name: code for code, name in enumerate(names)}
-    codes = [
-        np.array([place[name] for name in part.dictionary.to_pylist()], dtype=np.int64)[part.indices.to_numpy()]
-        for part in encoded
-    ]
-    return Groups(column, names, np.concatenate([np.empty(0, dtype=np.int64), *codes]))
+    values = (artifacts.read_part(directory, part, [column]).column(0) for part in parts)
+    codes, names = codes_by_name(values, sum(part.rows for part in parts), scratch.beside(directory))
+    return Groups(column, names, codes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import json as arrow_json
 
+from sequitur.graph_sort.graph import Empty
 from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS
 from sequitur.pipeline.storage import Directory
@@ -27,25 +28,30 @@ def group_codes(root: Directory, by: str) -> tuple[np.ndarray, list[str]]:
             tree); or the name of a field of the records, if it is a string there.
     """
     artifact, column = (SIGNALS, by) if by == "language" else (DOCUMENTS, by if by in ("source", "url") else "metadata")
-    first_met: dict[str | None, int] = {}
 
-    def codes_of(values: pa.Array) -> np.ndarray:
-        """Of a part, by when a name was first met."""
-        values = pc.cast(values, pa.string())
+    def of_part(values: pa.Array) -> pa.Array:
         if by == "url":
-            values = pa.array((None if url is None else _directory(url) for url in values.to_pylist()), pa.string())
-        elif column == "metadata":
-            values = string_fields(values, [by])[0]
-        encoded = values.dictionary_encode("encode")
-        known = [first_met.setdefault(name, len(first_met)) for name in encoded.dictionary.to_pylist()]
-        return np.array(known, np.int64)[encoded.indices.to_numpy()]
+            return pa.array((None if url is None else _directory(url) for url in values.to_pylist()), pa.string())
+        return string_fields(values, [by])[0] if column == "metadata" else values
 
     count = artifacts.require_manifest(root / SELECTION).statistics["kept"]
-    codes = end_to_end(map(codes_of, _kept_parts(root, artifact, column)), count, scratch.beside(root))
-    names = sorted(name for name in first_met if name is not None)
-    place = {name: number for number, name in enumerate(names)}
-    code_of = np.array([-1 if name is None else place[name] for name in first_met], np.int64)
-    codes[:] = code_of[codes]
+    return codes_by_name(map(of_part, _kept_parts(root, artifact, column)), count, scratch.beside(root))
+
+
+def codes_by_name(values: Iterable[pa.Array], count: int, empty: Empty) -> tuple[np.ndarray, list[str]]:
+    """Of so many strings, which come in parts, int64 codes in an array from `empty`, −1 for null; and the names, by
+    which codes go, sorted."""
+    met: dict[str | None, int] = {}  # in which turn
+
+    def turns(part: pa.Array) -> np.ndarray:
+        encoded = pc.cast(part, pa.string()).dictionary_encode("encode")
+        known = [met.setdefault(name, len(met)) for name in encoded.dictionary.to_pylist()]
+        return np.array(known, np.int64)[encoded.indices.to_numpy()]
+
+    codes = end_to_end(map(turns, values), count, empty)
+    names = sorted(name for name in met if name is not None)
+    place: dict[str | None, int] = {name: number for number, name in enumerate(names)}
+    codes[:] = np.array([place.get(name, -1) for name in met], np.int64)[codes]
     return codes, names
 
 

@@ -46,9 +46,10 @@ def test_true_neighbours_and_their_cells_are_those_of_all_parts_together() -> No
     finding.setup()
 
     found: dict[int, list[tuple[float, int, int]]] = {row: [] for row in range(len(asking))}
-    for part in np.random.default_rng(0).permutation(np.split(ordinals, 12)).tolist() + [ordinals[:50].tolist()]:
-        batch = pa.record_batch({"ordinal": part, "vector": pa.FixedSizeListArray.from_arrays(vectors[part].ravel(), 8)})
-        ((_, lists),) = finding.process(("part", batch))
+    in_turn = np.random.default_rng(0).permutation(np.split(ordinals, 12))
+    for part in [*in_turn, in_turn[0]]:
+        rows = pa.FixedSizeListArray.from_arrays(vectors[part].ravel(), 8)
+        ((_, lists),) = finding.process(("part", pa.record_batch({"ordinal": part, "vector": rows})))
         neighbor, cosine, cell = (schemas.list_matrix(lists.column(name)) for name in ("neighbor", "cosine", "cell"))
         assert ((neighbor >= 0) == np.isfinite(cosine)).all()
         assert ((neighbor >= 0) == (cell >= 0)).all()
