@@ -8,9 +8,8 @@ The model is fitted, with 64 dimensions and as many of words, which is what 24 G
 of duplicates drops anything.
 
 What was begun goes on: run the same command again. Each stage prints one JSON object when it ends, and the last line
-has them all: `STAGE_seconds`, `STAGE_cpu_seconds` (of this process and those that it started), `STAGE_peak_bytes`
-(proportional set size of all processes), `STAGE_announced_bytes`, and `peak_vs_announced`, the largest ratio of the
-two. A stage that was done before is not in it.
+has them all: `STAGE_seconds`, `STAGE_peak_bytes` (proportional set size of all processes), `STAGE_announced_bytes`, and
+`peak_vs_announced`, the largest ratio of the two. A stage that was done before is not in it.
 """
 
 from __future__ import annotations
@@ -97,12 +96,11 @@ def measure(directory: Path, documents: int, workers: int, overrides: list[str])
     for stage in wanted(beam_job.RECIPE, run.config):
         if artifacts.read_manifest(run.artifact(stage.artifact)) is not None:
             continue
-        started, used = time.monotonic(), sum(os.times()[:4])
+        started = time.monotonic()
         with peak_memory() as peak:
             run_directory.execute(beam_job.RECIPE, run, stage.name, stage.name)
         about = {
             "seconds": round(time.monotonic() - started, 1),
-            "cpu_seconds": round(sum(os.times()[:4]) - used, 1),
             "peak_bytes": peak[0],
             "announced_bytes": (run.root / STATE).read_json(f"{stage.name}.json")["announced_bytes"],
         }
