@@ -17,7 +17,7 @@ from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.vectors import Vectors
 
 QUERY_BLOCK, STORED_BLOCK = 1024, 16_384  # multiplied at a time: 64 MB of float32
-CANDIDATE_BYTES = 2**27  # of the queries that are searched for together
+QUERY_BYTES = 2**28  # of queries that are searched for together, and of their candidates
 ROUNDING = 2.0**-24  # half the distance of neighbouring float32 numbers, relative
 
 
@@ -83,8 +83,7 @@ def nearest_in_cells(
         ValueError: k < 1.
     """
     found = nothing_found(checked(vectors, queries, own, k), k)
-    room = 2 * k + 64
-    block = max(QUERY_BLOCK, CANDIDATE_BYTES // (12 * room))
+    room, block = _room(k), queries_together(queries.shape[1], k)
     for begin in range(0, len(queries), block):
         rows = slice(begin, begin + block)
         asked = _Asked(vectors, finite_rows(queries, rows), own[rows], k, room)
@@ -92,6 +91,16 @@ def nearest_in_cells(
             asked.offer(*scores)
         found.neighbor[rows], found.cosine[rows] = asked.best(cells, probed[rows])
     return found
+
+
+def queries_together(dimensions: int, k: int) -> int:
+    """How many queries `nearest_in_cells` answers together: fewer read the cells as often."""
+    return max(QUERY_BLOCK, QUERY_BYTES // (4 * dimensions + 12 * _room(k)))
+
+
+def _room(k: int) -> int:
+    """For candidates of a query."""
+    return 2 * k + 64
 
 
 def _places(ids: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,16 +1,18 @@
 """Neighbours by one index: cells over vectors in one file, which every worker maps (`graph_sort.cell_search`).
 
-A worker answers the queries of a part together, cell by cell, as products of matrices. The lists are those of
+A worker answers the queries of some parts together, cell by cell, as products of matrices. The lists are those of
 `by_cells`, for the same cells are probed; what differs is how vectors come together.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.transforms.window import GlobalWindows
+from apache_beam.utils.windowed_value import WindowedValue
 from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import cell_search
@@ -53,16 +55,17 @@ def fits(settings: NeighborSettings, vectors: Manifest) -> bool:
 
 def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: Runner) -> Estimate:
     """What searching takes, `part` documents at a time, wherever it is done. The vectors are mapped by all workers of a
-    machine together; each has the members of cells, and the queries and lists of a part, to itself."""
+    machine together; each has the members of cells, and the queries and lists of some parts, to itself."""
     size, dimensions = bytes_of(vectors), int(vectors.statistics["dimensions"])
-    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.CANDIDATE_BYTES
+    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.QUERY_BYTES
     blocks = max(blocks, cell_assignment.products_bytes(vectors.rows, dimensions))
+    queries = min(vectors.rows, part + cell_search.queries_together(dimensions, settings.k))
     cells = cell_assignment.cells_for(vectors.rows, dimensions)
     sample = cell_assignment.sample_bytes(vectors.rows, dimensions) if cells > 1 else 0
     return Estimate(
         memory=cell_assignment.memory_bytes(vectors.rows, dimensions, runner.threads),
         disk=size + sample + (4 * vectors.rows * min(cells, cell_assignment.MOST_PROBES) if cells > 1 else 0),
-        each_worker=32 * vectors.rows + blocks + part * (4 * dimensions + 40 * settings.k),
+        each_worker=32 * vectors.rows + blocks + queries * (2 * dimensions + 40 * settings.k),
         mapped=size + sample,
     )
 
@@ -81,7 +84,7 @@ def search(search: Search, this: Round, target: Build) -> Mapping[str, Any]:
     seconds = pairs * vectors.statistics["dimensions"] / cell_assignment.MULTIPLICATIONS_PER_SECOND
     runner = search.jobs.runner
     threads = max(1, runner.workers // runner.processes(len(vectors.parts), seconds))
-    found_by = SearchPart(search.directory, prepared.cells, search.width, threads)
+    found_by = SearchParts(search.directory, prepared.cells, search.width, threads)
     search.jobs.map_parts(source, found_by, target, step="neighbors: searching", seconds=seconds)
     return prepared.statistics
 
@@ -102,10 +105,19 @@ def _store(search: Search, this: Round, cells: int) -> None:
     save(directory, HOME, home)
 
 
+class Asking(NamedTuple):
+    """Who asks, of a part."""
+
+    part: str
+    ordinals: np.ndarray  # int64 [q]
+    probed: np.ndarray  # int32 [q, probes]
+
+
 @beam.typehints.with_input_types(Rows)
 @beam.typehints.with_output_types(Rows)
-class SearchPart(beam.DoFn):
-    """Ordinals of a part, and the cells that each probes → the lists of those who ask."""
+class SearchParts(beam.DoFn):
+    """Ordinals of a part, and the cells that each probes → the lists of those who ask, of as many parts at a time as
+    have queries that are answered together."""
 
     def __init__(self, search: Directory, cells: int, width: int, threads: int) -> None:
         self._search, self._count, self._width, self._threads = search, cells, width, threads
@@ -114,19 +126,37 @@ class SearchPart(beam.DoFn):
         names = (SEARCHED, BASE, MEMBERS, ASKING, HOME)
         self._vectors, self._base, members, self._asking, home = (load(self._search, name) for name in names)
         self._cells = cell_search.cells_from(np.where(members[self._base], home, -1), self._count)
+        self._together = cell_search.queries_together(self._vectors.shape[1], self._width)
+
+    def start_bundle(self) -> None:
+        self._waiting: list[Asking] = []
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
         ordinals = batch.column("ordinal").to_numpy()
         here = self._asking[ordinals]
-        ordinals = ordinals[here]
-        probed = np.zeros((len(ordinals), 1), np.int32)
+        probed = np.zeros((np.count_nonzero(here), 1), np.int32)
         if "cell" in batch.schema.names:
             probed = schemas.list_matrix(batch.column("cell"))[here]
-        own = np.searchsorted(self._base, ordinals)
+        self._waiting.append(Asking(name, ordinals[here], probed))
+        if sum(len(one.ordinals) for one in self._waiting) >= self._together:
+            yield from self._search_waiting()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from map(GlobalWindows.windowed_value, self._search_waiting())
+
+    def _search_waiting(self) -> Iterator[Rows]:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        own = np.searchsorted(self._base, np.concatenate([one.ordinals for one in waiting]))
+        probed = np.concatenate([one.probed for one in waiting])
         with threadpool_limits(self._threads):
             near = cell_search.nearest_in_cells(
                 self._vectors, self._cells, self._vectors[own], own, probed, self._width
             )
         neighbor = np.where(near.neighbor >= 0, self._base[np.maximum(near.neighbor, 0)], -1)
-        yield name, as_batch(ordinals, Neighbors(neighbor, near.cosine))
+        ends = np.cumsum([len(one.ordinals) for one in waiting])[:-1]
+        lists = zip(waiting, np.split(neighbor, ends), np.split(near.cosine, ends), strict=True)
+        for one, neighbors, cosines in lists:
+            yield one.part, as_batch(one.ordinals, Neighbors(neighbors, cosines))

@@ -90,9 +90,9 @@ def test_what_the_probed_cells_hold_is_found_and_nothing_else(seed, count, probe
         )
 
 
-@pytest.mark.parametrize("bytes_at_once", [1, 2**27])
+@pytest.mark.parametrize("bytes_at_once", [1, 2**28])
 def test_blocks_of_queries_and_a_memory_map_make_no_difference(bytes_at_once, monkeypatch, tmp_path):
-    monkeypatch.setattr(cell_search, "CANDIDATE_BYTES", bytes_at_once)
+    monkeypatch.setattr(cell_search, "QUERY_BYTES", bytes_at_once)
     monkeypatch.setattr(cell_search, "QUERY_BLOCK", 100)
     vectors = unit(6, 1000, 24)
     vectors[500:520] = 0

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from neighbor_runs import check, content, place, recall_of, unit, work
 
-from sequitur.graph_sort import cells
+from sequitur.graph_sort import cell_search, cells
 from sequitur.graph_sort.cell_search import nearest
 from sequitur.pipeline import notes, schemas
 from sequitur.pipeline.errors import ConfigError, SequiturError
@@ -88,6 +88,8 @@ def test_the_same_bytes_after_interruptions_and_in_other_blocks(
     once = work(place(job_of("once", method=method), vectors))
     assert once.manifest("neighbors").statistics["duplicates"] == 980
     monkeypatch.setattr(by_cells, "BLOCK", 7)
+    monkeypatch.setattr(cell_search, "QUERY_BLOCK", 7)
+    monkeypatch.setattr(cell_search, "QUERY_BYTES", 1)  # so each part is searched alone
     again = place(job_of("again", method=method), vectors)
     note = notes.write
     for point in ("_truth", "_assigned", "_round-0", "_round-1", "neighbors"):
