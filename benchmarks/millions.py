@@ -31,6 +31,7 @@ TOPIC, TOPIC_WORDS = 300, 200  # documents; words
 COPIES, EDITED = 0.02, 0.02
 MEDIAN_WORDS, SPREAD, WORDS = 40, 0.4, (12, 400)
 AT_ONCE = 100_000
+EVERY = 2.0  # seconds: going through all pages of so much memory takes a part of one
 
 
 def words_of(lengths: np.ndarray, topic: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -97,7 +98,7 @@ def measure(directory: Path, documents: int, workers: int, overrides: list[str])
         if artifacts.read_manifest(run.artifact(stage.artifact)) is not None:
             continue
         started = time.monotonic()
-        with peak_memory() as peak:
+        with peak_memory(every=EVERY) as peak:
             run_directory.execute(beam_job.RECIPE, run, stage.name, stage.name)
         about = {
             "seconds": round(time.monotonic() - started, 1),

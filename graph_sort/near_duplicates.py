@@ -1,5 +1,6 @@
 """Which documents to drop as near-duplicates: never by chaining, always with the survivor named."""
 
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,15 +61,28 @@ def edge_cosines(vectors: Vectors, edges: NDArray[np.int64]) -> NDArray[np.float
     return cosine
 
 
-def dropped_at(pairs: Pairs, thresholds: list[float]) -> list[int]:
-    """How many documents `keep_first` would drop if only pairs of so high a cosine counted, for each threshold."""
-    ids, compact = np.unique(pairs.edges, return_inverse=True)
-    compact = compact.reshape(-1, 2).astype(np.int64)
-    dropped = []
-    for threshold in thresholds:
-        close = pairs.cosine >= threshold
-        dropped.append(int((keep_first(Pairs(compact[close], pairs.cosine[close]), len(ids)).of >= 0).sum()))
-    return dropped
+def dropped_at(pairs: Iterable[Pairs], n: int, thresholds: Sequence[float]) -> list[int]:
+    """How many of n documents `keep_first` would drop if only pairs of so high a cosine counted, for each threshold.
+
+    Args:
+        pairs: in blocks; in each the lower id comes first, and the higher ids ascend from block to block, too.
+        n: 2 bytes each are held.
+        thresholds: ascending, at most 16.
+    """
+    if len(thresholds) > 16:
+        raise ValueError(f"at most 16 thresholds at a time, not {len(thresholds)}")
+    dropped, counted = np.zeros(n, np.uint16), 0
+    for edges, cosine in pairs:
+        if len(edges) and (edges[:, 0].min() < 0 or edges[-1, 1] >= n or edges[0, 1] < counted or _descend(edges)):
+            raise ValueError("pairs must be given by the higher of their ids")
+        counted = max(counted, int(edges[-1, 1]) if len(edges) else 0)
+        heeded = (1 << np.searchsorted(np.asarray(thresholds, np.float32), cosine, side="right")) - 1
+        _drop(edges, heeded.astype(np.uint16), dropped)
+    return [int(np.count_nonzero(dropped & (1 << place))) for place in range(len(thresholds))]
+
+
+def _descend(edges: NDArray[np.int64]) -> bool:
+    return bool((edges[:, 0] >= edges[:, 1]).any() or (np.diff(edges[:, 1]) < 0).any())
 
 
 def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None) -> Duplicates:
@@ -116,6 +130,13 @@ def around_dropped(pairs: Pairs, duplicates: Duplicates) -> NDArray[np.int64]:
     first = np.repeat(edges[begins, 1], np.diff(np.append(begins, len(edges))))
     several = first != edges[:, 1]
     return distinct(Pairs(np.stack([first, edges[:, 1]], axis=1)[several], np.zeros(several.sum(), np.float32))).edges
+
+
+@njit(cache=True, nogil=True)
+def _drop(edges: NDArray[np.int64], heeded: NDArray[np.uint16], dropped: NDArray[np.uint16]) -> None:
+    """Marks the higher documents that pairs join to one that stays, for each threshold (a bit) that heeds the pair."""
+    for i in range(len(edges)):
+        dropped[edges[i, 1]] |= heeded[i] & ~dropped[edges[i, 0]]
 
 
 @njit(cache=True, nogil=True)

@@ -11,6 +11,7 @@ import mmap
 import os
 import tempfile
 from collections.abc import Callable
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -28,7 +29,7 @@ def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike],
     Their bytes are reserved at once: a disk that gets full later would kill the process. Where the disk of a directory
     has no room for them, arrays raise StorageFull; where that of copies has none, memory holds them, as it does copies.
     """
-    place = directory.path() if directory.is_local else nearby.folder(directory)
+    place = _place(directory)
 
     def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         count = math.prod(shape if isinstance(shape, tuple) else (shape,))
@@ -45,3 +46,17 @@ def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike],
             raise from_storage(error, place) from error
 
     return empty
+
+
+def file_beside(directory: Directory) -> BinaryIO:
+    """A file for reading and writing, on the disk of a directory, or of its copies where it lies elsewhere; it has no
+    name, and is gone when it is closed."""
+    place = _place(directory)
+    try:
+        return cast(BinaryIO, tempfile.TemporaryFile(dir=place))
+    except OSError as error:
+        raise from_storage(error, place) from error
+
+
+def _place(directory: Directory) -> str:
+    return directory.path() if directory.is_local else nearby.folder(directory)

@@ -127,9 +127,10 @@ class Judge:
         builds.finish(build, {}, {}, {})
 
 
-def would_drop(pairs: Pairs) -> dict[str, int]:
-    """How many documents another `neighbors.duplicate_cosine` would drop for the pairs of the first search."""
-    counts = near_duplicates.dropped_at(pairs, TRIED)
+def would_drop(pairs: Iterable[Pairs], documents: int) -> dict[str, int]:
+    """How many documents another `neighbors.duplicate_cosine` would drop for the pairs of the first search, which come
+    by the higher of their documents."""
+    counts = near_duplicates.dropped_at(pairs, documents, TRIED)
     return {f"{threshold:.2f}": count for threshold, count in zip(TRIED, counts, strict=True)}
 
 

@@ -39,7 +39,8 @@ class Rounds:
         self._current: list[Round] = []  # of which the lists are made up: a later one goes before an earlier one
 
     @property
-    def _parts(self) -> list[str]:
+    def parts(self) -> list[str]:
+        """Names of the parts of the lists."""
         return artifacts.require_manifest(self.search.vectors).names
 
     @property
@@ -72,7 +73,7 @@ class Rounds:
     def write(self, build: Build) -> None:
         """The k nearest of each member, in parts like those of `vectors`. Parts that are there stay."""
         done, k = {part.name for part in builds.written_parts(build)}, self.search.settings.k
-        is_member, names = mask(self.search.vectors, self.members), self._parts
+        is_member, names = mask(self.search.vectors, self.members), self.parts
 
         def write_part(number: int) -> None:
             ordinals, found = self._lists(number)
@@ -95,7 +96,7 @@ class Rounds:
             ended = found.neighbor[:, -1] < 0  # it named all that there are
             return ordinals[is_member[ordinals] & ~left & ~ended]
 
-        return np.concatenate(list(on_threads(self.search.jobs.runner.threads, of_part, range(len(self._parts)))))
+        return np.concatenate(list(on_threads(self.search.jobs.runner.threads, of_part, range(len(self.parts)))))
 
     def _lists(self, number: int) -> tuple[np.ndarray, Neighbors]:
         """(int64 ordinals, lists) of a part, as they were last searched."""

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs, around_dropped, keep_first
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, schemas, scratch
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.errors import ModelError
 from sequitur.pipeline.names import (
@@ -40,6 +40,7 @@ from sequitur.stages.neighbors import by_cells, by_exact, by_index, near_duplica
 from sequitur.stages.neighbors.cell_assignment import ASSIGNED, TRUTH
 from sequitur.stages.neighbors.lists import ROUND, SEARCH, Method, Search
 from sequitur.stages.neighbors.near_duplicates import TRIED, Judge
+from sequitur.stages.neighbors.pair_file import PAIR, PairFile
 from sequitur.stages.neighbors.rounds import Rounds
 from sequitur.stages.neighbors.words import Words
 from sequitur.stages.shared import alarms
@@ -59,7 +60,10 @@ def work(run: Run) -> Mapping[str, Any]:
     rounds.next(np.arange(count, dtype=np.int64))
     progress.say(_told(rounds.statistics, settings.recall_target))
     judge = near_duplicates.Judge(run.root, settings, _words(run), count)
-    duplicates, tried = _without_duplicates(rounds, judge, count, run.config.embed.lexical_weight)
+    with scratch.file_beside(run.root) as file:
+        near = PairFile(file, run.root.path(), count)
+        duplicates = _without_duplicates(rounds, judge, near, count, run.config.embed.lexical_weight)
+        tried = near_duplicates.would_drop(near.by_higher(), count)
     staying = subset.chosen(run.root, rounds, run.config, progress)
     if len(staying) < len(rounds.members):
         rounds.next(staying)
@@ -115,20 +119,22 @@ def _words(run: Run) -> Words | None:
 
 
 def _without_duplicates(
-    rounds: Rounds, judge: Judge, documents: int, lexical_weight: float
-) -> tuple[Duplicates, Mapping[str, int]]:
-    """Drops near-duplicates and searches again until there are none, and says how many the cosine alone would drop."""
+    rounds: Rounds, judge: Judge, near: PairFile, documents: int, lexical_weight: float
+) -> Duplicates:
+    """Drops near-duplicates and searches again until there are none; pairs of the first search that are `near` each
+    other, by any cosine that is tried, are put there."""
     least, own = rounds.search.settings.least_cosine, StoredVectors(rounds.search.vectors, own=True)
-    threads = rounds.search.jobs.runner.threads
-    near = []
+    threads, progress = rounds.search.jobs.runner.threads, rounds.search.jobs.progress
 
     def proposed() -> Iterator[Pairs]:
-        for close in near_duplicates.close_pairs(rounds.found, own, lexical_weight, min(TRIED[0], least), threads):
-            near.append(near_duplicates.at_least(close, TRIED[0]))
+        progress.step("neighbors: near-duplicates", len(rounds.parts), "parts")
+        found = near_duplicates.close_pairs(rounds.found, own, lexical_weight, min(TRIED[0], least), threads)
+        for number, close in enumerate(found, start=1):
+            near.add(near_duplicates.at_least(close, TRIED[0]))
             yield near_duplicates.at_least(close, least)
+            progress.update(number)
 
     known = judge.all_duplicates(proposed())
-    tried = near_duplicates.would_drop(near_duplicates.joined(near))
     while True:
         duplicates = keep_first(known, documents)
         # Most of what another search would find are those that are left of a large group: they are tried at once.
@@ -136,10 +142,10 @@ def _without_duplicates(
         more = judge.duplicates(near_duplicates.with_own_cosine(own, tried_at_once, threads))
         if not len(more.edges):
             if not rounds.next(np.flatnonzero(duplicates.of < 0)):
-                return duplicates, tried
+                return duplicates
             more = judge.all_duplicates(near_duplicates.close_pairs(rounds.found, own, lexical_weight, least, threads))
             if not len(more.edges):
-                return duplicates, tried
+                return duplicates
         known = near_duplicates.joined([known, more])
 
 
@@ -164,6 +170,7 @@ def estimate(run: Run) -> Estimate:
     memory = searching.memory + 64 * vectors.rows + subset.memory_bytes(run.config, vectors)
     memory += run.runner.threads * 50 * settings.k * part
     memory += 150 * min(near_duplicates.JUDGED_AT_ONCE + settings.k * part, settings.k * vectors.rows)
+    lists += PAIR.itemsize * settings.k * vectors.rows  # those that are near each other
     disk, each_worker = searching.disk + lists, searching.each_worker
     if settings.words_confirm:
         text_bytes = run.manifest(run.text).statistics["text_bytes"]

@@ -77,7 +77,7 @@ def test_no_pairs_no_documents():
     assert keep_first(pairs([]), 3).of.tolist() == [-1, -1, -1]
     assert keep_first(pairs([]), 0).of.tolist() == []
     assert distinct(pairs([])).edges.tolist() == []
-    assert dropped_at(pairs([]), [0.9]) == [0]
+    assert dropped_at([pairs([])], 3, [0.9]) == dropped_at([], 0, [0.9]) == [0]
 
 
 def test_an_unknown_document_is_named():
@@ -101,8 +101,35 @@ def test_pairs_above_the_threshold():
 
 
 def test_what_other_thresholds_would_drop():
-    found = pairs([[7, 90], [90, 200], [3, 4]], [0.97, 0.94, 0.91])
-    assert dropped_at(found, [0.9, 0.92, 0.95, 0.99]) == [2, 1, 1, 0]  # 200 stays: what it is near to does not
+    by_higher = [pairs([[3, 4]], [0.91]), pairs([[7, 90], [90, 200]], [0.97, 0.94])]
+    assert dropped_at(by_higher, 201, [0.9, 0.92, 0.95, 0.99]) == [2, 1, 1, 0]  # 200 stays: what it is near to does not
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11), st.sampled_from([0.9, 0.93, 0.95, 0.99])), max_size=40),
+    st.integers(0, 12),
+)
+def test_other_thresholds_drop_what_keep_first_would(found, bound):
+    several = [(min(a, b), max(a, b), cosine) for a, b, cosine in found if a != b]
+    several.sort(key=lambda pair: pair[1])
+    blocks = [[pair for pair in several if (pair[1] < bound) == below] for below in (True, False)]
+    thresholds = [0.9, 0.93, 0.94, 0.99]
+    expected = [
+        int((keep_first(pairs([pair[:2] for pair in kept], [pair[2] for pair in kept]), 12).of >= 0).sum())
+        for kept in ([pair for pair in several if pair[2] >= threshold] for threshold in thresholds)
+    ]
+    given_blocks = [pairs([pair[:2] for pair in block], [pair[2] for pair in block]) for block in blocks]
+    assert dropped_at(given_blocks, 12, thresholds) == expected
+
+
+@pytest.mark.parametrize(
+    "blocks", [[[[1, 0]]], [[[0, 2], [0, 1]]], [[[0, 2]], [[0, 1]]], [[[0, 3]]], [[[-1, 1]]]], ids=str
+)
+def test_pairs_in_another_sequence_are_refused(blocks):
+    with pytest.raises(ValueError, match="by the higher"):
+        dropped_at([pairs(block) for block in blocks], 3, [0.9])
+    with pytest.raises(ValueError, match="at most 16"):
+        dropped_at([], 3, [0.9] * 17)
 
 
 def test_cosines_of_pairs():

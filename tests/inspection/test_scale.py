@@ -73,10 +73,11 @@ def test_the_first_to_break_would_break_with_the_fewest_documents() -> None:
     assert planned(10**6)["breaks"] == []
 
 
-def test_what_is_shuffled_lies_in_the_driver_of_one_machine_alone() -> None:
+def test_what_is_shuffled_on_one_machine_waits_in_files() -> None:
     here, elsewhere = by_name(planned(10**7, runner=Runner(1))), by_name(planned(10**7))
-    assert here["select"]["driver_memory"] > elsewhere["select"]["driver_memory"] + here["select"]["shuffled"]
-    assert here["select"]["shuffled"] == elsewhere["select"]["shuffled"] > 0
+    more = here["select"]["driver_memory"] - elsewhere["select"]["driver_memory"]  # for where it lies
+    assert 0 < more < 0.1 * here["select"]["shuffled"] < 0.1 * here["select"]["stored"]
+    assert here["select"]["shuffled"] == elsewhere["select"]["shuffled"]
 
 
 def test_the_command_reads_no_input(sequitur: Callable[..., Any], tmp_path: Path) -> None:
