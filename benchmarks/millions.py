@@ -25,22 +25,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.job import peak_memory
+from benchmarks.two_cores import words_of
 
 VOCABULARY, LETTERS = 60_000, 6
-TOPIC, TOPIC_WORDS = 300, 200  # documents; words
+TOPIC = 300  # documents
 COPIES, EDITED = 0.02, 0.02
 MEDIAN_WORDS, SPREAD, WORDS = 40, 0.4, (12, 400)
 AT_ONCE = 100_000
 EVERY = 2.0  # seconds: going through all pages of so much memory takes a part of one
-
-
-def words_of(lengths: np.ndarray, topic: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """int64: the words of documents, one after the other; half of them of the topic."""
-    count = int(lengths.sum())
-    common = (VOCABULARY ** rng.random(count)).astype(np.int64)  # a word is the rarer the higher its number
-    own = (TOPIC_WORDS ** rng.random(count)).astype(np.uint64) + np.repeat(topic, lengths).astype(np.uint64) * 7919
-    own = (own * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(33)) % np.uint64(VOCABULARY)
-    return np.where(rng.random(count) < 0.5, own.astype(np.int64), common)
 
 
 def write_corpus(path: Path, documents: int) -> None:
@@ -55,7 +47,7 @@ def write_corpus(path: Path, documents: int) -> None:
             topic = rng.integers(0, -(-documents // TOPIC), size)
             lengths = np.clip(rng.lognormal(np.log(MEDIAN_WORDS), SPREAD, size), *WORDS).astype(np.int64)
             offsets = np.append(0, np.cumsum(lengths))
-            words = words_of(lengths, topic, rng)
+            words = words_of(lengths, topic, rng, VOCABULARY)
             kind = rng.random(size)
             changed = rng.integers(0, VOCABULARY, size)
             lines, before = [], words[: offsets[1]]

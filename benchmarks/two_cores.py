@@ -55,12 +55,14 @@ def run_of(scratch: str, workers: int) -> Run:
     return Run(validate(content, "benchmark"), Runner(workers), Progress(quiet=True))
 
 
-def words_of(lengths: np.ndarray, topic: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def words_of(
+    lengths: np.ndarray, topic: np.ndarray, rng: np.random.Generator, vocabulary: int = VOCABULARY
+) -> np.ndarray:
     """uint32: the words of documents, one after the other; half of them of the topic."""
     count = int(lengths.sum())
-    common = (VOCABULARY ** rng.random(count)).astype(np.uint64)  # a word is the rarer the higher its number
+    common = (vocabulary ** rng.random(count)).astype(np.uint64)  # a word is the rarer the higher its number
     own = (TOPIC_WORDS ** rng.random(count)).astype(np.uint64) + np.repeat(topic, lengths).astype(np.uint64) * 7919
-    own = (own * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(33)) % np.uint64(VOCABULARY)
+    own = (own * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(33)) % np.uint64(vocabulary)
     return np.where(rng.random(count) < 0.5, own, common).astype(np.uint32)
 
 

@@ -68,6 +68,8 @@ def dropped_at(pairs: Iterable[Pairs], n: int, thresholds: Sequence[float]) -> l
         pairs: in blocks; in each the lower id comes first, and the higher ids ascend from block to block, too.
         n: 2 bytes each are held.
         thresholds: ascending, at most 16.
+
+    Raises ValueError for pairs in another sequence, or of other documents. O(e).
     """
     if len(thresholds) > 16:
         raise ValueError(f"at most 16 thresholds at a time, not {len(thresholds)}")
