@@ -29,7 +29,7 @@ def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike],
     Their bytes are reserved at once: a disk that gets full later would kill the process. Where the disk of a directory
     has no room for them, arrays raise StorageFull; where that of copies has none, memory holds them, as it does copies.
     """
-    place = _place(directory)
+    place = place_beside(directory)
 
     def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
         count = math.prod(shape if isinstance(shape, tuple) else (shape,))
@@ -51,12 +51,13 @@ def beside(directory: Directory) -> Callable[[int | tuple[int, ...], DTypeLike],
 def file_beside(directory: Directory) -> BinaryIO:
     """A file for reading and writing, on the disk of a directory, or of its copies where it lies elsewhere; it has no
     name, and is gone when it is closed."""
-    place = _place(directory)
+    place = place_beside(directory)
     try:
         return cast(BinaryIO, tempfile.TemporaryFile(dir=place))
     except OSError as error:
         raise from_storage(error, place) from error
 
 
-def _place(directory: Directory) -> str:
+def place_beside(directory: Directory) -> str:
+    """Where such arrays and files lie."""
     return directory.path() if directory.is_local else nearby.folder(directory)

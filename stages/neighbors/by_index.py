@@ -130,6 +130,7 @@ class SearchParts(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._waiting: list[Asking] = []
+        self._queries = 0  # of those that wait
 
     def process(self, rows: Rows) -> Iterator[Rows]:
         name, batch = rows
@@ -139,14 +140,15 @@ class SearchParts(beam.DoFn):
         if "cell" in batch.schema.names:
             probed = schemas.list_matrix(batch.column("cell"))[here]
         self._waiting.append(Asking(name, ordinals[here], probed))
-        if sum(len(one.ordinals) for one in self._waiting) >= self._together:
+        self._queries += len(probed)
+        if self._queries >= self._together:
             yield from self._search_waiting()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         yield from map(GlobalWindows.windowed_value, self._search_waiting())
 
     def _search_waiting(self) -> Iterator[Rows]:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._queries = self._waiting, [], 0
         if not waiting:
             return
         own = np.searchsorted(self._base, np.concatenate([one.ordinals for one in waiting]))

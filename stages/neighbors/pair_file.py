@@ -26,6 +26,7 @@ class PairFile:
         self._file, self._place = file, place
         self._begins = np.arange(0, documents + DOCUMENTS_AT_ONCE, DOCUMENTS_AT_ONCE)
         self._held: list[np.ndarray] = []
+        self._count = 0  # of those that are held
         self._blocks: list[np.ndarray] = []  # of each the places in the file at which documents `_begins` begin
         self._size = 0
 
@@ -35,7 +36,8 @@ class PairFile:
         records["lower"], records["higher"] = pairs.edges.min(axis=1), pairs.edges.max(axis=1)
         records["cosine"] = pairs.cosine
         self._held.append(records)
-        if sum(map(len, self._held)) >= PAIRS_AT_ONCE:
+        self._count += len(records)
+        if self._count >= PAIRS_AT_ONCE:
             self._write()
 
     def by_higher(self) -> Iterator[Pairs]:
@@ -51,7 +53,7 @@ class PairFile:
         if not self._held:
             return
         records = np.concatenate(self._held)
-        self._held = []
+        self._held, self._count = [], 0
         records = records[np.argsort(records["higher"], kind="stable")]
         self._blocks.append(self._size + np.searchsorted(records["higher"], self._begins))
         try:

@@ -61,7 +61,7 @@ def work(run: Run) -> Mapping[str, Any]:
     progress.say(_told(rounds.statistics, settings.recall_target))
     judge = near_duplicates.Judge(run.root, settings, _words(run), count)
     with scratch.file_beside(run.root) as file:
-        near = PairFile(file, run.root.path(), count)
+        near = PairFile(file, scratch.place_beside(run.root), count)
         duplicates = _without_duplicates(rounds, judge, near, count, run.config.embed.lexical_weight)
         tried = near_duplicates.would_drop(near.by_higher(), count)
     staying = subset.chosen(run.root, rounds, run.config, progress)
