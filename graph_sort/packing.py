@@ -1,6 +1,7 @@
 """An order of documents and their token lengths → contexts: which tokens share a context window."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -10,9 +11,11 @@ from numpy.typing import NDArray
 from sequitur.graph_sort.best_fit import fill_best, stable_order
 from sequitur.graph_sort.decomposition import bucket_lengths, decompose
 from sequitur.graph_sort.distinct import distinct_values
-from sequitur.graph_sort.filling import fill_rows
+from sequitur.graph_sort.filling import Columns, fill_rows
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
+from sequitur.graph_sort.packing_runs import in_rows, runs
+from sequitur.graph_sort.part import induced
 from sequitur.graph_sort.pouring import ascending, poured
 from sequitur.graph_sort.whole_pieces import cut_long, fill_whole
 
@@ -98,31 +101,62 @@ def filled(
     documents, each cut into pieces for the contexts that follow it (`pouring.poured`). Else, or where that leaves more
     than one context short, as many of the contexts, of few documents, are dissolved as the others have room for: their
     documents go, cut where need be, to the contexts that they are most like (`filling.fill_rows`). `likeness` says who
-    is alike; without it, what is near in the order. No other documents are cut but those longer than a context. The
-    pieces of a document lie in contexts that ascend. O(m · window) at worst, as `whole`, and the edges.
+    is alike; without it, what is near in the order. No other documents are cut but those longer than a context. Where
+    the order says what fills, the pieces of a document lie in contexts that ascend. O(m · window) at worst, as `whole`,
+    and the edges.
+
+    More than twice `packing_runs.RUN` documents are packed run by run, each by the part of the graph that lies in it;
+    what the last row of each holds makes rows of its own. Memory: 32 bytes a document, and 150 of a run.
 
     Measured on 6,697 technical documents of 1,313 tokens on average, order `contexts`, contexts of 8,192 and of 2,048
     (rows full, documents cut): 0.999, 3.6 % and 1.000, 19.1 %; `whole`: 0.228, 2.9 % and 0.637, 18.1 %; `stream`:
     0.999, 14.4 % and 1.000, 32.6 %.
     """
+    _check(lengths, permutation, context_length)
+    nothing = np.zeros(permutation.size, np.bool_)
+    opens, fills = (nothing if some is None else some for some in (opens, fills))
+    here = list(runs(opens, fills))
+
+    def packed(run: slice) -> Columns:
+        documents = permutation[run]
+        alike = partial(_likeness_among, likeness, documents, everyone=len(here) == 1)
+        offsets, place, start, length = _filled(lengths[documents], context_length, opens[run], fills[run], alike)
+        return offsets, documents[place], start, length
+
+    if len(here) == 1:
+        return PackedContexts(*packed(here[0]))
+    return PackedContexts(*in_rows(map(packed, here), context_length))
+
+
+def _filled(
+    tokens: NDArray[np.int64],
+    context_length: int,
+    opens: NDArray[np.bool_],
+    fills: NDArray[np.bool_],
+    alike: Callable[[], Likeness],
+) -> Columns:
+    """`filled` of documents in their order: offsets, place in the order, start and length."""
+    if not fills.any():
+        contexts = whole(tokens, np.arange(tokens.size, dtype=np.int64), context_length, opens)
+        return fill_rows(*contexts, context_length, contexts.length == tokens[contexts.document], *alike())
+    offsets, place, length = poured(tokens, context_length, opens, fills, WINDOW)
+    if np.count_nonzero(np.diff(offsets_of(length)[offsets]) < context_length) > 1:
+        unknown, uncut = np.zeros_like(place), length == tokens[place]
+        offsets, place, _, length = fill_rows(offsets, place, unknown, length, context_length, uncut, *alike())
+    return offsets, place, ascending(place, length), length
+
+
+def _likeness_among(likeness: Likeness | None, documents: NDArray[np.int64], *, everyone: bool) -> Likeness:
+    """How documents in an order are alike, by their places in it; of a run, only among themselves."""
     if likeness is None:
         nothing = np.empty(0, np.int64)
-        graph = Graph(np.zeros(lengths.size + 1, np.int64), nothing, nothing.astype(np.float32))
-        likeness = Likeness(graph, np.arange(lengths.size, dtype=np.int64))
-    if fills is None or not fills.any():
-        contexts = whole(lengths, permutation, context_length, opens)
-        uncut = contexts.length == lengths[contexts.document]
-        return PackedContexts(*fill_rows(*contexts, context_length, uncut, *likeness))
-    _check(lengths, permutation, context_length)
-    tokens = lengths[permutation]
-    opened = np.zeros(permutation.size, np.bool_) if opens is None else opens
-    offsets, place, length = poured(tokens, context_length, opened, fills, WINDOW)
-    if np.count_nonzero(np.diff(offsets_of(length)[offsets]) < context_length) > 1:
-        uncut, node = length == tokens[place], likeness.node[permutation]
-        unknown = np.zeros_like(place)
-        rows = fill_rows(offsets, place, unknown, length, context_length, uncut, likeness.graph, node)
-        offsets, place, _, length = rows
-    return PackedContexts(offsets, permutation[place], ascending(place, length), length)
+        graph = Graph(np.zeros(documents.size + 1, np.int64), nothing, nothing.astype(np.float32))
+        return Likeness(graph, np.arange(documents.size, dtype=np.int64))
+    node = likeness.node[documents]
+    if everyone:
+        return Likeness(likeness.graph, node)
+    nodes = distinct_values(node)
+    return Likeness(induced(likeness.graph, nodes), np.searchsorted(nodes, node))
 
 
 def best_fit(
@@ -210,6 +244,8 @@ def row_lengths(policy: str, context_length: int) -> NDArray[np.int64]:
 
 def by_length(contexts: PackedContexts, lengths: NDArray[np.int64]) -> dict[int, PackedContexts]:
     """The contexts by the shortest of some row lengths (ascending) that holds them; lengths without any are absent."""
+    if lengths.size == 1 and contexts.offsets.size > 1:
+        return {int(lengths[0]): contexts}
     ends = offsets_of(contexts.length)[contexts.offsets]
     row = np.searchsorted(lengths, np.diff(ends))
     counts = np.diff(contexts.offsets)

@@ -22,7 +22,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
     settings |= {"rows_filled": config.pack.policy in BY_LIKENESS}
     settings |= {} if digest is None else {"strategy_digest": digest}
     if config.pack.epochs > 1:  # a later one depends on how earlier ones are cut
-        settings |= {"epochs": config.pack.epochs, "policy": config.pack.policy}
+        settings |= {"epochs": config.pack.epochs, "policy": config.pack.policy, "packed_in_runs": True}
     return {**settings, **_families(config), "seed": config.seed}
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from sequitur.graph_sort.graph import Empty
 from sequitur.shards.contexts import Contexts
 from sequitur.text_core.units.offsets import offsets_of
 
@@ -38,15 +39,16 @@ class Rows(NamedTuple):
     next_start: np.ndarray  # int64 [r]
 
 
-def end_to_end(plans: Sequence[SplitPlan]) -> SplitPlan:
-    """Plans of a split for one epoch each as one for all, the contexts numbered on."""
+def end_to_end(plans: Sequence[SplitPlan], empty: Empty = np.empty) -> SplitPlan:
+    """Plans of a split for one epoch each as one for all, in arrays from `empty`, the contexts numbered on."""
     if len(plans) == 1:
         return plans[0]
-    columns = {name: np.concatenate([getattr(plan, name) for plan in plans]) for name in SplitPlan._fields}
+    columns = {name: [getattr(plan, name) for plan in plans] for name in SplitPlan._fields}
+    joined = {name: np.concatenate(some, out=empty(sum(map(len, some)), np.int64)) for name, some in columns.items()}
     contexts = offsets_of([len(plan.reading_order) for plan in plans])
-    columns["offsets"] = offsets_of(np.concatenate([np.diff(plan.offsets) for plan in plans]))
-    columns["reading_order"] += np.repeat(contexts[:-1], np.diff(contexts))
-    return SplitPlan(**columns)
+    joined["offsets"] = offsets_of(np.concatenate([np.diff(plan.offsets) for plan in plans]))
+    joined["reading_order"] += np.repeat(contexts[:-1], np.diff(contexts))
+    return SplitPlan(**joined)
 
 
 def first_epoch(plan: SplitPlan) -> SplitPlan:

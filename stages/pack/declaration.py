@@ -96,7 +96,7 @@ def _records(shards: Directory) -> list[str]:
 STAGE = Stage(
     "pack",
     SHARDS,
-    5,
+    6,
     (DOCUMENTS, SIGNALS, SELECTION, TOKENS, VECTORS, ORDER),
     parameters,
     *done_in("sequitur.stages.pack.stage"),

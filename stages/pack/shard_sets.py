@@ -6,14 +6,14 @@ Where there is one family and one length there is one dataset, in `shards` itsel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from sequitur.graph_sort import packing
-from sequitur.graph_sort.distinct import distinct_values
+from sequitur.graph_sort.graph import Empty
 from sequitur.graph_sort.orders import first_of_runs
 from sequitur.graph_sort.packing import Likeness, PackedContexts
 from sequitur.pipeline.sections import Pack
@@ -24,6 +24,7 @@ from sequitur.shards.manifest import EpochEntry, Packing, RowOrder
 from sequitur.shards.permutation import ALGORITHM
 from sequitur.shards.row_order import count_pairs
 from sequitur.stages.pack.context_rows import SplitPlan, end_to_end
+from sequitur.stages.shared.columns.arrays import held
 
 ROUTER_FOLDER = "router"
 TAKEN = {FAMILIES_NAME, MANIFEST_NAME, ROUTER_FOLDER}
@@ -45,6 +46,7 @@ class Cutting(NamedTuple):
     seed: int  # the configured one
     as_ordered: bool  # whether rows stay as they are ordered
     lengths: np.ndarray  # int64 tokens by ordinal
+    empty: Empty = np.empty  # of what is planned
 
     def reading_seed(self, directory: str, split: str) -> int | None:
         """Of the permutation of a dataset's split; None where its rows stay as they are."""
@@ -83,9 +85,14 @@ def _sets_of_family(
     for split, here in parts(cutting, family, epochs):
         ordinals, paths, opens, fills = (here[name].to_numpy() for name in ("ordinal", "path", "opens", "fills"))
         # Places stand for documents, which may stand at several.
-        everyone = np.arange(here.num_rows, dtype=np.int64)
-        policy, alike = packing.POLICIES[settings.policy], likeness and likeness._replace(node=likeness.node[ordinals])
-        contexts = policy(lengths[ordinals], everyone, settings.context_length, opens, alike, fills)
+        everyone = held(cutting.empty, np.arange(here.num_rows, dtype=np.int64))
+        tokens = np.take(lengths, ordinals, out=cutting.empty(len(ordinals), np.int64))
+        alike = None
+        if likeness is not None:
+            node = np.take(likeness.node, ordinals, out=cutting.empty(len(ordinals), np.int64))
+            alike = likeness._replace(node=node)
+        policy = packing.POLICIES[settings.policy]
+        contexts = policy(tokens, everyone, settings.context_length, opens, alike, fills)
         for length, some in packing.by_length(contexts, row_lengths).items():
             directory = directory_name(family, length if settings.policy == "buckets" else None)
             of_split = by_length.setdefault(length, {}).setdefault(split, [])
@@ -95,7 +102,7 @@ def _sets_of_family(
             directory_name(family, length if settings.policy == "buckets" else None),
             family,
             length,
-            {split: end_to_end(some) for split, some in plans.items()},
+            {split: end_to_end(some, cutting.empty) for split, some in plans.items()},
         )
         for length, plans in sorted(by_length.items())
     ]
@@ -187,43 +194,46 @@ def _plan(
     seed, sizes = cutting.reading_seed(directory, split), np.array([count], np.int64)
     read = np.arange(count, dtype=np.int64) if seed is None else reading_order(sizes, seed + epoch)
     group = paths[contexts.document[contexts.offsets[:-1]]]
-    return SplitPlan(
-        contexts.offsets,
-        document,
-        contexts.start,
-        contexts.length,
-        group,
-        next_document,
-        next_start,
-        read,
-        sizes,
+    of_pieces, of_contexts = (
+        (document, contexts.start, contexts.length),
+        (group, next_document, next_start, read, sizes),
     )
+    return SplitPlan(*[held(cutting.empty, column) for column in (contexts.offsets, *of_pieces, *of_contexts)])
+
+
+def placed_in(plans: Iterable[SplitPlan], documents: int) -> np.ndarray:
+    """bool [documents], by ordinal: whether some plan holds anything of it."""
+    found = np.zeros(documents, dtype=bool)
+    for plan in plans:
+        found[plan.document] = True
+    return found
+
+
+def split_in(shard_set: ShardSet, lengths: np.ndarray) -> np.ndarray:
+    """bool [n], by ordinal: whether a document is in a dataset, and not in one piece; `lengths` int64 [n] tokens."""
+    found = np.zeros(len(lengths), dtype=bool)
+    for plan in shard_set.plans.values():
+        found[plan.document[plan.length < lengths[plan.document]]] = True
+    return found
 
 
 def packing_entry(cutting: Cutting, shard_set: ShardSet) -> Packing:
     """What became of the tokens of the documents that a dataset holds something of."""
     policy, lengths = cutting.settings.policy, cutting.lengths
     plans = list(shard_set.plans.values())
-    document, start, length = (np.concatenate([plan[field] for plan in plans]) for field in (1, 2, 3))
-    tokens, of_documents = int(length.sum()), int(lengths[distinct_values(document)].sum())
-    once = of_documents
+    tokens = sum(int(plan.length.sum()) for plan in plans)
+    once = of_documents = int(lengths.sum(where=placed_in(plans, len(lengths))))
     if policy == "buckets":  # which cuts a document alike wherever it stands
+        document, start, length = (np.concatenate([plan[field] for plan in plans]) for field in (1, 2, 3))
         once = int(length[np.unique(np.stack([document, start]), axis=1, return_index=True)[1]].sum())
     rows = sum(len(plan.offsets) - 1 for plan in plans)
     return Packing(
         policy,
         dropped_tokens=0,
         padded_tokens=rows * shard_set.context_length - tokens,
-        split_docs=len(split_documents(shard_set, lengths)),
+        split_docs=int(np.count_nonzero(split_in(shard_set, lengths))),
         repeated_tokens=tokens - once,
         elsewhere_tokens=of_documents - once,
-    )
-
-
-def split_documents(shard_set: ShardSet, lengths: np.ndarray) -> np.ndarray:
-    """int64 ordinals of the documents in a dataset that are not in one piece, ascending."""
-    return distinct_values(
-        np.concatenate([plan.document[plan.length < lengths[plan.document]] for plan in shard_set.plans.values()])
     )
 
 

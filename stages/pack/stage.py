@@ -6,8 +6,8 @@
              With families, or row lengths, one such dataset for each, and `families.json`, written last.
              With several epochs the split train has the contexts of one after the other
     dropped  nothing: contexts that are not full are padded
-    cost     the plan takes up to 150 bytes per document here, the graph of `filled` is mapped; a worker gathers 1,024
-             contexts at a time, on this machine a thread; elsewhere it gathers a shard
+    cost     the plan takes up to 64 bytes per document here, and what it comes to, with the graph of `filled`, is
+             mapped; a worker gathers 1,024 contexts at a time, on this machine a thread; elsewhere it gathers a shard
 
 The contexts are written in a seeded permutation, so that those read one after the other are not related; but as they
 are ordered, where the order sorts them.
@@ -25,10 +25,9 @@ from typing import Any
 import numpy as np
 
 from sequitur import __version__
-from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.documents import BY_LIKENESS
 from sequitur.graph_sort.packing import Likeness
-from sequitur.pipeline import artifacts, builds, nearby
+from sequitur.pipeline import artifacts, builds, nearby, scratch
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.names import DOCUMENTS, NEIGHBORS, ORDER, ROUTER, SELECTION, SHARDS, SIGNALS, TOKENS, VECTORS
@@ -58,6 +57,7 @@ from sequitur.shards.manifest import (
 )
 from sequitur.shards.verify import verify as shards_verify
 from sequitur.shards.writer import hf_files
+from sequitur.stages.pack.context_rows import SplitPlan
 from sequitur.stages.pack.declaration import parameters
 from sequitur.stages.pack.docs_table import write_docs_tables
 from sequitur.stages.pack.shard_sets import (
@@ -66,8 +66,9 @@ from sequitur.stages.pack.shard_sets import (
     ShardSet,
     order_entry,
     packing_entry,
+    placed_in,
     plan_sets,
-    split_documents,
+    split_in,
 )
 from sequitur.stages.pack.shard_writing import write_shards
 from sequitur.stages.shared.columns import router
@@ -108,7 +109,7 @@ def work(run: Run) -> Mapping[str, Any]:
         else document_lengths(root / TOKENS)
     )
     ordering = run.manifest(ORDER).statistics
-    cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths)
+    cutting = Cutting(settings, run.config.seed, ordering["sorted"], lengths, scratch.beside(root))
     epochs = offsets_of(rows_of_epochs(root / ORDER))
     orders = [order.slice(first, last - first) for first, last in pairwise(epochs.tolist())]
     sets = plan_sets(cutting, orders, ordering["families"], _likeness(run, cutting))
@@ -130,7 +131,7 @@ def work(run: Run) -> Mapping[str, Any]:
             builds.write_file(build, path, content)
         listed = [router_file(path, content) for path, content in copies.items()]
         builds.write_file(build, FAMILIES_NAME, families_json(datasets, listed).encode())
-    return _statistics(sets, datasets, manifests, lengths)
+    return _statistics(sets, datasets, manifests, cutting)
 
 
 def maps_tokens(runner: Runner, settings: Pack) -> bool:
@@ -150,7 +151,10 @@ def _likeness(run: Run, cutting: Cutting) -> Likeness | None:
     if cutting.settings.policy not in BY_LIKENESS or cutting.as_ordered:
         return None
     members, graph = read_graph(run.artifact(NEIGHBORS), run.runner.threads)
-    return Likeness(graph, np.searchsorted(members, np.arange(len(cutting.lengths))))
+    node = cutting.empty(len(cutting.lengths), np.int64)
+    node[:] = -1  # of those that no order places
+    node[members] = np.arange(len(members))
+    return Likeness(graph, node)
 
 
 def finish_dataset(
@@ -165,7 +169,7 @@ def finish_dataset(
     """Writes what a dataset has beside its shards and documents table; its manifest last."""
     directory = shard_set.directory
     splits = {
-        split: split_entry(entries[directory, split], len(distinct_values(plan.document)))
+        split: split_entry(entries[directory, split], _documents([plan], cutting))
         for split, plan in shard_set.plans.items()
     }
     packing, order = packing_entry(cutting, shard_set), order_entry(cutting, shard_set)
@@ -181,25 +185,31 @@ def finish_dataset(
     return manifest
 
 
+def _documents(plans: Iterable[SplitPlan], cutting: Cutting) -> int:
+    """How many documents some plans hold anything of."""
+    return int(np.count_nonzero(placed_in(plans, len(cutting.lengths))))
+
+
 def _statistics(
-    sets: list[ShardSet], datasets: list[DatasetEntry], manifests: list[Manifest], lengths: np.ndarray
+    sets: list[ShardSet], datasets: list[DatasetEntry], manifests: list[Manifest], cutting: Cutting
 ) -> dict[str, Any]:
     """Over all datasets; a document of several counts once."""
     contexts: dict[str, int] = {}
     for manifest in manifests:
         for split, entry in manifest.splits.items():
             contexts[split] = contexts.get(split, 0) + entry.rows
-    documents = np.concatenate([plan.document for one in sets for plan in one.plans.values()])
-    split_docs = np.concatenate([split_documents(one, lengths) for one in sets])
+    is_split = np.zeros(len(cutting.lengths), dtype=bool)
+    for one in sets:
+        is_split |= split_in(one, cutting.lengths)
     listed = [
         vars(entry) | {"padded_tokens": m.packing.padded_tokens} for entry, m in zip(datasets, manifests, strict=True)
     ]
     return {
         "contexts": contexts,
         "tokens": sum(entry.tokens for entry in datasets),
-        "documents": len(distinct_values(documents)),
+        "documents": _documents((plan for one in sets for plan in one.plans.values()), cutting),
         "policy": manifests[0].packing.policy,
-        "split_docs": len(distinct_values(split_docs)),
+        "split_docs": int(np.count_nonzero(is_split)),
         **{
             name: sum(getattr(manifest.packing, name) for manifest in manifests)
             for name in ("dropped_tokens", "padded_tokens", "repeated_tokens")
@@ -214,13 +224,14 @@ def estimate(run: Run) -> Estimate:
     batch = 4 * BATCH_ROWS * run.config.pack.context_length
     epochs, threads = run.config.pack.epochs, run.runner.threads if run.runner.is_local else 1
     graph = graph_bytes(count, run.config.neighbors.k) if run.config.pack.policy in BY_LIKENESS else 0
+    planned = 100 * count * epochs  # 24 bytes a piece, 56 a context, and what is known of each document
     maps = maps_tokens(run.runner, run.config.pack)
     shard = min(_largest_shard(run.config.pack), epochs * tokens.bytes)
     return Estimate(
-        memory=150 * count * epochs,
-        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs + graph,
+        memory=64 * count * epochs,
+        disk=int(1.1 * tokens.bytes) * epochs + 2 * batch // BATCH_ROWS + 250 * count * epochs + planned + graph,
         each_worker=threads * 4 * batch + (threads * shard // 4 if maps else 2 * shard),  # its pieces, or all of it
-        mapped=run.manifest(VECTORS).bytes + graph + (tokens.bytes if maps else 0),
+        mapped=run.manifest(VECTORS).bytes + planned + graph + (tokens.bytes if maps else 0),
         elements=1 if run.runner.is_local else 1 + epochs * tokens.bytes // batch,
         shuffled=0 if maps else epochs * tokens.bytes,
     )

@@ -18,7 +18,7 @@ def parameters(config: Config) -> Mapping[str, Any]:
 STAGE = Stage(
     "report",
     REPORT,
-    8,
+    9,
     (DOCUMENTS, TEXT, SIGNALS, SELECTION, TOKENS, VECTORS, NEIGHBORS, ORDER, SHARDS),
     parameters,
     *done_in("sequitur.stages.report.stage"),

@@ -41,6 +41,13 @@ def end_to_end(arrays: Iterable[np.ndarray], count: int, empty: Empty) -> np.nda
     return whole
 
 
+def held(empty: Empty, array: np.ndarray) -> np.ndarray:
+    """The same in an array from `empty`."""
+    found = empty(array.shape, array.dtype)
+    found[:] = array
+    return found
+
+
 def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Graph]:
     """The documents in an artifact of neighbours, int64 ordinals ascending, and their graph, whose nodes are positions
     among them. Each of the threads reads a part. Memory: what `graph_bytes` says, mapped, and 8
