@@ -11,6 +11,7 @@
 #   make test-borders  two thousand awkward inputs, whose truth is known; files that mean harm; killed jobs
 #   make test-spark    the whole job on a Spark cluster of this machine, executors and drivers killed
 #   make test-flink    the whole job on Flink, inside Beam's job server
+#   make test-scale    what the deciding process holds of a hundred thousand and of a million documents
 #   make test-lowest   the tests on the oldest versions of all packages that pyproject.toml allows
 #   make lint          style and types
 #   make docs          regenerate what is generated in docs/
@@ -33,7 +34,7 @@ MINIO := v0.0.0-20260212201848-7aac2a2c5b7c
 # anew, for 25 seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-s3 test-borders test-spark test-flink test-lowest .java lint docs lock clean
+.PHONY: demo test test-install test-peers test-examples test-browser test-airflow test-s3 test-borders test-spark test-flink test-scale test-lowest .java lint docs lock clean
 
 demo: $(READY)
 	$(BIN)/sequitur demo
@@ -98,6 +99,9 @@ test-spark test-flink: test-%: $(READY) .java
 		sudo=$$(test "$$(id -u)" = 0 || echo sudo -n); \
 		$$sudo apt-get update -qq && $$sudo apt-get install -y -qq openjdk-17-jre-headless maven; } > /dev/null 2>&1 || { \
 		echo "error: no Java 17 and Maven; install them: sudo apt-get install openjdk-17-jre-headless maven"; exit 1; }
+
+test-scale: $(READY)
+	$(BIN)/python -m pytest tests/test_driver_benchmark.py -m scale
 
 # With compiled kernels of their own, since each version of numba has its own.
 test-lowest: .peers/lowest/.ready

@@ -9,7 +9,7 @@ times a second): of what is mapped the system takes back what it needs. One JSON
     STAGE_held_N         bytes, at most
     STAGE_announced_N    bytes, of which 700 MiB are what Python and its libraries take; with what is mapped
     STAGE_per_document   bytes that it holds more for each further document, between the smallest and the largest N
-    most_per_document    the largest of these from `neighbors` on; what `select` holds on one machine is Beam's shuffle
+    most_per_document    the largest of these
     most_vs_announced    the largest share of what is announced that is held
 
 Cost: 25 minutes of one core for a million documents, and 8 GB of disk.
@@ -29,7 +29,6 @@ from benchmarks.growth import write_corpus
 from benchmarks.job import peak_memory
 
 STAGES = ("ingest", "annotate", "select", "tokenize", "embed", "neighbors", "order", "pack", "report")
-DECIDING = STAGES[STAGES.index("neighbors") :]
 EVERY = 0.02  # seconds
 
 
@@ -88,7 +87,7 @@ def main() -> None:
     for stage in STAGES:
         grown = figures[f"{stage}_held_{many}"] - figures[f"{stage}_held_{few}"]
         figures[f"{stage}_per_document"] = round(grown / max(many - few, 1), 1)
-    figures["most_per_document"] = max(figures[f"{stage}_per_document"] for stage in DECIDING)
+    figures["most_per_document"] = max(figures[f"{stage}_per_document"] for stage in STAGES)
     figures["most_vs_announced"] = max(
         round(figures[f"{stage}_held_{size}"] / figures[f"{stage}_announced_{size}"], 3)
         for stage in STAGES
