@@ -3,6 +3,7 @@
 All vectors are unit vectors [n, d], float16 or float32, document ids their rows; they are read block by
 block. A document that stands in a context as several pieces counts there once, where it first appears. A mean
 over nothing (of pairs, where every context holds one document) is NaN. Sums are float64, in a fixed order.
+Held are 8 bytes a context and a block, where nothing else is said.
 """
 
 from collections.abc import Iterator
@@ -12,15 +13,17 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sequitur.graph_sort.best_fit import stable_order
+from sequitur.graph_sort.context_documents import blocks, document_offsets, documents_of
 from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.offsets import offsets_of
-from sequitur.graph_sort.packing import PackedContexts, context_documents
+from sequitur.graph_sort.packing import PackedContexts
 from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 NEAR_DUPLICATE = 0.95
-_BLOCK = 16_384  # rows of vectors in memory at a time; a longer context is a block of its own
+_BLOCK = 16_384  # rows of vectors, or pieces, in memory at a time; a longer context is a block of its own
 
 
 class Coherence(NamedTuple):
@@ -55,22 +58,21 @@ class TokenUse(NamedTuple):
 
 def coherence(contexts: PackedContexts, vectors: Vectors, near_duplicate: float = NEAR_DUPLICATE) -> Coherence:
     """Coherence of the documents within contexts. O(Σ m²d), m documents in a context of any length."""
-    offsets, documents = context_documents(contexts)
+    offsets = document_offsets(contexts)
     sums = np.zeros(3, np.float64)
     pairs = near_duplicates = 0
-    for first, last in _blocks(offsets):
-        rows = rows_as_float32(vectors, documents[offsets[first] : offsets[last]])
-        here = offsets[first : last + 1] - offsets[first]
-        block_sums, block_pairs, block_near = _sum_cosines(here, rows, near_duplicate)
+    for first, last in blocks(offsets, _BLOCK):
+        here, documents = documents_of(contexts, np.arange(first, last))
+        block_sums, block_pairs, block_near = _sum_cosines(here, rows_as_float32(vectors, documents), near_duplicate)
         sums += block_sums
         pairs += block_pairs
         near_duplicates += block_near
-    followers = documents.size - (offsets.size - 1)
+    followers = int(offsets[-1]) - (offsets.size - 1)
     return Coherence(
         adjacency=_mean(sums[0], followers),
         best_previous=_mean(sums[1], followers),
         pairwise=_mean(sums[2], pairs),
-        near_duplicate_rate=_mean(near_duplicates, documents.size),
+        near_duplicate_rate=_mean(near_duplicates, int(offsets[-1])),
     )
 
 
@@ -82,9 +84,9 @@ def leakage(contexts: PackedContexts, vectors: Vectors, *reading_orders: NDArray
     over the c − 1 consecutive pairs of a random reading order, mean and variance are exact: with S = Σ A_ij,
     Q = Σ A_ij² and R_i = Σ_j A_ij, all over i ≠ j, E T = S/c and E T² = ((c − 1)·Q + S² − 2 Σ R_i²) / (c(c − 1)), from
     counting the pairs of places that share two, one or no contexts. S, Q and R follow from moments of m, without a
-    c × c matrix. O((n + cd)·d) time; 8·d² bytes, 24 bytes a document, and a block.
+    c × c matrix. O((n + cd)·d) time; 8·d² bytes, 32 bytes a context, and a block.
     """
-    offsets, documents = context_documents(contexts)
+    offsets = document_offsets(contexts)
     together = expected = variance = 0.0
     pairs = 0
     for reading_order in reading_orders:
@@ -93,7 +95,7 @@ def leakage(contexts: PackedContexts, vectors: Vectors, *reading_orders: NDArray
             continue
         moments = _Moments(vectors.shape[1])
         before = np.empty((0, vectors.shape[1]), np.float64)
-        for means in _means_in_order(offsets, documents, vectors, reading_order):
+        for means in _means_in_order(contexts, offsets, vectors, reading_order):
             rows = np.concatenate([before, means])
             together += float(np.einsum("cd,cd->", rows[1:], rows[:-1]))
             before = means[-1:]
@@ -106,16 +108,13 @@ def leakage(contexts: PackedContexts, vectors: Vectors, *reading_orders: NDArray
 
 
 def _means_in_order(
-    offsets: NDArray[np.int64], documents: NDArray[np.int64], vectors: Vectors, reading_order: NDArray[np.int64]
+    contexts: PackedContexts, offsets: NDArray[np.int64], vectors: Vectors, reading_order: NDArray[np.int64]
 ) -> Iterator[NDArray[np.float64]]:
-    """Mean vectors of the contexts in reading order, float64 [b, d], block by block."""
+    """Mean vectors of the contexts in reading order, float64 [b, d], block by block; `offsets` of their documents."""
     counts = np.diff(offsets)[reading_order]
-    read_offsets = offsets_of(counts)
-    place = np.repeat(offsets[reading_order] - read_offsets[:-1], counts)
-    place += np.arange(place.size, dtype=np.int64)
-    for first, last in _blocks(read_offsets):
-        rows = rows_as_float32(vectors, documents[place[read_offsets[first] : read_offsets[last]]])
-        yield _sum_rows(read_offsets[first : last + 1] - read_offsets[first], rows) / counts[first:last, None]
+    for first, last in blocks(offsets_of(counts), _BLOCK):
+        here, documents = documents_of(contexts, reading_order[first:last])
+        yield _sum_rows(here, rows_as_float32(vectors, documents)) / counts[first:last, None]
 
 
 class _Moments:
@@ -142,48 +141,81 @@ class _Moments:
 
 
 def placement(contexts: PackedContexts, context_length: int | NDArray[np.int64]) -> TokenUse:
-    """Truncation, padding and repeats; `context_length` is that of all contexts, or of each. O(p log p), p pieces."""
-    by_start = np.lexsort((contexts.start, contexts.document))
-    document, start = contexts.document[by_start], contexts.start[by_start]
-    end = start + contexts.length[by_start]
+    """Truncation, padding and repeats; `context_length` is that of all contexts, or of each.
+
+    O(p) for p pieces, and O(q log q) for the q pieces of documents whose pieces do not come in their order. Memory: 11
+    bytes a document, a byte a piece, and about 60 for each of these q.
+    """
+    placed, split, unordered = _piece_by_piece(*contexts[1:])
+    some = np.flatnonzero(unordered[contexts.document])
+    document, start, length = (column[some] for column in contexts[1:])
+    by_start = np.lexsort((start, document))
+    document, start, end = document[by_start], start[by_start], (start + length)[by_start]
     overlaps = (document[1:] == document[:-1]) & (start[1:] < end[:-1])
-    placed = distinct_values(document)
     room = int(np.broadcast_to(context_length, contexts.offsets.size - 1).sum(dtype=np.int64))
     return TokenUse(
-        truncation=_mean(distinct_values(document[start > 0]).size, placed.size),
+        truncation=_mean(np.count_nonzero(split), np.count_nonzero(placed)),
         padding=_mean(room - int(contexts.length.sum()), room),
         repeats=int(distinct_values(document[1:][overlaps]).size),
     )
 
 
+@njit(cache=True, nogil=True)
+def _piece_by_piece(
+    document: NDArray[np.int64], start: NDArray[np.int64], length: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which documents are placed, of which a piece does not begin with them, and of which one begins before the end of
+    the piece that came before it: only of these a token can be placed twice."""
+    count = 0
+    for one in document:
+        count = max(count, one + 1)
+    placed, split, unordered = np.zeros(count, np.bool_), np.zeros(count, np.bool_), np.zeros(count, np.bool_)
+    end = np.zeros(count, np.int64)
+    for piece in range(document.size):
+        one = document[piece]
+        placed[one] = True
+        split[one] |= start[piece] > 0
+        unordered[one] |= start[piece] < end[one]
+        end[one] = start[piece] + length[piece]
+    return placed, split, unordered
+
+
 def same_group_share(contexts: PackedContexts, group: NDArray[np.int64]) -> float:
     """Share of consecutive pairs that are of one group (int64[n]; −1 is unknown, its pairs are ignored)."""
-    offsets, documents = context_documents(contexts)
-    codes = group[documents]
-    known = (codes[1:] >= 0) & (codes[:-1] >= 0)
-    known[offsets[1:-1] - 1] = False  # a pair across two contexts
-    return _mean(np.count_nonzero(known & (codes[1:] == codes[:-1])), np.count_nonzero(known))
+    alike = pairs = 0
+    for first, last in blocks(contexts.offsets, _BLOCK):
+        offsets, documents = documents_of(contexts, np.arange(first, last))
+        codes = group[documents]
+        known = (codes[1:] >= 0) & (codes[:-1] >= 0)
+        known[offsets[1:-1] - 1] = False  # a pair across two contexts
+        alike += int(np.count_nonzero(known & (codes[1:] == codes[:-1])))
+        pairs += int(np.count_nonzero(known))
+    return _mean(alike, pairs)
 
 
 def met_before(context: NDArray[np.int64], earlier: NDArray[np.int64]) -> float:
     """The share of the pairs of documents that share a context which did in one of the earlier epochs.
 
     `context` [n] is that of each document, `earlier` [e, n] that of each epoch before; −1 for none. Nan if there is no
-    pair. O(e · Σ m²) for m documents in a context.
+    pair. O(e · Σ m²) for m documents in a context; 32 bytes a document.
     """
-    by_context = np.flatnonzero(context >= 0)
-    by_context = by_context[np.argsort(context[by_context], kind="stable")]
-    counts = np.unique(context[by_context], return_counts=True)[1]
-    met, pairs = _count_met(offsets_of(counts), np.ascontiguousarray(earlier[:, by_context]))
+    here = np.flatnonzero(context >= 0)
+    of_here = context[here]
+    offsets = offsets_of(np.bincount(of_here))
+    met, pairs = _count_met(offsets, here[stable_order(of_here, offsets.size - 1)], earlier)
     return _mean(met, pairs)
 
 
 @njit(cache=True, nogil=True)
-def _count_met(offsets: NDArray[np.int64], earlier: NDArray[np.int64]) -> tuple[np.int64, np.int64]:
+def _count_met(
+    offsets: NDArray[np.int64], documents: NDArray[np.int64], earlier: NDArray[np.int64]
+) -> tuple[np.int64, np.int64]:
     met, pairs = np.int64(0), np.int64(0)
     for c in range(offsets.size - 1):
-        for a in range(offsets[c], offsets[c + 1]):
-            for b in range(offsets[c], a):
+        for a in documents[offsets[c] : offsets[c + 1]]:
+            for b in documents[offsets[c] : offsets[c + 1]]:
+                if b == a:
+                    break
                 pairs += 1
                 for e in range(earlier.shape[0]):
                     if earlier[e, a] >= 0 and earlier[e, a] == earlier[e, b]:
@@ -195,13 +227,19 @@ def _count_met(offsets: NDArray[np.int64], earlier: NDArray[np.int64]) -> tuple[
 def bound(graph: Graph) -> float:
     """Σ over documents of (best + second-best edge)/2, over n − 1: no path of graph edges averages more.
 
-    Each document has at most two edges of a path. A missing or negative edge counts 0: it may be left out.
+    Each document has at most two edges of a path. A missing or negative edge counts 0: it may be left out. Memory: 4
+    bytes a document.
     """
     n = graph.offsets.size - 1
     total = 0.0
     for rank in range(2):
-        edge = graph.offsets[:-1][np.diff(graph.offsets) > rank] + rank
-        total += float(np.maximum(graph.weight[edge], 0).sum(dtype=np.float64))
+        weight, count = np.empty(n, np.float32), 0  # summed in one go, in numpy's order
+        for begin in range(0, n, _BLOCK):
+            offsets = graph.offsets[begin : begin + _BLOCK + 1]
+            edge = offsets[:-1][np.diff(offsets) > rank] + rank
+            weight[count : count + edge.size] = np.maximum(graph.weight[edge], 0)
+            count += edge.size
+        total += float(weight[:count].sum(dtype=np.float64))
     return _mean(total / 2, n - 1)
 
 
@@ -214,22 +252,15 @@ def consecutive_cosines(vectors: Vectors, permutation: NDArray[np.int64], thread
     """Cosine of permutation[i] and permutation[i + 1]: float32[n − 1] ([0] where n = 0). Of the vectors each of the
     threads holds a block."""
 
-    def of_block(begin: int) -> NDArray[np.float32]:
-        cosines: NDArray[np.float32] = _dot_next(rows_as_float32(vectors, permutation[begin : begin + _BLOCK + 1]))
-        return cosines
+    cosines = np.empty(max(permutation.size - 1, 0), np.float32)
 
-    blocks = on_threads(threads, of_block, range(0, permutation.size - 1, _BLOCK))
-    return np.concatenate([np.empty(0, np.float32), *blocks])
+    def fill(begin: int) -> None:
+        rows = rows_as_float32(vectors, permutation[begin : begin + _BLOCK + 1])
+        cosines[begin : begin + _BLOCK] = _dot_next(rows)
 
-
-def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Runs [first, last) of contexts of at most _BLOCK documents together, or of one context."""
-    first = 0
-    while first < offsets.size - 1:
-        last = int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1
-        last = max(last, first + 1)
-        yield first, last
-        first = last
+    for _ in on_threads(threads, fill, range(0, cosines.size, _BLOCK)):
+        pass
+    return cosines
 
 
 def _mean(total: float | np.integer, count: float | np.integer) -> float:

@@ -259,17 +259,6 @@ def by_length(contexts: PackedContexts, lengths: NDArray[np.int64]) -> dict[int,
     return found
 
 
-def context_documents(contexts: PackedContexts) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The documents of each context, once each, in order of first appearance: offsets [c + 1], documents."""
-    count = contexts.offsets.size - 1
-    context = np.repeat(np.arange(count, dtype=np.int64), np.diff(contexts.offsets))
-    together = np.lexsort((contexts.document, context))  # stable, so a first appearance comes first
-    key_changes = (np.diff(context[together]) != 0) | (np.diff(contexts.document[together]) != 0)
-    kept = np.sort(together[np.append(True, key_changes)[: together.size]])
-    offsets = np.searchsorted(context[kept], np.arange(count + 1, dtype=np.int64)).astype(np.int64)
-    return offsets, contexts.document[kept]
-
-
 def _check(lengths: NDArray[np.int64], permutation: NDArray[np.int64], context_length: int) -> None:
     if context_length < 1:
         raise ValueError(f"context_length must be at least 1 token, got {context_length}")

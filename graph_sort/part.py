@@ -78,9 +78,9 @@ def induced(graph: Graph, members: NDArray[np.int64], empty: Empty = np.empty) -
     """The graph of some nodes [m], int64, ascending, and the edges between them; node i of it is `members[i]`.
 
     O(e log m), e the length of the members' rows. Rows stay sorted, because the new ids ascend with the old. Memory: 12
-    bytes for each of these ends, from `empty`, and 8 a member.
+    bytes for each of these ends, and 8 a member, from `empty`.
     """
-    offsets, ends = np.zeros(members.size + 1, np.int64), _ends(graph.offsets, members)
+    offsets, ends = empty(members.size + 1, np.int64), _ends(graph.offsets, members)
     neighbor, weight = empty(ends, np.int64), empty(ends, np.float32)
     kept = _induced(graph, members, offsets, neighbor, weight)
     return Graph(offsets, neighbor[:kept], weight[:kept])
@@ -105,7 +105,7 @@ def _induced(
 ) -> int:
     """Writes the graph of some nodes; returns how many ends its edges have."""
     offsets, neighbor, weight = graph
-    kept = 0
+    new_offsets[0] = kept = 0
     for i in range(members.size):
         for e in range(offsets[members[i]], offsets[members[i] + 1]):
             place = np.searchsorted(members, neighbor[e])

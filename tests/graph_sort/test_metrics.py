@@ -7,12 +7,15 @@ from itertools import combinations, pairwise, permutations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sequitur.graph_sort import metrics
+from sequitur.graph_sort.context_documents import documents_of
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Graph
 from sequitur.graph_sort.orders import find
-from sequitur.graph_sort.packing import PackedContexts, context_documents, stream
+from sequitur.graph_sort.packing import PackedContexts, stream
 
 N = 200
 LENGTHS = np.random.default_rng(0).integers(1, 9, N)
@@ -26,7 +29,7 @@ def contexts_of(*contexts):
 
 
 def as_lists(contexts):
-    offsets, documents = context_documents(contexts)
+    offsets, documents = documents_of(contexts, np.arange(len(contexts.offsets) - 1))
     return [part.tolist() for part in np.split(documents, offsets[1:-1])]
 
 
@@ -125,12 +128,29 @@ def test_a_token_placed_twice_is_a_repeat():
     assert metrics.placement(contexts_of([0, 1], [2, 1], [1]), 10).repeats == 1
 
 
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 9), st.integers(1, 5)), max_size=30), st.integers(1, 4))
+def test_placement_of_pieces_in_any_order(pieces, each):
+    document, start, length = np.array(pieces, np.int64).reshape(-1, 3).T.copy()
+    offsets = np.unique(np.append(np.arange(0, len(pieces), each), len(pieces)))
+    tokens = [(one, at) for one, begin, count in pieces for at in range(begin, begin + count)]
+
+    found = metrics.placement(PackedContexts(offsets, document, start, length), 100)
+
+    assert found.repeats == len({token[0] for token in tokens if tokens.count(token) > 1})
+    if pieces:
+        split = {one for one, begin, _ in pieces if begin > 0}
+        assert found.truncation == len(split) / len({one for one, _, _ in pieces})
+        assert found.padding == pytest.approx(1 - len(tokens) / (100 * (len(offsets) - 1)))
+
+
+@pytest.mark.usefixtures("block")
 def test_same_group_share():
     contexts = contexts_of([0, 1, 2, 3], [4, 5])
     # 0–1 agree, 1–2 differ, 2–3 is unknown, 3–4 is not within a context, 4–5 agree.
     assert metrics.same_group_share(contexts, np.array([8, 8, 9, -1, 7, 7])) == pytest.approx(2 / 3)
 
 
+@pytest.mark.usefixtures("block")
 def test_no_path_exceeds_the_bound(unit_vectors, knn_graph):
     vectors = unit_vectors(N)
     graph = knn_graph(vectors, 10)

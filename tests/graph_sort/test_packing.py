@@ -7,12 +7,10 @@ from hypothesis import strategies as st
 
 from sequitur.graph_sort.packing import (
     POLICIES,
-    PackedContexts,
     best_fit,
     bucket_lengths,
     buckets,
     by_length,
-    context_documents,
     row_lengths,
     stream,
     whole,
@@ -226,18 +224,6 @@ def test_contexts_by_length_are_all_contexts(corpus, policy):
     for length, part in parted.items():
         for context in as_lists(part):
             assert sum(m for _, _, m in context) <= length
-
-
-def test_context_documents_once_each_in_order():
-    contexts = PackedContexts(
-        offsets=np.array([0, 4, 6], np.int64),
-        document=np.array([7, 2, 7, 5, 2, 1], np.int64),
-        start=np.array([0, 0, 9, 0, 3, 0], np.int64),
-        length=np.full(6, 3, np.int64),
-    )
-    offsets, documents = context_documents(contexts)
-    assert offsets.tolist() == [0, 3, 5]
-    assert documents.tolist() == [7, 2, 5, 2, 1]
 
 
 @pytest.mark.parametrize("pack", [stream, whole, best_fit, buckets])
