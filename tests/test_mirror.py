@@ -122,7 +122,6 @@ COVERED_BY = {
     "stages/select/fuzzy_duplicates.py": "stages/select/test_duplicates.py",
     "stages/select/star_rounds.py": "stages/select/test_duplicates.py",
     "stages/select/verdicts.py": "stages/select/test_duplicates.py",
-    "stages/shared/columns/arrays.py": "stages/neighbors/test_stage.py",
     "stages/shared/columns/epochs.py": "stages/pack/test_epochs.py",
     "stages/shared/columns/groups.py": "stages/order/test_families.py",
     "stages/shared/columns/lookup.py": "inspection/test_explain.py",

@@ -1,17 +1,20 @@
-"""Columns of an artifact as one numpy array each, over all its parts."""
+"""Columns of an artifact as one numpy array each, over all its parts, and what is made of such columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import DTypeLike
 
 from sequitur.graph_sort.graph import Empty, Graph, from_neighbors
 from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, schemas, scratch
 from sequitur.pipeline.storage import Directory
+
+BLOCK = 2**16  # values that are computed with at a time
 
 
 def problems_beside(directory: Directory, schema: pa.Schema, main: Directory) -> Iterator[str]:
@@ -45,6 +48,36 @@ def held(empty: Empty, array: np.ndarray) -> np.ndarray:
     """The same in an array from `empty`."""
     found = empty(array.shape, array.dtype)
     found[:] = array
+    return found
+
+
+def by_blocks(
+    function: Callable[[np.ndarray], np.ndarray], values: np.ndarray, dtype: DTypeLike, empty: Empty
+) -> np.ndarray:
+    """What a function makes of each of some values [n], of this dtype, in an array from `empty`. Memory: a block."""
+    found = empty(len(values), dtype)
+    for begin in range(0, len(values), BLOCK):
+        here = slice(begin, begin + BLOCK)
+        found[here] = function(values[here])
+    return found
+
+
+def distinct_ordinals(ordinals: Iterable[np.ndarray], count: int, empty: Empty) -> np.ndarray:
+    """The ordinals in some int64 arrays, below `count`, each once and ascending: int64, in an array from `empty`.
+    Memory: a byte for each ordinal that there is, and a block."""
+    is_there = np.zeros(count, np.bool_)
+    for some in ordinals:
+        is_there[some] = True
+    return true_places(is_there, empty)
+
+
+def true_places(values: np.ndarray, empty: Empty) -> np.ndarray:
+    """`np.flatnonzero` of bools, in an array from `empty`. Memory: a block."""
+    found, filled = empty(int(np.count_nonzero(values)), np.int64), 0
+    for begin in range(0, len(values), BLOCK):
+        here = begin + np.flatnonzero(values[begin : begin + BLOCK])
+        found[filled : filled + len(here)] = here
+        filled += len(here)
     return found
 
 

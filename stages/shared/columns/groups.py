@@ -15,7 +15,7 @@ from sequitur.graph_sort.graph import Empty
 from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS
 from sequitur.pipeline.storage import Directory
-from sequitur.stages.shared.columns.arrays import end_to_end
+from sequitur.stages.shared.columns.arrays import BLOCK, end_to_end
 
 
 def group_codes(root: Directory, by: str) -> tuple[np.ndarray, list[str]]:
@@ -51,8 +51,17 @@ def codes_by_name(values: Iterable[pa.Array], count: int, empty: Empty) -> tuple
     codes = end_to_end(map(turns, values), count, empty)
     names = sorted(name for name in met if name is not None)
     place: dict[str | None, int] = {name: number for number, name in enumerate(names)}
-    codes[:] = np.array([place.get(name, -1) for name in met], np.int64)[codes]
+    by_turn = np.array([place.get(name, -1) for name in met], np.int64)
+    for begin in range(0, count, BLOCK):
+        codes[begin : begin + BLOCK] = by_turn[codes[begin : begin + BLOCK]]
     return codes, names
+
+
+def kept_values(root: Directory, artifact: str, column: str) -> np.ndarray:
+    """`kept_column` of floats, NaN for null, as an array; mapped, where it is long."""
+    count = artifacts.require_manifest(root / SELECTION).statistics["kept"]
+    of_parts = (part.to_numpy(zero_copy_only=False) for part in _kept_parts(root, artifact, column))
+    return end_to_end(of_parts, count, scratch.beside(root))
 
 
 def kept_column(root: Directory, artifact: str, column: str) -> pa.ChunkedArray:
