@@ -61,7 +61,7 @@ def compare(
     documents = RunDocuments(
         run.root, config.order, config.pack.context_length, progress, rows_filled=rows_filled(config)
     )
-    members = documents.ordinals
+    members, empty = documents.ordinals, scratch.beside(run.root)
     peers = saved_bytes.peers(
         config,
         documents.graph,
@@ -70,9 +70,9 @@ def compare(
         by,
         progress,
         exact=exact,
-        empty=scratch.beside(run.root),
+        empty=empty,
     )
-    judge = SavedBytes(peers, by, progress, saved_bytes.EXACT if exact else saved_bytes.BOUNDS)
+    judge = SavedBytes(peers, by, progress, saved_bytes.EXACT if exact else saved_bytes.BOUNDS, empty=empty)
     measured = {name: measure_named(name, config, documents, members, by, judge, progress) for name in names}
     baseline = measured.get(BASELINE) or measure_named(BASELINE, config, documents, members, by, judge, progress)
     progress.step(f"{PUBLISHED}: measuring")

@@ -10,7 +10,7 @@ import math
 import mmap
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -56,6 +56,17 @@ def file_beside(directory: Directory) -> BinaryIO:
         return cast(BinaryIO, tempfile.TemporaryFile(dir=place))
     except OSError as error:
         raise from_storage(error, place) from error
+
+
+def bytes_beside(directory: Directory, pieces: Iterable[np.ndarray]) -> np.ndarray:
+    """Pieces of uint8 end to end in one array, mapped from such a file. Memory: a piece."""
+    try:
+        with file_beside(directory) as file:
+            size = sum(file.write(piece.data) for piece in pieces)
+            file.flush()
+            return np.frombuffer(mmap.mmap(file.fileno(), size), np.uint8) if size else np.empty(0, np.uint8)
+    except OSError as error:
+        raise from_storage(error, place_beside(directory)) from error
 
 
 def place_beside(directory: Directory) -> str:

@@ -20,7 +20,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import metrics, packing
-from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.graph import Empty, Graph
 from sequitur.graph_sort.orders import Order
 from sequitur.graph_sort.packing import Likeness, PackedContexts
@@ -34,7 +33,8 @@ from sequitur.pipeline.stage import text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.permutation import permute
 from sequitur.stages.report.texts import Texts
-from sequitur.stages.shared.columns.groups import group_codes, kept_column
+from sequitur.stages.shared.columns.arrays import BLOCK, by_blocks
+from sequitur.stages.shared.columns.groups import group_codes, kept_values
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.text_core.signals import in_context_gain
@@ -87,6 +87,13 @@ def held_by(empty: Empty, cut: Cut) -> Cut:
     return Cut(PackedContexts(*map(held, cut.contexts)), list(map(held, cut.reading_orders)), rows)
 
 
+def unnumbered(order: Order, empty: Empty) -> Order:
+    """An order of documents in an array from `empty`, without its paths, which are not asked for where it is cut."""
+    permutation = empty(len(order.permutation), np.int64)
+    permutation[:] = order.permutation
+    return order._replace(permutation=permutation, path=order.path[:0].copy())
+
+
 def yardstick(root: Directory, config: Config, gain_contexts: int | None = None) -> Yardstick:
     """Finds what orders are measured by. `vectors`, `tokens`, `documents`, `signals` and `selection` must be finished.
 
@@ -107,7 +114,7 @@ def yardstick(root: Directory, config: Config, gain_contexts: int | None = None)
         own.all(scratch.beside(root)) if differ else cast(np.ndarray, own),
         cast(np.ndarray, graph) if differ else None,
         lengths,
-        kept_column(root, SIGNALS, "compression_ratio").to_numpy(),
+        kept_values(root, SIGNALS, "compression_ratio"),
         groups_of(root),
         config.neighbors.duplicate_cosine or metrics.NEAR_DUPLICATE,
         TextSample(texts, gain_contexts, every, seed),
@@ -119,9 +126,12 @@ def groups_of(root: Directory) -> dict[str, np.ndarray]:
     `section` (of that source) where the records have one."""
     source, _ = group_codes(root, "source")
     section, names = group_codes(root, "section")
-    return {"source": source} | (
-        {"section": np.where(section >= 0, source * len(names) + section, -1)} if names else {}
-    )
+    if not names:
+        return {"source": source}
+    for begin in range(0, len(section), BLOCK):
+        here = slice(begin, begin + BLOCK)
+        section[here] = np.where(section[here] >= 0, source[here] * len(names) + section[here], -1)
+    return {"source": source, "section": section}
 
 
 def cut(
@@ -131,28 +141,31 @@ def cut(
     settings: Pack,
     seed: int,
     alike: Likeness | None = None,
+    empty: Empty = np.empty,
 ) -> Cut:
     """An order of the documents `ordinals` (int64 [m]) cut into contexts and permuted as `pack` does.
 
     All are one split and one family. `lengths` are int64 tokens by ordinal; `seed` is the configured one; `alike`
-    has the node of each of the m documents, for policies that go by it.
+    has the node of each of the m documents, for policies that go by it. Memory: what the policy takes, and then 40
+    bytes a piece and as many a context; what is returned is in arrays from `empty`.
     """
     policy, context_length = settings.policy, settings.context_length
-    likeness = None if order.sorted else alike
-    contexts = packing.POLICIES[policy](
-        lengths[ordinals], order.permutation, context_length, order.opens, likeness, order.fills
-    )
+    likeness, tokens = None if order.sorted else alike, by_blocks(lengths.__getitem__, ordinals, np.int64, empty)
+    contexts = packing.POLICIES[policy](tokens, order.permutation, context_length, order.opens, likeness, order.fills)
+    contexts = contexts._replace(document=ordinals[contexts.document])
     rows = packing.row_lengths(policy, context_length)
-    tokens = np.diff(offsets_of(contexts.length)[contexts.offsets])
-    row = np.searchsorted(rows, tokens)
+    row = np.searchsorted(rows, np.diff(offsets_of(contexts.length)[contexts.offsets]))
     reading_orders = []
-    for index in distinct_values(row):
+    for index in np.flatnonzero(np.bincount(row)):
         here = np.flatnonzero(row == index)
-        read = np.arange(len(here))
         if not order.sorted:
-            read = permute(read.astype(np.uint64), len(here), derived_seed(seed, "pack", "train")).astype(np.int64)
-        reading_orders.append(here[read])
-    return Cut(contexts._replace(document=ordinals[contexts.document]), reading_orders, rows[row])
+            here = here[_permuted(len(here), derived_seed(seed, "pack", "train"), empty)]
+        reading_orders.append(here)
+    return held_by(empty, Cut(contexts, reading_orders, rows[row]))
+
+
+def _permuted(count: int, seed: int, empty: Empty) -> np.ndarray:
+    return by_blocks(lambda places: permute(places, count, seed), np.arange(count), np.int64, empty)
 
 
 def measure(cut: Cut, by: Yardstick, progress: Progress) -> dict[str, float | None]:
@@ -178,9 +191,10 @@ def path_weight(graph: Graph, ordinals: np.ndarray, permutation: np.ndarray, by:
 
     The share is None where the order does not read each document once.
     """
-    vectors = by.own if by.of_graph is None else by.of_graph
+    vectors, is_read = by.own if by.of_graph is None else by.of_graph, np.zeros(len(ordinals), np.bool_)
+    is_read[permutation] = True
     found: dict[str, float | None] = {"bound": metrics.bound(graph), "path_weight_share": None}
-    if np.array_equal(np.sort(permutation), np.arange(len(ordinals))):
+    if len(permutation) == len(ordinals) and is_read.all():
         found["path_weight_share"] = metrics.path_weight_share(graph, vectors, ordinals[permutation])
     return {name: value if value is not None and math.isfinite(value) else None for name, value in found.items()}
 
@@ -197,12 +211,14 @@ def excess_gain(measured: Mapping[str, float | None], baseline: Mapping[str, flo
 
 def histogram(values: np.ndarray) -> list[dict[str, int]]:
     """How many of some int64 values ≥ 1 lie in 1, 2 … 3, 4 … 7 and so on, from the smallest value to the largest."""
-    if not len(values):
-        return []
-    power = np.frexp(values.astype(np.float64))[1] - 1
-    counts = np.bincount(power)
+    counts = np.zeros(64, np.int64)
+    for begin in range(0, len(values), BLOCK):
+        power = np.frexp(values[begin : begin + BLOCK].astype(np.float64))[1] - 1
+        counts += np.bincount(power, minlength=len(counts))
+    met = np.flatnonzero(counts).tolist()
     return [
-        {"from": 2**low, "to": 2 ** (low + 1) - 1, "count": int(counts[low])} for low in range(power.min(), len(counts))
+        {"from": 2**low, "to": 2 ** (low + 1) - 1, "count": int(counts[low])}
+        for low in (range(met[0], met[-1] + 1) if met else ())
     ]
 
 

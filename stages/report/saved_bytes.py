@@ -19,8 +19,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,21 +31,23 @@ from sequitur.graph_sort.graph import Empty, Graph, from_neighbors
 from sequitur.graph_sort.near_duplicates import edge_cosines
 from sequitur.graph_sort.packing import PackedContexts
 from sequitur.graph_sort.part import induced
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.progress import Progress
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.stages.report import order_metrics
-from sequitur.stages.report.order_metrics import Cut, Yardstick, held_by
+from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.comparison import PUBLISHED
-from sequitur.stages.report.texts import RowTexts
+from sequitur.stages.report.texts import Known, mark_documents
+from sequitur.stages.shared.columns.arrays import by_blocks, distinct_ordinals
 from sequitur.text_core.signals.in_context_gain import LEVEL, QUICK
 from sequitur.text_core.signals.saved_bytes import row_sizes, saved_share
-from sequitur.text_core.units.offsets import offsets_of
 
 SEARCHED = 2**14  # documents among which neighbours are searched anew, exactly: some seconds of a core
 EDGES_AT_ONCE = 2**16
 FINER_TOKENS = 2**18  # of the rows by which it is known how much less level 12 makes of them
-ROWS_AT_ONCE = 32  # that a thread compresses
+ROWS_AT_ONCE, TOKENS_AT_ONCE = 32, 2**18  # that a thread gathers and compresses; a longer row by itself
+PIECES_AT_ONCE = 2**17  # among which tokens are looked for
 
 
 class Bounds(NamedTuple):
@@ -61,10 +62,9 @@ BOUNDS = Bounds(2**20, 2**25, 2**25)
 EXACT = Bounds(2**62, 2**62, 2**62)
 
 
-def memory_bytes(text_bytes: int) -> int:
-    """What texts take: those of a small corpus, as they are read, and the rows of an order; or, of a large one, those
-    that are drawn for four orders, and the rows of one."""
-    return min(3 * text_bytes, 24 * BOUNDS.drawn)
+def mapped_bytes(text_bytes: int) -> int:
+    """What texts take of the disk: those of a small corpus; of a large one, those that are drawn for four orders."""
+    return min(text_bytes, 20 * BOUNDS.drawn)
 
 
 class Peers(NamedTuple):
@@ -100,14 +100,14 @@ def peers(
             _weigh(graph, members, by.own)
     else:
         graph = own_graph(members, by, config.neighbors.k)
-    documents = ArrayDocuments(
-        graph, np.empty((len(members), 0), np.float32), by.lengths[members], config.pack.context_length
-    )
+    lengths = by_blocks(by.lengths.__getitem__, members, np.int64, empty)
+    documents = ArrayDocuments(graph, np.empty((len(members), 0), np.float32), lengths, config.pack.context_length)
     settings = config.pack.model_copy(update={"policy": "stream"})
 
     def cut(name: str) -> Cut:
         order = orders.find(name)(documents, derived_seed(config.seed, "order", name))
-        return held_by(empty, order_metrics.cut(order, members, by.lengths, settings, config.seed))
+        order = order_metrics.unnumbered(order, empty)
+        return order_metrics.cut(order, members, by.lengths, settings, config.seed, empty=empty)
 
     return Peers(cut("random"), cut("iclm"), by.of_graph is None or not at_hand)
 
@@ -154,24 +154,29 @@ class SavedBytes:
         progress: Progress,
         bounds: Bounds = BOUNDS,
         beside: Sequence[Cut] = (),
+        empty: Empty = np.empty,
     ) -> None:
-        """`beside` are orders that will be asked for: of a large corpus their text is read together with the peers'."""
-        self._by, self._progress = by, progress
+        """`beside` are orders that will be asked for: of a large corpus their text is read together with the peers'.
+        What is known of each document is in arrays from `empty`."""
+        self._by, self._progress, self._empty = by, progress, empty
         self._seed = derived_seed(by.sample.seed, "saved bytes")
-        self._begins = offsets_of(by.lengths)[:-1]  # of documents, in the tokens of all
-        self._documents = distinct_values(peers.random.contexts.document)
-        self._tokens = by.lengths[self._documents]  # of each unit
+        self._documents = distinct_ordinals([peers.random.contexts.document], len(by.lengths), empty)
+        self._tokens = by_blocks(by.lengths.__getitem__, self._documents, np.int64, empty)  # of each unit
         total, longest = int(self._tokens.sum()), int(np.max(peers.random.row_lengths, initial=1))
+        self._rows_at_once = max(min(ROWS_AT_ONCE, TOKENS_AT_ONCE // longest), 1)
         self._level = LEVEL if total <= bounds.finest else QUICK
         self._drawn: np.ndarray | None = None  # places in the tokens of all
         if total > bounds.every:
+            self._begins = empty(len(by.lengths) + 1, np.int64)  # of documents, in the tokens of all
+            self._begins[0] = 0
+            np.cumsum(by.lengths, out=self._begins[1:])
             self._drawn = self._draw(max(bounds.drawn // longest, 1))
             self._tokens = np.ones(len(self._drawn), np.int64)
             self._hold([peers.random, peers.published, *beside])
         self._peer, self._of_peer = peers.published, self._units(peers.published.contexts)
         random = self._units(peers.random.contexts)
         self._bytes = random.bytes
-        self._random, self._published = (one.ratio * self._bytes for one in (random, self._of_peer))
+        self._random, self._published = (self._compressed_of(one) for one in (random, self._of_peer))
         self._finer = self._finer_share(peers.random.contexts, max(FINER_TOKENS // longest, 1))
 
     @property
@@ -184,7 +189,7 @@ class SavedBytes:
     def of(self, cut: Cut) -> dict[str, float | None]:
         """`compressed_share`, T; `saved_vs_published` and its standard error. None where one has no meaning."""
         units = self._of_peer if cut is self._peer else self._units(cut.contexts)
-        ours = units.ratio * self._bytes
+        ours = self._compressed_of(units)
         found = saved_share(ours, self._random, self._published, units.row, self._seed)
         return {
             "saved_vs_published": _finite(found.share),
@@ -192,87 +197,133 @@ class SavedBytes:
             "compressed_share": _finite(self._share(ours)),
         }
 
+    def _compressed_of(self, units: Units) -> np.ndarray:
+        """Compressed bytes of each unit, float64 [u]."""
+        return np.multiply(units.ratio, self._bytes, out=self._empty(len(self._bytes), np.float64))
+
     def _share(self, compressed: np.ndarray) -> float:
         total = float(self._bytes.sum())
         return float(compressed.sum()) / total + self._finer if total else math.nan
 
     def _finer_share(self, contexts: PackedContexts, count: int) -> float:
         """What level 12 puts T lower, by so many rows of a random order, which hold something of everything."""
-        rows = self._rows(contexts)[0]
+        rows = self._rows(contexts, self._pieces(contexts))
         if self._level == LEVEL or not len(rows):
             return 0.0
-        some = distinct_values(np.linspace(0, len(rows) - 1, count).round().astype(np.int64))
-        texts = self._by.sample.texts.of(contexts, rows[some])
-        fine, quick = (self._compressed(texts, level).sum() for level in (LEVEL, self._level))
-        return float(fine - quick) / max(len(texts.text), 1)
+        some = rows[distinct_values(np.linspace(0, len(rows) - 1, count).round().astype(np.int64))]
+        texts = self._by.sample.texts.known(contexts, some)
+        fine, quick = (list(self._compressed(texts, contexts, some, level)) for level in (LEVEL, self._level))
+        saved = sum(int(one.compressed.sum() - other.compressed.sum()) for one, other in zip(fine, quick, strict=True))
+        return saved / max(sum(int(one.sizes.sum()) for one in fine), 1)
 
     def _hold(self, cuts: Sequence[Cut]) -> None:
         """Has the text of all rows read that will be looked at, here or for their in-context gain."""
-        wanted = [np.empty(0, np.int64)]
+        wanted = np.zeros(len(self._by.lengths), np.bool_)
         for contexts in (cut.contexts for cut in cuts):
-            rows = np.zeros(len(contexts.offsets) - 1, dtype=bool)
-            rows[self._rows(contexts)[0]] = True
-            rows[order_metrics.gain_contexts(contexts, self._by.sample)[1]] = True
-            wanted.append(contexts.document[np.repeat(rows, np.diff(contexts.offsets))])
-        self._by.sample.texts.hold(distinct_values(np.concatenate(wanted)))
+            drawn = self._rows(contexts, self._pieces(contexts))
+            for rows in (drawn, order_metrics.gain_contexts(contexts, self._by.sample)[1]):
+                mark_documents(contexts.offsets, contexts.document, rows, wanted)
+        self._by.sample.texts.hold(wanted)
 
     def _draw(self, count: int) -> np.ndarray:
         """Tokens of the documents, int64 ascending."""
         ends = np.cumsum(self._tokens)
         drawn = np.sort(np.random.Generator(np.random.PCG64(self._seed)).integers(0, ends[-1], count))
         of = np.searchsorted(ends, drawn, side="right")
-        found: np.ndarray = self._begins[self._documents[of]] + drawn - (ends - self._tokens)[of]
+        found: np.ndarray = self._begins[self._documents[of]] + drawn - (ends[of] - self._tokens[of])
         return found
 
-    def _pieces(self, contexts: PackedContexts) -> tuple[np.ndarray, np.ndarray]:
-        """The pieces that hold units, int64, and which each holds."""
-        if self._drawn is None:
-            return np.arange(len(contexts.document)), np.searchsorted(self._documents, contexts.document)
-        begins = self._begins[contexts.document] + contexts.start
-        in_text = np.argsort(begins, kind="stable")
-        place = np.searchsorted(begins, self._drawn, side="right", sorter=in_text) - 1
-        return in_text[place], np.arange(len(self._drawn))
+    def _pieces(self, contexts: PackedContexts) -> np.ndarray | None:
+        """The piece that holds each token that was drawn, int64; or where none does, the one before it in the text.
+        None where no tokens are drawn: then units are in all pieces."""
+        if (drawn := self._drawn) is None:
+            return None
+        begun, piece = np.full(len(drawn), -1, np.int64), np.zeros(len(drawn), np.int64)
+        end, last = -1, 0
+        for first in range(0, len(contexts.document), PIECES_AT_ONCE):
+            here = slice(first, first + PIECES_AT_ONCE)
+            begins = self._begins[contexts.document[here]] + contexts.start[here]
+            in_text = np.argsort(begins, kind="stable")
+            place = np.searchsorted(begins, drawn, side="right", sorter=in_text) - 1
+            found = np.where(place >= 0, begins[in_text[place]], -1)
+            nearer = (found >= 0) & (found >= begun)
+            begun[nearer], piece[nearer] = found[nearer], first + in_text[place[nearer]]
+            if begins[in_text[-1]] >= end:
+                end, last = begins[in_text[-1]], first + in_text[-1]
+        return np.where(begun >= 0, piece, last)
 
-    def _rows(self, contexts: PackedContexts) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """The rows that hold units, int64 ascending; at which of these each of `_pieces` stands, and `_pieces`."""
-        piece, unit = self._pieces(contexts)
-        rows, at = np.unique(np.searchsorted(contexts.offsets, piece, side="right") - 1, return_inverse=True)
-        return rows, at, piece, unit
+    def _rows(self, contexts: PackedContexts, pieces: np.ndarray | None) -> np.ndarray:
+        """The rows that hold units, int64 ascending, given `_pieces`."""
+        if pieces is None:
+            return np.flatnonzero(np.diff(contexts.offsets))
+        return distinct_values(_row_of(contexts, pieces))
 
     def _units(self, contexts: PackedContexts) -> Units:
         """The units as they stand in the rows of an order; compresses these rows."""
         by, count = self._by, len(self._tokens)
-        chosen, at, piece, unit = self._rows(contexts)
-        row = chosen[at]
-        texts = by.sample.texts.of(contexts, chosen)
-        compressed, sizes = self._compressed(texts, self._level), np.diff(texts.pieces)
-        firsts = texts.rows
-        counts = np.diff(firsts)
-        beside = np.repeat(contexts.offsets[chosen] - firsts[:-1], counts) + np.arange(firsts[-1])
-        alone = np.add.reduceat(sizes * by.alone[contexts.document[beside]], firsts[:-1]) if len(chosen) else compressed
-        room = np.add.reduceat(sizes, firsts[:-1]) if len(chosen) else sizes
-        excess = np.divide(compressed - alone, room, out=np.zeros(len(chosen)), where=room > 0)
-        own = sizes[firsts[at] + piece - contexts.offsets[row]]
-        given = np.bincount(unit, own * (excess[at] + by.alone[contexts.document[piece]]), minlength=count)
-        held = np.bincount(unit, own, minlength=count)
-        tokens = np.bincount(unit, contexts.length[piece], minlength=count)
-        begun = np.zeros(count, np.int64)
-        begun[unit[::-1]] = row[::-1]
-        ratio = np.divide(given, held, out=np.zeros(count), where=held > 0)
-        return Units(ratio, self._tokens * held / np.maximum(tokens, 1), begun)
+        given, held, tokens, ratio, of_text = (self._empty(count, np.float64) for _ in range(5))
+        begun = self._empty(count, np.int64)
+        given[:], held[:], tokens[:], ratio[:], begun[:] = 0, 0, 0, 0, -1
+        drawn = self._pieces(contexts)
+        by_piece = None if drawn is None else np.argsort(drawn, kind="stable")
+        rows = self._rows(contexts, drawn)
+        texts = by.sample.texts.known(contexts, rows)
+        for chosen, firsts, sizes, compressed in self._compressed(texts, contexts, rows, self._level):
+            begins = contexts.offsets[chosen]
+            beside = np.repeat(begins - firsts[:-1], np.diff(firsts)) + np.arange(firsts[-1])
+            alone = np.add.reduceat(sizes * by.alone[contexts.document[beside]], firsts[:-1])
+            room = np.add.reduceat(sizes, firsts[:-1])
+            excess = np.divide(compressed - alone, room, out=np.zeros(len(chosen)), where=room > 0)
+            if drawn is None or by_piece is None:
+                piece, unit = beside, np.searchsorted(self._documents, contexts.document[beside])
+            else:
+                ends = begins[0], contexts.offsets[chosen[-1] + 1]
+                unit = by_piece[slice(*np.searchsorted(drawn, ends, sorter=by_piece))]
+                piece = drawn[unit]
+            row = _row_of(contexts, piece)
+            at = np.searchsorted(chosen, row)
+            own = sizes[firsts[at] + piece - begins[at]].astype(np.float64)
+            # One after the other, as they stand in the order: a sum does not depend on how many rows are looked at.
+            np.add.at(given, unit, own * (excess[at] + by.alone[contexts.document[piece]]))
+            np.add.at(held, unit, own)
+            np.add.at(tokens, unit, contexts.length[piece].astype(np.float64))
+            fresh = np.flatnonzero(begun[unit] < 0)[::-1]
+            begun[unit[fresh]] = row[fresh]
+        np.maximum(begun, 0, out=begun)
+        np.divide(given, held, out=ratio, where=held > 0)
+        np.multiply(self._tokens, held, out=of_text)
+        return Units(ratio, np.divide(of_text, np.maximum(tokens, 1, out=tokens), out=of_text), begun)
 
-    def _compressed(self, texts: RowTexts, level: int) -> np.ndarray:
-        """Compressed bytes of some rows, int64."""
-        begins = texts.pieces[texts.rows]
-        blocks = [begins[at : at + ROWS_AT_ONCE + 1] for at in range(0, len(begins) - 1, ROWS_AT_ONCE)]
-        sizes, done = [np.empty(0, np.int64)], 0
-        self._progress.step("saved bytes", len(begins) - 1, "rows")
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            for found in threads.map(lambda block: row_sizes(texts.text, block, level), blocks):
-                sizes.append(found)
-                done += len(found)
-                self._progress.update(done)
-        return np.concatenate(sizes)
+    def _compressed(self, texts: Known, contexts: PackedContexts, rows: np.ndarray, level: int) -> Iterator[_Rows]:
+        """Some rows (int64, ascending), so many at a time."""
+        done = 0
+
+        def compressed(begin: int) -> _Rows:
+            chosen = rows[begin : begin + self._rows_at_once]
+            found = texts.of(contexts, chosen)
+            sizes = row_sizes(found.text, found.pieces[found.rows], level)
+            return _Rows(chosen, found.rows, np.diff(found.pieces), sizes)
+
+        self._progress.step("saved bytes", len(rows), "rows")
+        for found in on_threads(os.cpu_count() or 1, compressed, range(0, len(rows), self._rows_at_once)):
+            yield found
+            done += len(found.rows)
+            self._progress.update(done)
+
+
+class _Rows(NamedTuple):
+    """Some rows of an order, compressed."""
+
+    rows: np.ndarray  # int64 [r]
+    firsts: np.ndarray  # int64 [r + 1], at which of their pieces each begins
+    sizes: np.ndarray  # int64 [p], bytes of the text of each piece
+    compressed: np.ndarray  # int64 [r], bytes
+
+
+def _row_of(contexts: PackedContexts, piece: np.ndarray) -> np.ndarray:
+    """The row in which each piece stands, int64."""
+    found: np.ndarray = np.searchsorted(contexts.offsets, piece, side="right") - 1
+    return found
 
 
 def _finite(value: float) -> float | None:

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,21 @@ def test_elsewhere_memory_holds_what_the_disk_has_no_room_for(tmp_path: Path, mo
 def test_a_worker_of_another_machine_has_no_folder_for_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch, "IN_MEMORY", 0)
     assert scratch.beside(Directory("memory://run", str(tmp_path / "absent")))(3, np.int64).shape == (3,)
+
+
+@pytest.mark.parametrize("pieces", [[], [b""], [b"one", b"", b"other"]])
+def test_bytes_lie_end_to_end(tmp_path: Path, pieces: list[bytes]) -> None:
+    found = scratch.bytes_beside(Directory(str(tmp_path)), (np.frombuffer(piece, np.uint8) for piece in pieces))
+    assert found.dtype == np.uint8
+    assert found.tobytes() == b"".join(pieces)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's")
+def test_bytes_for_which_there_is_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda **_: Path("/dev/full").open("wb"))
+    with pytest.raises(StorageFull, match="the disk is full"):
+        scratch.bytes_beside(Directory(str(tmp_path)), [np.ones(9, np.uint8)])
 
 
 def test_a_full_disk_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

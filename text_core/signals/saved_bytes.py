@@ -53,10 +53,10 @@ def saved_share(
         seed: of the bootstrap.
 
     The error is that of a bootstrap over groups, all three orders resampled together, so that what they have in common
-    cancels. O(RESAMPLES · groups).
+    cancels. O(RESAMPLES · groups); 16 bytes a unit and 32 for each row up to the last.
     """
-    groups = np.unique(group, return_inverse=True)[1]
-    count = int(groups.max()) + 1 if len(groups) else 0
+    is_met = np.bincount(group) > 0
+    groups, count = (np.cumsum(is_met) - 1)[group], int(np.count_nonzero(is_met))
     sums = np.stack([np.bincount(groups, weights=random - one, minlength=count) for one in (ours, other)])
     total = sums.sum(axis=1)
     if not count or total[1] <= 0:

@@ -147,7 +147,9 @@ def test_excess_gain() -> None:
     assert nothing == {"excess_gain": None, "excess_gain_error": None}
 
 
-def test_histogram_by_hand() -> None:
+@pytest.mark.parametrize("block", [1, 4, 2**16])
+def test_histogram_by_hand(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(order_metrics, "BLOCK", block)
     assert order_metrics.histogram(np.array([2, 3, 4, 15, 8, 8])) == [
         {"from": 2, "to": 3, "count": 2},
         {"from": 4, "to": 7, "count": 1},

@@ -118,6 +118,20 @@ def test_what_is_saved_by_a_sample(peers: Peers, ours: Cut, by: Yardstick) -> No
     assert some.of(peers.published)["saved_vs_published"] == pytest.approx(1)
 
 
+@pytest.mark.parametrize("bounds", [QUICKLY, Bounds(0, 0, 2**16)], ids=["every row", "drawn"])
+def test_what_is_saved_does_not_depend_on_blocks(
+    peers: Peers, ours: Cut, by: Yardstick, bounds: Bounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = SavedBytes(peers, by, QUIET, bounds)
+    expected, told = judge.of(ours), judge.of_random
+    for rows, tokens, pieces in ((1, 2**18, 3), (7, 3 * 512, 2**17)):
+        monkeypatch.setattr(saved_bytes, "ROWS_AT_ONCE", rows)
+        monkeypatch.setattr(saved_bytes, "TOKENS_AT_ONCE", tokens)
+        monkeypatch.setattr(saved_bytes, "PIECES_AT_ONCE", pieces)
+        judge = SavedBytes(peers, by, QUIET, bounds)
+        assert (judge.of(ours), judge.of_random) == (expected, told)
+
+
 def test_the_text_of_what_is_drawn_is_read_once(
     peers: Peers, ours: Cut, by: Yardstick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,9 +140,9 @@ def test_the_text_of_what_is_drawn_is_read_once(
     alone = SavedBytes(peers, by, QUIET, bounds).of(ours) | order_metrics.measure(ours, by, QUIET)
     reader = Texts(by.sample.texts._text, by.sample.texts._selection, by.lengths)
     by = by._replace(sample=by.sample._replace(texts=reader))
-    read = []
+    read: list[np.ndarray] = []
     really = Texts._read
-    monkeypatch.setattr(Texts, "_read", lambda self, wanted: read.append(len(wanted)) or really(self, wanted))
+    monkeypatch.setattr(Texts, "_read", lambda self, wanted: read.append(wanted) or really(self, wanted))
 
     judge = SavedBytes(peers, by, QUIET, bounds, [ours])
     together = judge.of(ours) | order_metrics.measure(ours, by, QUIET)

@@ -51,15 +51,19 @@ def test_what_is_held_is_not_read_again(finished: Run, monkeypatch: pytest.Monke
     contexts = order_metrics.cut(order, everyone, by.lengths, finished.config.pack, 0).contexts
     first, second = np.arange(2), np.arange(2, 4)
     expected = [by.sample.texts.of(contexts, some).text.tobytes() for some in (first, second)]
-    by.sample.texts.hold(np.unique(contexts.document[: contexts.offsets[2]]))
-    read = []
+    by.sample.texts.hold(np.isin(everyone, contexts.document[: contexts.offsets[2]]))
+    read: list[np.ndarray] = []
     really = Texts._read
     monkeypatch.setattr(Texts, "_read", lambda self, wanted: read.append(wanted) or really(self, wanted))
 
     assert by.sample.texts.of(contexts, first).text.tobytes() == expected[0]
     assert not read
     assert by.sample.texts.of(contexts, second).text.tobytes() == expected[1]
-    assert [one.tolist() for one in read] == [np.unique(contexts.document[slice(*contexts.offsets[[2, 4]])]).tolist()]
+    (found,) = read
+    assert np.flatnonzero(found).tolist() == np.unique(contexts.document[slice(*contexts.offsets[[2, 4]])]).tolist()
+    known = by.sample.texts.known(contexts, second)
+    assert known.documents.tolist() == np.flatnonzero(found).tolist()
+    assert known.of(contexts, second).text.tobytes() == expected[1]
 
 
 @pytest.mark.parametrize("held", [2**27, 0])
