@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort.distinct import distinct_values
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.report.order_metrics import Cut
+from sequitur.stages.shared.columns.arrays import distinct_ordinals
 
 DOCUMENTS = 1000  # drawn at random; t-SNE of these takes about a second
 PARTS = 64  # that they are drawn from, for their titles are read there
@@ -26,9 +27,10 @@ def sample(tokens: Directory, placed: np.ndarray, seed: int) -> np.ndarray:
     ends = np.cumsum(
         [part.rows for part in artifacts.require_manifest(tokens).parts]
     )  # ordinals count on from part to part
-    parts = generator.permutation(len(ends))[:PARTS]
-    here = np.isin(np.searchsorted(ends, placed, side="right"), parts)
-    chosen: np.ndarray = np.sort(generator.permutation(placed[here])[:DOCUMENTS])
+    begins = np.searchsorted(placed, np.append(0, ends)).tolist()
+    parts = np.sort(generator.permutation(len(ends))[:PARTS]).tolist()
+    here = np.concatenate([placed[:0], *(placed[begins[part] : begins[part + 1]] for part in parts)])
+    chosen: np.ndarray = np.sort(generator.permutation(here)[:DOCUMENTS])
     return chosen
 
 
@@ -75,7 +77,7 @@ def document_map(tokens: Directory, train: Cut, shown: np.ndarray, vectors: np.n
     """
     contexts = train.contexts
     pieces = [contexts.document[contexts.offsets[one] : contexts.offsets[one + 1]][:MOST_OF_A_PATH] for one in shown]
-    placed = distinct_values(contexts.document)
+    placed = distinct_ordinals([contexts.document], vectors.shape[0], scratch.beside(tokens))
     ordinals = distinct_values(np.concatenate([sample(tokens, placed, seed), *pieces])).astype(np.int64)
     points, how = positions(vectors[ordinals], seed)
     paths = [

@@ -85,7 +85,7 @@ def _stretches(cut: Cut, cosines: np.ndarray) -> list[dict[str, Any]]:
 
 def context_cosines(cut: Cut, cosines: np.ndarray) -> np.ndarray:
     """Mean cosine of neighbours in each context, float64 [c]; NaN for contexts of one piece."""
-    inner = np.nan_to_num(cosines.astype(np.float64))
+    inner = np.nan_to_num(cosines.astype(np.float64), copy=False)
     inner[cut.contexts.offsets[:-1]] = 0
     pairs = np.diff(cut.contexts.offsets) - 1
     sums = np.add.reduceat(inner, cut.contexts.offsets[:-1]) if len(pairs) else np.zeros(0)

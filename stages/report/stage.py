@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.graph_sort import orders
-from sequitur.graph_sort.distinct import distinct_values
+from sequitur.graph_sort.graph import Empty
 from sequitur.graph_sort.packing import Likeness
 from sequitur.pipeline import artifacts, builds, scratch
 from sequitur.pipeline.artifacts import Part
@@ -51,29 +51,30 @@ from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run, text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.epochs import TRAIN
-from sequitur.stages.report import epochs, order_metrics, saved_bytes
+from sequitur.stages.report import order_metrics, saved_bytes
 from sequitur.stages.report.declaration import STAGE
+from sequitur.stages.report.epochs import cuts_of_epochs, measure_epochs
 from sequitur.stages.report.ledger import Characters, Ledger
-from sequitur.stages.report.order_metrics import Cut, Yardstick, held_by
+from sequitur.stages.report.order_metrics import Cut, Yardstick
 from sequitur.stages.report.page.page import INDEX, PAGE, render
 from sequitur.stages.report.page_data import page_data
 from sequitur.stages.report.removed import removed_documents
 from sequitur.stages.report.saved_bytes import SavedBytes
 from sequitur.stages.report.splits import Placed, read_splits
-from sequitur.stages.shared.columns.arrays import all_values, graph_bytes, read_graph
+from sequitur.stages.shared.columns.arrays import all_values, by_blocks, distinct_ordinals, graph_bytes, read_graph
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.token_ranges import document_lengths
 
 
 def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], lengths: np.ndarray) -> Ledger:
     """Counts every record by what became of it; `lengths` are int64 tokens by ordinal."""
-    ledger = Ledger()
+    ledger, empty = Ledger(), scratch.beside(root)
     kept_sources: list[str] = []
-    codes: list[np.ndarray] = []
+    source_of, known = empty(len(lengths), np.int64), 0  # codes by ordinal, and of how many
     documents, selection, rejects, shards = (root / name for name in (DOCUMENTS, SELECTION, REJECTS, SHARDS))
     removed = removed_documents(shards)
     removed_ids = pa.array([name for name in sorted(removed) if len(name) == 16], pa.binary(16))
-    was_removed: list[np.ndarray] = []
+    was_removed = [np.empty(0, np.int64)]  # ordinals
     own: set[bytes] = set()  # of the removed, those that are of no extension
     for part in artifacts.require_manifest(rejects).parts:
         sources = _strings(artifacts.read_part(rejects, part, ["source"]).column("source"))
@@ -89,22 +90,24 @@ def make_ledger(root: Directory, config: Config, splits: Mapping[str, Placed], l
         for row in dropped.group_by(["source", "reason"]).aggregate([([], "count_all")]).to_pylist():
             ledger.drop(row["source"], row["reason"], row["count_all"])
         encoded = pc.dictionary_encode(sources.filter(kept))
-        codes.append(encoded.indices.to_numpy(zero_copy_only=False).astype(np.int64) + len(kept_sources))
+        here = slice(known, known + len(encoded))
+        source_of[here] = encoded.indices.to_numpy(zero_copy_only=False)
+        source_of[here] += len(kept_sources)
         kept_sources += encoded.dictionary.to_pylist()
         ids = batch.column("doc_id").filter(kept)
         named = pc.is_in(ids, removed_ids)
         own.update(ids.filter(named).to_pylist())
-        was_removed.append(named.to_numpy(zero_copy_only=False))
+        was_removed.append(known + np.flatnonzero(named.to_numpy(zero_copy_only=False)))
+        known = here.stop
     ledger.read.update(ledger.rejected)
-    source_of = np.concatenate(codes)
     lost = {SEMANTIC_DUPLICATES: SEMANTIC} | ({UNSELECTED: SUBSET} if config.select.subset.by else {})
     for artifact, reason in lost.items():
         for code, count in _counted(source_of[all_values(root / artifact, "ordinal")]):
             ledger.drop(kept_sources[code], reason, count)
-    placed = distinct_values(np.concatenate([split.cut.contexts.document for split in splits.values()]))
+    placed = distinct_ordinals((split.cut.contexts.document for split in splits.values()), len(lengths), empty)
     for code, count in _counted(source_of[placed]):
         ledger.placed[kept_sources[code]] += count
-    gone = np.setdiff1d(np.flatnonzero(np.concatenate(was_removed)), placed, assume_unique=True)
+    gone = np.setdiff1d(np.concatenate(was_removed), placed, assume_unique=True)
     for code, count in _counted(source_of[gone]):
         ledger.removed[kept_sources[code]] += count
     packing = artifacts.require_manifest(shards).statistics
@@ -141,28 +144,26 @@ def _counts(column: pa.Array) -> Counter[str]:
 
 
 def _counted(codes: np.ndarray) -> list[tuple[int, int]]:
-    values, counts = np.unique(codes, return_counts=True)
-    return list(zip(values.tolist(), counts.tolist(), strict=True))
+    counts = np.bincount(codes)
+    values = np.flatnonzero(counts)
+    return list(zip(values.tolist(), counts[values].tolist(), strict=True))
 
 
 def work(run: Run) -> Mapping[str, Any]:
     run.progress.step("report: ledger")
     root, config, build = run.root, run.config, run.build(REPORT)
     empty = scratch.beside(root)
-    splits = {
-        name: split._replace(cut=held_by(empty, split.cut))
-        for name, split in read_splits(root / SHARDS, check=True).items()
-    }
+    splits = read_splits(root / SHARDS, check=True)
     lengths = document_lengths(root / TOKENS)
     ledger = make_ledger(root, config, splits, lengths)
     by = order_metrics.yardstick(root, config)
-    trains = epochs.cuts_of_epochs(splits[TRAIN].cut, splits[TRAIN].epoch)
+    trains = cuts_of_epochs(splits[TRAIN].cut, splits[TRAIN].epoch, empty)
     report = {
         "ledger": ledger.to_json(),
         "alarms": [alarm for name in (SELECTION, NEIGHBORS) for alarm in run.manifest(name).statistics["alarms"]],
-        **measure_order(root, config, trains, by, run.progress),
+        **measure_order(root, config, trains, by, run.progress, empty),
         "packing": {**run.manifest(SHARDS).statistics, "context_length": config.pack.context_length},
-        "distributions": distributions(splits, lengths),
+        "distributions": distributions(splits, lengths, empty),
         "stages": {name: run.manifest(name).statistics for name in STAGE.parents_of(config)},
         "fingerprints": {name: run.manifest(name).fingerprint for name in STAGE.parents_of(config)},
     }
@@ -182,43 +183,47 @@ def _write(build: Build, name: str, value: Any) -> None:
 
 
 def measure_order(
-    root: Directory, config: Config, trains: Sequence[Cut], by: Yardstick, progress: Progress
+    root: Directory, config: Config, trains: Sequence[Cut], by: Yardstick, progress: Progress, empty: Empty
 ) -> dict[str, Any]:
     """`order`: the metrics of the order, from the contexts of the training split, of its first epoch, those of a random
-    one and of the published; where there are several, `epochs`."""
+    one and of the published; where there are several, `epochs`. What is made for them is in arrays from `empty`."""
     progress.step("report: metrics")
-    train = trains[0]
-    strategy, placed = config.order.strategy, distinct_values(train.contexts.document)
+    train, strategy = trains[0], config.order.strategy
+    placed = distinct_ordinals([train.contexts.document], len(by.lengths), empty)
     members, graph = read_graph(root / NEIGHBORS)
-    nodes, empty = np.searchsorted(members, placed), scratch.beside(root)
+    nodes = by_blocks(lambda some: np.searchsorted(members, some), placed, np.int64, empty)
     peers = saved_bytes.peers(config, graph, nodes, placed, by, progress, empty=empty)
-    random = held_by(empty, random_cut(placed, by.lengths, config.pack, config.seed, Likeness(graph, nodes)))
-    judge = SavedBytes(peers, by, progress, beside=[random, *trains])
+    random = random_cut(placed, by.lengths, config.pack, config.seed, Likeness(graph, nodes), empty)
+    judge = SavedBytes(peers, by, progress, beside=[random, *trains], empty=empty)
     baseline, measured, published = (
         judge.of(cut) | order_metrics.measure(cut, by, progress) for cut in (random, train, peers.published)
     )
-    permutation = np.searchsorted(members, all_values(root / ORDER, "ordinal")[: rows_of_epochs(root / ORDER)[0]])
+    permutation = all_values(root / ORDER, "ordinal")[: rows_of_epochs(root / ORDER)[0]]
+    permutation = by_blocks(lambda some: np.searchsorted(members, some), permutation, np.int64, empty)
     for one in (measured, published):
         one |= order_metrics.excess_gain(one, baseline)
     measured |= order_metrics.path_weight(graph, members, permutation, by)
     about = judge.of_random | {"own_neighbors": peers.own_neighbors}
     order = {"strategy": strategy, strategy: measured, "random_baseline": baseline, "published": published | about}
-    return {"order": order} | ({"epochs": epochs.measure_epochs(trains, judge, by)} if len(trains) > 1 else {})
+    return {"order": order} | ({"epochs": measure_epochs(trains, judge, by, empty)} if len(trains) > 1 else {})
 
 
-def random_cut(ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int, alike: Likeness) -> Cut:
+def random_cut(
+    ordinals: np.ndarray, lengths: np.ndarray, settings: Pack, seed: int, alike: Likeness, empty: Empty
+) -> Cut:
     """The same documents in a random order, packed by the same policy: the baseline."""
     generator = np.random.Generator(np.random.PCG64(derived_seed(seed, "report", "random")))
-    permutation = generator.permutation(len(ordinals)).astype(np.int64)
-    order = orders.uncut(permutation, np.arange(len(ordinals), dtype=np.int64))
-    return order_metrics.cut(order, ordinals, lengths, settings, seed, alike)
+    permutation = generator.permutation(len(ordinals)).astype(np.int64, copy=False)
+    order = order_metrics.unnumbered(orders.uncut(permutation, permutation[:0]), empty)
+    del permutation  # while it is cut
+    return order_metrics.cut(order, ordinals, lengths, settings, seed, alike, empty)
 
 
-def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str, Any]:
+def distributions(splits: Mapping[str, Placed], lengths: np.ndarray, empty: Empty) -> dict[str, Any]:
     """Histograms over all splits, in bins that double: tokens of a placed document, and documents and tokens of a
     context."""
     all_contexts = [split.cut.contexts for split in splits.values()]
-    placed = distinct_values(np.concatenate([contexts.document for contexts in all_contexts]))
+    placed = distinct_ordinals((contexts.document for contexts in all_contexts), len(lengths), empty)
     tokens = [np.add.reduceat(contexts.length, contexts.offsets[:-1]) for contexts in all_contexts]
     values = {
         "tokens_per_document": lengths[placed],
@@ -230,14 +235,10 @@ def distributions(splits: Mapping[str, Placed], lengths: np.ndarray) -> dict[str
 
 def estimate(run: Run) -> Estimate:
     vectors, k = run.manifest(VECTORS), run.config.neighbors.k
-    apart = vectors.bytes + graph_bytes(vectors.rows, k) + 24 * vectors.rows * k  # the graph, and as it is weighed anew
-    return Estimate(
-        memory=200 * run.manifest(DOCUMENTS).rows
-        + saved_bytes.memory_bytes(run.manifest(run.text).statistics["text_bytes"])
-        + 2**28,
-        disk=2**24 + apart,
-        mapped=vectors.bytes + apart,
-    )
+    rows, apart = run.manifest(DOCUMENTS).rows, vectors.bytes + graph_bytes(vectors.rows, k)
+    apart += 24 * vectors.rows * k  # the graph as it is weighed anew
+    apart += 320 * rows + saved_bytes.mapped_bytes(run.manifest(run.text).statistics["text_bytes"])  # columns, texts
+    return Estimate(memory=64 * rows + 2**28, disk=2**24 + apart, mapped=vectors.bytes + apart)
 
 
 def verify(run: Run) -> Iterable[str]:
