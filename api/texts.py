@@ -169,7 +169,8 @@ def near_duplicates(
         preference = np.lexsort((rows, -np.diff(strings.offsets))).argsort(kind="stable")
     of, evidence = np.full((2, len(rows)), -1, dtype=np.int64)
     similarity = np.full(len(rows), np.nan, dtype=np.float32)
-    others, survivors = groups_of_equals(content_hashes(strings).view("V16")[:, 0], rows, preference)
+    everyone = np.ones(len(rows), dtype=bool)
+    others, survivors = groups_of_equals(content_hashes(strings).view("V16")[:, 0], everyone, preference)
     of[others] = evidence[others] = survivors
     similarity[others] = 1
     is_exact = of >= 0

@@ -96,6 +96,14 @@ def digest(content: Any) -> str:
     return xxhash.xxh3_128_hexdigest(memoryview(content).cast("B"))
 
 
+def digest_of(pieces: Iterable[Any]) -> str:
+    """The `digest` of some bytes that come in pieces."""
+    whole = xxhash.xxh3_128()
+    for piece in pieces:
+        whole.update(memoryview(piece).cast("B"))
+    return whole.hexdigest()
+
+
 class HashingSink:
     """A binary sink that keeps the xxh3-128 of what passes through."""
 

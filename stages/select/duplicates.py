@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from sequitur.graph_sort.distinct import distinct_values
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.config import Config
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import EXACT, EXACT_ELSEWHERE, FUZZY, FUZZY_ELSEWHERE, REPEATED_ID
@@ -25,8 +25,7 @@ from sequitur.text_core.units.offsets import offsets_of
 
 def drop_repeated_ids(documents: Documents, verdicts: Verdicts, reason: int) -> int:
     """Of documents with the same id only the first stays. Returns how many are lost whose text is another than its."""
-    everyone = np.arange(len(documents.doc_id), dtype=np.int64)
-    repeated, first = groups_of_equals(documents.doc_id, everyone, everyone)
+    repeated, first = groups_of_equals(documents.doc_id, np.ones(len(documents.doc_id), dtype=bool))
     verdicts.drop(repeated, reason, first, first)
     return int(np.count_nonzero(documents.content_hash[repeated] != documents.content_hash[first]))
 
@@ -83,9 +82,8 @@ def _drop_against(
             (settings.exact_duplicates, EXACT_ELSEWHERE, other_run.equal_texts, documents.content_hash),
         ):
             if wanted:
-                rows = np.flatnonzero(verdicts.reason == KEPT)
-                ordinals = equal(other, values[rows])
-                rows, twins = rows[ordinals >= 0], ordinals[ordinals >= 0] + first
+                rows, ordinals = equal(other, values, verdicts.reason == KEPT)
+                twins = ordinals + first
                 verdicts.drop(rows, reasons.index(reason), twins, twins, 1.0 if reason == EXACT_ELSEWHERE else np.nan)
         if settings.fuzzy_duplicates:
             alive = (verdicts.reason == KEPT) & documents.has_words
@@ -97,38 +95,44 @@ def _drop_against(
     for rows_of in (verdicts.duplicate_of, verdicts.evidence):
         beyond = rows_of >= count
         rows_of[beyond] = count + np.searchsorted(foreign, rows_of[beyond])
-    ids = [documents.doc_id]
+    ids = scratch.beside(root)(count + len(foreign), "V16")
+    ids[:count] = documents.doc_id
     for other, first, end in zip(others, begins, begins[1:], strict=False):
-        ids.append(other_run.ids(other, foreign[(foreign >= first) & (foreign < end)] - first))
-    return documents._replace(doc_id=np.concatenate(ids)), dict(statistics)
+        here = slice(*np.searchsorted(foreign, (first, end)))
+        ids[count:][here] = other_run.ids(other, foreign[here] - first)
+    return documents._replace(doc_id=ids), dict(statistics)
 
 
 def _drop_exact(documents: Documents, verdicts: Verdicts, reason: int, rank: np.ndarray) -> None:
     """Of documents with the same normalised text the preferred one stays."""
-    rows = np.flatnonzero(verdicts.reason == KEPT)
-    others, survivor = groups_of_equals(documents.content_hash[rows], rows, rank[rows])
+    others, survivor = groups_of_equals(documents.content_hash, verdicts.reason == KEPT, rank)
     verdicts.drop(others, reason, survivor, survivor, 1.0)
 
 
 def _drop_linked(
     jobs: Jobs, root: Directory, in_memory: int, verdicts: Verdicts, reason: int, rank: np.ndarray
 ) -> None:
-    """Of each group that verified pairs connect the preferred one stays; more than `in_memory` are joined by jobs."""
-    directory = root / fuzzy_duplicates.LINKS
+    """Of each group that verified pairs connect the preferred one stays; more than `in_memory` are joined by jobs.
+
+    Memory: 48 bytes for each document that they connect; of up to `in_memory` links, 32 for each are mapped.
+    """
+    directory, empty = root / fuzzy_duplicates.LINKS, scratch.beside(root)
     links = Links(directory, np.flatnonzero(fuzzy_duplicates.involved(directory, len(rank))))
-    if not len(links.nodes):
+    nodes, count = links.nodes, artifacts.require_manifest(directory).rows
+    if not count:
         return
-    if artifacts.require_manifest(directory).rows <= in_memory:
-        edges = np.concatenate(list(links))
-        survivor = preferred(components.connected_components(edges, len(links.nodes)), rank[links.nodes])
-        deciding = components.evidence(edges, survivor)
+    if count <= in_memory:
+        edges, filled = empty((count, 2), np.int64), 0
+        for some in links:
+            edges[filled : filled + len(some)] = some
+            filled += len(some)
+        survivor = preferred(components.connected_components(edges, len(nodes)), rank[nodes])
+        deciding = components.evidence(edges, survivor, empty)
     else:
-        labels = star_rounds.components(jobs, root, directory, links.nodes)
-        survivor = preferred(labels, rank[links.nodes])
+        survivor = preferred(star_rounds.components(jobs, root, directory, nodes), rank[nodes])
         deciding = components.evidence_of_chunks(links, survivor)
-    lost = np.flatnonzero(deciding >= 0)
-    partner, similarity = links.across(lost, deciding[lost])
-    verdicts.drop(links.nodes[lost], reason, links.nodes[survivor[lost]], links.nodes[partner], similarity)
+    for lost, partner, similarity in links.across(deciding):
+        verdicts.drop(nodes[lost], reason, nodes[survivor[lost]], nodes[partner], similarity)
 
 
 @dataclass(frozen=True)
@@ -139,23 +143,22 @@ class Links:
     nodes: np.ndarray
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        for edges, _ in self._parts():
+            yield edges
+
+    def _parts(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         for part in artifacts.require_manifest(self.directory).parts:
-            yield self._read(part)[0]
+            batch = artifacts.read_part(self.directory, part)
+            pairs = np.column_stack([batch.column(side).to_numpy() for side in ("a", "b")])
+            yield np.searchsorted(self.nodes, pairs), batch.column("similarity").to_numpy()
 
-    def _read(self, part: artifacts.Part) -> tuple[np.ndarray, np.ndarray]:
-        batch = artifacts.read_part(self.directory, part)
-        pairs = np.column_stack([batch.column(side).to_numpy() for side in ("a", "b")])
-        return np.searchsorted(self.nodes, pairs), batch.column("similarity").to_numpy()
-
-    def across(self, nodes: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The node at the other end of an edge of each of some nodes, by its index over all parts, and its weight."""
-        partner = np.empty(len(nodes), dtype=np.int64)
-        similarity = np.empty(len(nodes), dtype=np.float64)
+    def across(self, indices: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Some nodes at a time that have a deciding edge, the node at its other end, and its weight; `indices`, int64
+        [nodes], tell which it is of all edges, −1 where there is none."""
         first = 0
-        for part in artifacts.require_manifest(self.directory).parts:
-            edges, weights = self._read(part)
-            here = np.flatnonzero((indices >= first) & (indices < first + len(edges)))
-            partner[here] = edges[indices[here] - first].sum(axis=1) - nodes[here]
-            similarity[here] = weights[indices[here] - first]
+        for edges, weights in self._parts():
+            numbers = np.arange(first, first + len(edges))
             first += len(edges)
-        return partner, similarity
+            for mine, other in ((0, 1), (1, 0)):
+                here = indices[edges[:, mine]] == numbers
+                yield edges[here, mine], edges[here, other], weights[here]

@@ -109,17 +109,20 @@ def fingerprint_among(root: Directory, target: str, rows: str) -> str:
 
 def write_rows(root: Directory, target: str, chosen: np.ndarray) -> None:
     """Writes, row-aligned with `signals`, the row number of each chosen document and −1 for the others."""
-    directory = root / target
-    rows = np.where(chosen, np.arange(len(chosen), dtype=np.int64), -1)
-    fingerprint = artifacts.fingerprint_of(target, 1, {"rows": artifacts.digest(rows)}, {})
+    directory, parts = root / target, artifacts.require_manifest(root / SIGNALS).parts
+    starts = first_rows(parts).tolist()
+
+    def rows_of(start: int, count: int) -> np.ndarray:
+        return np.where(chosen[start : start + count], np.arange(start, start + count, dtype=np.int64), -1)
+
+    of_all = artifacts.digest_of(rows_of(start, part.rows) for start, part in zip(starts, parts, strict=True))
+    fingerprint = artifacts.fingerprint_of(target, 1, {"rows": of_all}, {})
     if artifacts.is_finished(directory, fingerprint):
         return
     build = builds.begin(directory, fingerprint)
-    start = 0
-    for part in artifacts.require_manifest(root / SIGNALS).parts:
-        batch = pa.record_batch({"row": rows[start : start + part.rows]})
+    for start, part in zip(starts, parts, strict=True):
+        batch = pa.record_batch({"row": rows_of(start, part.rows)})
         builds.write_part(build, part.name, batch, compress=False)
-        start += part.rows
     builds.finish(build, {}, {}, {})
 
 

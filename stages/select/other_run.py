@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from sequitur.pipeline import artifacts, builds, schemas
@@ -15,35 +16,39 @@ from sequitur.stages.select.against import OtherRun
 from sequitur.stages.select.candidates import Likeness, Signatures
 from sequitur.stages.select.fuzzy_duplicates import first_rows
 from sequitur.stages.select.verdicts import bytes16
+from sequitur.text_core.duplicates.equal_keys import key_table, others_and_leaders, rows_of
 from sequitur.text_core.units.offsets import offsets_of
 
 CANDIDATES, LINKS = "selection/_candidates_elsewhere", "selection/_links_elsewhere"
 BLOCK_PAIRS = 4096  # pairs whose signatures are held beside each other
 
 
-def equal_texts(other: OtherRun, hashes: np.ndarray) -> np.ndarray:
-    """Of each content hash (16 bytes, dtype V16) the lowest ordinal there that has it, too: int64, −1 for none."""
-    return _equal(other, hashes, other.root / SIGNALS, other.signals.parts, "content_hash")
+def equal_texts(other: OtherRun, hashes: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that are `alive`, bool [n], whose content hash (dtype V16 [n]) a document there has, too, and the lowest
+    ordinal of such: int64. Memory: 24 bytes a row, and 16 for each that is found."""
+    return _equal(other, hashes, alive, other.root / SIGNALS, other.signals.parts, "content_hash")
 
 
-def equal_ids(other: OtherRun, ids: np.ndarray) -> np.ndarray:
-    """Of each `doc_id` (dtype V16) the lowest ordinal there that has it, too: int64, −1 for none."""
-    return _equal(other, ids, other.root / DOCUMENTS, other.documents.parts, "doc_id")
+def equal_ids(other: OtherRun, ids: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """As `equal_texts`, of each `doc_id`."""
+    return _equal(other, ids, alive, other.root / DOCUMENTS, other.documents.parts, "doc_id")
 
 
 def _equal(
-    other: OtherRun, values: np.ndarray, directory: Directory, parts: tuple[Part, ...], column: str
-) -> np.ndarray:
-    own, position = np.unique(values.view("S16"), return_inverse=True)
-    found = np.full(len(own), -1, dtype=np.int64)
+    other: OtherRun, values: np.ndarray, alive: np.ndarray, directory: Directory, parts: tuple[Part, ...], column: str
+) -> tuple[np.ndarray, np.ndarray]:
+    table, found = key_table(values, alive), np.full(len(values), -1, dtype=np.int64)
     for number, ordinals in other.kept():
         batch = artifacts.read_part(directory, parts[number], [column])
         kept = np.flatnonzero(ordinals >= 0)
-        theirs = bytes16(batch.column(column))[kept].view("S16")
-        at = np.minimum(np.searchsorted(own, theirs), max(len(own) - 1, 0))
-        hits = np.flatnonzero((own[at] == theirs) & (found[at] == -1)) if len(own) else kept[:0]
-        found[at[hits[::-1]]] = ordinals[kept[hits[::-1]]]  # of several the first is written last
-    return found[position]
+        rows = rows_of(table, bytes16(batch.column(column))[kept])
+        hits = np.flatnonzero(rows >= 0)[::-1]
+        hits = hits[found[rows[hits]] == -1]
+        found[rows[hits]] = ordinals[kept[hits]]  # of several the first is written last
+    others, leaders = others_and_leaders(table, alive)
+    found[others] = found[leaders]
+    rows = np.flatnonzero(found >= 0)
+    return rows, found[rows]
 
 
 def similar_texts(
@@ -86,11 +91,18 @@ def similar_texts(
     if not artifacts.require_manifest(links).rows:
         nothing = np.empty(0, dtype=np.int64)
         return nothing, nothing, np.empty(0, dtype=np.float64)
-    table = artifacts.read_columns(links, ["a", "b", "similarity"])
-    a, b, similarity = (table[name].to_numpy() for name in ("a", "b", "similarity"))
+    best = [_best(artifacts.read_part(links, part)) for part in artifacts.require_manifest(links).parts]
+    rows, ordinals, similarity = (np.concatenate(column) for column in zip(*best, strict=True))
+    return rows, ordinals - first, similarity
+
+
+def _best(links: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each row `a` in a part, which has all links of it, the most similar `b`, the lowest of equals; and how similar
+    it is."""
+    a, b, similarity = (links.column(name).to_numpy() for name in ("a", "b", "similarity"))
     order = np.lexsort((b, -similarity, a))
     best = order[np.unique(a[order], return_index=True)[1]]
-    return a[best], b[best] - first, similarity[best]
+    return a[best], b[best], similarity[best]
 
 
 def working(name: str, number: int) -> str:

@@ -5,8 +5,8 @@
     dropped  in this order: what is judged alone (by URL, language and rules on signals), repeated ids, contamination by
              evaluation texts, duplicates of what another run kept, exact duplicates, fuzzy duplicates; a document that
              one step drops does not reach the next, but for repeated ids
-    cost     about 64 bytes of memory per document here, and as many mapped; MinHash band keys are shuffled as packed
-             arrays, 16 bytes each
+    cost     64 bytes of memory per document here, at most, and twice as many mapped; MinHash band keys are shuffled as
+             packed arrays, 16 bytes each
 
 Fuzzy duplicates are found by LSH over MinHash signatures, and each candidate pair is verified by the true Jaccard
 similarity of its shingle sets before it links two documents. Of each group that links connect, one document stays, by
@@ -101,16 +101,15 @@ def work(run: Run) -> Mapping[str, Any]:
 
 def _write(root: Directory, documents: Documents, verdicts: Verdicts, reasons: list[str]) -> None:
     selection = builds.current(root / SELECTION)
-    kept = verdicts.reason == KEPT
-    ordinals = np.cumsum(kept, dtype=np.int64) - 1
     done = {part.name for part in builds.written_parts(selection)}
-    start = 0
+    start = before = 0  # documents of the parts before, and those of them that are kept
     for part in artifacts.require_manifest(root / SIGNALS).parts:
         rows = slice(start, start + part.rows)
-        start += part.rows
+        here = verdicts.reason[rows] == KEPT
+        ordinals = before + np.cumsum(here, dtype=np.int64) - 1
+        start, before = start + part.rows, before + int(np.count_nonzero(here))
         if part.name in done:
             continue
-        here = kept[rows]
         columns = [
             pa.array(here),
             pa.DictionaryArray.from_arrays(
@@ -119,7 +118,7 @@ def _write(root: Directory, documents: Documents, verdicts: Verdicts, reasons: l
             _ids(documents.doc_id, verdicts.duplicate_of[rows]),
             _ids(documents.doc_id, verdicts.evidence[rows]),
             pa.array(verdicts.similarity[rows], mask=np.isnan(verdicts.similarity[rows])),
-            pa.array(ordinals[rows], mask=~here),
+            pa.array(ordinals, mask=~here),
         ]
         batch = pa.record_batch(columns, schema=schemas.SELECTION)
         builds.write_part(selection, part.name, batch, compress=False)
@@ -137,15 +136,17 @@ def estimate(run: Run) -> Estimate:
     elsewhere = sum(other.selection.rows for other in against.find_all(run.config))
     fuzzy = settings.fuzzy_duplicates
     shuffled = candidates.shuffled_bytes(rows + elsewhere, Likeness.of(run.config).bands) if fuzzy else 0
-    # Of fuzzy duplicates one link a document is reckoned, 24 bytes twice. What is shuffled here waits in files; Beam
-    # holds where it lies, of each part for each group.
+    # What is shuffled here waits in files; Beam holds where it lies, of each part for each group. What is indexed of
+    # evaluation texts is gone before duplicates are looked for.
     groups = shuffled // candidates.GROUP_BYTES if run.runner.is_local else 0
-    memory = rows * (64 + 48 * fuzzy) + PLACE_BYTES * groups * len(run.manifest(SIGNALS).parts)
-    memory = max(memory, rows * 64 + decontamination.memory_bytes(settings))  # gone before duplicates are looked for
+    places = PLACE_BYTES * groups * len(run.manifest(SIGNALS).parts)
+    memory = 64 * rows + max(places, decontamination.memory_bytes(settings))
     text = run.manifest(run.text).statistics["text_bytes"]
     each = 16 * int(run.config.ingest.part_bytes) + 8 * min(shuffled, candidates.GROUP_BYTES)
-    # What is known of a document and decided of it is mapped: 62 bytes.
-    return Estimate(memory, rows * 162 + shuffled + 2 * text, each, mapped=62 * rows, shuffled=shuffled)
+    # Mapped is of each document what is known of it and decided, 63 bytes; then its rank and what that is made of, 25,
+    # or its rank and its link, 48, of which one is reckoned; and 32 for ids of another run.
+    mapped = rows * (63 + (48 if fuzzy else 25) + 32 * bool(settings.against))
+    return Estimate(memory, rows * 100 + mapped + shuffled + 2 * text, each, mapped=mapped, shuffled=shuffled)
 
 
 def verify(run: Run) -> Iterable[str]:

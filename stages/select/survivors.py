@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import DTypeLike
 
-from sequitur.pipeline import artifacts
+from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.names import DOCUMENTS, SIGNALS
 from sequitur.pipeline.sections import Select
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.select.verdicts import Documents
+
+if TYPE_CHECKING:  # what begins a run loads no numba
+    from sequitur.graph_sort.graph import Empty
 
 
 def check(settings: Select) -> None:
@@ -27,7 +32,7 @@ def check(settings: Select) -> None:
 
 
 def ranks(root: Directory, settings: Select, documents: Documents, say: Callable[[str], None]) -> np.ndarray:
-    """The place of each document in the order of preference, int64 [documents], 0 the most preferred.
+    """The place of each document in the order of preference, int64 [documents], 0 the most preferred; mapped.
 
     By `select.survivor`: newest: the latest timestamp, documents without one last; source_priority: the place of the
     source in the list, others last; best:SIGNAL: the highest value, NaN last; longest: nothing more. Then the length in
@@ -42,49 +47,65 @@ def ranks(root: Directory, settings: Select, documents: Documents, say: Callable
     Raises:
         ConfigError: SIGNAL is not a number or not there.
     """
-    policy = settings.survivor
+    policy, empty = settings.survivor, scratch.beside(root)
     first: tuple[np.ndarray, ...] = ()
     if policy == "newest":
-        first = _newest(root / DOCUMENTS, say)
+        first = _newest(root / DOCUMENTS, empty, say)
     elif policy == "source_priority":
-        first = (_place_of_source(root / DOCUMENTS, settings.source_priority),)
+        first = (_place_of_source(root / DOCUMENTS, empty, settings.source_priority),)
     elif policy.startswith("best:"):
-        first = _highest(root / SIGNALS, policy.removeprefix("best:"))
+        first = _highest(root / SIGNALS, empty, policy.removeprefix("best:"))
     count = len(documents.length)
     halves = documents.doc_id[:count].view(">u8").reshape(-1, 2)
-    rank = np.empty(count, dtype=np.int64)
-    rank[np.lexsort((halves[:, 1], halves[:, 0], -documents.length, *reversed(first)))] = np.arange(count)
+    shortness = np.negative(documents.length, out=empty(count, np.int64))
+    order = np.lexsort((halves[:, 1], halves[:, 0], shortness, *reversed(first)))
+    rank = empty(count, np.int64)
+    rank[order] = np.arange(count)
     return rank
 
 
-def _newest(directory: Directory, say: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray]:
-    times = _column(directory, "timestamp").cast(pa.int64())
-    if (unknown := times.null_count / max(len(times), 1)) > 0.5:
+def _newest(directory: Directory, empty: Empty, say: Callable[[str], None]) -> tuple[np.ndarray, np.ndarray]:
+    unknown = _column(directory, "timestamp", empty, np.bool_, lambda times: times.is_null().to_numpy(False))
+    if (share := np.count_nonzero(unknown) / max(len(unknown), 1)) > 0.5:
         say(
-            f"warning: select.survivor: newest: {unknown:.1%} of the documents have no time, and of duplicates without "
+            f"warning: select.survivor: newest: {share:.1%} of the documents have no time, and of duplicates without "
             "one the longest stays; see ingest.timestamp_field"
         )
-    return times.is_null().to_numpy(), -times.fill_null(0).to_numpy()
+    return unknown, _column(
+        directory, "timestamp", empty, np.int64, lambda times: -times.cast(pa.int64()).fill_null(0).to_numpy()
+    )
 
 
-def _place_of_source(directory: Directory, listed: Sequence[str]) -> np.ndarray:
-    places = [
-        pc.fill_null(pc.index_in(chunk.cast(pa.string()), pa.array(listed, pa.string())), len(listed))
-        for chunk in _column(directory, "source").chunks
-    ]
-    return np.concatenate([place.to_numpy() for place in places])
+def _place_of_source(directory: Directory, empty: Empty, listed: Sequence[str]) -> np.ndarray:
+    names = pa.array(listed, pa.string())
+
+    def places(sources: pa.Array) -> np.ndarray:
+        return pc.fill_null(pc.index_in(sources.cast(pa.string()), names), len(listed)).to_numpy()
+
+    return _column(directory, "source", empty, np.int32, places)
 
 
-def _highest(directory: Directory, signal: str) -> tuple[np.ndarray, np.ndarray]:
+def _highest(directory: Directory, empty: Empty, signal: str) -> tuple[np.ndarray]:
     part = artifacts.require_manifest(directory).parts[0]
     schema = artifacts.read_part(directory, part).schema
     numbers = [field.name for field in schema if pa.types.is_integer(field.type) or pa.types.is_floating(field.type)]
     if signal not in numbers:
         raise ConfigError(f"select.survivor: best:{signal}: no such signal; valid are {', '.join(numbers)}")
-    values = _column(directory, signal).cast(pa.float64()).fill_null(np.nan).to_numpy()
-    return np.isnan(values), -np.nan_to_num(values, nan=0, posinf=np.inf, neginf=-np.inf)
+
+    def falling(values: pa.Array) -> np.ndarray:  # NaN sorts last as it is
+        return -values.cast(pa.float64()).fill_null(np.nan).to_numpy()
+
+    return (_column(directory, signal, empty, np.float64, falling),)
 
 
-def _column(directory: Directory, name: str) -> pa.ChunkedArray:
-    parts = artifacts.require_manifest(directory).parts
-    return pa.chunked_array([artifacts.read_part(directory, part, [name]).column(0) for part in parts])
+def _column(
+    directory: Directory, name: str, empty: Empty, dtype: DTypeLike, key: Callable[[pa.Array], np.ndarray]
+) -> np.ndarray:
+    """What `key` makes of a column, part by part, in an array from `empty`."""
+    parts, filled = artifacts.require_manifest(directory).parts, 0
+    whole = empty(sum(part.rows for part in parts), dtype)
+    for part in parts:
+        column = artifacts.read_part(directory, part, [name]).column(0)
+        whole[filled : filled + part.rows] = key(column)
+        filled += part.rows
+    return whole

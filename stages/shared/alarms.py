@@ -20,6 +20,7 @@ from sequitur.pipeline.storage import Directory
 from sequitur.stages.shared.columns.groups import codes_by_name
 
 FEWEST = 20  # documents; of a smaller source a few are a large share
+AT_ONCE = 2**16  # documents that are counted
 NAMED = 20  # sources in a warning; the manifest has all
 EARLIER = "earlier"  # in place of the steps before
 
@@ -51,11 +52,16 @@ class Groups(NamedTuple):
     names: list[str]
     codes: np.ndarray  # int64 [documents], the place of each document's in `names`; −1 for none
 
-    def of_many(self) -> Groups:
-        """Those of FEWEST documents or more; there may be as many sources as documents."""
+    def fallen(self, reason: np.ndarray, steps: int) -> tuple[list[str], np.ndarray]:
+        """The names of FEWEST documents or more, for there may be as many sources as documents; and how many documents
+        of each stay, and fell to each of so many steps: int64 [names, 1 + steps]."""
         many = np.bincount(self.codes, minlength=len(self.names)) >= FEWEST
-        places = np.where(many, np.cumsum(many) - 1, -1)
-        return Groups(self.of, [self.names[place] for place in np.flatnonzero(many)], places[self.codes])
+        place, counts = np.where(many, np.cumsum(many) - 1, -1), np.zeros(many.sum() * (1 + steps), np.int64)
+        for begin in range(0, len(reason), AT_ONCE):
+            places = place[self.codes[begin : begin + AT_ONCE]]
+            cells = places * (1 + steps) + reason[begin : begin + AT_ONCE] + 1
+            np.add.at(counts, cells[places >= 0], 1)
+        return [self.names[number] for number in np.flatnonzero(many)], counts.reshape(-1, 1 + steps)
 
 
 def read_groups(root: Directory) -> tuple[Groups, Groups]:
@@ -88,23 +94,19 @@ def raised(
     """
     found: list[Alarm] = []
     for group in groups:
-        large = group.of_many()
-        size = (len(large.names), len(steps) + 1)
-        counted_in = large.codes >= 0
-        cells = large.codes[counted_in] * size[1] + reason[counted_in] + 1
-        fallen = np.bincount(cells, minlength=size[0] * size[1]).reshape(size)
+        names, fallen = group.fallen(reason, len(steps))
         documents, lost = fallen.sum(axis=1), fallen[:, 1:]
         reached = documents[:, np.newaxis] - np.cumsum(lost, axis=1) + lost
         counted = [number for number, step in enumerate(steps) if step not in (EARLIER, group.of)]
         here: list[Alarm] = []
         for number in counted:
             share = 1 - (1 - most) * (asked or {}).get(steps[number], 1.0)
-            here += _of_step(steps[number], large, documents, reached[:, number], lost[:, number], share)
+            here += _of_step(steps[number], group.of, names, documents, reached[:, number], lost[:, number], share)
         for kind, members in (kinds or {}).items():
             if numbers := [number for number in counted if steps[number] in members]:
                 named = {alarm.name for alarm in here if alarm.step in members}
                 together = lost[:, numbers].sum(axis=1)
-                of_kind = _of_step(kind, large, documents, reached[:, numbers[0]], together, most)
+                of_kind = _of_step(kind, group.of, names, documents, reached[:, numbers[0]], together, most)
                 here += (alarm for alarm in of_kind if alarm.name not in named)
         found += here
     order = {step: number for number, step in enumerate((*steps, *(kinds or ())))}
@@ -119,7 +121,7 @@ def after_selection(
     kept = [artifacts.read_part(root / SELECTION, part, ["kept"]).column(0) for part in parts]
     rows = np.flatnonzero(pa.chunked_array(kept, pa.bool_()).to_numpy())
     groups = read_groups(root)
-    reason = np.zeros(len(groups[0].codes), dtype=np.int64)
+    reason = np.zeros(len(groups[0].codes), dtype=np.int16)
     reason[rows] = -1
     for number, ordinals in enumerate(fallen.values(), start=1):
         reason[rows[ordinals]] = number
@@ -143,11 +145,17 @@ def stored(alarms: Sequence[Alarm]) -> list[dict[str, Any]]:
 
 
 def _of_step(
-    step: str, group: Groups, documents: np.ndarray, reached: np.ndarray, lost: np.ndarray, most: float
+    step: str,
+    of: str,
+    names: Sequence[str],
+    documents: np.ndarray,
+    reached: np.ndarray,
+    lost: np.ndarray,
+    most: float,
 ) -> Iterator[Alarm]:
     much = (lost > most * documents) | ((reached >= FEWEST) & (lost > most * reached))
     for code in np.flatnonzero(much).tolist():
-        yield Alarm(step, group.of, group.names[code], int(documents[code]), int(reached[code]), int(lost[code]))
+        yield Alarm(step, of, names[code], int(documents[code]), int(reached[code]), int(lost[code]))
 
 
 def _groups(directory: Directory, column: str) -> Groups:

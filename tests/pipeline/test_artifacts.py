@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -250,3 +251,10 @@ def test_numbers_are_read_where_they_lie(tmp_path: Path) -> None:
     batch = artifacts.map_part(build.directory, part, ["b"])
     assert pa.total_allocated_bytes() - before < 2**16
     assert batch.column("b").to_pylist() == content["b"].to_pylist()
+
+
+def test_the_digest_of_pieces_is_that_of_the_whole() -> None:
+    rows = np.arange(1000)
+    for sizes in ([1000], [1, 0, 999], [300, 700]):
+        assert artifacts.digest_of(np.split(rows, np.cumsum(sizes)[:-1])) == artifacts.digest(rows)
+    assert artifacts.digest_of([]) == artifacts.digest(b"")

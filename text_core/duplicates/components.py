@@ -1,6 +1,7 @@
 """Clusters of duplicates: connected components of the verified pairs, and the pair that condemns each document."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,21 +26,28 @@ def connected_components(edges: npt.NDArray[np.int64], nodes: int) -> npt.NDArra
     return labels
 
 
-def evidence(edges: npt.NDArray[np.int64], survivors: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def evidence(
+    edges: npt.NDArray[np.int64],
+    survivors: npt.NDArray[np.int64],
+    empty: Callable[[int, npt.DTypeLike], npt.NDArray[Any]] = np.empty,
+) -> npt.NDArray[np.int64]:
     """The edge on which each node was found a duplicate of its survivor: an index into edges, int64[nodes].
 
     `survivors` int64[nodes] names the kept member of each node's component, itself for the kept. A node's evidence
     is the first edge of a shortest path to its survivor, of several the one with the lowest index; −1 for
-    survivors. Following the evidence from edge to edge leads to the survivor. Linear in nodes and edges. Raises
-    ValueError for an edge or survivor outside [0, nodes), UnconnectedSurvivorError when a path is missing.
+    survivors. Following the evidence from edge to edge leads to the survivor. Linear in nodes and edges. Memory: 24
+    bytes a node; 8 a node and 16 an edge more are in arrays from `empty`, which may be on disk. Raises ValueError for
+    an edge or survivor outside [0, nodes), UnconnectedSurvivorError when a path is missing.
     """
     survivors = read_only(survivors, np.int64)
     nodes = len(survivors)
     if nodes and (survivors.min() < 0 or survivors.max() >= nodes):
         raise ValueError(f"survivors must lie in [0, {nodes})")
     edges = _checked(edges, nodes)
+    distances = np.full(nodes, -1, dtype=np.int64)
+    _fill_distances(edges, survivors, empty(2 * len(edges), np.int64), empty(nodes, np.int64), distances)
     result = np.full(nodes, -1, dtype=np.int64)
-    _fill_evidence(edges, survivors, _distances(edges, survivors), 0, result)
+    _fill_evidence(edges, survivors, distances, 0, result)
     _check_reached(result, survivors)
     return result
 
@@ -151,26 +159,29 @@ def _root(parents: npt.NDArray[np.int64], node: int) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _distances(edges: npt.NDArray[np.int64], survivors: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Edges from each node to its survivor, −1 where there is no path: breadth-first from all survivors at once."""
+def _fill_distances(
+    edges: npt.NDArray[np.int64],
+    survivors: npt.NDArray[np.int64],
+    neighbors: npt.NDArray[np.int64],
+    queue: npt.NDArray[np.int64],
+    distances: npt.NDArray[np.int64],
+) -> None:
+    """Edges from each node to its survivor: breadth-first from all survivors at once. Distances are −1 before, and stay
+    so where there is no path. `neighbors`, two for each edge, and `queue`, of all nodes, are room to work in."""
     nodes = len(survivors)
-    offsets = np.zeros(nodes + 1, dtype=np.int64)
+    begins = np.zeros(nodes + 1, dtype=np.int64)  # at first where the neighbours of each node end
     for edge in range(len(edges)):
-        offsets[edges[edge, 0] + 1] += 1
-        offsets[edges[edge, 1] + 1] += 1
+        begins[edges[edge, 0]] += 1
+        begins[edges[edge, 1]] += 1
     for node in range(nodes):
-        offsets[node + 1] += offsets[node]
-    filled = offsets[:-1].copy()
-    neighbors = np.empty(2 * len(edges), dtype=np.int64)
+        begins[node + 1] += begins[node]
     for edge in range(len(edges)):
         a, b = edges[edge, 0], edges[edge, 1]
-        neighbors[filled[a]] = b
-        filled[a] += 1
-        neighbors[filled[b]] = a
-        filled[b] += 1
+        begins[a] -= 1
+        neighbors[begins[a]] = b
+        begins[b] -= 1
+        neighbors[begins[b]] = a
 
-    distances = np.full(nodes, -1, dtype=np.int64)
-    queue = np.empty(nodes, dtype=np.int64)
     queued = 0
     for node in range(nodes):
         if survivors[node] == node:
@@ -181,13 +192,12 @@ def _distances(edges: npt.NDArray[np.int64], survivors: npt.NDArray[np.int64]) -
     while read < queued:
         node = queue[read]
         read += 1
-        for i in range(offsets[node], offsets[node + 1]):
+        for i in range(begins[node], begins[node + 1]):
             neighbor = neighbors[i]
             if distances[neighbor] == -1 and survivors[neighbor] == survivors[node]:
                 distances[neighbor] = distances[node] + 1
                 queue[queued] = neighbor
                 queued += 1
-    return distances
 
 
 @njit(cache=True, nogil=True)

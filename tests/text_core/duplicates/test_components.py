@@ -72,7 +72,15 @@ def test_evidence_is_the_lowest_edge_on_a_shortest_path(edges, random):
             if node in edge and distance[sum(edge) - node] == distance[node] - 1
         ]
         expected.append(min(closer, default=-1))
+    made: list[int] = []
+
+    def empty(size: int, dtype: object) -> np.ndarray:
+        made.append(size)
+        return np.full(size, -7, dtype)
+
     assert evidence(edge_array(edges), survivors).tolist() == expected
+    assert evidence(edge_array(edges), survivors, empty).tolist() == expected
+    assert made == [2 * len(edges), NODES]
     for size in (1, 7):
         chunks = [edge_array(edges[start : start + size]) for start in range(0, len(edges), size)]
         assert evidence_of_chunks(chunks, survivors).tolist() == expected
