@@ -14,6 +14,7 @@ import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -33,7 +34,7 @@ from sequitur.pipeline.stage import text_artifact
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.permutation import permute
 from sequitur.stages.report.texts import Texts
-from sequitur.stages.shared.columns.arrays import BLOCK, by_blocks
+from sequitur.stages.shared.columns.arrays import BLOCK, by_blocks, held
 from sequitur.stages.shared.columns.groups import group_codes, kept_values
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_ranges import document_lengths
@@ -77,21 +78,14 @@ class Yardstick(NamedTuple):
 
 def held_by(empty: Empty, cut: Cut) -> Cut:
     """The same in arrays from `empty`: several orders are compared at a time."""
-
-    def held(array: np.ndarray) -> np.ndarray:
-        found = empty(array.shape, array.dtype)
-        found[:] = array
-        return found
-
-    rows = cut.row_lengths if isinstance(cut.row_lengths, int) else held(cut.row_lengths)
-    return Cut(PackedContexts(*map(held, cut.contexts)), list(map(held, cut.reading_orders)), rows)
+    there = partial(held, empty)
+    rows = cut.row_lengths if isinstance(cut.row_lengths, int) else there(cut.row_lengths)
+    return Cut(PackedContexts(*map(there, cut.contexts)), list(map(there, cut.reading_orders)), rows)
 
 
 def unnumbered(order: Order, empty: Empty) -> Order:
     """An order of documents in an array from `empty`, without its paths, which are not asked for where it is cut."""
-    permutation = empty(len(order.permutation), np.int64)
-    permutation[:] = order.permutation
-    return order._replace(permutation=permutation, path=order.path[:0].copy())
+    return order._replace(permutation=held(empty, order.permutation), path=order.path[:0].copy())
 
 
 def yardstick(root: Directory, config: Config, gain_contexts: int | None = None) -> Yardstick:
