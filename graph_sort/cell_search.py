@@ -13,11 +13,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.neighbors import Neighbors, checked, finite_rows, keep_nearest, nothing_found
-from sequitur.graph_sort.offsets import offsets_of
 from sequitur.graph_sort.vectors import Vectors
 
 QUERY_BLOCK, STORED_BLOCK = 1024, 16_384  # multiplied at a time: 64 MB of float32
-QUERY_BYTES = 2**28  # of queries that are searched for together, and of their candidates
+QUERY_BYTES = 2**28  # of queries that are searched for together, of the cells they probe, and of their candidates
 ROUNDING = 2.0**-24  # half the distance of neighbouring float32 numbers, relative
 
 
@@ -29,10 +28,11 @@ class Cells(NamedTuple):
 
 
 def cells_from(home: NDArray[np.int32], count: int) -> Cells:
-    """The cells of vectors, of each of which `home` [n] is the cell; −1 where it is stored in none."""
-    member = np.argsort(home, kind="stable").astype(np.int64)
-    member = member[np.searchsorted(home, 0, sorter=member) :]
-    return Cells(member, offsets_of(np.bincount(home[member], minlength=count)))
+    """The cells of vectors, of each of which `home` [n] is the cell; −1 where it is stored in none. Memory: 12 bytes a
+    vector."""
+    member = np.argsort(home, kind="stable").astype(np.int64, copy=False)
+    starts = np.searchsorted(home, np.arange(count + 1, dtype=home.dtype), sorter=member).astype(np.int64, copy=False)
+    return Cells(member[starts[0] :], starts - starts[0])
 
 
 def nearest(
@@ -83,7 +83,7 @@ def nearest_in_cells(
         ValueError: k < 1.
     """
     found = nothing_found(checked(vectors, queries, own, k), k)
-    room, block = _room(k), queries_together(queries.shape[1], k)
+    room, block = _room(k), queries_together(queries.shape[1], k, probed.shape[1])
     for begin in range(0, len(queries), block):
         rows = slice(begin, begin + block)
         asked = _Asked(vectors, finite_rows(queries, rows), own[rows], k, room)
@@ -93,9 +93,9 @@ def nearest_in_cells(
     return found
 
 
-def queries_together(dimensions: int, k: int) -> int:
+def queries_together(dimensions: int, k: int, probes: int) -> int:
     """How many queries `nearest_in_cells` answers together: fewer read the cells as often."""
-    return max(QUERY_BLOCK, QUERY_BYTES // (4 * dimensions + 12 * _room(k)))
+    return max(QUERY_BLOCK, QUERY_BYTES // (4 * dimensions + 12 * _room(k) + 8 * probes))
 
 
 def _room(k: int) -> int:
@@ -116,10 +116,10 @@ def _products(
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], float]]:
     """Queries [r] that probe a cell, rows [m] that it stores, their products [r, m], and how long those rows are, at
     most."""
-    by_cell = np.argsort(probed.reshape(-1), kind="stable")
-    begins = np.searchsorted(probed.reshape(-1), np.arange(len(cells.starts)), sorter=by_cell)
+    begins, by_cell = np.empty(len(cells.starts), np.int64), np.empty(probed.size, np.int32)
+    _group(np.ascontiguousarray(probed), begins, by_cell)
     for cell in range(len(cells.starts) - 1):
-        asking = by_cell[begins[cell] : begins[cell + 1]] // probed.shape[1]
+        asking = by_cell[begins[cell] : begins[cell + 1]].astype(np.int64)
         for start in range(cells.starts[cell], cells.starts[cell + 1] if len(asking) else 0, STORED_BLOCK):
             member = cells.member[start : min(start + STORED_BLOCK, cells.starts[cell + 1])]
             inside = member[-1] - member[0] + 1 == len(member)  # one after the other: read as they lie
@@ -194,6 +194,23 @@ def _slack(terms: int, size: float) -> np.float32:
 
 def _longest(vectors: NDArray[np.float32]) -> float:
     return float(np.sqrt(np.einsum("nd,nd->n", vectors, vectors).max(initial=0)))
+
+
+@njit(cache=True, nogil=True)
+def _group(probed: NDArray[np.int32], begins: NDArray[np.int64], by_cell: NDArray[np.int32]) -> None:
+    """Fills the queries that probe each cell c, ascending, from `begins[c]` to `begins[c + 1]`; cell −1 is none."""
+    begins[:] = 0
+    for query in range(probed.shape[0]):
+        for cell in probed[query]:
+            if cell >= 0:
+                begins[cell] += 1
+    for cell in range(1, begins.size):  # where those of each end, at first
+        begins[cell] += begins[cell - 1]
+    for query in range(probed.shape[0] - 1, -1, -1):
+        for cell in probed[query]:
+            if cell >= 0:
+                begins[cell] -= 1
+                by_cell[begins[cell]] = query
 
 
 @njit(cache=True, nogil=True)

@@ -19,7 +19,10 @@ from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
 STORED, QUERY = 1, 2  # what a vector is in a task; both, where it is 3
 TRAINING_POINTS = 40  # of which the centroid of each cell is made
-BLOCK, PRODUCTS = 1024, 2**24  # vectors whose products with all centroids are held at a time; these, at most
+# Vectors whose products with all centroids are held at a time, at most, and those products: what BLAS does with fewer
+# vectors than FEW takes longer, so that of many centroids there may be MOST_PRODUCTS.
+BLOCK, PRODUCTS = 1024, 2**20
+FEW, MOST_PRODUCTS = 256, 2**24
 
 
 class Tasks(NamedTuple):
@@ -64,7 +67,8 @@ def cells_of(vectors: Vectors, centroids: NDArray[np.float32], probes: int, thre
 
 def rows_of_block(centroids: int) -> int:
     """How many vectors are compared with so many centroids at a time."""
-    return max(min(BLOCK, PRODUCTS // max(centroids, 1)), 1)
+    centroids = max(centroids, 1)
+    return max(min(BLOCK, PRODUCTS // centroids), min(FEW, MOST_PRODUCTS // centroids), 1)
 
 
 def places(queries: Vectors, centroids: NDArray[np.float32], cell: NDArray[np.int64]) -> NDArray[np.int64]:

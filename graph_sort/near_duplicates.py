@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from sequitur.graph_sort.graph import Empty
 from sequitur.graph_sort.neighbors import Neighbors
 from sequitur.graph_sort.vectors import Vectors, dot, rows_as_float32
 
@@ -87,33 +88,26 @@ def _descend(edges: NDArray[np.int64]) -> bool:
     return bool((edges[:, 0] >= edges[:, 1]).any() or (np.diff(edges[:, 1]) < 0).any())
 
 
-def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None) -> Duplicates:
+def keep_first(pairs: Pairs, n: int, priority: NDArray[np.int64] | None = None, empty: Empty = np.empty) -> Duplicates:
     """Which of n documents stay, and which of those each other one duplicates.
 
     Documents are taken by (priority, id), lowest first; one is dropped only if a pair joins it to a document
     that was kept before. So chains do not merge: of a–b and b–c alone, a and c both stay. The document named
     is, of all that stay and are joined to the dropped one, that of the highest cosine, then of the lowest id.
 
-    Raises ValueError for an id out of 0 … n−1, or a priority not [n]. O(n + e log e); memory: 12 bytes a document, and
-    what the pairs and their documents take a few times.
+    Raises ValueError for an id out of 0 … n−1, or a priority not [n]. O(n + e), O(n log n) with a priority; memory: a
+    byte a document, 8 more with a priority; in arrays from `empty` 20 bytes a document and 24 a pair.
     """
     edges = pairs.edges
     if edges.size and (edges.min() < 0 or edges.max() >= n):
         raise ValueError(f"pairs name documents {edges.min()} … {edges.max()}, but ids must lie in 0 … {n - 1}")
     if priority is not None and priority.shape != (n,):
         raise ValueError(f"priority must be [{n}], one number a document, got shape {priority.shape}")
-    ids, compact = np.unique(edges, return_inverse=True)  # of the others each stays
-    compact = compact.reshape(-1, 2)
-    ranks = ids if priority is None else priority[ids]
-    ends = np.concatenate([compact, compact[:, ::-1]])
-    by_document = np.argsort(ends[:, 0], kind="stable")
-    offsets = np.searchsorted(ends[by_document, 0], np.arange(len(ids) + 1, dtype=np.int64)).astype(np.int64)
-    other = np.ascontiguousarray(ends[by_document, 1], dtype=np.int64)
-    cosine = np.tile(np.asarray(pairs.cosine, dtype=np.float32), 2)[by_document]
-    found = _keep_first(np.argsort(ranks, kind="stable").astype(np.int64), offsets, other, cosine)
-    dropped = np.flatnonzero(found[0] >= 0)
-    duplicates = Duplicates(np.full(n, -1, np.int64), np.zeros(n, np.float32))
-    duplicates.of[ids[dropped]], duplicates.cosine[ids[dropped]] = ids[found[0][dropped]], found[1][dropped]
+    sequence = np.empty(0, np.int64) if priority is None else np.argsort(priority, kind="stable")
+    begins, other, cosine = empty(n + 1, np.int64), empty(2 * len(edges), np.int64), empty(2 * len(edges), np.float32)
+    _by_document(edges, np.asarray(pairs.cosine, dtype=np.float32), begins, other, cosine)
+    duplicates = Duplicates(empty(n, np.int64), empty(n, np.float32))
+    _keep_first(sequence, begins, other, cosine, duplicates.of, duplicates.cosine)
     return duplicates
 
 
@@ -125,8 +119,8 @@ def around_dropped(pairs: Pairs, duplicates: Duplicates) -> NDArray[np.int64]:
     of others name them. O(e log e).
     """
     stays = duplicates.of < 0
-    edges = np.concatenate([pairs.edges, pairs.edges[:, ::-1]])
-    edges = edges[~stays[edges[:, 0]] & stays[edges[:, 1]]]
+    both_ways = (pairs.edges, pairs.edges[:, ::-1])
+    edges = np.concatenate([some[~stays[some[:, 0]] & stays[some[:, 1]]] for some in both_ways])
     edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
     begins = np.flatnonzero(np.append(True, np.diff(edges[:, 0]) != 0)[: len(edges)])
     first = np.repeat(edges[begins, 1], np.diff(np.append(begins, len(edges))))
@@ -142,23 +136,47 @@ def _drop(edges: NDArray[np.int64], heeded: NDArray[np.uint16], dropped: NDArray
 
 
 @njit(cache=True, nogil=True)
+def _by_document(
+    edges: NDArray[np.int64],
+    cosine: NDArray[np.float32],
+    begins: NDArray[np.int64],
+    other: NDArray[np.int64],
+    closeness: NDArray[np.float32],
+) -> None:
+    """Fills of each document i the others that pairs join it to, from `begins[i]` to `begins[i + 1]`, and how close."""
+    begins[:] = 0
+    for edge in range(len(edges)):
+        begins[edges[edge, 0]] += 1
+        begins[edges[edge, 1]] += 1
+    for document in range(len(begins) - 1):  # where the others of each end, at first
+        begins[document + 1] += begins[document]
+    for edge in range(len(edges)):
+        for side in range(2):
+            document = edges[edge, side]
+            begins[document] -= 1
+            other[begins[document]], closeness[begins[document]] = edges[edge, 1 - side], cosine[edge]
+
+
+@njit(cache=True, nogil=True)
 def _keep_first(
     sequence: NDArray[np.int64],
     offsets: NDArray[np.int64],
     other: NDArray[np.int64],
     cosine: NDArray[np.float32],
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    n = sequence.size
+    duplicate_of: NDArray[np.int64],
+    closeness: NDArray[np.float32],
+) -> None:
+    n = duplicate_of.size
     kept = np.zeros(n, np.bool_)
-    for document in sequence:
+    for place in range(n):
+        document = sequence[place] if sequence.size else place
         kept[document] = True
         for e in range(offsets[document], offsets[document + 1]):
             if other[e] != document and kept[other[e]]:
                 kept[document] = False
                 break
-    duplicate_of = np.full(n, -1, np.int64)
-    closeness = np.zeros(n, np.float32)
     for document in range(n):
+        duplicate_of[document], closeness[document] = -1, 0
         if kept[document]:
             continue
         best = -1
@@ -169,7 +187,6 @@ def _keep_first(
                 best = e
         duplicate_of[document] = other[best]
         closeness[document] = cosine[best]
-    return duplicate_of, closeness
 
 
 @njit(cache=True, nogil=True)

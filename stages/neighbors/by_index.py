@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort import cell_search
 from sequitur.graph_sort.neighbors import Neighbors
-from sequitur.pipeline import artifacts, schemas
+from sequitur.pipeline import artifacts, schemas, scratch
 from sequitur.pipeline.artifacts import Manifest
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.builds import Build
@@ -39,6 +39,7 @@ from sequitur.stages.neighbors.lists import (
     save,
     save_vectors,
 )
+from sequitur.text_core.units.offsets import offsets_of
 
 BASE, HOME = "base.npy", "home.npy"
 
@@ -59,13 +60,14 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: R
     size, dimensions = bytes_of(vectors), int(vectors.statistics["dimensions"])
     blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.QUERY_BYTES
     blocks = max(blocks, cell_assignment.products_bytes(vectors.rows, dimensions))
-    queries = min(vectors.rows, part + cell_search.queries_together(dimensions, settings.k))
+    together = cell_search.queries_together(dimensions, settings.k, cell_assignment.PROBES_EXPECTED)
+    queries = min(vectors.rows, part + together)
     cells = cell_assignment.cells_for(vectors.rows, dimensions)
     sample = cell_assignment.sample_bytes(vectors.rows, dimensions) if cells > 1 else 0
     return Estimate(
         memory=cell_assignment.memory_bytes(vectors.rows, dimensions, runner.threads),
         disk=size + sample + (4 * vectors.rows * min(cells, cell_assignment.MOST_PROBES) if cells > 1 else 0),
-        each_worker=32 * vectors.rows + blocks + queries * (2 * dimensions + 40 * settings.k),
+        each_worker=16 * vectors.rows + blocks + queries * (2 * dimensions + 40 * settings.k),
         mapped=size + sample,
     )
 
@@ -96,12 +98,16 @@ def _store(search: Search, this: Round, cells: int) -> None:
         return
     save_vectors(search.vectors, this.base, directory)
     save(directory, BASE, this.base)
-    home = np.zeros(len(this.base), dtype=np.int32)
+    home = scratch.beside(search.root)(len(this.base), np.int32)
+    home[:] = 0
     if cells > 1:
-        assigned = search.root / ASSIGNED
-        batches = (artifacts.read_part(assigned, part, ["cell"]) for part in artifacts.require_manifest(assigned).parts)
-        # Copies, for a view would hold all cells that each document probes.
-        home = np.concatenate([schemas.list_matrix(batch.column("cell"))[:, 0].copy() for batch in batches])[this.base]
+        assigned, is_stored, filled = search.root / ASSIGNED, mask(search.vectors, this.base), 0
+        parts = artifacts.require_manifest(assigned).parts
+        for part, start in zip(parts, offsets_of([part.rows for part in parts]), strict=False):
+            cell = schemas.list_matrix(artifacts.read_part(assigned, part, ["cell"]).column(0))[:, 0]
+            stored = cell[is_stored[start : start + part.rows]]
+            home[filled : filled + len(stored)] = stored
+            filled += len(stored)
     save(directory, HOME, home)
 
 
@@ -110,7 +116,6 @@ class Asking(NamedTuple):
 
     part: str
     ordinals: np.ndarray  # int64 [q]
-    probed: np.ndarray  # int32 [q, probes]
 
 
 @beam.typehints.with_input_types(Rows)
@@ -126,10 +131,10 @@ class SearchParts(beam.DoFn):
         names = (SEARCHED, BASE, MEMBERS, ASKING, HOME)
         self._vectors, self._base, members, self._asking, home = (load(self._search, name) for name in names)
         self._cells = cell_search.cells_from(np.where(members[self._base], home, -1), self._count)
-        self._together = cell_search.queries_together(self._vectors.shape[1], self._width)
 
     def start_bundle(self) -> None:
         self._waiting: list[Asking] = []
+        self._probed: list[np.ndarray] = []  # int32 [q, probes], of each of those
         self._queries = 0  # of those that wait
 
     def process(self, rows: Rows) -> Iterator[Rows]:
@@ -139,20 +144,21 @@ class SearchParts(beam.DoFn):
         probed = np.zeros((np.count_nonzero(here), 1), np.int32)
         if "cell" in batch.schema.names:
             probed = schemas.list_matrix(batch.column("cell"))[here]
-        self._waiting.append(Asking(name, ordinals[here], probed))
+        self._waiting.append(Asking(name, ordinals[here]))
+        self._probed.append(probed)
         self._queries += len(probed)
-        if self._queries >= self._together:
+        if self._queries >= cell_search.queries_together(self._vectors.shape[1], self._width, probed.shape[1]):
             yield from self._search_waiting()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         yield from map(GlobalWindows.windowed_value, self._search_waiting())
 
     def _search_waiting(self) -> Iterator[Rows]:
-        waiting, self._waiting, self._queries = self._waiting, [], 0
-        if not waiting:
+        if not self._waiting:
             return
+        waiting, probed = self._waiting, np.concatenate(self._probed)
+        self._waiting, self._probed, self._queries = [], [], 0
         own = np.searchsorted(self._base, np.concatenate([one.ordinals for one in waiting]))
-        probed = np.concatenate([one.probed for one in waiting])
         with threadpool_limits(self._threads):
             near = cell_search.nearest_in_cells(
                 self._vectors, self._cells, self._vectors[own], own, probed, self._width

@@ -64,8 +64,8 @@ def cells_for(count: int, dimensions: int) -> int:
 
 
 def memory_bytes(count: int, dimensions: int, threads: int) -> int:
-    """What finding the cells takes in this process: centroids and sums, and products with them on each thread."""
-    return 24 * dimensions * cells_for(count, dimensions) + threads * products_bytes(count, dimensions)
+    """What finding the cells takes in this process: of the sample the cell of each, and products on each thread."""
+    return 16 * cells.TRAINING_POINTS * cells_for(count, dimensions) + threads * products_bytes(count, dimensions)
 
 
 def products_bytes(count: int, dimensions: int) -> int:
@@ -75,8 +75,9 @@ def products_bytes(count: int, dimensions: int) -> int:
 
 
 def sample_bytes(count: int, dimensions: int) -> int:
-    """What the sample takes of which the cells are made, mapped."""
-    return 4 * dimensions * min(count, cells.TRAINING_POINTS * cells_for(count, dimensions))
+    """What the sample takes of which the cells are made, and their centroids, mapped."""
+    number = cells_for(count, dimensions)
+    return 4 * dimensions * (min(count, cells.TRAINING_POINTS * number) + number)
 
 
 def prepare(search: Search, this: Round) -> Prepared:
@@ -136,7 +137,8 @@ def _train(search: Search, base: np.ndarray) -> None:
             np.sort(rng.choice(base, size=min(len(base), size), replace=False))
             for size in (cells.TRAINING_POINTS * count, RECALL_QUERIES)
         )
-        training = scratch.beside(search.root)((len(sample), dimensions), np.float32)
+        empty = scratch.beside(search.root)
+        training = empty((len(sample), dimensions), np.float32)
         queries, filled = [], 0
         is_sampled, asks = mask(search.vectors, sample), mask(search.vectors, asking)
         for ordinals, rows in vector_blocks(search.vectors):
@@ -150,7 +152,7 @@ def _train(search: Search, base: np.ndarray) -> None:
         with threadpool_limits(1):
             count, threads = min(count, len(training)), search.jobs.runner.threads
             search.jobs.progress.step("neighbors: cells", spherical_kmeans.iterations_for(count), "passes")
-            centroids = spherical_kmeans.train(training, count, rng, threads, search.jobs.progress.update)
+            centroids = spherical_kmeans.train(training, count, rng, threads, search.jobs.progress.update, empty)
     save(search.root / NEIGHBORS, CENTROIDS, centroids)
 
 

@@ -17,7 +17,7 @@ from sequitur.graph_sort import near_duplicates
 from sequitur.graph_sort.near_duplicates import Duplicates, Pairs
 from sequitur.graph_sort.pair_set import PairSet
 from sequitur.graph_sort.threads import on_threads
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, schemas, scratch
 from sequitur.pipeline.artifacts import Part
 from sequitur.pipeline.names import NEIGHBORS, SEMANTIC_DUPLICATES, TOKENS
 from sequitur.pipeline.sections import Neighbors as NeighborSettings
@@ -92,7 +92,7 @@ class Judge:
 
     def __init__(self, root: Directory, settings: NeighborSettings, words: Words | None, documents: int) -> None:
         self._tokens, self._settings, self._words = root / TOKENS, settings, words
-        self._refused = PairSet(documents, REMEMBERED)
+        self._refused = PairSet(documents, REMEMBERED, scratch.beside(root))
 
     def all_duplicates(self, found: Iterable[Pairs]) -> Pairs:
         """`duplicates` of the pairs of all parts, each once."""

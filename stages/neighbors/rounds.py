@@ -13,7 +13,7 @@ import numpy as np
 
 from sequitur.graph_sort.neighbors import Neighbors, among
 from sequitur.graph_sort.threads import on_threads
-from sequitur.pipeline import artifacts, builds
+from sequitur.pipeline import artifacts, builds, scratch
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import ROUND, Method, Round, Search, as_batch, lists_of, mask
@@ -35,8 +35,9 @@ class Rounds:
 
     def __init__(self, search: Search, method: Method, documents: int) -> None:
         self.search, self._method, self.count = search, method, 0
-        self._base = self.members = np.arange(documents, dtype=np.int64)
-        self._current: list[Round] = []  # of which the lists are made up: a later one goes before an earlier one
+        self._empty = scratch.beside(search.root)
+        self._base = self.members = self._mapped(np.arange(documents, dtype=np.int64))
+        self._current: list[str] = []  # targets of which the lists are made up: a later one goes before an earlier one
 
     @property
     def parts(self) -> list[str]:
@@ -46,13 +47,13 @@ class Rounds:
     @property
     def found(self) -> Directory:
         """The lists of the last round: of those who asked in it."""
-        return self.search.root / self._current[-1].target
+        return self.search.root / self._current[-1]
 
     def next(self, members: np.ndarray) -> bool:
         """Brings the lists up to date for the members that are left, int64 ordinals, and returns whether any had to be
         searched for. One that was left out may return: what it duplicated has gone itself."""
         returned = members[~mask(self.search.vectors, self.members)[members]]
-        self.members = members
+        self.members = members = self._mapped(members)
         if len(members) < REBUILT_BELOW * len(self._base) or not mask(self.search.vectors, self._base)[returned].all():
             self._base, self._current = members, []
         elif len(returned):  # a later round may have passed them over; the first has the lists of all
@@ -61,7 +62,7 @@ class Rounds:
         if self._current and not len(asking):
             return False
         this = Round(ROUND.format(self.count), members, self._base, asking)
-        self._current.append(this)
+        self._current.append(this.target)
         self.count += 1
         fingerprint = this.fingerprint(self.search.build.fingerprint)
         if not artifacts.is_finished(self.found, fingerprint):
@@ -98,6 +99,12 @@ class Rounds:
 
         return np.concatenate(list(on_threads(self.search.jobs.runner.threads, of_part, range(len(self.parts)))))
 
+    def _mapped(self, ordinals: np.ndarray) -> np.ndarray:
+        """As they are, mapped where they are many."""
+        array = self._empty(len(ordinals), np.int64)
+        array[:] = ordinals
+        return array
+
     def _lists(self, number: int) -> tuple[np.ndarray, Neighbors]:
         """(int64 ordinals, lists) of a part, as they were last searched."""
         (ordinals, found), *later = self._of_rounds(number)
@@ -107,8 +114,8 @@ class Rounds:
         return ordinals, found
 
     def _of_rounds(self, number: int) -> Iterator[tuple[np.ndarray, Neighbors]]:
-        for this in self._current:
-            directory = self.search.root / this.target
+        for target in self._current:
+            directory = self.search.root / target
             batch = artifacts.read_part(directory, artifacts.require_manifest(directory).parts[number])
             found = lists_of(batch)
             yield batch.column("ordinal").to_numpy(), Neighbors(found.neighbor.copy(), found.cosine.copy())

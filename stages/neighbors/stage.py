@@ -57,7 +57,7 @@ def work(run: Run) -> Mapping[str, Any]:
     gpu = _gpu(run) if settings.method == "exact" else None
     search = Search(run.root, settings, run.config.seed, run.jobs, gpu)
     rounds = Rounds(search, method_of(settings, vectors, run.runner.is_local), count)
-    rounds.next(np.arange(count, dtype=np.int64))
+    rounds.next(rounds.members)
     progress.say(_told(rounds.statistics, settings.recall_target))
     judge = near_duplicates.Judge(run.root, settings, _words(run), count)
     with scratch.file_beside(run.root) as file:
@@ -125,6 +125,7 @@ def _without_duplicates(
     other, by any cosine that is tried, are put there."""
     least, own = rounds.search.settings.least_cosine, StoredVectors(rounds.search.vectors, own=True)
     threads, progress = rounds.search.jobs.runner.threads, rounds.search.jobs.progress
+    empty = scratch.beside(rounds.search.root)
 
     def proposed() -> Iterator[Pairs]:
         progress.step("neighbors: near-duplicates", len(rounds.parts), "parts")
@@ -136,7 +137,7 @@ def _without_duplicates(
 
     known = judge.all_duplicates(proposed())
     while True:
-        duplicates = keep_first(known, documents)
+        duplicates = keep_first(known, documents, empty=empty)
         # Most of what another search would find are those that are left of a large group: they are tried at once.
         tried_at_once = around_dropped(known, duplicates)
         more = judge.duplicates(near_duplicates.with_own_cosine(own, tried_at_once, threads))
@@ -165,19 +166,24 @@ def estimate(run: Run) -> Estimate:
     part = max((part.rows for part in vectors.parts), default=0)
     searching = method_of(settings, vectors, run.runner.is_local).estimate(settings, vectors, part, run.runner)
     lists = 3 * vectors.rows * (12 * settings.k + 8)  # two rounds and the result
-    # By ordinal: members, what each duplicates, and the pairs that are duplicates, of which there seldom are more than
-    # documents; all pairs that the lists of a part propose, and those that are judged together.
-    memory = searching.memory + 64 * vectors.rows + subset.memory_bytes(run.config, vectors)
+    # By ordinal, who takes part, 16 bytes at most; and 100 for each pair of duplicates, of which there seldom are more
+    # than one for three documents. All pairs that the lists of a part propose, and those that are judged together.
+    memory = searching.memory + 48 * vectors.rows + subset.memory_bytes(run.config, vectors)
     memory += run.runner.threads * 50 * settings.k * part
     memory += 150 * min(near_duplicates.JUDGED_AT_ONCE + settings.k * part, settings.k * vectors.rows)
     lists += PAIR.itemsize * settings.k * vectors.rows  # those that are near each other
-    disk, each_worker = searching.disk + lists, searching.each_worker
+    # Members in two rounds and at first, what each duplicates before and after another search, populations, and where
+    # the words of each are.
+    mapped, each_worker = searching.mapped + 84 * vectors.rows, searching.each_worker
+    disk = searching.disk + lists
     if settings.words_confirm:
         text_bytes = run.manifest(run.text).statistics["text_bytes"]
-        memory += words.memory_bytes(text_bytes, run.runner.threads) + 48 * near_duplicates.REMEMBERED
+        memory += words.memory_bytes(run.runner.threads)
+        mapped += words.mapped_bytes(text_bytes) + 48 * near_duplicates.REMEMBERED
         disk += words.disk_bytes(text_bytes)
         each_worker = max(each_worker, 12 * int(run.config.ingest.part_bytes))
-    return Estimate(memory, disk, each_worker, mapped=searching.mapped, shuffled=searching.shuffled)
+    disk += mapped - searching.mapped
+    return Estimate(memory, disk, each_worker, mapped=mapped, shuffled=searching.shuffled)
 
 
 def verify(run: Run) -> Iterable[str]:

@@ -53,9 +53,8 @@ def chosen(root: Directory, rounds: Rounds, config: Config, progress: Progress) 
         batch = pa.record_batch([left, score], schema=schemas.UNSELECTED)
         builds.write_part(build, "part-00000-0000.arrow", batch, compress=False)
         builds.finish(build, {}, {}, {})
-    return np.setdiff1d(
-        rounds.members, artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy(), assume_unique=True
-    )
+    left_out = artifacts.read_columns(directory, ["ordinal"])["ordinal"].to_numpy()
+    return np.setdiff1d(rounds.members, left_out, assume_unique=True) if len(left_out) else rounds.members
 
 
 def _left_out(root: Directory, rounds: Rounds, config: Config, progress: Progress) -> tuple[np.ndarray, np.ndarray]:

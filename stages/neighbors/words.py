@@ -11,7 +11,7 @@ import pyarrow as pa
 from numba import njit
 
 from sequitur.graph_sort.threads import AHEAD, on_threads
-from sequitur.pipeline import artifacts, builds, schemas
+from sequitur.pipeline import artifacts, builds, schemas, scratch
 from sequitur.pipeline.beam import Rows
 from sequitur.pipeline.names import NEIGHBORS, SELECTION
 from sequitur.pipeline.seeds import derived_seed
@@ -74,8 +74,9 @@ class Likeness(NamedTuple):
 class Words:
     """Compares documents by their words.
 
-    Memory: 4 bytes a document, 32 while they are counted; 24 for each of WORDS_AT_ONCE words, or of the longest pair of
-    documents, and 60 for each of WORDS_OF_THREAD, or of the longest document, on each thread.
+    Memory: 8 bytes a document while they are counted; for each of WORDS_OF_THREAD words, or of the longest document, 60
+    on each thread, and 12 of what waits there. Mapped are 4 bytes a document, and 12 for each of WORDS_AT_ONCE words,
+    or of the longest pair of documents.
 
     Args:
         root: of the run, for which `read` has been called.
@@ -87,11 +88,13 @@ class Words:
     def __init__(self, root: Directory, least: float, seed: int, threads: int = 1) -> None:
         self._store, self._least, self._threads = TokenStore(root / WORDS, check=False), least, threads
         self._counts = self._count(np.random.Generator(np.random.PCG64(derived_seed(seed, "neighbors", "words"))))
-        self._population = self._populations()
+        self._empty = scratch.beside(root)
+        self._population = self._populations(self._empty(len(self._store.lengths()), np.int32))
+        self._room = np.empty(0, np.uint64), np.empty(0, np.int32)  # for hashes of pairs of words, and their counts
 
     def _count(self, generator: np.random.Generator) -> np.ndarray:
         lengths = self._store.lengths()
-        drawn = generator.permutation(len(lengths))[:COUNTED]
+        drawn = generator.permutation(len(lengths))[:COUNTED].copy()
         drawn = np.sort(drawn[np.cumsum(lengths[drawn]) <= COUNTED_WORDS])
         counts = np.zeros(BUCKETS, dtype=np.int32)
         words_of = self._store.of
@@ -101,12 +104,16 @@ class Words:
             counts += some
         return counts
 
-    def _populations(self) -> np.ndarray:
-        """int32 [n], of all documents: each is compared with many."""
-        blocks, words_of = _blocks(self._store.lengths()), self._store.of
-        return np.concatenate(
-            list(on_threads(self._threads, lambda some: populations(*words_of(some), self._counts), blocks))
-        )
+    def _populations(self, population: np.ndarray) -> np.ndarray:
+        """Fills the int32 [n] of all documents: each is compared with many."""
+        words_of = self._store.of
+
+        def fill(some: slice) -> None:
+            population[some] = populations(*words_of(np.arange(some.start, some.stop)), self._counts)
+
+        for _ in on_threads(self._threads, fill, _blocks(self._store.lengths())):
+            pass
+        return population
 
     def likeness(self, edges: np.ndarray) -> Likeness:
         """Of each pair of ordinals, int64 [e, 2]: its overlap, where that is enough, else 0; and there its renaming."""
@@ -134,9 +141,13 @@ class Words:
     def _overlaps(self, edges: np.ndarray) -> np.ndarray:
         ordinals, pairs = np.unique(edges, return_inverse=True)
         pairs, words_of = pairs.reshape(-1, 2).astype(np.int64), self._store.of
-        blocks = _blocks(self._store.lengths()[ordinals])
-        made = on_threads(self._threads, lambda some: word_pairs(*words_of(ordinals[some]), self._counts), blocks)
-        documents, population = joined(list(made)), self._population[ordinals]
+        lengths = self._store.lengths()[ordinals]
+        if len(self._room[0]) < (most := int(lengths.sum())):
+            self._room = self._empty(most, np.uint64), self._empty(most, np.int32)
+        made = on_threads(
+            self._threads, lambda some: word_pairs(*words_of(ordinals[some]), self._counts), _blocks(lengths)
+        )
+        documents, population = joined(made, *self._room), self._population[ordinals]
         some_pairs = np.split(pairs, range(PAIRS_AT_ONCE, len(pairs), PAIRS_AT_ONCE))
         found = on_threads(self._threads, lambda some: overlaps(documents, population, some, self._least), some_pairs)
         return np.concatenate(list(found))
@@ -152,10 +163,15 @@ class Words:
         return confirmed
 
 
-def memory_bytes(text_bytes: int, threads: int) -> int:
-    """What comparing so much text takes, of documents of usual length, but for some bytes a document."""
-    held = 24 * min(WORDS_AT_ONCE, text_bytes // 2)
-    return held + threads * max(60 * WORDS_OF_THREAD, 4 * AHEAD * BUCKETS) + 20 * BUCKETS
+def memory_bytes(threads: int) -> int:
+    """What comparing documents of usual length takes, but for some bytes of each."""
+    waiting = AHEAD if threads > 1 else 0
+    return threads * max((60 + 12 * waiting) * WORDS_OF_THREAD, 4 * waiting * BUCKETS) + 20 * BUCKETS
+
+
+def mapped_bytes(text_bytes: int) -> int:
+    """What is mapped while so much text is compared."""
+    return 12 * min(WORDS_AT_ONCE, text_bytes // 2)
 
 
 def disk_bytes(text_bytes: int) -> int:
@@ -163,10 +179,14 @@ def disk_bytes(text_bytes: int) -> int:
     return 2 * text_bytes
 
 
-def _blocks(words: np.ndarray) -> list[np.ndarray]:
-    """int64 indices of items of so many words each, as many together as a thread reads."""
-    by_words, by_count = np.cumsum(words) // WORDS_OF_THREAD, np.arange(len(words)) // PAIRS_AT_ONCE
-    return np.split(np.arange(len(words)), np.flatnonzero((np.diff(by_words) > 0) | (np.diff(by_count) > 0)) + 1)
+def _blocks(words: np.ndarray) -> Iterator[slice]:
+    """Items of so many words each, as many together as a thread reads."""
+    begin = 0
+    while begin < len(words):
+        ends = np.cumsum(words[begin : begin + PAIRS_AT_ONCE])
+        count = max(1, int(np.searchsorted(ends, WORDS_OF_THREAD, side="right")))
+        yield slice(begin, min(begin + count, len(words)))
+        begin += count
 
 
 def _by_groups(pairs: np.ndarray, documents: int) -> np.ndarray:

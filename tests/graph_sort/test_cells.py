@@ -27,7 +27,8 @@ def test_cells_do_not_depend_on_how_many_vectors_are_compared_at_a_time(seed, ce
     vectors, centroids = unit(seed, 70, 8), unit(seed + 1, centroid_count, 8, np.float32)
     expected = cells.cells_of(vectors, centroids, 5)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cells, "PRODUCTS", products)
+        patch.setattr(cells, "PRODUCTS", products // 2)
+        patch.setattr(cells, "MOST_PRODUCTS", products)
         assert cells.rows_of_block(centroid_count) * centroid_count <= max(products, centroid_count)
         np.testing.assert_array_equal(cells.cells_of(vectors, centroids, 5), expected)
 

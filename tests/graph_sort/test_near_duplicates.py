@@ -40,6 +40,11 @@ def in_plain_python(found, n, priority):
     return [-1 if i in kept else min((-cosine[i, j], j) for j in kept if (i, j) in cosine)[1] for i in range(n)]
 
 
+def used(shape, dtype):
+    """An array that something is in."""
+    return np.full(shape, 7, dtype)
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_greedy_by_priority(data):
@@ -48,7 +53,8 @@ def test_greedy_by_priority(data):
     listed = data.draw(st.lists(st.tuples(node, node, st.sampled_from([0.9, 0.95, 1.0])), max_size=30))
     found = pairs([edge[:2] for edge in listed], [edge[2] for edge in listed])
     priority = data.draw(st.lists(st.integers(0, 3), min_size=n, max_size=n))
-    duplicates = keep_first(found, n, np.array(priority, np.int64))
+    duplicates = keep_first(found, n, np.array(priority, np.int64), used)
+    assert keep_first(found, n).of.tolist() == in_plain_python(found, n, [0] * n)
     expected = in_plain_python(found, n, priority)
     assert duplicates.of.tolist() == expected
     cosine = [max((c for c, pair in stated(found) if pair == {i, j}), default=0) for i, j in enumerate(expected)]

@@ -12,13 +12,21 @@ def edges(rng, n, count):
 
 @pytest.mark.parametrize("n", [3, 100, 2**31 - 1])
 def test_what_was_put_in_is_there(n):
-    rng, kept, known = np.random.default_rng(n), PairSet(n, 10**9), set()
+    made = []
+
+    def used(size, dtype):
+        made.append(size)
+        return np.full(size, 7, dtype)
+
+    rng, kept, known = np.random.default_rng(n), PairSet(n, 10**9, used), set()
     for count in (0, 1, 5, 3000, 20_000):
         asked = np.concatenate([edges(rng, n, count), np.array(sorted(known)[:1000], np.int64).reshape(-1, 2)])
         assert kept.holds(asked).tolist() == [tuple(pair) in known for pair in asked.tolist()]
         kept.add(asked)
         known |= {tuple(pair) for pair in asked.tolist()}
         assert kept.holds(asked).all()
+    assert len(made) > 1 or n == 3
+    assert max(made) >= 2 * len(known)
 
 
 def test_no_more_than_the_most_are_kept():

@@ -3,6 +3,8 @@
 Run: python -m pytest tests/graph_sort/test_spherical_kmeans.py
 """
 
+import math
+
 import faiss
 import numpy as np
 
@@ -51,5 +53,24 @@ def test_threads_do_not_matter(unit_vectors):
         trained.append(train(sample, 70).tobytes())
     faiss.omp_set_num_threads(threads)
     trained += [train(sample, 70, threads=number).tobytes() for number in (2, 3)]
+    rng, used = np.random.Generator(np.random.PCG64(0)), np.full((70, 40), np.nan, np.float32)
+    trained.append(spherical_kmeans.train(sample, 70, rng, empty=lambda shape, dtype: used).tobytes())
     assert len(set(trained)) == 1
     assert trained[0] != train(sample, 70, seed=1).tobytes()
+
+
+def test_a_centroid_is_the_mean_direction_of_its_vectors_in_their_order(unit_vectors):
+    sample, rng = unit_vectors(400, d=12), np.random.default_rng(3)
+    cell = rng.integers(0, 30, len(sample)).astype(np.int32)
+    cell[cell == 4] = 5  # one has none, and stays
+    expected = np.full((30, 12), 2, np.float32)
+    centroids = expected.copy()
+    for number in range(30):
+        total = np.zeros(12)
+        for row in np.flatnonzero(cell == number):
+            total += sample[row]
+        if total.any():
+            expected[number] = total / math.sqrt(sum(value * value for value in total.tolist()))
+    offsets = np.append(0, np.cumsum(np.bincount(cell, minlength=30)))
+    spherical_kmeans._mean_directions(sample, np.argsort(cell, kind="stable"), offsets, centroids)
+    np.testing.assert_array_equal(centroids, expected)

@@ -16,7 +16,7 @@ Documents made of one template for different things overlap, too; `renaming.py` 
 docs/decisions/0015-versions.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -88,11 +88,16 @@ def word_pairs(offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.uint32], coun
     return WordPairs(hashes, known, own_offsets, mean, rarest)
 
 
-def joined(some: Sequence[WordPairs]) -> WordPairs:
-    """Those of several lots of documents, one after the other."""
-    hashes, known, offsets, mean, rarest = zip(*some, strict=True)
-    ends = offsets_of(np.concatenate([np.diff(one) for one in offsets]))
-    return WordPairs(np.concatenate(hashes), np.concatenate(known), ends, np.concatenate(mean), np.concatenate(rarest))
+def joined(some: Iterable[WordPairs], hashes: npt.NDArray[np.uint64], known: npt.NDArray[np.int32]) -> WordPairs:
+    """Those of several lots of documents, one after the other; what is known of each pair in these arrays, which have
+    room for it: there are no more pairs than words."""
+    filled, of_documents = 0, []
+    for one in some:
+        here = slice(filled, filled := filled + len(one.hashes))
+        hashes[here], known[here] = one.hashes, one.known
+        of_documents.append((np.diff(one.offsets), one.mean, one.rarest))
+    count, mean, rarest = map(np.concatenate, zip(*of_documents, strict=True))
+    return WordPairs(hashes[:filled], known[:filled], offsets_of(count), mean, rarest)
 
 
 def _logarithms(known: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
