@@ -16,7 +16,9 @@ from sequitur.graph_sort.neighbors import Neighbors, checked, finite_rows, keep_
 from sequitur.graph_sort.vectors import Vectors
 
 QUERY_BLOCK, STORED_BLOCK = 1024, 16_384  # multiplied at a time: 64 MB of float32
-QUERY_BYTES = 2**28  # of queries that are searched for together, of the cells they probe, and of their candidates
+# Of queries that are searched for together, of the cells they probe, and of their candidates: an eighth where vectors
+# are so few that their cells are soon read again.
+QUERY_BYTES, QUERY_BYTES_OF_VECTOR = 2**28, 24
 ROUNDING = 2.0**-24  # half the distance of neighbouring float32 numbers, relative
 
 
@@ -83,7 +85,7 @@ def nearest_in_cells(
         ValueError: k < 1.
     """
     found = nothing_found(checked(vectors, queries, own, k), k)
-    room, block = _room(k), queries_together(queries.shape[1], k, probed.shape[1])
+    room, block = _room(k), queries_together(len(vectors), queries.shape[1], k, probed.shape[1])
     for begin in range(0, len(queries), block):
         rows = slice(begin, begin + block)
         asked = _Asked(vectors, finite_rows(queries, rows), own[rows], k, room)
@@ -93,9 +95,14 @@ def nearest_in_cells(
     return found
 
 
-def queries_together(dimensions: int, k: int, probes: int) -> int:
+def query_bytes(vectors: int) -> int:
+    """What queries take that are searched for together, among so many vectors."""
+    return min(QUERY_BYTES, max(QUERY_BYTES // 8, QUERY_BYTES_OF_VECTOR * vectors))
+
+
+def queries_together(vectors: int, dimensions: int, k: int, probes: int) -> int:
     """How many queries `nearest_in_cells` answers together: fewer read the cells as often."""
-    return max(QUERY_BLOCK, QUERY_BYTES // (4 * dimensions + 12 * _room(k) + 8 * probes))
+    return max(QUERY_BLOCK, query_bytes(vectors) // (4 * dimensions + 12 * _room(k) + 8 * probes))
 
 
 def _room(k: int) -> int:

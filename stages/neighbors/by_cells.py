@@ -102,7 +102,8 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: R
     count, dimensions, k = vectors.rows, vectors.statistics["dimensions"], settings.k
     record, found = _record(dimensions).itemsize, _found(k).itemsize
     shuffled, sample = count * PROBES_EXPECTED * (record + found), sample_bytes(count, dimensions)
-    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + 2 * dimensions) + cell_search.QUERY_BYTES
+    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + 2 * dimensions)
+    blocks += cell_search.query_bytes(count)
     task = 2 * BLOCK * (2 * record + found) + blocks
     places = 2 * len(vectors.parts) * cells_for(count, dimensions) if runner.is_local else 0
     waiting = shuffled if runner.is_local else 0

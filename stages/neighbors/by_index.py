@@ -58,9 +58,10 @@ def estimate(settings: NeighborSettings, vectors: Manifest, part: int, runner: R
     """What searching takes, `part` documents at a time, wherever it is done. The vectors are mapped by all workers of a
     machine together; each has the members of cells, and the queries and lists of some parts, to itself."""
     size, dimensions = bytes_of(vectors), int(vectors.statistics["dimensions"])
-    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions) + cell_search.QUERY_BYTES
+    blocks = 4 * cell_search.STORED_BLOCK * (cell_search.QUERY_BLOCK + dimensions)
+    blocks += cell_search.query_bytes(vectors.rows)
     blocks = max(blocks, cell_assignment.products_bytes(vectors.rows, dimensions))
-    together = cell_search.queries_together(dimensions, settings.k, cell_assignment.PROBES_EXPECTED)
+    together = cell_search.queries_together(vectors.rows, dimensions, settings.k, cell_assignment.PROBES_EXPECTED)
     queries = min(vectors.rows, part + together)
     cells = cell_assignment.cells_for(vectors.rows, dimensions)
     sample = cell_assignment.sample_bytes(vectors.rows, dimensions) if cells > 1 else 0
@@ -147,7 +148,8 @@ class SearchParts(beam.DoFn):
         self._waiting.append(Asking(name, ordinals[here]))
         self._probed.append(probed)
         self._queries += len(probed)
-        if self._queries >= cell_search.queries_together(self._vectors.shape[1], self._width, probed.shape[1]):
+        stored, dimensions = self._vectors.shape
+        if self._queries >= cell_search.queries_together(stored, dimensions, self._width, probed.shape[1]):
             yield from self._search_waiting()
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
