@@ -40,11 +40,8 @@ from sequitur.pipeline.stage import STATE, Run, expected, noted
 
 STAGES = {"neighbors": "neighbors", "order": "order", "pack": "shards"}  # and what each makes
 PART = 5000  # documents, which have about as many bytes as a part by default
-TOPIC, LATENT, SPREAD = (
-    200,
-    32,
-    1.4,
-)  # documents; dimensions in which topics lie, and documents around the middle of one
+TOPIC = 200  # documents
+LATENT, SPREAD = 32, 1.4  # dimensions in which topics lie, and documents around the middle of one
 VERSIONS, EDITED = 0.03, 0.02  # of the documents; of the words of one
 VOCABULARY, TOPIC_WORDS, LETTERS = 30_000, 200, 6
 LONGEST = 20_000  # words

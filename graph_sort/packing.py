@@ -115,17 +115,17 @@ def filled(
     _check(lengths, permutation, context_length)
     nothing = np.zeros(permutation.size, np.bool_)
     opens, fills = (nothing if some is None else some for some in (opens, fills))
-    here = list(runs(opens, fills))
+    parts = list(runs(opens, fills))
 
-    def packed(run: slice) -> Columns:
-        documents = permutation[run]
-        alike = partial(_likeness_among, likeness, documents, everyone=len(here) == 1)
-        offsets, place, start, length = _filled(lengths[documents], context_length, opens[run], fills[run], alike)
+    def packed(here: slice) -> Columns:
+        documents = permutation[here]
+        alike = partial(_likeness_among, likeness, documents, everyone=len(parts) == 1)
+        offsets, place, start, length = _filled(lengths[documents], context_length, opens[here], fills[here], alike)
         return offsets, documents[place], start, length
 
-    if len(here) == 1:
-        return PackedContexts(*packed(here[0]))
-    return PackedContexts(*in_rows(map(packed, here), context_length))
+    if len(parts) == 1:
+        return PackedContexts(*packed(parts[0]))
+    return PackedContexts(*in_rows(map(packed, parts), context_length))
 
 
 def _filled(
