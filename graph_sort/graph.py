@@ -12,6 +12,7 @@ Empty = Callable[[int | tuple[int, ...], DTypeLike], NDArray[Any]]
 
 _MAX_NODES = 2**32  # a node id fills half of a 64-bit sort key
 _NONE = np.uint64(2**64 - 1)  # a key behind all others: no weight is −NaN
+_NEXT = np.uintp(1)
 _BLOCK_BITS = 12  # nodes of a block: what names them, 20 each, takes 650 kB
 _SORTED_BY_RANK, _SORTED_BY_INSERTION = 32, 128  # keys, at most; above them numba's sort is faster
 _MOST_BLOCKS_BITS = 9  # more blocks than 2^9 are more places to write to than a processor keeps at hand
@@ -55,7 +56,8 @@ def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], emp
     if wrong >= 0:
         _explain(neighbor, wrong)
     # Made here and not in the kernels: numpy asks for huge pages, with which all this takes half the time.
-    named, keys = empty(int(starts[-1]), np.uint32), empty(int(starts[-1]), np.uint64)
+    place = np.uint16 if shift <= 16 else np.uint32  # of a node in its block
+    named, keys = empty(int(starts[-1]), place), empty(int(starts[-1]), np.uint64)
     _divide(neighbor, bits, shift, starts, named, keys)
     # Room for the most there can be; pages that are not written to take no memory.
     room = neighbor.size + keys.size
@@ -111,18 +113,18 @@ def _divide(
     bits: NDArray[np.uint32],
     shift: int,
     starts: NDArray[np.int64],
-    named: NDArray[np.uint32],
+    named: NDArray[np.uint16] | NDArray[np.uint32],
     keys: NDArray[np.uint64],
 ) -> None:
-    """The edges block by block: the node named, and the key of the one that names it."""
+    """The edges block by block: the place in it of the node named, and the key of the one that names it."""
     n, k = neighbor.shape
-    free = starts.copy()
+    free, in_block = starts.copy(), (1 << shift) - 1
     for i in range(n):
         for j in range(k):
             other = neighbor[i, j]
             if other >= 0:
                 at = free[other >> shift]
-                named[at] = other
+                named[at] = other & in_block
                 keys[at] = ascending_key(bits[i, j], i)
                 free[other >> shift] = at + 1
 
@@ -133,7 +135,7 @@ def _rows(
     bits: NDArray[np.uint32],
     shift: int,
     starts: NDArray[np.int64],
-    named: NDArray[np.uint32],
+    named: NDArray[np.uint16] | NDArray[np.uint32],
     keys: NDArray[np.uint64],
     ends: NDArray[np.int64],
     others: NDArray[np.int64],
@@ -152,11 +154,11 @@ def _rows(
         first = block << shift
         offsets = np.zeros(min(n - first, 1 << shift) + 1, np.int64)
         for e in range(starts[block], starts[block + 1]):
-            offsets[np.uintp(named[e] - first + 1)] += 1  # unsigned, so that it is not looked at as one from the end
+            offsets[np.uintp(named[e]) + _NEXT] += 1  # unsigned, so that it is not looked at as one from the end
         offsets = np.cumsum(offsets)
         free = offsets.copy()
         for e in range(starts[block], starts[block + 1]):
-            here = np.uintp(named[e] - first)
+            here = np.uintp(named[e])
             incoming[np.uintp(free[here])] = keys[e]
             free[here] += 1
         for node in range(first, first + offsets.size - 1):
