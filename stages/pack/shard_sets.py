@@ -194,11 +194,9 @@ def _plan(
     seed, sizes = cutting.reading_seed(directory, split), np.array([count], np.int64)
     read = np.arange(count, dtype=np.int64) if seed is None else reading_order(sizes, seed + epoch)
     group = paths[contexts.document[contexts.offsets[:-1]]]
-    of_pieces, of_contexts = (
-        (document, contexts.start, contexts.length),
-        (group, next_document, next_start, read, sizes),
-    )
-    return SplitPlan(*[held(cutting.empty, column) for column in (contexts.offsets, *of_pieces, *of_contexts)])
+    of_pieces = (contexts.offsets, document, contexts.start, contexts.length)
+    of_contexts = (group, next_document, next_start, read, sizes)
+    return SplitPlan(*[held(cutting.empty, column) for column in (*of_pieces, *of_contexts)])
 
 
 def placed_in(plans: Iterable[SplitPlan], documents: int) -> np.ndarray:
