@@ -5,6 +5,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sequitur.graph_sort.bisection import SCALE, bisect, whole_numbers
+from sequitur.graph_sort.context_documents import blocks
 from sequitur.graph_sort.context_exchange import improve
 from sequitur.graph_sort.context_groups import chain, without_excess
 from sequitur.graph_sort.context_paths import arrange
@@ -147,13 +148,10 @@ def _arranged(
 ) -> NDArray[np.int64]:
     """`arrange`, with the vectors of some contexts at a time."""
     arranged = np.empty(documents.size, np.int64)
-    first = 0
-    while first < offsets.size - 1:
-        last = max(int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1, first + 1)
+    for first, last in blocks(offsets, _BLOCK):
         here = slice(offsets[first], offsets[last])
         rows = rows_as_float32(vectors, documents[here])
         arranged[here] = offsets[first] + arrange(offsets[first : last + 1] - offsets[first], rows, opening[here])
-        first = last
     return arranged
 
 

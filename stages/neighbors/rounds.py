@@ -17,6 +17,7 @@ from sequitur.pipeline import artifacts, builds, scratch
 from sequitur.pipeline.builds import Build
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors.lists import ROUND, Method, Round, Search, as_batch, lists_of, mask
+from sequitur.stages.shared.columns.arrays import held
 
 REBUILT_BELOW = 0.5  # of those for whom cells were made; where fewer are left, cells are made for them alone
 
@@ -36,7 +37,7 @@ class Rounds:
     def __init__(self, search: Search, method: Method, documents: int) -> None:
         self.search, self._method, self.count = search, method, 0
         self._empty = scratch.beside(search.root)
-        self._base = self.members = self._mapped(np.arange(documents, dtype=np.int64))
+        self._base = self.members = held(self._empty, np.arange(documents, dtype=np.int64))
         self._current: list[str] = []  # targets of which the lists are made up: a later one goes before an earlier one
 
     @property
@@ -53,7 +54,7 @@ class Rounds:
         """Brings the lists up to date for the members that are left, int64 ordinals, and returns whether any had to be
         searched for. One that was left out may return: what it duplicated has gone itself."""
         returned = members[~mask(self.search.vectors, self.members)[members]]
-        self.members = members = self._mapped(members)
+        self.members = members = held(self._empty, members)
         if len(members) < REBUILT_BELOW * len(self._base) or not mask(self.search.vectors, self._base)[returned].all():
             self._base, self._current = members, []
         elif len(returned):  # a later round may have passed them over; the first has the lists of all
@@ -98,12 +99,6 @@ class Rounds:
             return ordinals[is_member[ordinals] & ~left & ~ended]
 
         return np.concatenate(list(on_threads(self.search.jobs.runner.threads, of_part, range(len(self.parts)))))
-
-    def _mapped(self, ordinals: np.ndarray) -> np.ndarray:
-        """As they are, mapped where they are many."""
-        array = self._empty(len(ordinals), np.int64)
-        array[:] = ordinals
-        return array
 
     def _lists(self, number: int) -> tuple[np.ndarray, Neighbors]:
         """(int64 ordinals, lists) of a part, as they were last searched."""

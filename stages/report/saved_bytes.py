@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from sequitur.graph_sort import neighbors, orders
+from sequitur.graph_sort.context_documents import blocks
 from sequitur.graph_sort.distinct import distinct_values
 from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.graph import Empty, Graph, from_neighbors
@@ -122,15 +123,12 @@ def own_graph(members: np.ndarray, by: Yardstick, k: int) -> Graph:
 def _weigh(graph: Graph, members: np.ndarray, vectors: np.ndarray) -> None:
     """Gives each edge the cosine of its ends, and sorts the rows by that, in place; node i is document `members[i]`."""
     offsets, neighbor, weight = graph
-    first, count = 0, len(offsets) - 1
-    while first < count:
-        last = max(int(np.searchsorted(offsets, offsets[first] + EDGES_AT_ONCE, side="right")) - 1, first + 1)
+    for first, last in blocks(offsets, EDGES_AT_ONCE):
         some = slice(offsets[first], offsets[last])
         end = np.repeat(np.arange(first, last), np.diff(offsets[first : last + 1]))
         cosine = edge_cosines(vectors, members[np.stack([end, neighbor[some]], axis=1)])
         heaviest = np.lexsort((neighbor[some], -cosine, end))
         neighbor[some], weight[some] = neighbor[some][heaviest], cosine[heaviest]
-        first = last
 
 
 class Units(NamedTuple):
