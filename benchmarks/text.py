@@ -1,6 +1,6 @@
 """Signals, rules and signatures beside datatrove and rensa, on the same documents, one core, in the same run.
 
-    python -m benchmarks.text --corpus FILE [--megabytes 8] [--job-megabytes 1600]
+    python -m benchmarks.text --corpus FILE [--megabytes 8]
 
 Of the corpus (JSONL with `text`, .zst or .gz or plain) every k-th document is taken, so that they are about
 `--megabytes`. Ours is what `annotate` and `select` compute from an Arrow column; datatrove's filters are called
@@ -16,9 +16,6 @@ Prints one JSON object last:
     signatures_vs_rensa
     verdict_agreement_FILTER      share of documents with the verdict of datatrove as installed
     same_words_FILTER             the same where datatrove is given our words and sentences
-    two_workers_vs_one            the time of the stage `annotate` with one worker over that with two, on the corpus
-                                  repeated to about `--job-megabytes` (0 leaves it out)
-    machine_two_vs_one            the same of a loop of plain arithmetic: what the machine's cores allow
     …_mb_per_s
 """
 
@@ -32,7 +29,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -50,7 +46,6 @@ from datatrove.pipeline.filters import (
 from datatrove.utils.text import split_into_parts
 from rensa import RMinHash
 
-from benchmarks.two_cores import machine_two_vs_one
 from sequitur.text_core.duplicates import minhash
 from sequitur.text_core.signals.all_signals import all_signals
 from sequitur.text_core.signals.rules import PRESETS, first_failed
@@ -165,35 +160,8 @@ def our_signatures(column: pa.LargeStringArray) -> None:
     minhash.signatures(word_table(from_arrow(column)), SHINGLE_WORDS, PERMUTATIONS, 1)
 
 
-def two_workers_vs_one(texts: Sequence[str], megabytes: float) -> float:
-    """The time of the stage `annotate` with one worker over that with two."""
-    from sequitur import beam_job
-    from sequitur.pipeline import run_directory
-    from sequitur.pipeline.config import validate
-    from sequitur.pipeline.progress import Progress
-    from sequitur.pipeline.runner import Runner
-    from sequitur.pipeline.stage import Run
-
-    with tempfile.TemporaryDirectory(prefix="sequitur-benchmark-") as scratch:
-        corpus = Path(scratch, "corpus.jsonl")
-        repeats = max(1, round(megabytes * 1e6 / sum(len(text.encode()) for text in texts)))
-        with corpus.open("w", encoding="utf-8") as file:
-            file.writelines(json.dumps({"text": text}) + "\n" for _ in range(repeats) for text in texts)
-        config = validate({"output": f"{scratch}/run", "ingest": {"inputs": [str(corpus)]}}, "benchmark")
-        run_directory.execute(beam_job.RECIPE, Run(config, Runner(2), Progress()), "ingest", "ingest")
-        taken = {}
-        for workers in (2, 1):
-            run = Run(config, Runner(workers), Progress())
-            started = time.perf_counter()
-            run_directory.execute(beam_job.RECIPE, run, "annotate", "annotate")
-            taken[workers] = time.perf_counter() - started
-            run.root.remove("signals")
-    return taken[1] / taken[2]
-
-
-def measure(texts: list[str], job_megabytes: float) -> dict[str, float | int]:
-    cores = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {min(cores)})
+def measure(texts: list[str]) -> dict[str, float | int]:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     column = pa.array(texts, pa.large_string())
     size = sum(len(text.encode()) for text in texts) / 1e6
     few = texts[:20]
@@ -222,10 +190,6 @@ def measure(texts: list[str], job_megabytes: float) -> dict[str, float | int]:
     for prefix, other in (("verdict_agreement", their_verdicts(texts)), ("same_words", same_words_verdicts(texts))):
         for name in FILTERS:
             figures[f"{prefix}_{name}"] = round(float((verdicts[name] == other[name]).mean()), 5)
-    os.sched_setaffinity(0, cores)
-    if job_megabytes:
-        figures["two_workers_vs_one"] = round(two_workers_vs_one(texts, job_megabytes), 2)
-        figures["machine_two_vs_one"] = machine_two_vs_one()
     return figures
 
 
@@ -233,7 +197,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", required=True, help="JSONL file with a field `text`")
     parser.add_argument("--megabytes", type=float, default=8, help="how much of the corpus to take")
-    parser.add_argument("--job-megabytes", type=float, default=1600, help="text for the comparison of workers; 0: none")
     known = parser.parse_args()
     logging.basicConfig(level=logging.CRITICAL)
     from sequitur.pipeline.errors import SequiturError
@@ -242,7 +205,7 @@ def main() -> None:
         texts = read_texts(known.corpus, known.megabytes)
     except SequiturError as error:
         sys.exit(f"error: {error}")
-    print(json.dumps(measure(texts, known.job_megabytes)))
+    print(json.dumps(measure(texts)))
 
 
 if __name__ == "__main__":

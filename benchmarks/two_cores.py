@@ -10,8 +10,8 @@ is made is removed before it is made again.
 
 Of the turns the fastest counts, by the clock, for that is what a second core is for: other programs must rest. Prints
 one JSON object last: for each stage `NAME_one_seconds`, `NAME_two_seconds` and `NAME_two_vs_one`, how many times as
-long one core takes; `machine_two_vs_one`, the same of a loop of plain arithmetic, before and after: what the machine's
-cores allow; `bytes_equal`, whether all turns made the same files.
+long one core takes, and `NAME_bytes_equal`, whether all turns made the same files; `machine_two_vs_one`, the same of a
+loop of plain arithmetic, before and after: what the machine's cores allow.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from sequitur.pipeline.runner import Runner, quieten
 from sequitur.pipeline.stage import STATE, Run, expected, noted
 
 STAGES = {"neighbors": "neighbors", "order": "order", "pack": "shards"}  # and what each makes
+CORPUS = "corpus.jsonl"  # empty, where documents are made up as the stage before would have left them
 PART = 5000  # documents, which have about as many bytes as a part by default
 TOPIC = 200  # documents
 LATENT, SPREAD = 32, 1.4  # dimensions in which topics lie, and documents around the middle of one
@@ -48,7 +49,11 @@ LONGEST = 20_000  # words
 
 
 def run_of(scratch: str, workers: int) -> Run:
-    content = {"output": f"{scratch}/run", "ingest": {"inputs": [f"{scratch}/nothing.jsonl"]}}
+    content = {
+        "output": f"{scratch}/run",
+        "ingest": {"inputs": [f"{scratch}/{CORPUS}"]},
+        "select": {"rules": "none", "alarm_share": 1},
+    }
     return Run(validate(content, "benchmark"), Runner(workers), Progress(quiet=True))
 
 
@@ -158,14 +163,29 @@ def one(stage: str, workers: int, scratch: str) -> None:
 
 
 def timed(stage: str, workers: int, scratch: str) -> float:
-    """Seconds of a stage that is made anew in a process of its own."""
-    run = run_of(scratch, workers)
-    run.root.remove(STAGES[stage])
+    """Seconds of a stage that is made in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.two_cores", "--scratch", scratch, "--one", stage, str(workers)]
     subprocess.run(command, check=True, env=os.environ | ({"OMP_NUM_THREADS": "1"} if workers == 1 else {}))
-    seconds = float(noted(run.root, stage)["seconds"])
+    seconds = float(noted(run_of(scratch, 1).root, stage)["seconds"])
     print(f"{stage}, workers {workers}: {seconds:.1f} s", file=sys.stderr)
     return seconds
+
+
+def compared(stage: str, artifact: str, scratch: str, turns: int) -> dict[str, float | bool]:
+    """A stage of the run in `scratch` by one worker and by two, so many turns; what two made at last stays there."""
+    taken: dict[int, list[float]] = {1: [], 2: []}
+    made: list[dict[str, str]] = []
+    for workers in (1, 2) * turns:
+        run_of(scratch, 1).root.remove(artifact)
+        taken[workers].append(timed(stage, workers, scratch))
+        made.append(content(Path(scratch, "run", artifact)))
+    one_seconds, two_seconds = min(taken[1]), min(taken[2])
+    return {
+        f"{stage}_one_seconds": one_seconds,
+        f"{stage}_two_seconds": two_seconds,
+        f"{stage}_two_vs_one": round(one_seconds / two_seconds, 2),
+        f"{stage}_bytes_equal": all(one == made[0] for one in made),
+    }
 
 
 def machine_two_vs_one() -> float:
@@ -182,23 +202,14 @@ def machine_two_vs_one() -> float:
 
 
 def measure(scratch: str, documents: int, dimensions: int, turns: int) -> dict[str, Any]:
-    Path(scratch, "nothing.jsonl").touch()
+    Path(scratch, CORPUS).touch()
     run = run_of(scratch, 1)
     make(run, documents, dimensions)
     (run.root / STATE).make()  # by which the directory is known as a run's
-    figures: dict[str, Any] = {"documents": documents, "dimensions": dimensions, "bytes_equal": True}
+    figures: dict[str, Any] = {"documents": documents, "dimensions": dimensions}
     machine = [machine_two_vs_one()]
     for stage, artifact in STAGES.items():
-        taken: dict[int, list[float]] = {1: [], 2: []}
-        made: dict[str, str] = {}
-        for workers in (1, 2) * turns:
-            taken[workers].append(timed(stage, workers, scratch))
-            found = content(Path(scratch, "run", artifact))
-            figures["bytes_equal"] &= found == (made or found)
-            made = found
-        one_seconds, two_seconds = min(taken[1]), min(taken[2])
-        figures |= {f"{stage}_one_seconds": one_seconds, f"{stage}_two_seconds": two_seconds}
-        figures[f"{stage}_two_vs_one"] = round(one_seconds / two_seconds, 2)
+        figures |= compared(stage, artifact, scratch, turns)
     return figures | {"machine_two_vs_one": [*machine, machine_two_vs_one()]}
 
 
