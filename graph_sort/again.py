@@ -7,7 +7,7 @@ these nudges sum to zero, so of m documents each two have a cosine of âˆ’1/(m âˆ
 have; those of different contexts have 0. And an edge of the graph between two documents that met weighs less.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from math import cos, pi
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents, StringSets, Terms
 from sequitur.graph_sort.graph import Graph, ascending_key, weight_bits
+from sequitur.graph_sort.orders import Order
+from sequitur.graph_sort.part import each_on_threads
 from sequitur.graph_sort.vectors import Vectors
 
 NUDGE = 0.4  # length of a nudge, the vectors' being 1
@@ -108,6 +110,11 @@ class Again:
 
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         return self._documents.strings(members, every)
+
+    def each(
+        self, parts: Sequence[NDArray[np.int64]], arrange: Callable[..., Order], *settings: bool
+    ) -> Iterator[Order]:
+        return each_on_threads(self, parts, arrange, *settings)
 
 
 def _places(context: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

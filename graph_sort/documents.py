@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sequitur.graph_sort.offsets import offsets_of
+from sequitur.graph_sort.offsets import places_of
 
 if TYPE_CHECKING:  # which orders there are is asked at every start, and numba takes half a second to load
     from sequitur.graph_sort.graph import Graph
+    from sequitur.graph_sort.orders import Order
     from sequitur.graph_sort.vectors import Vectors
 
 # Policies of packing that go by which documents are alike, and by what an order says fills contexts.
@@ -91,6 +93,13 @@ class Documents(Protocol):
         """Of some documents [m] the strings whose hash is a multiple of `every`, a power of two; of a document longer
         than a context those of `length % context_length` tokens alone: its last; its first, where rows are filled."""
 
+    def each(
+        self, parts: Sequence[NDArray[np.int64]], arrange: Callable[..., Order], *settings: bool
+    ) -> Iterator[Order]:
+        """The order of each of some parts of the documents ([m], ascending; no two parts have one in common), as
+        `arrange(part, *settings)` makes it, for which a part is documents 0 … m−1. Several are made at a time, on
+        threads or elsewhere, so `arrange` is a function of a module; their orders come in the order of the parts."""
+
 
 @dataclass(frozen=True)
 class ArrayDocuments:
@@ -116,8 +125,15 @@ class ArrayDocuments:
         kept = np.flatnonzero(hashes % np.uint32(every) == 0)
         bounds = np.searchsorted(kept, offsets)
         begin, count = bounds[members], np.diff(bounds)[members]
-        own = offsets_of(count)
-        return StringSets(own, hashes[kept[np.repeat(begin - own[:-1], count) + np.arange(own[-1])]])
+        own, places = places_of(begin, count)
+        return StringSets(own, hashes[kept[places]])
+
+    def each(
+        self, parts: Sequence[NDArray[np.int64]], arrange: Callable[..., Order], *settings: bool
+    ) -> Iterator[Order]:
+        from sequitur.graph_sort.part import each_on_threads  # which loads numba
+
+        return each_on_threads(self, parts, arrange, *settings)
 
 
 def known(values: NDArray[np.int64] | NDArray[np.float64], documents: Documents, name: str) -> None:

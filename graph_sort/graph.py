@@ -1,11 +1,15 @@
 """The undirected k-nearest-neighbour graph."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numba import njit
 from numpy.typing import DTypeLike, NDArray
+
+from sequitur.graph_sort.offsets import offsets_of
+from sequitur.graph_sort.threads import on_threads
 
 Empty = Callable[[int | tuple[int, ...], DTypeLike], NDArray[Any]]
 """Makes an array of a shape, as `np.empty` does; another may put on disk what memory has no room for."""
@@ -33,7 +37,9 @@ class Graph(NamedTuple):
     weight: NDArray[np.float32]  # [m], cosine
 
 
-def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], empty: Empty = np.empty) -> Graph:
+def from_neighbors(
+    neighbor: NDArray[np.int64], cosine: NDArray[np.float32], empty: Empty = np.empty, threads: int = 1
+) -> Graph:
     """Join two nodes where either is among the other's nearest: [n, k] int64 and float32 → Graph.
 
     −1 in `neighbor` stands for none; a row names a node once. Where each names the other, the edge weighs the larger
@@ -42,7 +48,8 @@ def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], emp
     to 2 nk, and 8 n.
 
     Edges are first divided by the block of nodes to which their far end belongs, so that the memory in which a
-    block's rows are put together stays in the cache; put into place one by one they take three times as long.
+    block's rows are put together stays in the cache; put into place one by one they take three times as long. Each
+    thread divides what a share of the nodes names, then puts together the rows of a share of the blocks.
     """
     n = len(neighbor)
     if neighbor.ndim != 2 or neighbor.shape != cosine.shape:
@@ -52,20 +59,60 @@ def from_neighbors(neighbor: NDArray[np.int64], cosine: NDArray[np.float32], emp
     neighbor = np.ascontiguousarray(neighbor, dtype=np.int64)
     bits = np.ascontiguousarray(cosine, dtype=np.float32).view(np.uint32)
     shift = max(_BLOCK_BITS, n.bit_length() - _MOST_BLOCKS_BITS)
-    starts, wrong = _count_blocks(neighbor, shift)
-    if wrong >= 0:
-        _explain(neighbor, wrong)
+    nodes, blocks = _shares(n, threads), _shares((n >> shift) + 1, threads)
+    counts = np.zeros((len(nodes), (n >> shift) + 1), np.int64)
+    for wrong in on_threads(
+        threads, lambda share: _count_blocks(neighbor, *nodes[share], shift, counts[share]), range(len(nodes))
+    ):
+        if wrong >= 0:
+            _explain(neighbor, wrong)
+    starts = offsets_of(counts.sum(axis=0))  # of the edges into each block
+    free = starts[:-1] + np.cumsum(counts, axis=0) - counts  # the same, of those that each share of the nodes names
     # Made here and not in the kernels: numpy asks for huge pages, with which all this takes half the time.
     place = np.uint16 if shift <= 16 else np.uint32  # of a node in its block
     named, keys = empty(int(starts[-1]), place), empty(int(starts[-1]), np.uint64)
-    _divide(neighbor, bits, shift, starts, named, keys)
-    # Room for the most there can be; pages that are not written to take no memory.
+    for _ in on_threads(
+        threads,
+        lambda share: _divide(neighbor, bits, *nodes[share], shift, free[share], named, keys),
+        range(len(nodes)),
+    ):
+        pass
+    # Room for the most there can be, where each share of the blocks begins behind the most of those before; pages that
+    # are not written to take no memory.
     room = neighbor.size + keys.size
     graph = Graph(empty(n + 1, np.int64), empty(room, np.int64), empty(room, np.float32))
-    size = _rows(
-        neighbor, bits, shift, starts, named, keys, graph.offsets, graph.neighbor, graph.weight.view(np.uint32)
+    graph.offsets[0] = 0
+    weights, k = graph.weight.view(np.uint32), neighbor.shape[1]
+    begins = [(first << shift) * k + int(starts[first]) for first, _ in blocks]
+    ends = on_threads(
+        threads,
+        lambda share: _rows(
+            neighbor,
+            bits,
+            *blocks[share],
+            shift,
+            starts,
+            named,
+            keys,
+            begins[share],
+            graph.offsets,
+            graph.neighbor,
+            weights,
+        ),
+        range(len(blocks)),
     )
+    size = 0
+    for (first, last), begin, end in zip(blocks, begins, ends, strict=True):
+        _move_down(graph.neighbor, weights, begin, end, size)
+        graph.offsets[(first << shift) + 1 : (last << shift) + 1] -= begin - size
+        size += end - begin
     return Graph(graph.offsets, graph.neighbor[:size], graph.weight[:size])
+
+
+def _shares(count: int, threads: int) -> list[tuple[int, int]]:
+    """About equal ranges, as many as there are threads, of which none is empty but where there is nothing."""
+    bounds = sorted({count * share // threads for share in range(threads)} | {0, count})
+    return list(pairwise(bounds)) or [(0, 0)]
 
 
 def _explain(neighbor: NDArray[np.int64], node: int) -> NoReturn:
@@ -93,34 +140,35 @@ def weight_bits(key: np.uint64) -> np.uint32:
 
 
 @njit(cache=True, nogil=True)
-def _count_blocks(neighbor: NDArray[np.int64], shift: int) -> tuple[NDArray[np.int64], int]:
-    """Where the edges into each block of 2^shift nodes begin; and the first node whose row is wrong, or −1."""
+def _count_blocks(neighbor: NDArray[np.int64], first: int, last: int, shift: int, counts: NDArray[np.int64]) -> int:
+    """Counts the edges that some nodes name into each block of 2^shift nodes; the first whose row is wrong, or −1."""
     n, k = neighbor.shape
-    starts = np.zeros((n >> shift) + 2, np.int64)
-    for i in range(n):
+    for i in range(first, last):
         for j in range(k):
             other = neighbor[i, j]
             if other < -1 or other >= n or other == i:
-                return starts, i
+                return i
             if other >= 0:
-                starts[(other >> shift) + 1] += 1
-    return np.cumsum(starts), -1
+                counts[other >> shift] += 1
+    return -1
 
 
 @njit(cache=True, nogil=True)
 def _divide(
     neighbor: NDArray[np.int64],
     bits: NDArray[np.uint32],
+    first: int,
+    last: int,
     shift: int,
-    starts: NDArray[np.int64],
+    free: NDArray[np.int64],
     named: NDArray[np.uint16] | NDArray[np.uint32],
     keys: NDArray[np.uint64],
 ) -> None:
-    """The edges block by block: the place in it of the node named, and the key of the one that names it."""
-    n, k = neighbor.shape
-    free, in_block = starts.copy(), (1 << shift) - 1
-    for i in range(n):
-        for j in range(k):
+    """The edges that some nodes name, block by block from where these are `free`, which ascends: the place in it of the
+    node named, and the key of the one that names it."""
+    in_block = (1 << shift) - 1
+    for i in range(first, last):
+        for j in range(neighbor.shape[1]):
             other = neighbor[i, j]
             if other >= 0:
                 at = free[other >> shift]
@@ -133,24 +181,24 @@ def _divide(
 def _rows(
     neighbor: NDArray[np.int64],
     bits: NDArray[np.uint32],
+    first_block: int,
+    last_block: int,
     shift: int,
     starts: NDArray[np.int64],
     named: NDArray[np.uint16] | NDArray[np.uint32],
     keys: NDArray[np.uint64],
+    kept: int,
     ends: NDArray[np.int64],
     others: NDArray[np.int64],
     weights: NDArray[np.uint32],
 ) -> int:
-    """Writes the graph's offsets, neighbours and weights: each row what a node names and what names it, once each.
-
-    Returns how many neighbours there are.
-    """
+    """Writes the neighbours and weights of the nodes of some blocks, from the place `kept` on, and where each node's
+    end: what a node names and what names it, once each. Returns where the last ends."""
     n, k = neighbor.shape
-    incoming = np.empty(np.diff(starts).max(), np.uint64)
+    incoming = np.empty(np.diff(starts[first_block : last_block + 1]).max(), np.uint64)
     row = np.empty(k + incoming.size + 1, np.uint64)
     tail = np.empty(_SORTED_BY_RANK, np.uint64)
-    ends[0] = kept = 0
-    for block in range(starts.size - 1):
+    for block in range(first_block, last_block):
         first = block << shift
         offsets = np.zeros(min(n - first, 1 << shift) + 1, np.int64)
         for e in range(starts[block], starts[block + 1]):
@@ -172,6 +220,15 @@ def _rows(
                 kept += 1
             ends[node + 1] = kept
     return kept
+
+
+@njit(cache=True, nogil=True)
+def _move_down(others: NDArray[np.int64], weights: NDArray[np.uint32], begin: int, end: int, to: int) -> None:
+    """What stands from `begin` to `end` comes to stand from `to` on, which is no later."""
+    if begin > to:
+        for at in range(begin, end):
+            others[to + at - begin] = others[at]
+            weights[to + at - begin] = weights[at]
 
 
 @njit(cache=True, nogil=True)

@@ -1,6 +1,10 @@
 """A part of the documents, seen as documents themselves: what orders a family of them alone."""
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numba import njit
@@ -8,8 +12,12 @@ from numpy.typing import NDArray
 
 from sequitur.graph_sort.documents import Documents, StringSets, Terms
 from sequitur.graph_sort.graph import Empty, Graph
-from sequitur.graph_sort.offsets import offsets_of
+from sequitur.graph_sort.offsets import places_of
+from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.vectors import Vectors
+
+if TYPE_CHECKING:
+    from sequitur.graph_sort.orders import Order
 
 
 class Part:
@@ -55,8 +63,8 @@ class Part:
         if terms.offsets.size <= 1:
             return terms
         begin, end = terms.offsets[self._members], terms.offsets[self._members + 1]
-        offsets = offsets_of(end - begin)
-        return Terms(offsets, terms.ids[np.repeat(begin - offsets[:-1], end - begin) + np.arange(offsets[-1])])
+        offsets, places = places_of(begin, end - begin)
+        return Terms(offsets, terms.ids[places])
 
     @property
     def strings_weight(self) -> float:
@@ -72,6 +80,18 @@ class Part:
 
     def strings(self, members: NDArray[np.int64], every: int) -> StringSets:
         return self._documents.strings(self._members[members], every)
+
+    def each(
+        self, parts: Sequence[NDArray[np.int64]], arrange: Callable[..., Order], *settings: bool
+    ) -> Iterator[Order]:
+        return self._documents.each([self._members[part] for part in parts], arrange, *settings)
+
+
+def each_on_threads(
+    documents: Documents, parts: Sequence[NDArray[np.int64]], arrange: Callable[..., Order], *settings: bool
+) -> Iterator[Order]:
+    """`Documents.each` on the documents' threads. Memory: that of as many parts as there are threads."""
+    return on_threads(documents.threads, lambda members: arrange(Part(documents, members), *settings), parts)
 
 
 def induced(graph: Graph, members: NDArray[np.int64], empty: Empty = np.empty) -> Graph:

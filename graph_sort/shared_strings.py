@@ -62,7 +62,8 @@ def counted(strings: StringSets, context: NDArray[np.int64], contexts: int, wort
 
     Memory: 16 bytes a string, and 2.25 · PLACES to twice as much; 4.25 · PLACES to twice that from 2¹⁶ documents on.
     """
-    offsets, hashes = _held_by_several(strings.offsets, strings.hashes, strings.hashes.size.bit_length() + 1)
+    offsets, hashes = _held_by_several(*strings, strings.hashes.size.bit_length() + 1)
+    del strings  # of which most may be held by one document alone
     mean = hashes.size // max(contexts, 1)
     places_bits = max((PLACES * mean).bit_length(), LEAST_BITS)
     count, offsets, word, own = _words(offsets, hashes, places_bits)

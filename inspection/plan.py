@@ -17,6 +17,7 @@ from sequitur.pipeline.stage import Estimate, Run, Stage, wanted
 from sequitur.stages.embed.stage import FITTED
 from sequitur.stages.ingest.splits import InputFile
 from sequitur.stages.neighbors.cell_assignment import ALL_PAIRS, MOST_CELLS, MULTIPLICATIONS_PER_SECOND, cells_for
+from sequitur.stages.order.documents import on_workers
 
 
 class Rate(NamedTuple):
@@ -25,6 +26,7 @@ class Rate(NamedTuple):
     mb: float  # a megabyte of text, which workers divide among them
     driver: float = 0.0  # a document, in the one process that decides
     threads: float = 0.0  # a document, which that process divides among its cores
+    cells: float = 0.0  # a document, in cells, which go to the workers where jobs run elsewhere, else on those threads
 
 
 # Processor seconds of technical documents of 5,000 bytes (benchmarks/job.py); `ingest` of JSONL, and by kind of file
@@ -37,7 +39,7 @@ RATES = {
     "tokenize": Rate(0.04),
     "embed": Rate(0.07),
     "neighbors": Rate(0.15, 1e-5),
-    "order": Rate(0.0, 1e-5, 2.2e-4),
+    "order": Rate(0.0, 1e-5, 2e-5, 2e-4),
     "pack": Rate(0.02, 1e-5),
     "report": Rate(0.002, 1e-5),
 }
@@ -86,7 +88,7 @@ def plan(
     """
     found = []
     for stage, estimate, _ in planned(recipe, config, documents, text_bytes, tokens, Runner(), files):
-        seconds = sum(seconds_of(stage.name, config, documents, text_bytes))
+        seconds = sum(seconds_of(stage.name, config, documents, text_bytes, Runner()))
         found.append(
             {
                 "name": stage.name,
@@ -116,11 +118,17 @@ def planned(
         yield stage, estimate, max(estimate.elements, len(manifests[DOCUMENTS].parts))
 
 
-def seconds_of(stage: str, config: Config, documents: int, text_bytes: int) -> tuple[float, float, float]:
+def seconds_of(
+    stage: str, config: Config, documents: int, text_bytes: int, runner: Runner
+) -> tuple[float, float, float]:
     """What a stage takes of a core, in seconds: where its work can be divided among workers, where one process does it
     alone, and where that divides it among its cores."""
     rate = RATES[stage]
     of_workers, on_threads = rate.mb * text_bytes / 1e6, rate.threads * documents
+    if on_workers(runner, documents):
+        of_workers += rate.cells * documents
+    else:
+        on_threads += rate.cells * documents
     if stage == "embed" and config.embed.model != FITTED:
         of_workers = MODEL_SECONDS_PER_MB * text_bytes / 1e6
     if stage == "neighbors":

@@ -61,7 +61,7 @@ def plan_at_scale(
     text_bytes, stages = documents * bytes_each, []
     tokens = round(text_bytes / USUAL_BYTES_PER_TOKEN)
     for stage, estimate, parts in planned(recipe, config, documents, text_bytes, tokens, runner):
-        of_workers, of_driver, on_threads = seconds_of(stage.name, config, documents, text_bytes)
+        of_workers, of_driver, on_threads = seconds_of(stage.name, config, documents, text_bytes, runner)
         stages.append(
             {
                 "name": stage.name,

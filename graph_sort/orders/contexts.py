@@ -19,7 +19,6 @@ from sequitur.graph_sort.orders import Order, first_of_runs
 from sequitur.graph_sort.part import induced
 from sequitur.graph_sort.shared_strings import Shared, counted, no_strings
 from sequitur.graph_sort.shared_strings import memory_bytes as strings_memory
-from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.vectors import Vectors, rows_as_float32
 
 WEIGHT = 0.5  # a document weighs its tokens to this power: so each adds the mean of its cosines to a full context
@@ -67,9 +66,10 @@ def order(documents: Documents, seed: int) -> Order:
 
     More than CELL documents are cut into cells of related documents (`bisection.bisect`, drawn by `seed`), each solved
     alone; edges between cells are not used, and their contexts follow one another. All decisions are by integers, or by
-    sums in a fixed order. As many cells are solved at a time as there are `threads`. Time O(n·k·d), about 0.1 ms a
-    document on one core (d = 256, k = 20), and twice as long again with strings; memory, but for the documents
-    themselves, 100 bytes a document, and what the cells take that are solved at a time (`memory_bytes`).
+    sums in a fixed order. Several cells are solved at a time, wherever the documents have that done (`Documents.each`).
+    Time O(n·k·d), about 0.1 ms a document on one core (d = 256, k = 20), and twice as long again with strings; memory,
+    but for the documents themselves, 100 bytes a document, and what the cells take that are solved at a time
+    (`memory_bytes`).
     """
     return with_fillers(documents, seed, documents.rows_filled)
 
@@ -83,29 +83,28 @@ def with_fillers(documents: Documents, seed: int, filled: bool) -> Order:
     """`order`, as for rows that will be filled, or not."""
     lengths, length = documents.lengths, documents.context_length
     cells = bisect(documents.vectors, documents.graph, np.flatnonzero(lengths % length), CELL, seed, documents.threads)
+    cells = [cell for cell in cells if cell.size]
+    arrangements = documents.each(cells, arranged, filled)
     permutation, path = np.empty(lengths.size, np.int64), np.empty(lengths.size, np.int64)
     opens, fills = np.ones(lengths.size, np.bool_), np.zeros(lengths.size, np.bool_)
     done = paths = 0
-    for cell in on_threads(documents.threads, lambda cell: _cell(documents, cell, filled), filter(len, cells)):
-        here = slice(done, done + cell.permutation.size)
-        permutation[here], path[here], opens[here], fills[here] = (
-            cell.permutation,
-            paths + cell.path,
-            cell.opens,
-            cell.fills,
-        )
-        done, paths = here.stop, paths + int(cell.path.max()) + 1
+    for number, found in enumerate(arrangements):
+        cell, cells[number] = cells[number], cells[number][:0].copy()  # what has its place takes no more memory
+        here = slice(done, done + cell.size)
+        permutation[here], path[here], opens[here] = cell[found.permutation], paths + found.path, found.opens
+        fills[here] = False if found.fills is None else found.fills
+        done, paths = here.stop, paths + int(found.path.max()) + 1
     permutation[done:] = np.flatnonzero(lengths % length == 0)
     path[done:] = np.arange(paths, paths + lengths.size - done)
     return Order(permutation, path, opens, fills=fills if filled else None)
 
 
-def _cell(documents: Documents, members: NDArray[np.int64], filled: bool) -> Order:
-    """`members` [m] in order, of which each has a number of tokens that fills no context."""
-    length, lengths = documents.context_length, documents.lengths[members]
-    graph, size, heads = induced(documents.graph, members), lengths % length, lengths > length
-    vector, weight = _weighted(documents.vectors, members, size, length)
-    others, wanted = np.arange(members.size), _wanted(lengths, length)
+def arranged(documents: Documents, filled: bool) -> Order:
+    """The documents of a cell in order; each has a number of tokens that fills no context, and there are some."""
+    length, lengths, graph = documents.context_length, documents.lengths, documents.graph
+    size, heads = lengths % length, lengths > length
+    vector, weight = _weighted(documents.vectors, size, length)
+    others, wanted = np.arange(size.size), _wanted(lengths, length)
     if filled:
         fills = choose(graph, size, heads, length, share_of_room(size, length))
         others, wanted, heads = np.flatnonzero(~fills), max(int(size.sum()) // length, 1), np.zeros_like(heads)
@@ -113,20 +112,21 @@ def _cell(documents: Documents, members: NDArray[np.int64], filled: bool) -> Ord
     bond = _bonds(part, NEAREST, BOND * _scale(length) ** 2)
     items = Items(part.offsets, part.neighbor, vector[others], weight[others], size[others], heads[others], bond)
     assignment = place(items, merge(items, length), length, wanted)
-    improve(items, assignment, _shared(documents, members[others], assignment, size[others]), PASSES)
-    context = np.full(members.size, -1, np.int64)
+    improve(items, assignment, _shared(documents, others, assignment, size[others]), PASSES)
+    del part, bond, items
+    context = np.full(size.size, -1, np.int64)
     context[others] = without_excess(assignment.context, size[others], wanted if filled else others.size)
     run, path, filler = chain(graph, context, vector, size, length)
+    del vector
     by_run = np.argsort(run, kind="stable")
     opens = first_of_runs(run[by_run])
-    offsets = np.append(np.flatnonzero(opens), members.size)
+    offsets = np.append(np.flatnonzero(opens), size.size)
     share = size[by_run] / np.repeat(np.add.reduceat(size[by_run], offsets[:-1]), np.diff(offsets))
     opening = OPENING * share + _HEAD * heads[by_run]
     if filled:
-        opening = _cosines(documents.vectors, members[by_run], filler[run[by_run]], members)
-    in_order = _arranged(documents.vectors, members[by_run], offsets, opening)
-    arranged = by_run[in_order]
-    return Order(members[arranged], path[run[arranged]], opens, fills=context[arranged] < 0)
+        opening = _cosines(documents.vectors, by_run, filler[run[by_run]])
+    found = by_run[_in_order(documents.vectors, by_run, offsets, opening)]
+    return Order(found, path[run[found]], opens, fills=context[found] < 0 if filled else None)
 
 
 def _shared(
@@ -139,11 +139,10 @@ def _shared(
     every = 1 << max(tokens // (KEPT * members.size), 1).bit_length() - 1
     scale = _scale(documents.context_length)
     worth = round(documents.strings_weight * every * scale * scale / STRINGS)
-    strings = documents.strings(members, every)
-    return counted(strings, assignment.context, int(assignment.contexts[0]), worth)
+    return counted(documents.strings(members, every), assignment.context, int(assignment.contexts[0]), worth)
 
 
-def _arranged(
+def _in_order(
     vectors: Vectors, documents: NDArray[np.int64], offsets: NDArray[np.int64], opening: NDArray[np.float64]
 ) -> NDArray[np.int64]:
     """`arrange`, with the vectors of some contexts at a time."""
@@ -163,33 +162,29 @@ def _wanted(lengths: NDArray[np.int64], length: int) -> int:
     return max(-(-tokens // length), int(tokens / length + empty))
 
 
-def _weighted(
-    vectors: Vectors, members: NDArray[np.int64], size: NDArray[np.int64], length: int
-) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+def _weighted(vectors: Vectors, size: NDArray[np.int64], length: int) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
     """The vectors of documents of `size` tokens, centred, weighted by these, in whole numbers; and their weights."""
     weight = (size / length) ** WEIGHT
     scale = _scale(length)
-    vector = np.empty((members.size, vectors.shape[1]), np.int16)
-    blocks = [slice(begin, begin + _BLOCK) for begin in range(0, members.size, _BLOCK)]
+    vector = np.empty(vectors.shape, np.int16)
+    blocks = [slice(begin, begin + _BLOCK) for begin in range(0, size.size, _BLOCK)]
     total = np.zeros(vectors.shape[1], np.int64)
     for here in blocks:
-        total += whole_numbers(rows_as_float32(vectors, members[here])).sum(axis=0, dtype=np.int64)
-    mean = (total / (members.size * SCALE)).astype(np.float32)
+        total += whole_numbers(rows_as_float32(vectors, here)).sum(axis=0, dtype=np.int64)
+    mean = (total / (size.size * SCALE)).astype(np.float32)
     for here in blocks:
         factor = (weight[here, None] * scale).astype(np.float32)
-        vector[here] = whole_numbers(rows_as_float32(vectors, members[here]) - mean, factor)
+        vector[here] = whole_numbers(rows_as_float32(vectors, here) - mean, factor)
     return vector, weight
 
 
-def _cosines(
-    vectors: Vectors, documents: NDArray[np.int64], other: NDArray[np.int64], members: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Of each of `documents` [m] the cosine to `members[other]`; 0 where `other` [m] is −1."""
+def _cosines(vectors: Vectors, documents: NDArray[np.int64], other: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of each of `documents` [m] the cosine to `other` [m]; 0 where that is −1."""
     found = np.zeros(documents.size)
     known = np.flatnonzero(other >= 0)
     for begin in range(0, known.size, _BLOCK):
         here = known[begin : begin + _BLOCK]
-        found[here] = pair_cosines(vectors[documents[here]], vectors[members[other[here]]])
+        found[here] = pair_cosines(vectors[documents[here]], vectors[other[here]])
     return found
 
 

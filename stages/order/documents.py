@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from sequitur.graph_sort.documents import BY_LIKENESS, MissingField, StringSets, Terms
 from sequitur.graph_sort.graph import Graph
+from sequitur.graph_sort.orders import Order, contexts
+from sequitur.graph_sort.part import each_on_threads
 from sequitur.graph_sort.vectors import Vectors
-from sequitur.pipeline import artifacts, scratch
+from sequitur.pipeline import artifacts, memory, scratch
 from sequitur.pipeline.config import Config
-from sequitur.pipeline.names import NEIGHBORS, SIGNALS, TOKENS, VECTORS
+from sequitur.pipeline.jobs import Jobs
+from sequitur.pipeline.names import NEIGHBORS, ORDER, SIGNALS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
+from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.sections import Ordering
 from sequitur.pipeline.storage import Directory
+from sequitur.stages.order.strings import Strings
 from sequitur.stages.shared.columns.arrays import read_graph
 from sequitur.stages.shared.columns.groups import group_codes, kept_column
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
 from sequitur.stages.shared.columns.token_ranges import document_lengths
 from sequitur.stages.shared.columns.token_store import TokenStore
-from sequitur.text_core.units.offsets import offsets_of
-from sequitur.text_core.units.shingles import token_shingle_sets
 
-STRING_TOKENS, STRING_BYTES = 2, 8  # in a string: tokens of several bytes, or of one
-BYTES_ALONE = 512  # ids or more: tokens have several bytes
-BLOCK_TOKENS = 2**22  # at a time
-BLOCK_MEMORY = 40 * BLOCK_TOKENS  # bytes
+CELLS = f"{ORDER}/_cells"  # what workers made of each, until the order is whole
 
 
 def rows_filled(config: Config) -> bool:
     """Whether the policy of a run fills rows by what its order says."""
     return config.pack.policy in BY_LIKENESS
+
+
+def on_workers(runner: Runner, documents: int) -> bool:
+    """Whether workers arrange cells: where jobs run elsewhere, and there are more documents than a cell has."""
+    return not runner.is_local and documents > contexts.CELL
 
 
 class RunDocuments:
@@ -46,9 +53,11 @@ class RunDocuments:
         *,
         rows_filled: bool = False,
         threads: int = 1,
+        jobs: Jobs | None = None,
     ) -> None:
+        """`jobs`: what has workers arrange cells; else threads do."""
         self._root, self._settings, self._context_length, self._progress = root, settings, context_length, progress
-        self.rows_filled, self.threads = rows_filled, threads
+        self.rows_filled, self.threads, self._jobs = rows_filled, threads, jobs
 
     @cached_property
     def _members(self) -> tuple[np.ndarray, Graph]:
@@ -71,7 +80,7 @@ class RunDocuments:
     @cached_property
     def vectors(self) -> Vectors:
         stored = StoredVectors(self._root / VECTORS, own=False)
-        return stored.gathered(self.ordinals, scratch.beside(self._root))
+        return stored.gathered(self.ordinals, scratch.beside(self._root), self.threads)
 
     @cached_property
     def lengths(self) -> np.ndarray:
@@ -108,29 +117,26 @@ class RunDocuments:
         return self._settings.shared_strings
 
     def strings(self, members: np.ndarray, every: int) -> StringSets:
-        """Pairs of tokens that follow each other; of tokens that are bytes, as many as are in a pair elsewhere.
+        """Several threads may ask at a time."""
+        read, ordinals = self._tokens.heads if self.rows_filled else self._tokens.tails, self.ordinals[members]
+        return self._strings.of(self.lengths[members], every, lambda some, shared: read(ordinals[some], shared))
 
-        Several threads may ask at a time.
+    def each(self, parts: Sequence[np.ndarray], arrange: Callable[..., Order], *settings: bool) -> Iterator[Order]:
+        memory.give_back()  # what making the parts took
+        if self._jobs is None:
+            with threadpool_limits(1):  # each of our threads has a part; BLAS's own would wait for each other
+                yield from each_on_threads(self, parts, arrange, *settings)
+        else:
+            from sequitur.stages.order import cells  # which loads Beam
 
-        Tokens are read BLOCK_TOKENS at a time, or as a document has. Memory: BLOCK_MEMORY, and 8 bytes a string kept.
-        """
-        lengths = self.lengths[members]
-        shared = np.where(lengths > self._context_length, lengths % self._context_length, lengths)
-        read = self._tokens.heads if self.rows_filled else self._tokens.tails
-        of_block = np.cumsum(shared) // BLOCK_TOKENS
-        counts, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint32)]
-        for some in np.split(np.arange(len(members)), np.flatnonzero(np.diff(of_block)) + 1):
-            offsets, ids = read(self.ordinals[members[some]], shared[some])
-            found = token_shingle_sets(offsets, ids, self._string_tokens, every)
-            counts.append(np.diff(found.offsets))
-            hashes.append(found.hashes.astype(np.uint32))
-        return StringSets(offsets_of(np.concatenate(counts)), np.concatenate(hashes))
+            ordinals = [self.ordinals[part] for part in parts]
+            yield from cells.each(self._root, self._jobs, ordinals, self, arrange, *settings)
 
     @cached_property
     def _tokens(self) -> TokenStore:
         return TokenStore(self._root / TOKENS, check=False)
 
     @cached_property
-    def _string_tokens(self) -> int:
-        about = artifacts.require_manifest(self._root / TOKENS).statistics["tokenizer"]
-        return STRING_BYTES if about["vocab_size"] < BYTES_ALONE else STRING_TOKENS
+    def _strings(self) -> Strings:
+        tokenizer = artifacts.require_manifest(self._root / TOKENS).statistics["tokenizer"]
+        return Strings(tokenizer["vocab_size"], self._context_length)

@@ -58,7 +58,7 @@ def family_of(
     by, count = settings.by, len(documents.ordinals)
     if not by:
         _write_router(root, settings, {}, {})
-        return np.zeros(count, np.int64), [""]
+        return of_one_family(count), [""]
     everyone = Level(np.zeros(count, np.int64), [""])
     centroids: dict[str, np.ndarray] = {}
 
@@ -77,6 +77,11 @@ def family_of(
     about = dict(_named([first, second][: len(by)], values, len(second.names)))
     _write_router(root, settings, about, centroids)
     return family.astype(np.int64).reshape(-1), list(about)
+
+
+def of_one_family(count: int) -> np.ndarray:
+    """int64 [n] zeros, not to be written to, which take no memory."""
+    return np.broadcast_to(np.int64(0), count)
 
 
 def _named(levels: list[Level], values: np.ndarray, seconds: int) -> Iterator[tuple[str, list[str]]]:

@@ -6,9 +6,11 @@ output   a permutation of the ordinals, the path (fragment) that each belongs to
          are shard families, each is ordered by itself; `order/router` says which family a document belongs to. Where
          several epochs are asked for, as many orders, one after the other
 dropped  nothing; the order `knn`, which is for comparison, repeats documents
-cost     in this process, on as many threads as there are workers: about 64·n bytes, and for each thread up to 0.2 GB,
-         and 1.2 GB with shared strings, whatever n. The graph, 48·n·k bytes at its making, and the vectors, 2·n·d, are
-         mapped from this machine's disk; those of families, and of epochs, are held
+cost     in this process about 64·n bytes; the graph, 48·n·k bytes at its making, and the vectors, 2·n·d, are mapped
+         from this machine's disk; those of families, and of epochs, are held. Cells of the order `contexts` take up to
+         0.2 GB each, and 1.2 GB with shared strings: on as many threads as there are workers, or, where jobs run
+         elsewhere, on the workers, to which the documents are sent (`cells.py`); but not those of epochs after the
+         first, in which documents are less alike
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from sequitur.pipeline.sections import Pack
 from sequitur.pipeline.seeds import derived_seed
 from sequitur.pipeline.stage import Estimate, Run
 from sequitur.stages.order import families
-from sequitur.stages.order.documents import BLOCK_MEMORY, RunDocuments, rows_filled
+from sequitur.stages.order.documents import CELLS, RunDocuments, on_workers, rows_filled
+from sequitur.stages.order.strings import BLOCK_MEMORY
 from sequitur.stages.shared.columns.arrays import all_values, graph_bytes
 from sequitur.stages.shared.columns.epochs import rows_of_epochs
 from sequitur.stages.shared.columns.stored_vectors import StoredVectors
@@ -56,6 +59,7 @@ def work(run: Run) -> Mapping[str, Any]:
         progress,
         rows_filled=rows_filled(config),
         threads=threads_within(run.runner.threads, config, run.manifest(VECTORS).statistics["dimensions"]),
+        jobs=run.jobs if on_workers(run.runner, run.manifest(NEIGHBORS).rows) else None,
     )
     family_of, names = families.family_of(run.root, config.families, config.seed, documents, progress)
     progress.step(f"order: {name}", len(names), "families")
@@ -86,6 +90,7 @@ def work(run: Run) -> Mapping[str, Any]:
         part = f"part-{index:05}-0000.arrow"
         if part not in done:
             builds.write_part(build, part, table.slice(start, PART_ROWS), compress=False)
+    run.root.remove(CELLS)
     return {
         "strategy": name,
         "paths": int(order.path[-1]) + 1,
@@ -177,7 +182,7 @@ def in_families(
     name, function = strategy(strategy_name)
     if names == [""]:
         order = function(documents, derived_seed(seed, "order", name))
-        return order, np.zeros(order.permutation.size, np.int64)
+        return order, families.of_one_family(order.permutation.size)
     by_family = np.argsort(family_of, kind="stable")
     ends = np.cumsum(np.bincount(family_of, minlength=len(names)))
     found: list[Order] = []
@@ -199,17 +204,25 @@ def _mean(values: np.ndarray) -> float:
 
 def estimate(run: Run) -> Estimate:
     count, k = run.manifest(NEIGHBORS).rows, run.config.neighbors.k
-    dimensions = run.manifest(VECTORS).statistics["dimensions"]
+    vectors, tokens = run.manifest(VECTORS), run.manifest(TOKENS)
+    dimensions, strings = vectors.statistics["dimensions"], run.config.order.shared_strings > 0
     memory, made = 64 * count, graph_bytes(count, k) + 2 * count * dimensions
-    read = run.manifest(VECTORS).bytes + (run.manifest(TOKENS).bytes if run.config.order.shared_strings > 0 else 0)
     if run.config.pack.epochs > 1:
-        memory += 2 * run.manifest(VECTORS).rows * dimensions + 60 * count * k
-    threads = threads_within(run.runner.threads, run.config, dimensions)
-    memory += cells_memory(min(count, threads * contexts.CELL), threads, run.config, dimensions)
+        memory += 2 * vectors.rows * dimensions + 60 * count * k
+    if elsewhere := on_workers(run.runner, count):
+        threads, cell = 1, cells_memory(contexts.CELL, 1, run.config, dimensions)
+        sent = vectors.bytes + 12 * k * count + (tokens.bytes if strings else 0)  # of all documents
+        part = cell + 2 * sent * contexts.CELL // count
+    else:
+        threads = threads_within(run.runner.threads, run.config, dimensions)
+        memory += cells_memory(min(count, threads * contexts.CELL), threads, run.config, dimensions)
+        sent = part = 0
     return Estimate(
-        memory=memory + families.memory_bytes(run.config.families, run.manifest(VECTORS)),
-        disk=40 * count * run.config.pack.epochs + made,
-        mapped=made + read,
+        memory=memory + families.memory_bytes(run.config.families, vectors),
+        disk=40 * count * run.config.pack.epochs + made + (18 * count if elsewhere else 0),
+        each_worker=part,
+        mapped=made + vectors.bytes + (0 if elsewhere or not strings else tokens.bytes),
+        shuffled=sent,
     )
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from sequitur.graph_sort import metrics
 from sequitur.graph_sort.graph import Empty
+from sequitur.graph_sort.threads import on_threads
 from sequitur.pipeline import artifacts, scratch
 from sequitur.pipeline.artifacts import HashingSink, Part
 from sequitur.pipeline.beam import side_by_side
@@ -20,7 +21,7 @@ from sequitur.pipeline.builds import Build
 from sequitur.pipeline.errors import CorruptPart
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import DOCUMENTS, SELECTION, SIGNALS, TOKENS, VECTORS
-from sequitur.pipeline.notes import Together
+from sequitur.pipeline.notes import Noted, Together
 from sequitur.pipeline.storage import Directory
 from sequitur.shards.format import docs_schema
 from sequitur.shards.json_files import from_json
@@ -44,7 +45,6 @@ FIELDS = ("title", "license")  # of the records, where they are strings
 
 PLACED = np.dtype([("ordinal", "<i8"), ("tokens", "<i8"), ("path", "<i8"), ("cosine", "<f4"), ("split", "<u4")])
 BLOCK_ROWS = 2**20  # of records that are written at a time
-ROWS_PER_SECOND = 1e5  # on one core, about
 
 
 class Placed(NamedTuple):
@@ -84,10 +84,12 @@ class DocsFile(NamedTuple):
 
 
 class WriteDocs(beam.DoFn):
-    """The files that are made of a part of `documents` → their paths, after they were written."""
+    """The files that are made of some parts of `documents` → their paths, after they were written, on threads."""
 
-    def __init__(self, build: Build, root: Directory, tables: Sequence[Table], begins: np.ndarray) -> None:
-        self._build, self._tables, self._begins = build, tables, begins
+    def __init__(
+        self, build: Build, root: Directory, tables: Sequence[Table], begins: np.ndarray, threads: int
+    ) -> None:
+        self._build, self._tables, self._begins, self._threads = build, tables, begins, threads
         self._in = [root / name for name in (DOCUMENTS, SIGNALS, SELECTION)]
         self._fingerprints = [artifacts.require_manifest(directory).fingerprint for directory in self._in]
 
@@ -98,8 +100,14 @@ class WriteDocs(beam.DoFn):
     def start_bundle(self) -> None:
         self._notes = Together(self._build.files)
 
-    def process(self, element: list[tuple[int, int, int, int, int]]) -> Iterator[str]:
-        files = [DocsFile(*one) for one in element]
+    def process(self, element: Sequence[Sequence[tuple[int, int, int, int, int]]]) -> Iterator[str]:
+        for noted in on_threads(self._threads, self._files_of, element):
+            for part, about in noted:
+                self._notes.add(part, about)
+                yield part.name
+
+    def _files_of(self, part: Sequence[tuple[int, int, int, int, int]]) -> list[Noted]:
+        files = [DocsFile(*one) for one in part]
         index = files[0].part
         batches = (
             artifacts.fetch_part(directory, parts[index], columns)
@@ -109,20 +117,21 @@ class WriteDocs(beam.DoFn):
         kept = batch.filter(batch.column("ordinal").is_valid())
         if not np.array_equal(kept.column("ordinal").to_numpy(), np.arange(*self._begins[index : index + 2])):
             raise CorruptPart(artifacts.damage(self._in[-1], self._parts[-1][index], "not the ordinals of tokens"))
+        found = []
         for file in files:
             table = self._tables[file.table]
             placed = read_records(plan_folder(self._build), _records_name(table), PLACED, file.first, file.last)
             rows = pa.array(placed["ordinal"] - self._begins[index])
-            yield self._write(table, file.number, _docs_table(kept.take(rows), placed, table.splits))
+            found.append(self._write(table, file.number, _docs_table(kept.take(rows), placed, table.splits)))
+        return found
 
-    def _write(self, table: Table, number: int, rows: pa.Table) -> str:
+    def _write(self, table: Table, number: int, rows: pa.Table) -> Noted:
         path = table.full_path(number)
         folder, _, name = path.rpartition("/")
         with (self._build.files / folder).writing(name) as file:
             sink = HashingSink(file)
             entry = write_docs(sink, table.path(number), rows)
-        self._notes.add(Part(path, 0, entry.bytes, sink.hash.hexdigest()), asdict(entry))
-        return path
+        return Part(path, 0, entry.bytes, sink.hash.hexdigest()), asdict(entry)
 
     def finish_bundle(self) -> None:
         self._notes.write()
@@ -159,14 +168,17 @@ def write_docs_tables(
         if tables[one.table].full_path(one.number) not in written:
             left.setdefault(one.part, []).append(tuple(one))
     if left:
-        write = WriteDocs(build, root, tables, begins)
+        # As with shards: on this machine one element is all parts, which threads write.
+        here, parts = jobs.runner.is_local, list(left.values())
+        elements = [parts] if here else [[part] for part in parts]
+        write = WriteDocs(build, root, tables, begins, jobs.runner.threads if here else 1)
 
         def job(pipeline: beam.Pipeline) -> None:
-            parts = pipeline | "Parts" >> beam.Create(list(left.values())) | "Spread" >> beam.Reshuffle()
-            _ = parts | "Write" >> beam.ParDo(write)
+            spread = pipeline | "Parts" >> beam.Create(elements) | "Spread" >> beam.Reshuffle()
+            _ = spread | "Write" >> beam.ParDo(write)
 
         with jobs.watching(build, len(files), "pack: documents table", "files", lambda noted: (_count(noted), "")):
-            jobs.runner.run(job, len(left), begins[-1] / ROWS_PER_SECOND * len(left) / len(begins))
+            jobs.runner.run(job, len(elements))
         written = published(build)
     entries: list[list[FileEntry]] = [[] for _ in sets]
     for one in files:

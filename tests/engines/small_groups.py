@@ -1,8 +1,10 @@
-"""The command `sequitur`, with so small groups of a shuffle that a few hundred documents make several, and hot keys."""
+"""The command `sequitur`, with so small cells, and groups of a shuffle, that a few hundred documents make several, and
+hot keys."""
 
 from typing import Any
 
 from sequitur.command_line.main import main
+from sequitur.graph_sort.orders import contexts
 from sequitur.stages.select import candidates, star_rounds
 
 if __name__ == "__main__":
@@ -15,4 +17,5 @@ if __name__ == "__main__":
 
     candidates._hot_slots = some_hot_slots
     candidates.GROUP_BYTES, star_rounds.GROUP_BYTES = 2**12, 2**9
+    contexts.CELL = 50
     main()

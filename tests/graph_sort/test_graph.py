@@ -10,8 +10,13 @@ from sequitur.graph_sort.graph import NeighborError, from_neighbors
 
 
 @settings(max_examples=50, deadline=None)
-@given(n=st.integers(0, 30), seed=st.integers(0, 2**32 - 1), bits=st.sampled_from([1, 3, 12, 17]))
-def test_an_edge_where_either_names_the_other_with_the_larger_cosine(random_neighbors, n, seed, bits):
+@given(
+    n=st.integers(0, 30),
+    seed=st.integers(0, 2**32 - 1),
+    bits=st.sampled_from([1, 3, 12, 17]),
+    threads=st.integers(1, 4),
+)
+def test_an_edge_where_either_names_the_other_with_the_larger_cosine(random_neighbors, n, seed, bits, threads):
     neighbor, cosine = random_neighbors(n, seed)
     rows = [{} for _ in neighbor]
     for i, j in np.argwhere(neighbor >= 0):
@@ -20,7 +25,7 @@ def test_an_edge_where_either_names_the_other_with_the_larger_cosine(random_neig
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(graph_module, "_BLOCK_BITS", bits)  # so several blocks, and more nodes than 16 bits tell apart
-        graph = from_neighbors(neighbor, cosine)
+        graph = from_neighbors(neighbor, cosine, threads=threads)
 
     assert graph.offsets[0] == 0
     assert graph.offsets[-1] == len(graph.neighbor) == len(graph.weight)

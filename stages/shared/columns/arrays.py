@@ -83,7 +83,7 @@ def true_places(values: np.ndarray, empty: Empty) -> np.ndarray:
 
 def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Graph]:
     """The documents in an artifact of neighbours, int64 ordinals ascending, and their graph, whose nodes are positions
-    among them. Each of the threads reads a part. Memory: what `graph_bytes` says, mapped, and 8
+    among them. Memory: what `graph_bytes` says, mapped, and 8
     bytes a document."""
     empty = scratch.beside(directory)
     ordinals, parts = all_values(directory, "ordinal"), artifacts.require_manifest(directory).parts
@@ -101,7 +101,7 @@ def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Grap
 
     for _ in on_threads(threads, read, range(len(parts))):
         pass
-    return ordinals, from_neighbors(neighbor, cosine, empty)
+    return ordinals, from_neighbors(neighbor, cosine, empty, threads)
 
 
 def graph_bytes(documents: int, k: int) -> int:

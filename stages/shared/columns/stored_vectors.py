@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sequitur.graph_sort.graph import Empty
+from sequitur.graph_sort.threads import on_threads
 from sequitur.graph_sort.vectors import as_float32
 from sequitur.pipeline import artifacts, schemas
 from sequitur.pipeline.storage import Directory
@@ -40,12 +41,17 @@ class StoredVectors:
             rows[here] = unit(as_float32(found)) if self._cut else found
         return rows
 
-    def gathered(self, ordinals: np.ndarray, empty: Empty = np.empty) -> np.ndarray:
-        """The vectors of int64 [r] ordinals as one array from `empty`. Memory: its 2·r·d bytes, and a block."""
+    def gathered(self, ordinals: np.ndarray, empty: Empty = np.empty, threads: int = 1) -> np.ndarray:
+        """The vectors of int64 [r] ordinals as one array from `empty`. Memory: its 2·r·d bytes, and a block for each of
+        the threads."""
         rows = empty((len(ordinals), self.shape[1]), np.float16)
-        for begin in range(0, len(ordinals), BLOCK):
+
+        def gather(begin: int) -> None:
             here = slice(begin, begin + BLOCK)
             rows[here] = self[ordinals[here]]
+
+        for _ in on_threads(threads, gather, range(0, len(ordinals), BLOCK)):
+            pass
         return rows
 
     def all(self, empty: Empty = np.empty) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Every order is one setting away from a run, and says what it lacks."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,6 @@ from sequitur.pipeline.errors import ConfigError
 from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.stages.order import STAGE
-from sequitur.stages.order import documents as documents_of_runs
 from sequitur.stages.order import stage as order_stage
 from sequitur.stages.order.documents import RunDocuments
 from sequitur.stages.shared.columns.arrays import all_values
@@ -76,35 +74,6 @@ def replace_weight(run: Run, weight: float) -> Run:
     return replace(run, config=overridden(run.config, [f"order.shared_strings={weight}"]))
 
 
-@pytest.mark.parametrize("filled", [False, True])
-def test_strings_are_pairs_of_tokens_of_documents_and_of_what_long_ones_share(
-    finished: Run, monkeypatch: pytest.MonkeyPatch, filled: bool
-) -> None:
-    monkeypatch.setattr(documents_of_runs, "BLOCK_TOKENS", 1000)
-    length = 64
-    documents = RunDocuments(finished.root, finished.config.order, length, finished.progress, rows_filled=filled)
-    offsets, ids = documents.terms
-    members = np.flatnonzero(documents.lengths % length)[::3]
-    numbers: dict[tuple[int, ...], set[int]] = {}  # of each string: hashes that all its documents hold
-    found = documents.strings(members, 1)
-    some = documents.strings(members, 4)
-    for i, x in enumerate(members.tolist()):
-        tokens = ids[offsets[x] : offsets[x + 1]].tolist()
-        part = len(tokens) % length
-        shared = tokens if len(tokens) < length else tokens[:part] if filled else tokens[-part:]
-        size = min(documents._string_tokens, len(shared))
-        strings = {tuple(shared[at : at + size]) for at in range(len(shared) - size + 1)}
-        hashes = found.hashes[found.offsets[i] : found.offsets[i + 1]]
-        assert len(hashes) == len(strings)
-        kept = some.hashes[some.offsets[i] : some.offsets[i + 1]]
-        assert kept.tolist() == [one for one in hashes.tolist() if one % 4 == 0]
-        held = set(hashes.tolist())
-        for string in strings:
-            numbers[string] = numbers.get(string, held) & held
-    assert min(map(len, numbers.values())) > 0
-    assert len(documents.strings(members[:0], 1).offsets) == 1
-
-
 def test_contexts_by_strings_are_an_order_of_the_same_documents(branch: Branch) -> None:
     orders = []
     for weight in (0.0, 100.0, 100.0):
@@ -127,18 +96,6 @@ def test_more_threads_make_the_same_order(finished: Run, tmp_path: Path, monkeyp
     one, two, three = (made_by(workers, finished, "order", "order", tmp_path / str(workers)) for workers in (1, 2, 3))
     assert one == two == three
     assert set(asked) == {1, 2, 3}
-
-
-def test_several_threads_may_ask_for_strings(finished: Run) -> None:
-    documents = RunDocuments(finished.root, finished.config.order, 64, finished.progress, threads=3)
-    some = np.array_split(np.flatnonzero(documents.lengths % 64), 12)
-    alone = [documents.strings(members, 1) for members in some]
-    documents = RunDocuments(finished.root, finished.config.order, 64, finished.progress, threads=3)
-    with ThreadPoolExecutor(3) as threads:
-        together = list(threads.map(lambda members: documents.strings(members, 1), some))
-    for one, other in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(one.offsets, other.offsets)
-        np.testing.assert_array_equal(one.hashes, other.hashes)
 
 
 def test_threads_are_no_more_than_have_room_for_a_cell(finished: Run, monkeypatch: pytest.MonkeyPatch) -> None:
