@@ -12,7 +12,7 @@ times a second): of what is mapped the system takes back what it needs. One JSON
     most_per_document    the largest of these
     most_vs_announced    the largest share of what is announced that is held
 
-Cost: 25 minutes of one core for a million documents, and 8 GB of disk.
+Cost: 12 to 20 minutes of one core for a million documents, and 8 GB of disk.
 """
 
 from __future__ import annotations

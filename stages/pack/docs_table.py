@@ -143,7 +143,8 @@ def write_docs_tables(
     """The documents table of each dataset, one file for each part of `documents` that has a document in it; the shards
     are being built.
 
-    A Beam job over the parts of `documents`. Memory: 16 bytes for each document of a dataset, and 40 mapped.
+    A Beam job over the parts of `documents`. Memory: 16 bytes for each document of a dataset, and 40 mapped; 16 more
+    mapped for each that there is.
     """
     empty = scratch.beside(root)
     path = empty(len(lengths), np.int64)
@@ -169,8 +170,8 @@ def write_docs_tables(
             left.setdefault(one.part, []).append(tuple(one))
     if left:
         # As with shards: on this machine one element is all parts, which threads write.
-        here, parts = jobs.runner.is_local, list(left.values())
-        elements = [parts] if here else [[part] for part in parts]
+        here, of_parts = jobs.runner.is_local, list(left.values())
+        elements = [of_parts] if here else [[files_of] for files_of in of_parts]
         write = WriteDocs(build, root, tables, begins, jobs.runner.threads if here else 1)
 
         def job(pipeline: beam.Pipeline) -> None:
@@ -200,8 +201,10 @@ def _placed(shard_set: ShardSet, documents: int, vectors: np.ndarray, threads: i
     ordinals = true_places(placed_in(shard_set.plans.values(), documents), empty)
     split, cosine = empty(len(ordinals), np.uint32), empty(len(ordinals), np.float32)
     cosine[:] = np.nan
+    row_of = empty(documents, np.int64)  # of those that are placed
+    row_of[ordinals] = np.arange(len(ordinals))
     for number, plan in enumerate(shard_set.plans.values()):
-        row = by_blocks(ordinals.searchsorted, plan.document, np.int64, empty)
+        row = by_blocks(row_of.__getitem__, plan.document, np.int64, empty)
         split[row] = number
         if len(plan.offsets) - 1 == len(row):  # every context is one piece: nothing meets
             continue

@@ -83,8 +83,7 @@ def true_places(values: np.ndarray, empty: Empty) -> np.ndarray:
 
 def read_graph(directory: Directory, threads: int = 1) -> tuple[np.ndarray, Graph]:
     """The documents in an artifact of neighbours, int64 ordinals ascending, and their graph, whose nodes are positions
-    among them. Memory: what `graph_bytes` says, mapped, and 8
-    bytes a document."""
+    among them. Memory: what `graph_bytes` says, mapped, and 8 bytes a document."""
     empty = scratch.beside(directory)
     ordinals, parts = all_values(directory, "ordinal"), artifacts.require_manifest(directory).parts
     place = empty(int(ordinals.max(initial=-1)) + 2, np.int64)  # by ordinal; the last is that of none, −1

@@ -25,21 +25,20 @@ class StoredVectors:
         dimensions = manifest.statistics["dimensions"]
         kept = manifest.statistics.get("model_dimensions", dimensions) if own else dimensions
         self.shape = (manifest.rows, kept)
-        self._cut = kept < dimensions
+        self._stored = dimensions
         columns = (artifacts.map_part(directory, part, ["vector"]).column("vector") for part in manifest.parts)
         self._parts = [schemas.list_matrix(column) for column in columns]
         self._starts = offsets_of([len(part) for part in self._parts])[:-1]
 
     def __getitem__(self, ordinals: np.ndarray) -> np.ndarray:
         """The vectors of int64 [r] ordinals."""
-        rows = np.empty((len(ordinals), self.shape[1]), dtype=np.float16)
+        rows = np.empty((len(ordinals), self._stored), dtype=np.float16)
         part = np.searchsorted(self._starts, ordinals, side="right") - 1
         by_part = np.argsort(part, kind="stable")
         numbers, begins = np.unique(part[by_part], return_index=True)
         for number, here in zip(numbers, np.split(by_part, begins[1:]), strict=False):  # nothing asked is one piece
-            found = np.take(self._parts[number], ordinals[here] - self._starts[number], axis=0)[:, : self.shape[1]]
-            rows[here] = unit(as_float32(found)) if self._cut else found
-        return rows
+            rows[here] = np.take(self._parts[number], ordinals[here] - self._starts[number], axis=0)
+        return unit(as_float32(rows[:, : self.shape[1]])) if self._stored > self.shape[1] else rows
 
     def gathered(self, ordinals: np.ndarray, empty: Empty = np.empty, threads: int = 1) -> np.ndarray:
         """The vectors of int64 [r] ordinals as one array from `empty`. Memory: its 2·r·d bytes, and a block for each of
