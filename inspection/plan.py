@@ -30,7 +30,8 @@ class Rate(NamedTuple):
 
 
 # Processor seconds of technical documents of 5,000 bytes (benchmarks/job.py); `ingest` of JSONL, and by kind of file
-# beside it. What the driver does alone was measured of a million made-up documents.
+# beside it. What the driver does alone was measured of a million made-up documents; of `order` and `pack` it is what a
+# second core does not halve (benchmarks/two_cores.py).
 RATES = {
     "ingest": Rate(0.04),
     "refine": Rate(0.05),
@@ -39,8 +40,8 @@ RATES = {
     "tokenize": Rate(0.04),
     "embed": Rate(0.07),
     "neighbors": Rate(0.15, 1e-5),
-    "order": Rate(0.0, 1e-5, 2e-5, 2e-4),
-    "pack": Rate(0.02, 1e-5),
+    "order": Rate(0.0, 5e-6, 2e-5, 2e-4),
+    "pack": Rate(0.02, 4e-6),
     "report": Rate(0.002, 1e-5),
 }
 MODEL_SECONDS_PER_MB = 6.0  # of a given model of the size of all-MiniLM-L6-v2, which reads the beginning of documents
