@@ -25,6 +25,7 @@ from sequitur.graph_sort.orders import Order
 from sequitur.pipeline import artifacts, builds, schemas
 from sequitur.pipeline.beam import Rows, WritePart
 from sequitur.pipeline.builds import Build
+from sequitur.pipeline.errors import StageFailed
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import NEIGHBORS, ORDER, TOKENS, VECTORS
 from sequitur.pipeline.storage import Directory
@@ -98,9 +99,12 @@ def each(
     if len(left):
         with jobs.watching(build, len(names), "order: cells", "cells"):
             jobs.runner.run(job, len(vectors.parts))
+    written = {part.name: part for part in builds.written_parts(build)}
+    if lost := len(names) - len(written):
+        raise StageFailed(f"{build.files.path()}: {lost} of {len(names)} cells were not written; run again")
     builds.finish(build, {}, {}, {})
-    for part in artifacts.require_manifest(root / CELLS).parts:
-        batch = artifacts.read_part(root / CELLS, part)
+    for name in names:
+        batch = artifacts.read_part(root / CELLS, written[name])
         yield Order(
             batch.column("permutation").to_numpy(),
             batch.column("path").to_numpy(),

@@ -12,7 +12,7 @@ from sequitur.graph_sort.documents import ArrayDocuments
 from sequitur.graph_sort.orders import contexts
 from sequitur.graph_sort.part import Part
 from sequitur.pipeline import builds
-from sequitur.pipeline.errors import ConfigError
+from sequitur.pipeline.errors import ConfigError, StageFailed
 from sequitur.pipeline.jobs import Jobs
 from sequitur.pipeline.names import NEIGHBORS, TOKENS, VECTORS
 from sequitur.pipeline.progress import Progress
@@ -92,6 +92,21 @@ def test_cells_that_were_arranged_are_not_again(
     assert arranged == [1]
     assert every == list(range(len(every)))
     assert content(run) == whole
+
+
+def test_a_cell_that_does_not_come_is_told(
+    branch: Branch, arranged: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = ArrangeCell.process
+
+    def forgetful(self: ArrangeCell, element: Any) -> Iterator[Any]:
+        if element[0] != 2:
+            yield from process(self, element)
+
+    monkeypatch.setattr(ArrangeCell, "process", forgetful)
+    with pytest.raises(StageFailed, match=r"1 of \d+ cells were not written; run again"):
+        branch("lost", last="order", order={"shared_strings": 0.25})
+    assert 2 not in arranged
 
 
 @pytest.mark.parametrize(("filled", "weight"), [(False, 1.0), (True, 1.0), (True, 0.0)])
