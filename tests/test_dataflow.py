@@ -20,11 +20,12 @@ from apache_beam.transforms import environments
 from sequitur import beam_job
 from sequitur.pipeline import engines, run_directory
 from sequitur.pipeline.config import validate
-from sequitur.pipeline.names import NEIGHBORS, SHARDS
+from sequitur.pipeline.names import NEIGHBORS, ORDER, SHARDS
 from sequitur.pipeline.runner import Runner
 from sequitur.pipeline.stage import Run
 from sequitur.pipeline.storage import Directory
 from sequitur.stages.neighbors import cell_assignment
+from sequitur.stages.order import stage as order
 from sequitur.stages.pack import stage as pack
 from sequitur.stages.select import candidates, star_rounds
 
@@ -107,7 +108,8 @@ def client() -> Any:
 
 @pytest.fixture(scope="module")
 def jobs(client: Client, settings: Any, corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> list[Job]:
-    """Those of a run with all that makes jobs: by cells, with tokens mapped; then by an index, with tokens sent."""
+    """Those of a run with all that makes jobs: neighbours by cells, tokens mapped, orders on threads; then neighbours
+    by an index, tokens sent, orders on workers."""
     folder, found = tmp_path_factory.mktemp("dataflow"), []
     (folder / "evaluation.txt").write_text(corpus.texts[next(iter(corpus.topic))])
     sections = {
@@ -124,9 +126,10 @@ def jobs(client: Client, settings: Any, corpus: Any, tmp_path_factory: pytest.Te
         for method, first in (("cells", None), ("index", "neighbors")):
             content = settings(folder / "run", neighbors={"method": method}, **sections)
             run = Run(validate(content, "settings"), Twice(client, found))
-            for name in (NEIGHBORS, SHARDS):  # by settings they are the same
+            for name in (NEIGHBORS, ORDER, SHARDS):  # by settings they are the same
                 run.root.remove(name)
             patch.setattr(pack, "maps_tokens", lambda *asked, first=first: first is None)
+            patch.setattr(order, "on_workers", lambda *asked, first=first: first is not None)
             run_directory.execute(beam_job.RECIPE, run, first, "pack")
     return found
 

@@ -276,13 +276,13 @@ def test_threads_make_the_same_order_whichever_cell_is_done_first(
 ):
     monkeypatch.setattr(contexts, "CELL", 24)
     monkeypatch.setattr(bisection, "_BLOCK", 32)
-    one_cell, rng = contexts._cell, np.random.default_rng(0)
+    one_cell, rng = contexts.arranged, np.random.default_rng(0)
 
     def delayed(*arguments):
         time.sleep(float(rng.random()) / 100)
         return one_cell(*arguments)
 
-    monkeypatch.setattr(contexts, "_cell", delayed)
+    monkeypatch.setattr(contexts, "arranged", delayed)
     documents = documents_of(random_neighbors, unit_vectors, 300, 5, strings)
     documents = replace(documents, rows_filled=filled)
     once = contexts.order(documents, 9)
