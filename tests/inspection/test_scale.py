@@ -59,8 +59,16 @@ def test_cores_divide_what_workers_do_and_cost_while_the_driver_works() -> None:
 
 def test_the_drivers_cores_divide_what_it_does_on_threads() -> None:
     one, many = by_name(planned(10**8)), by_name(planned(10**8, driver_cores=16))
-    assert many["order"]["driver_seconds"] < one["order"]["driver_seconds"] / 8
+    assert many["order"]["driver_seconds"] < one["order"]["driver_seconds"] / 3
     assert many["select"]["driver_seconds"] == one["select"]["driver_seconds"]
+
+
+def test_workers_arrange_cells_where_there_are_some() -> None:
+    here, elsewhere = by_name(planned(10**7, runner=Runner(1)))["order"], by_name(planned(10**7))["order"]
+    assert here["core_seconds"] == here["shuffled"] == 0
+    assert here["driver_seconds"] == pytest.approx(elsewhere["driver_seconds"] + elsewhere["core_seconds"])
+    assert elsewhere["shuffled"] > 0
+    assert elsewhere["driver_memory"] < here["driver_memory"]
 
 
 def test_the_first_to_break_would_break_with_the_fewest_documents() -> None:
