@@ -40,11 +40,12 @@ class _Exchange(NamedTuple):
 def exchange_links(graph: Graph, link: NDArray[np.int64], sequence: NDArray[np.int64]) -> None:
     """Make paths of graph edges heavier; `link` int64[n, 2], −1 for none, is changed in place.
 
-    Documents are looked at in the given sequence, each once, then those at which something has changed. From
-    a document a, one of its links (or none, at an open end) is cut, leaving p; a is joined to a neighbour b if that
-    weighs more; b then loses a link, leaving c. Either p and c are joined if there is an edge, or c is joined to
-    a neighbour d in the same way, and p to what d leaves. The best exchange of those from a is made; at the end none
-    is left that gains. Neighbours are the WIDTH heaviest. What weighs 0 or less is not put in.
+    Documents are looked at in the given sequence, each once, then those at which something has changed, and the ends
+    of the paths that they are on, since what closed a cycle before need not any more. From a document a, one of its
+    links (or none, at an open end) is cut, leaving p; a is joined to a neighbour b if that weighs more; b then loses a
+    link, leaving c. Either p and c are joined if there is an edge, or c is joined to a neighbour d in the same way, and
+    p to what d leaves. The best exchange of those from a is made; at the end no edge is left that could be put in.
+    Neighbours are the WIDTH heaviest. What weighs 0 or less is not put in.
 
     Links must be edges of the graph. The sum of their weights never falls. Time: up to 2·WIDTH² exchanges are weighed
     for a document, of which the first link's gain rules out most: 20 to 40 µs for k = 20; and for each exchange
@@ -123,12 +124,12 @@ def _search(
         touched = touched[touched >= 0]
         paths.path[touched] = -1
         for x in touched:
-            if paths.path[x] < 0:
-                _number(paths, x)
-            if not waits[x]:
-                waits[x] = True
-                queue[(first + waiting) % n] = x
-                waiting += 1
+            end = _number(paths, x) if paths.path[x] < 0 else x
+            for changed in (x, paths.path[x], end):
+                if not waits[changed]:
+                    waits[changed] = True
+                    queue[(first + waiting) % n] = changed
+                    waiting += 1
     return made
 
 
@@ -257,8 +258,8 @@ def _makes_paths(paths: _Paths, exchange: _Exchange) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _number(paths: _Paths, node: int) -> None:
-    """Write path and place of all documents on the path through a node."""
+def _number(paths: _Paths, node: int) -> int:
+    """Write path and place of all documents on the path through a node. Returns its other end than names it."""
     previous, end = -1, node
     while True:  # to one end
         following = paths.link[end, 0] if paths.link[end, 0] != previous else paths.link[end, 1]
@@ -272,6 +273,7 @@ def _number(paths: _Paths, node: int) -> None:
         previous, end = end, following
         place += 1
     paths.size[label] = place
+    return previous
 
 
 @njit(cache=True, nogil=True)

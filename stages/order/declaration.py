@@ -40,5 +40,5 @@ def _families(config: Config) -> dict[str, Any]:
 
 
 STAGE = Stage(
-    "order", ORDER, 4, (TOKENS, VECTORS, NEIGHBORS), parameters, *done_in("sequitur.stages.order.stage"), (ROUTER,)
+    "order", ORDER, 5, (TOKENS, VECTORS, NEIGHBORS), parameters, *done_in("sequitur.stages.order.stage"), (ROUTER,)
 )
