@@ -129,8 +129,9 @@ class RunDocuments:
         else:
             from sequitur.stages.order import cells  # which loads Beam
 
-            ordinals = [self.ordinals[part] for part in parts]
-            yield from cells.each(self._root, self._jobs, ordinals, self, arrange, *settings)
+            yield from cells.each(
+                self._root, self._jobs, [self.ordinals[part] for part in parts], self, arrange, *settings
+            )
 
     @cached_property
     def _tokens(self) -> TokenStore:
