@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.two_cores import CORPUS, compared, machine_two_vs_one, run_of
-from benchmarks.update import endless, texts
+from benchmarks.update import endless, texts_of
 from sequitur import beam_job
-from sequitur.corpora.python_source import write_python_source
 from sequitur.pipeline import run_directory
 from sequitur.pipeline.runner import quieten
 
@@ -61,11 +60,8 @@ def main() -> None:
     parser.add_argument("--scratch", help="where the run goes; a temporary directory if not given")
     known = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sequitur-benchmark-", dir=known.scratch) as scratch:
-        corpus = known.corpus
-        if corpus is None:
-            corpus = Path(scratch, "source.jsonl")
-            write_python_source(corpus)
-        print(json.dumps(measure(scratch, texts(corpus), known.megabytes, known.turns)))
+        found = texts_of(known.corpus, Path(scratch))
+        print(json.dumps(measure(scratch, found, known.megabytes, known.turns)))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,14 @@ def texts(corpus: Path) -> list[str]:
         return [json.loads(line)["text"] for line in io.BytesIO(file.read())]
 
 
+def texts_of(corpus: Path | None, scratch: Path) -> list[str]:
+    """Those of a corpus, or of the source files of the installed packages."""
+    if corpus is None:
+        corpus = scratch / "source.jsonl"
+        write_python_source(corpus)
+    return texts(corpus)
+
+
 def endless(found: list[str], seed: int) -> Iterator[str]:
     """The texts, then again and again with other words in them."""
     yield from found
@@ -139,11 +147,7 @@ def main() -> None:
     parser.add_argument("--scratch", help="where the corpora and runs go; a temporary directory if not given")
     known = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="sequitur-benchmark-", dir=known.scratch) as scratch:
-        corpus = known.corpus
-        if corpus is None:
-            corpus = Path(scratch, "source.jsonl")
-            write_python_source(corpus)
-        found = texts(corpus)
+        found = texts_of(known.corpus, Path(scratch))
         print(json.dumps(measure(Path(scratch), found, known.megabytes, known.workers)))
 
 
